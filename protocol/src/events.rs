@@ -1,0 +1,335 @@
+//! The header of records on `events` (R1). A commit's key is the entity's address, its value the domain's
+//! events; the other records have neither.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::codec::Format;
+use crate::codes::FaultCode;
+use crate::ids::{
+    Attempt, ClaimId, ConnectionId, Epoch, Incarnation, LogIdentity, MessageNumber, Offset,
+    PartitionId, Revision, Seq, TicketId, TimeMs, View,
+};
+use crate::inbound::Told;
+use crate::lane::LanePartition;
+use crate::outbound::Outbound;
+
+/// The version of the rules in PROTOCOL.md that a claimer keeps.
+pub const RULES: u32 = 1;
+
+/// One record of `events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// A node takes the partition.
+    Claim(Claim),
+    /// Everything one message did to one entity.
+    Commit(Box<Commit>),
+    /// Moves positions forward without an entity.
+    Checkpoint(Checkpoint),
+    /// A message is about to be decided that may have taken a node down (R16).
+    Trying(Trying),
+    /// The owner is done with the partition.
+    Release {
+        /// The epoch it ends.
+        epoch: Epoch,
+        /// The epoch's last number.
+        seq: Seq,
+    },
+}
+
+impl Format for Event {
+    const NAME: &'static str = "events";
+    const VERSION: u8 = 1;
+}
+
+/// A node takes the partition; its offset becomes the epoch if it is accepted (R2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The same id again is a no-op.
+    pub id: ClaimId,
+    /// The claiming process.
+    pub incarnation: Incarnation,
+    /// What it had folded of the `cluster` log.
+    pub view: View,
+    /// Rises when one process claims again under one view.
+    pub attempt: u64,
+    /// See [`RULES`].
+    pub rules: u32,
+    /// The life of the inbound log that causes refer to (R4).
+    pub inbound: LogIdentity,
+}
+
+/// Everything one message did to one entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// The owner's epoch.
+    pub epoch: Epoch,
+    /// Dense in the epoch.
+    pub seq: Seq,
+    /// All effects of records before this offset had gone out (R8, R14).
+    pub sent: Offset,
+    /// What caused it.
+    pub cause: Cause,
+    /// The time the decision saw.
+    pub now: TimeMs,
+    /// The entity's revision after it.
+    pub revision: Revision,
+    /// The W3C trace context of the message.
+    pub trace: Option<Box<str>>,
+    /// The seed of the decision's random numbers.
+    pub seed: u64,
+    /// How many events the value holds.
+    pub event_count: u32,
+    /// What becomes of sessions, timers, tickets and conversations.
+    pub changes: Vec<Change>,
+    /// The resolved outbound records (R6).
+    pub outbound: Vec<Sending>,
+    /// The resolved tells (R6).
+    pub tells: Vec<Tell>,
+}
+
+/// One resolved outbound record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sending {
+    /// The outbound partition.
+    pub partition: PartitionId,
+    /// The record's header.
+    pub header: Outbound,
+    /// The record's value.
+    pub value: Bytes,
+}
+
+/// One resolved tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tell {
+    /// The partition that is told.
+    pub target: LanePartition,
+    /// Dense per (source, target), from 1 (R34).
+    pub number: u64,
+    /// The entity that is told.
+    pub to: Address,
+    /// What it is told.
+    pub what: Told,
+    /// The signal or the answer.
+    pub payload: Bytes,
+}
+
+/// What caused a commit (R4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// A message at this offset of the inbound log.
+    Inbound(Offset),
+    /// A timer of the entity.
+    Timer(TimerKey),
+    /// An edge was lost (R29).
+    Verdict {
+        /// The lost edge.
+        edge: Incarnation,
+    },
+}
+
+/// Names a timer of one entity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TimerKey {
+    /// One of the domain's, by name.
+    Domain(Box<str>),
+    /// The end of a session's grace (R26).
+    Grace(ConnectionId),
+    /// The end of the memory of an ended session (R26).
+    Forget(ConnectionId),
+    /// A ticket goes unanswered.
+    Ticket(TicketId),
+}
+
+/// Who waits for a deferred answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Awaiter {
+    /// A session, for its command.
+    Session {
+        /// The session.
+        connection: ConnectionId,
+        /// The command.
+        n: MessageNumber,
+    },
+    /// Another entity, for its `ask`.
+    Entity {
+        /// The asker.
+        address: Address,
+        /// Its name for the conversation.
+        conversation: u64,
+    },
+}
+
+/// A stored answer (R30).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// The domain's yes.
+    Reply(Bytes),
+    /// The domain's no.
+    Reject(Bytes),
+    /// Taken, without effect.
+    Fault(FaultCode),
+}
+
+/// What becomes of an entity's platform state. The fold applies them in order; they decide nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// A session begins, or begins a new life.
+    SessionBegun(Box<Attachment>),
+    /// A known session has a socket again.
+    SessionAttached(Box<Attachment>),
+    /// Its socket is gone; its grace ends by [`TimerKey::Grace`].
+    SessionDetached {
+        /// Which session.
+        connection: ConnectionId,
+        /// When its grace ends.
+        until: TimeMs,
+    },
+    /// It is over; its memory ends by [`TimerKey::Forget`].
+    SessionEnded {
+        /// Which session.
+        connection: ConnectionId,
+        /// When its memory ends.
+        until: TimeMs,
+    },
+    /// Its memory is over.
+    SessionForgotten(ConnectionId),
+    /// Its token has other claims.
+    ClaimsChanged {
+        /// Which session.
+        connection: ConnectionId,
+        /// The claims as JSON.
+        claims: Bytes,
+    },
+    /// A command was taken; answers that fall out of the bound of B are dropped (R30).
+    Taken {
+        /// Which session.
+        connection: ConnectionId,
+        /// The command's number.
+        n: MessageNumber,
+    },
+    /// A command was answered, now or from a ticket.
+    Answered {
+        /// Which session.
+        connection: ConnectionId,
+        /// The command's number.
+        n: MessageNumber,
+        /// The answer.
+        answer: Answer,
+    },
+    /// An answer was put off.
+    TicketOpened {
+        /// Its name.
+        ticket: TicketId,
+        /// Who waits.
+        awaiter: Awaiter,
+        /// When it goes unanswered.
+        until: TimeMs,
+    },
+    /// A ticket is answered or void.
+    TicketClosed(TicketId),
+    /// A domain timer is set or moved.
+    TimerSet {
+        /// Its name.
+        name: Box<str>,
+        /// When it is due.
+        due: TimeMs,
+        /// The signal's JSON.
+        signal: Bytes,
+    },
+    /// A domain timer is cleared or has fired.
+    TimerCleared(Box<str>),
+    /// An `ask` went out.
+    Asked {
+        /// Its name.
+        conversation: u64,
+        /// What turns the answer into a signal.
+        continuation: Bytes,
+    },
+    /// The answer came.
+    AskClosed(u64),
+    /// A tell was taken: the fold header's number for its source rises (R34).
+    TellTaken {
+        /// The telling partition.
+        source: LanePartition,
+        /// Its number.
+        number: u64,
+    },
+}
+
+/// A session's socket, as its Connect named it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The session.
+    pub connection: ConnectionId,
+    /// Which socket.
+    pub attempt: Attempt,
+    /// The token's subject.
+    pub subject: Box<str>,
+    /// The token's claims as JSON.
+    pub claims: Bytes,
+    /// The edge that holds the socket.
+    pub edge: Incarnation,
+    /// Where that edge joined the `cluster` log (R29).
+    pub joined: Offset,
+    /// Where that edge listens.
+    pub outbound: PartitionId,
+}
+
+/// Moves positions forward without an entity (R15).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The owner's epoch.
+    pub epoch: Epoch,
+    /// Dense in the epoch.
+    pub seq: Seq,
+    /// As in a commit.
+    pub sent: Offset,
+    /// The next inbound offset to read.
+    pub inbound: Offset,
+    /// For each target, the last tell that it is known to have taken.
+    pub tells_taken: Vec<(LanePartition, u64)>,
+    /// Entities and the hash of their state at a revision, so that whoever folds can compare.
+    pub hashes: Vec<StateHash>,
+}
+
+/// The hash of one entity's encoded state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateHash {
+    /// Which entity.
+    pub address: Address,
+    /// At which revision.
+    pub revision: Revision,
+    /// The domain's state version; other versions are not compared.
+    pub state_version: u32,
+    /// crc32c of the encoded state.
+    pub hash: u32,
+}
+
+/// A message is about to be decided that may have taken a node down (R16).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trying {
+    /// The owner's epoch.
+    pub epoch: Epoch,
+    /// Dense in the epoch.
+    pub seq: Seq,
+    /// As in a commit.
+    pub sent: Offset,
+    /// The message.
+    pub cause: Cause,
+}
+
+impl Event {
+    /// The (epoch, seq) under which an owner wrote it; `None` for a claim.
+    #[must_use]
+    pub fn place(&self) -> Option<(Epoch, Seq)> {
+        match self {
+            Self::Claim(_) => None,
+            Self::Commit(commit) => Some((commit.epoch, commit.seq)),
+            Self::Checkpoint(checkpoint) => Some((checkpoint.epoch, checkpoint.seq)),
+            Self::Trying(trying) => Some((trying.epoch, trying.seq)),
+            Self::Release { epoch, seq } => Some((*epoch, *seq)),
+        }
+    }
+}

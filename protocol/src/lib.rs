@@ -1,0 +1,19 @@
+//! Every byte X Platform puts on a wire or a log, and nothing else: no I/O, no clock, no randomness.
+#![warn(missing_docs)]
+
+pub mod frame;
+pub mod inbound;
+pub mod events;
+pub mod outbound;
+pub mod cluster;
+pub mod codes;
+pub mod codec;
+pub mod lane;
+pub mod address;
+pub mod murmur2;
+pub mod ids;
+
+pub use address::{Address, AddressError};
+pub use codes::{CloseCode, FaultCode};
+pub use ids::*;
+pub use lane::LanePartition;

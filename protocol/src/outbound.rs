@@ -1,0 +1,170 @@
+//! The header of records on `outbound`. The key is the entity's address; the value is the payloads of
+//! its deliveries, one behind the other.
+
+use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+
+use crate::codec::Format;
+use crate::codes::{CloseCode, FaultCode};
+use crate::frame::RequestId;
+use crate::ids::{Attempt, ConnectionId, Incarnation, MessageNumber, Revision};
+
+/// What the platform knows of one outbound record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outbound {
+    /// The record's place in the entity's chain; `None` for what stands outside it (R19).
+    pub link: Option<Link>,
+    /// What is delivered, in this order.
+    pub deliveries: Vec<Delivery>,
+}
+
+impl Format for Outbound {
+    const NAME: &'static str = "outbound";
+    const VERSION: u8 = 1;
+}
+
+/// A place in the chain of an entity's records on one outbound partition (R19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The commit's revision.
+    pub revision: Revision,
+    /// The revision of the record before it; 0 for the first.
+    pub prev: Revision,
+}
+
+/// One frame, close or notice, and whom it concerns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Whom it concerns.
+    pub to: Recipients,
+    /// What it is.
+    pub item: Item,
+    /// How many bytes of the value are its payload; the next delivery's follow.
+    pub payload_bytes: u32,
+}
+
+/// A session's socket (R24).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Socket {
+    /// The session.
+    pub connection: ConnectionId,
+    /// Which of its sockets.
+    pub attempt: Attempt,
+}
+
+/// Whom a delivery concerns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Recipients {
+    /// Every session the entity has accepted.
+    Everybody,
+    /// Every accepted session but these.
+    Except(Vec<Socket>),
+    /// These only.
+    Only(Vec<Socket>),
+}
+
+/// What is delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Item {
+    /// What one commit shows.
+    Event {
+        /// The commit's revision.
+        revision: Revision,
+        /// Whether the payload is text.
+        text: bool,
+    },
+    /// A volatile output.
+    Ephemeral {
+        /// Whether the payload is text.
+        text: bool,
+    },
+    /// The domain's yes.
+    Reply {
+        /// What is answered.
+        id: RequestId,
+        /// The commit's revision, or the one a query saw.
+        revision: Revision,
+        /// Whether the payload is text.
+        text: bool,
+    },
+    /// The domain's no.
+    Reject {
+        /// What is refused.
+        id: RequestId,
+        /// As for a reply.
+        revision: Revision,
+        /// Whether the payload is text.
+        text: bool,
+    },
+    /// Taken, without effect.
+    Fault {
+        /// What failed.
+        id: RequestId,
+        /// As for a reply.
+        revision: Revision,
+        /// Why.
+        code: FaultCode,
+    },
+    /// The session is accepted and starts from this payload. Outside the chain (R31).
+    Welcome {
+        /// The edge incarnation that holds the socket (R28).
+        edge: Incarnation,
+        /// The revision the payload was rendered from: what the session has from now on.
+        revision: Revision,
+        /// The last `send` taken.
+        n: MessageNumber,
+        /// Whether the payload is text.
+        text: bool,
+    },
+    /// The answer to a resume begins: the session is accepted, and the `event`s and answers behind this
+    /// delivery in the same record are all it missed after `since` (R21). Outside the chain.
+    Resumed {
+        /// The edge incarnation that holds the socket (R28).
+        edge: Incarnation,
+        /// Where it goes on from.
+        since: Revision,
+        /// What the session has when all of this record is delivered.
+        upto: Revision,
+        /// The last `send` taken.
+        n: MessageNumber,
+        /// Whether the client needs a `welcome … resumed` (it connected), or not (the edge repaired a gap).
+        announce: bool,
+    },
+    /// The socket is to be closed after all before it.
+    Close {
+        /// Why.
+        code: CloseCode,
+    },
+}
+
+impl Outbound {
+    /// Adds a delivery, and its payload to `value`.
+    ///
+    /// # Panics
+    /// When the payload has 4 GiB or more; records are bounded far below.
+    pub fn deliver(&mut self, value: &mut BytesMut, to: Recipients, item: Item, payload: &[u8]) {
+        let payload_bytes =
+            u32::try_from(payload.len()).expect("records are bounded far below 4 GiB");
+        value.extend_from_slice(payload);
+        self.deliveries.push(Delivery {
+            to,
+            item,
+            payload_bytes,
+        });
+    }
+
+    /// Each delivery with its payload, a slice of `value` without a copy; `None` when the lengths do not fit.
+    #[must_use]
+    pub fn split(&self, value: &Bytes) -> Option<Vec<(&Delivery, Bytes)>> {
+        let mut rest = value.clone();
+        let mut parts = Vec::with_capacity(self.deliveries.len());
+        for delivery in &self.deliveries {
+            let length = delivery.payload_bytes as usize;
+            if length > rest.len() {
+                return None;
+            }
+            parts.push((delivery, rest.split_to(length)));
+        }
+        rest.is_empty().then_some(parts)
+    }
+}

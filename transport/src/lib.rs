@@ -1,0 +1,11 @@
+//! Lanes as logs: one trait, several backends, one conformance suite.
+//!
+//! Only this crate may import a client library of a message broker.
+#![warn(missing_docs)]
+
+pub mod log;
+
+pub use log::{
+    Acknowledged, AppendError, Bounds, Eventually, Log, ReadError, Reader, Record, Stored,
+    TopicPartition,
+};
