@@ -13,7 +13,7 @@ use crate::ids::{
 };
 use crate::inbound::Told;
 use crate::lane::LanePartition;
-use crate::outbound::Outbound;
+use crate::outbound::Delivery;
 
 /// The version of the rules in PROTOCOL.md that a claimer keeps.
 pub const RULES: u32 = 1;
@@ -83,21 +83,32 @@ pub struct Commit {
     pub event_count: u32,
     /// What becomes of sessions, timers, tickets and conversations.
     pub changes: Vec<Change>,
-    /// The resolved outbound records (R6).
-    pub outbound: Vec<Sending>,
+    /// The chains that this commit continues: each gets one outbound record (R6, R19).
+    pub links: Vec<ChainLink>,
+    /// What is delivered, in this order; also to sessions whose socket is gone, for their resume (R21).
+    pub deliveries: Vec<Routed>,
+    /// The payloads of the deliveries, one behind the other.
+    pub frames: Bytes,
     /// The resolved tells (R6).
     pub tells: Vec<Tell>,
 }
 
-/// One resolved outbound record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sending {
+/// A chain of outbound records about one entity, and where it stood (R19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainLink {
     /// The outbound partition.
     pub partition: PartitionId,
-    /// The record's header.
-    pub header: Outbound,
-    /// The record's value.
-    pub value: Bytes,
+    /// The revision of the record before this one on it; 0 for the first.
+    pub prev: Revision,
+}
+
+/// A delivery and the outbound partition it is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routed {
+    /// The one partition that needs it; `None` for all that the commit links.
+    pub partition: Option<PartitionId>,
+    /// The delivery.
+    pub delivery: Delivery,
 }
 
 /// One resolved tell.
@@ -183,8 +194,10 @@ pub enum Change {
     SessionDetached {
         /// Which session.
         connection: ConnectionId,
-        /// When its grace ends.
+        /// When its grace ends; at once unless the socket was merely lost.
         until: TimeMs,
+        /// Why the socket is gone.
+        why: Ending,
     },
     /// It is over; its memory ends by [`TimerKey::Forget`].
     SessionEnded {
@@ -256,6 +269,17 @@ pub enum Change {
         /// Its number.
         number: u64,
     },
+}
+
+/// Why a session's socket is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// It was lost; the client may come back within the grace.
+    Lost,
+    /// The client said goodbye.
+    Left,
+    /// The entity ended the session.
+    ByEntity,
 }
 
 /// A session's socket, as its Connect named it.
