@@ -4,7 +4,9 @@
 #![warn(missing_docs)]
 
 pub mod log;
+pub mod clock;
 
+pub use clock::Clock;
 pub use log::{
     Acknowledged, AppendError, Bounds, Eventually, Log, ReadError, Reader, Record, Stored,
     TopicPartition,
