@@ -9,6 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xp_protocol::{Address, ConnectionId, MessageNumber, Revision, TicketId, TimeMs};
 
+use crate::word::{Codec, Unreadable, Word};
+
 /// One kind of entity with its types erased.
 pub trait Host: Send + Sync + 'static {
     /// The category it answers for.
@@ -82,6 +84,24 @@ pub struct Payload<'a> {
     pub bytes: &'a [u8],
     /// Whether they came in a text frame.
     pub text: bool,
+}
+
+impl Payload<'_> {
+    /// One word from all of the payload; text frames hold JSON, binary frames binary words.
+    ///
+    /// # Errors
+    /// When it is no such word, or came in the wrong kind of frame.
+    pub fn read<W: Word>(&self, codec: Codec) -> Result<W, Unreadable> {
+        match (codec.is_text(), self.text) {
+            (true, false) => Err(Unreadable::new(
+                "this entity speaks JSON: send a text frame",
+            )),
+            (false, true) => Err(Unreadable::new(
+                "this entity speaks binary: send a binary frame",
+            )),
+            _ => W::read(codec, self.bytes),
+        }
+    }
 }
 
 /// What an entity is asked to decide.
@@ -293,7 +313,10 @@ impl Registry {
     pub fn add(&mut self, host: Arc<dyn Host>) {
         let category = host.category();
         let former = self.hosts.insert(category, host);
-        assert!(former.is_none(), "the category {category:?} is hosted twice");
+        assert!(
+            former.is_none(),
+            "the category {category:?} is hosted twice"
+        );
     }
 
     /// The kind of entity behind `category`.

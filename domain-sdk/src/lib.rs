@@ -53,12 +53,13 @@ pub mod testkit;
 pub mod domain;
 pub mod hosted;
 pub mod entity;
-pub mod word;
 pub mod host;
+pub mod word;
 
 pub use domain::Domain;
 pub use entity::{
-    Answer, At, Category, Cx, Decision, Entity, Outcome, Refusal, Scene, Session, Shown, SignalCx, Ticket, To, When,
+    Answer, At, Category, Cx, Decision, Entity, Outcome, Refusal, Scene, Session, Shown, SignalCx,
+    Ticket, To, When,
 };
 pub use host::{Origin, Payload, Termination};
 pub use word::{Codec, DefaultWord, Never, State, Stored, Unreadable, Word};
@@ -67,7 +68,8 @@ pub use xp_protocol::{Address, ConnectionId, Revision, TimeMs};
 /// What nearly every entity needs: `use xp_domain_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Answer, At, Category, Codec, ConnectionId, Cx, Decision, Domain, Entity, Never, Origin, Outcome, Payload,
-        Refusal, Session, Shown, SignalCx, Stored, Termination, Ticket, TimeMs, Unreadable,
+        Answer, At, Category, Codec, ConnectionId, Cx, Decision, Domain, Entity, Never, Origin,
+        Outcome, Payload, Refusal, Session, Shown, SignalCx, Stored, Termination, Ticket, TimeMs,
+        Unreadable,
     };
 }

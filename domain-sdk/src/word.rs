@@ -31,6 +31,9 @@ pub enum Codec {
 /// [`Unreadable`] and never an allocation.
 pub const BINARY_WORD_BYTES_MAX: usize = 16 << 20;
 
+/// The largest binary state, in bytes, that is loaded from a snapshot; beyond it the snapshot is unreadable.
+pub const BINARY_STATE_BYTES_MAX: usize = 1 << 30;
+
 const BINARY: bincode::config::Configuration = bincode::config::standard();
 
 impl Codec {
@@ -58,7 +61,7 @@ impl Codec {
     pub fn read<W: DeserializeOwned>(self, bytes: &[u8]) -> Result<W, Unreadable> {
         match self {
             Self::Json => serde_json::from_slice(bytes).map_err(Unreadable::new),
-            Self::Binary => read_binary(bytes),
+            Self::Binary => read_binary::<W, BINARY_WORD_BYTES_MAX>(bytes),
         }
     }
 
@@ -88,9 +91,10 @@ impl Codec {
     }
 }
 
-fn read_binary<W: DeserializeOwned>(bytes: &[u8]) -> Result<W, Unreadable> {
-    let limited = BINARY.with_limit::<BINARY_WORD_BYTES_MAX>();
-    let (word, used) = bincode::serde::decode_from_slice(bytes, limited).map_err(Unreadable::new)?;
+fn read_binary<W: DeserializeOwned, const MAX: usize>(bytes: &[u8]) -> Result<W, Unreadable> {
+    let limited = BINARY.with_limit::<MAX>();
+    let (word, used) =
+        bincode::serde::decode_from_slice(bytes, limited).map_err(Unreadable::new)?;
     all_read(used, bytes)?;
     Ok(word)
 }
@@ -100,7 +104,9 @@ fn all_read(used: usize, bytes: &[u8]) -> Result<(), Unreadable> {
     if left == 0 {
         return Ok(());
     }
-    Err(Unreadable::new(format!("{left} bytes stand behind the end")))
+    Err(Unreadable::new(format!(
+        "{left} bytes stand behind the end"
+    )))
 }
 
 fn join_json(words: &[&[u8]]) -> Vec<u8> {
@@ -119,7 +125,10 @@ fn join_json(words: &[&[u8]]) -> Vec<u8> {
 fn split_json(sequence: &[u8]) -> Result<Vec<&[u8]>, Unreadable> {
     let words: Vec<&serde_json::value::RawValue> =
         serde_json::from_slice(sequence).map_err(Unreadable::new)?;
-    Ok(words.into_iter().map(|word| word.get().as_bytes()).collect())
+    Ok(words
+        .into_iter()
+        .map(|word| word.get().as_bytes())
+        .collect())
 }
 
 /// Bytes that are no word of the vocabulary they were read as, and why.
@@ -244,13 +253,13 @@ impl<T: Serialize + DeserializeOwned + 'static> Word for T {
     label = "this type has no default word",
     note = "add `#[derive(Default, Serialize, Deserialize)]` to `{Self}`; a decision that names no reply answers with the default"
 )]
-pub trait DefaultWord: Word {
+pub trait DefaultWord: Sized {
     #[doc(hidden)]
     fn unsaid() -> Self;
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Word + Default> DefaultWord for T {
+impl<T: Default> DefaultWord for T {
     fn unsaid() -> Self {
         Self::default()
     }
@@ -287,7 +296,10 @@ impl<T: Default + Serialize + DeserializeOwned + 'static> State for T {
     }
 
     fn load(codec: Codec, bytes: &[u8]) -> Result<Self, Unreadable> {
-        codec.read(bytes)
+        match codec {
+            Codec::Json => codec.read(bytes),
+            Codec::Binary => read_binary::<Self, BINARY_STATE_BYTES_MAX>(bytes),
+        }
     }
 }
 

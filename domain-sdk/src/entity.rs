@@ -1,0 +1,168 @@
+//! The entity: what a domain developer writes.
+
+mod decision;
+mod scene;
+mod answer;
+mod at;
+mod category;
+
+pub use answer::{Answer, Refusal};
+pub use at::At;
+pub use category::Category;
+pub use decision::{Decision, To, When};
+pub use scene::{Cx, Scene, Session, SignalCx, Ticket};
+
+pub(crate) use answer::to_json as answer_json;
+pub(crate) use decision::{Asked, Given, Said, Setting, Showing, Told};
+pub(crate) use scene::Roster;
+
+use std::fmt::Display;
+
+use crate::host::{Payload, Termination};
+use crate::word::{Codec, DefaultWord, State, Stored, Unreadable, Word};
+
+/// What a handler returns: a decision, or the domain's typed no.
+pub type Outcome<E> = Result<Decision<E>, <E as Entity>::Rejection>;
+
+/// What a client sees first: outputs, in order.
+pub type Shown<E> = Vec<<E as Entity>::Output>;
+
+/// A stateful thing that many users share in real time.
+///
+/// The type that implements it *is* the state. It is `Default` before its first event, changes only in
+/// [`apply`](Self::apply), and says everything else in eight vocabularies; take [`Never`](crate::Never) for those
+/// that are not used (`()` for `Claims` and `Reply`).
+///
+/// Handlers are pure: the same state, word and [`Cx`] give the same decision. They must not read a clock, draw random
+/// numbers or do I/O; `Cx` has the time, ids and randomness, and a [`Decision`] does the rest. Traps:
+///
+/// * Hash maps in state have another order after a reload; take `BTreeMap` and `BTreeSet`.
+/// * `#[serde(skip)]` in state forgets the field at the next takeover.
+/// * Arithmetic that overflows panics, in release builds too, and the message becomes a fault. In `apply` that
+///   quarantines the entity, so check in `decide`.
+/// * A wildcard arm in `apply` swallows the event that you add next year.
+/// * A float that is not finite has no JSON form; refuse it in `decide`.
+///
+/// [`Scenario`](crate::testkit::Scenario) finds most of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an entity",
+    label = "only an entity can be hosted",
+    note = "write `impl Entity for {Self} {{ … }}`, and name the state itself here, not one of its vocabularies"
+)]
+pub trait Entity: State + Send {
+    /// Its kind: the first half of its address. Frozen once released, because it is part of every record's key.
+    const CATEGORY: Category;
+    /// How its words become bytes.
+    const CODEC: Codec = Codec::Json;
+    /// Raise it when the state's shape or meaning changes: older snapshots are set aside and folded anew.
+    const STATE_VERSION: u32 = 1;
+
+    /// Who asks: what the domain needs from the token's claims. `()` when it needs nothing.
+    type Claims: Word + Send;
+    /// What clients want.
+    type Command: Word;
+    /// What clients ask; answered without changing anything.
+    type Query: Word;
+    /// What timers and other entities say, and the answers that others give. No client's frame is ever read as one.
+    type Signal: Word;
+    /// What happened. Kept for ever: see [`read_event`](Self::read_event).
+    type Event: Word;
+    /// What is shown to clients.
+    type Output: Word;
+    /// The answer. A decision that names none answers with the default.
+    type Reply: Word + DefaultWord;
+    /// The domain's no.
+    type Rejection: Word;
+
+    /// What a client's command does. `Err` records nothing.
+    ///
+    /// # Errors
+    /// The domain's no.
+    fn decide(&self, command: Self::Command, cx: &Cx<'_, Self>) -> Outcome<Self>;
+
+    /// Stores what an event says. Total: it computes nothing that can fail, for it runs on every takeover, for ever.
+    fn apply(&mut self, event: Self::Event);
+
+    /// A timer fired, another entity spoke, or the answer to an `ask` of ours came. Messages decided since then may
+    /// have changed everything, so judge again.
+    ///
+    /// # Errors
+    /// The domain's no, to the entity that asked.
+    fn signal(&self, signal: Self::Signal, cx: &SignalCx<'_, Self>) -> Outcome<Self> {
+        let _ = (signal, cx);
+        panic!("{} has signals and needs `fn signal`", Self::CATEGORY)
+    }
+
+    /// The answer to a query.
+    ///
+    /// # Errors
+    /// The domain's no.
+    fn answer(
+        &self,
+        query: Self::Query,
+        cx: &Cx<'_, Self>,
+    ) -> Result<Self::Reply, Self::Rejection> {
+        let _ = (query, cx);
+        panic!("{} has queries and needs `fn answer`", Self::CATEGORY)
+    }
+
+    /// A session begins. Its `Err` refuses it: the client is told, and neither session nor entity comes to be.
+    ///
+    /// # Errors
+    /// The domain's no.
+    fn connected(&self, cx: &Cx<'_, Self>) -> Outcome<Self> {
+        Ok(cx.decision())
+    }
+
+    /// The session's socket is gone; for a grace it may come back.
+    fn disconnected(&self, cx: &Cx<'_, Self>) -> Decision<Self> {
+        cx.decision()
+    }
+
+    /// The session has a socket again.
+    fn reconnected(&self, cx: &Cx<'_, Self>) -> Decision<Self> {
+        cx.decision()
+    }
+
+    /// The session is over; once for each that was connected.
+    fn terminated(&self, why: Termination, cx: &Cx<'_, Self>) -> Decision<Self> {
+        let _ = why;
+        cx.decision()
+    }
+
+    /// What this client sees first, after [`connected`](Self::connected)'s events, and again whenever it must start
+    /// over.
+    fn welcome(&self, cx: &Cx<'_, Self>) -> Shown<Self> {
+        let _ = cx;
+        Vec::new()
+    }
+
+    /// Reads a command from a client's frame. Override it for frames of a format of your own.
+    ///
+    /// # Errors
+    /// When the frame holds no command; the client gets a fault.
+    fn read_command(payload: Payload<'_>) -> Result<Self::Command, Unreadable> {
+        payload.read(Self::CODEC)
+    }
+
+    /// Reads an event of the log, where every event that was ever written still stands: the upcaster. One stored
+    /// event becomes any number of today's. See [`Stored`].
+    ///
+    /// # Errors
+    /// When it is no event of any time; the entity is quarantined until a build comes that can read it.
+    fn read_event(stored: Stored<'_>) -> Result<Vec<Self::Event>, Unreadable> {
+        Ok(vec![stored.read()?])
+    }
+
+    /// The address of one of these, by its id.
+    ///
+    /// # Panics
+    /// When the id is empty, longer than 255 bytes, or has a slash or a control character; in a handler that is a
+    /// fault. For ids that come from outside take [`At::new`].
+    fn at(id: impl Display) -> At<Self> {
+        match At::new(&id.to_string()) {
+            Ok(at) => at,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use xp_protocol::{Address, ConnectionId, Revision, TicketId, TimeMs};
+
+use super::{Decision, Entity};
+use crate::host::{Origin, SceneData};
+
+/// A session, attached or within its grace.
+#[derive(Clone, Debug)]
+pub struct Session<C> {
+    pub(crate) connection: ConnectionId,
+    pub(crate) subject: Arc<str>,
+    pub(crate) claims: C,
+    pub(crate) attached: bool,
+}
+
+impl<C> Session<C> {
+    /// The connection id that the client chose; one person may have several.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+
+    /// Who it is: the token's subject.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// What else the token says.
+    #[must_use]
+    pub fn claims(&self) -> &C {
+        &self.claims
+    }
+
+    /// Whether it has a socket just now, rather than being within its grace.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.attached
+    }
+}
+
+pub(crate) type Roster<C> = BTreeMap<ConnectionId, Session<C>>;
+
+/// Names a question that is still open.
+///
+/// [`Decision::later`] puts an answer off, [`Decision::answer`] gives it, from any later decision. Keep the ticket
+/// in an event or carry it through a [`Decision::ask`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ticket(pub(crate) TicketId);
+
+/// What surrounds a decision: where, when and who else is here. [`Cx`] and [`SignalCx`] show it.
+pub struct Scene<'a, E: Entity> {
+    data: &'a SceneData<'a>,
+    roster: &'a Roster<E::Claims>,
+    random: RefCell<Option<ChaCha8Rng>>,
+}
+
+impl<'a, E: Entity> Scene<'a, E> {
+    pub(crate) fn new(data: &'a SceneData<'a>, roster: &'a Roster<E::Claims>) -> Self {
+        Self {
+            data,
+            roster,
+            random: RefCell::new(None),
+        }
+    }
+
+    /// This entity's address.
+    #[must_use]
+    pub fn address(&self) -> &'a Address {
+        self.data.address
+    }
+
+    /// This entity's id within its category.
+    #[must_use]
+    pub fn id(&self) -> &'a str {
+        self.data.address.id()
+    }
+
+    /// How many commits this entity has seen.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.data.revision
+    }
+
+    /// The message's time; it never runs backwards within an entity. For a timer, never before it was due.
+    #[must_use]
+    pub fn now(&self) -> TimeMs {
+        self.data.now
+    }
+
+    /// This message's ticket, for [`Decision::later`].
+    #[must_use]
+    pub fn ticket(&self) -> Ticket {
+        Ticket(self.data.ticket)
+    }
+
+    /// Everybody who is here, those within their grace too, ordered by connection.
+    pub fn sessions(&self) -> impl Iterator<Item = &'a Session<E::Claims>> {
+        self.roster.values()
+    }
+
+    /// Whether a session of `subject` is here.
+    #[must_use]
+    pub fn is_here(&self, subject: &str) -> bool {
+        self.sessions().any(|session| session.subject() == subject)
+    }
+
+    /// A fresh id, another with every call.
+    #[must_use]
+    pub fn fresh_id(&self) -> Uuid {
+        let mut bytes = [0; 16];
+        self.with_random(|random| random.fill_bytes(&mut bytes));
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    }
+
+    /// A random number from 0 up to, not including, `bound`.
+    ///
+    /// # Panics
+    /// When `bound` is 0.
+    #[must_use]
+    pub fn random_below(&self, bound: u64) -> u64 {
+        assert!(bound > 0, "there is no number below 0 to draw");
+        // Numbers from the incomplete last stretch of the range are drawn again, so that all are equally likely.
+        let fair_max = u64::MAX - u64::MAX % bound;
+        self.with_random(|random| {
+            loop {
+                let drawn = random.next_u64();
+                if drawn < fair_max {
+                    return drawn % bound;
+                }
+            }
+        })
+    }
+
+    /// Puts `items` in a random order.
+    pub fn shuffle<T>(&self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            let j = self.random_below(i as u64 + 1);
+            items.swap(i, usize::try_from(j).expect("an index of this very slice"));
+        }
+    }
+
+    fn with_random<R>(&self, draw: impl FnOnce(&mut ChaCha8Rng) -> R) -> R {
+        let mut random = self.random.borrow_mut();
+        draw(random.get_or_insert_with(|| ChaCha8Rng::seed_from_u64(self.data.seed)))
+    }
+}
+
+/// What surrounds a client's word: the [`Scene`], and who sent it.
+pub struct Cx<'a, E: Entity> {
+    scene: Scene<'a, E>,
+    session: &'a Session<E::Claims>,
+}
+
+impl<'a, E: Entity> Cx<'a, E> {
+    pub(crate) fn new(scene: Scene<'a, E>, session: &'a Session<E::Claims>) -> Self {
+        Self { scene, session }
+    }
+
+    /// An empty decision, to be filled.
+    pub fn decision(&self) -> Decision<E> {
+        Decision::new(self.now(), self.data.seed, Some(self.session.connection))
+    }
+
+    /// The session this is about.
+    #[must_use]
+    pub fn session(&self) -> &'a Session<E::Claims> {
+        self.session
+    }
+
+    /// Its connection id.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionId {
+        self.session.connection
+    }
+
+    /// Who it is: the token's subject, verified by the edge.
+    #[must_use]
+    pub fn subject(&self) -> &'a str {
+        self.session.subject()
+    }
+
+    /// What else the token says.
+    #[must_use]
+    pub fn claims(&self) -> &'a E::Claims {
+        self.session.claims()
+    }
+
+    /// Whether no session but this one is of the same subject: it came first, or goes last.
+    #[must_use]
+    pub fn is_only_session_of_subject(&self) -> bool {
+        self.sessions()
+            .filter(|other| other.subject == self.session.subject)
+            .count()
+            == 1
+    }
+}
+
+impl<'a, E: Entity> Deref for Cx<'a, E> {
+    type Target = Scene<'a, E>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.scene
+    }
+}
+
+/// What surrounds a signal: the [`Scene`], and where it came from.
+pub struct SignalCx<'a, E: Entity> {
+    scene: Scene<'a, E>,
+    origin: Origin<'a>,
+}
+
+impl<'a, E: Entity> SignalCx<'a, E> {
+    pub(crate) fn new(scene: Scene<'a, E>, origin: Origin<'a>) -> Self {
+        Self { scene, origin }
+    }
+
+    /// An empty decision, to be filled.
+    pub fn decision(&self) -> Decision<E> {
+        Decision::new(self.now(), self.data.seed, None)
+    }
+
+    /// The timer or the entity that it came from.
+    #[must_use]
+    pub fn origin(&self) -> Origin<'a> {
+        self.origin
+    }
+
+    /// The entity that spoke, unless it was a timer.
+    #[must_use]
+    pub fn sender(&self) -> Option<&'a Address> {
+        match self.origin {
+            Origin::Timer(_) => None,
+            Origin::Entity { from, .. } => Some(from),
+        }
+    }
+}
+
+impl<'a, E: Entity> Deref for SignalCx<'a, E> {
+    type Target = Scene<'a, E>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.scene
+    }
+}

@@ -1,0 +1,341 @@
+//! Every [`Entity`] is a [`Host`]: typed words on one side, bytes on the other.
+
+mod encode;
+mod guard;
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::IgnoredAny;
+use xp_protocol::{Address, ConnectionId};
+
+use crate::entity::{Cx, Decision, Entity, Roster, Scene, Session, SignalCx};
+use crate::host::{
+    self, Decided, Fault, Host, Input, Instance, Origin, Outcome, Payload, RosterChange, SceneData,
+};
+use crate::word::{Codec, DefaultWord, State, Stored, Unreadable, Word};
+use guard::{catch, unreadable};
+
+/// The [`Host`] of `E`.
+pub struct Hosted<E>(PhantomData<fn() -> E>);
+
+impl<E: Entity> Hosted<E> {
+    /// The host of all `E`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<E: Entity> Default for Hosted<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E: Entity> Host for Hosted<E> {
+    fn category(&self) -> &'static str {
+        E::CATEGORY.as_str()
+    }
+
+    fn state_version(&self) -> u32 {
+        E::STATE_VERSION
+    }
+
+    fn is_text(&self) -> bool {
+        E::CODEC.is_text()
+    }
+
+    fn fresh(&self) -> Box<dyn Instance> {
+        Box::new(Live {
+            entity: E::fresh(),
+            roster: Roster::new(),
+        })
+    }
+
+    fn load(&self, state: &[u8]) -> Result<Box<dyn Instance>, Fault> {
+        let (version, body) = state.split_first_chunk().ok_or_else(|| {
+            unreadable("state", Unreadable::new("it is shorter than its version"))
+        })?;
+        let version = u32::from_le_bytes(*version);
+        if version != E::STATE_VERSION {
+            let reason = format!(
+                "it has state version {version}, and this build reads {}",
+                E::STATE_VERSION
+            );
+            return Err(unreadable("state", Unreadable::new(reason)));
+        }
+        let entity = catch("deserialize", || <E as State>::load(E::CODEC, body))?
+            .map_err(|error| unreadable("state", error))?;
+        Ok(Box::new(Live {
+            entity,
+            roster: Roster::new(),
+        }))
+    }
+
+    fn sequence(&self, outputs: &[&[u8]]) -> Bytes {
+        E::CODEC.join(outputs).into()
+    }
+
+    fn default_reply(&self) -> Bytes {
+        // A default that has no encoding is caught where the first decision needs it.
+        encode::reply::<E>(&E::Reply::unsaid()).unwrap_or_default()
+    }
+}
+
+/// One living `E`, and its sessions with their claims decoded.
+struct Live<E: Entity> {
+    entity: E,
+    roster: Roster<E::Claims>,
+}
+
+impl<E: Entity> Instance for Live<E> {
+    fn decide(&self, input: &Input<'_>, scene: &SceneData<'_>) -> Result<Decided, Fault> {
+        match *input {
+            Input::Connected(by) => self.connected(by, scene),
+            Input::Disconnected(by) => self.life("disconnected", by, scene, E::disconnected),
+            Input::Reconnected(by) => self.life("reconnected", by, scene, E::reconnected),
+            Input::Terminated(by, why) => self.life("terminated", by, scene, |entity, cx| {
+                entity.terminated(why, cx)
+            }),
+            Input::Command {
+                by,
+                n: Some(_),
+                payload,
+            } => self.command(by, payload, scene),
+            Input::Command {
+                by,
+                n: None,
+                payload,
+            } => self.ephemeral(by, payload, scene),
+            Input::Signal { origin, payload } => self.signal(origin, payload, scene),
+            Input::Answer {
+                from,
+                continuation,
+                outcome,
+            } => self.answered(from, continuation, outcome, scene),
+        }
+    }
+
+    fn answer(
+        &self,
+        by: ConnectionId,
+        payload: &Payload<'_>,
+        scene: &SceneData<'_>,
+    ) -> Result<Outcome, Fault> {
+        let cx = self.cx(by, scene)?;
+        let query = catch("read_query", || payload.read::<E::Query>(E::CODEC))?
+            .map_err(|error| unreadable("query", error))?;
+        match catch("answer", || self.entity.answer(query, &cx))? {
+            Ok(reply) => Ok(Outcome::Reply(encode::reply::<E>(&reply)?)),
+            Err(rejection) => Ok(Outcome::Rejection(encode::rejection::<E>(&rejection)?)),
+        }
+    }
+
+    fn welcome(&self, by: ConnectionId, scene: &SceneData<'_>) -> Result<Bytes, Fault> {
+        let cx = self.cx(by, scene)?;
+        let shown = catch("welcome", || self.entity.welcome(&cx))?;
+        encode::sequence::<E, _>("output", &shown)
+    }
+
+    fn apply(&mut self, events: &[u8]) -> Result<(), Fault> {
+        let stored = E::CODEC
+            .split(events)
+            .map_err(|error| unreadable("events", error))?;
+        for bytes in stored {
+            let today = catch("read_event", || E::read_event(Stored::new(bytes, E::CODEC)))?
+                .map_err(|error| unreadable("event", error))?;
+            for event in today {
+                catch("apply", || self.entity.apply(event))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn roster(&mut self, change: &RosterChange<'_>) -> Result<(), Fault> {
+        match *change {
+            RosterChange::Attached {
+                connection,
+                subject,
+                claims,
+            } => {
+                let claims = read_claims(claims).map_err(|error| unreadable("claims", error))?;
+                let subject = Arc::from(subject);
+                let session = Session {
+                    connection,
+                    subject,
+                    claims,
+                    attached: true,
+                };
+                self.roster.insert(connection, session);
+            }
+            RosterChange::Detached(connection) => {
+                if let Some(session) = self.roster.get_mut(&connection) {
+                    session.attached = false;
+                }
+            }
+            RosterChange::Ended(connection) => {
+                self.roster.remove(&connection);
+            }
+        }
+        Ok(())
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, Fault> {
+        let mut bytes = E::STATE_VERSION.to_le_bytes().to_vec();
+        catch("serialize", || self.entity.save(E::CODEC, &mut bytes))?
+            .map_err(|error| unreadable("state", error))?;
+        Ok(bytes)
+    }
+}
+
+impl<E: Entity> Live<E> {
+    fn connected(&self, by: ConnectionId, scene: &SceneData<'_>) -> Result<Decided, Fault> {
+        let cx = self.cx(by, scene)?;
+        let outcome = catch("connected", || self.entity.connected(&cx))?;
+        self.encoded(outcome, Awaited::No)
+    }
+
+    fn life(
+        &self,
+        handler: &'static str,
+        by: ConnectionId,
+        scene: &SceneData<'_>,
+        handle: impl FnOnce(&E, &Cx<'_, E>) -> Decision<E>,
+    ) -> Result<Decided, Fault> {
+        let cx = self.cx(by, scene)?;
+        let decision = catch(handler, || handle(&self.entity, &cx))?;
+        self.encoded(Ok(decision), Awaited::No)
+    }
+
+    fn command(
+        &self,
+        by: ConnectionId,
+        payload: Payload<'_>,
+        scene: &SceneData<'_>,
+    ) -> Result<Decided, Fault> {
+        self.encoded(self.judge(by, payload, scene)?, Awaited::Yes)
+    }
+
+    fn ephemeral(
+        &self,
+        by: ConnectionId,
+        payload: Payload<'_>,
+        scene: &SceneData<'_>,
+    ) -> Result<Decided, Fault> {
+        let outcome = self.judge(by, payload, scene)?;
+        if let Ok(decision) = &outcome {
+            only_glimpses(decision)?;
+        }
+        self.encoded(outcome, Awaited::No)
+    }
+
+    fn judge(
+        &self,
+        by: ConnectionId,
+        payload: Payload<'_>,
+        scene: &SceneData<'_>,
+    ) -> Result<crate::entity::Outcome<E>, Fault> {
+        let cx = self.cx(by, scene)?;
+        let command = catch("read_command", || E::read_command(payload))?
+            .map_err(|error| unreadable("command", error))?;
+        catch("decide", || self.entity.decide(command, &cx))
+    }
+
+    fn signal(
+        &self,
+        origin: Origin<'_>,
+        json: &[u8],
+        scene: &SceneData<'_>,
+    ) -> Result<Decided, Fault> {
+        let signal = catch("read_signal", || {
+            <E::Signal as Word>::read(Codec::Json, json)
+        })?
+        .map_err(|error| unreadable("signal", error))?;
+        let cx = SignalCx::new(Scene::new(scene, &self.roster), origin);
+        let outcome = catch("signal", || self.entity.signal(signal, &cx))?;
+        let asked = matches!(origin, Origin::Entity { asked: true, .. });
+        self.encoded(outcome, if asked { Awaited::Yes } else { Awaited::No })
+    }
+
+    fn answered(
+        &self,
+        from: &Address,
+        continuation: &[u8],
+        outcome: &Outcome,
+        scene: &SceneData<'_>,
+    ) -> Result<Decided, Fault> {
+        let json =
+            encode::resume(continuation, outcome).map_err(|error| unreadable("answer", error))?;
+        self.signal(Origin::Entity { from, asked: false }, &json, scene)
+    }
+
+    fn encoded(
+        &self,
+        outcome: crate::entity::Outcome<E>,
+        awaited: Awaited,
+    ) -> Result<Decided, Fault> {
+        let mut decided = match outcome {
+            Ok(decision) => encode::decision(decision, &self.roster)?,
+            Err(rejection) => encode::refused::<E>(&rejection)?,
+        };
+        if awaited == Awaited::No && decided.reply == host::Reply::Later {
+            decided.reply =
+                host::Reply::Now(Outcome::Reply(encode::reply::<E>(&E::Reply::unsaid())?));
+        }
+        Ok(decided)
+    }
+
+    fn cx<'a>(&'a self, by: ConnectionId, scene: &'a SceneData<'a>) -> Result<Cx<'a, E>, Fault> {
+        let session = self.roster.get(&by).ok_or_else(|| {
+            Fault::Misuse(format!(
+                "the session {by} is not in the roster of {}",
+                scene.address
+            ))
+        })?;
+        Ok(Cx::new(Scene::new(scene, &self.roster), session))
+    }
+}
+
+/// Whether somebody waits for the answer, so that `later()` opens a ticket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    Yes,
+    No,
+}
+
+fn only_glimpses<E: Entity>(decision: &Decision<E>) -> Result<(), Fault> {
+    let shows_lasting = decision.shows.iter().any(|showing| !showing.volatile);
+    let forbidden = [
+        (!decision.events.is_empty(), "records events"),
+        (decision.given.is_some(), "answers"),
+        (!decision.answers.is_empty(), "answers a ticket"),
+        (shows_lasting, "shows what must not be lost"),
+        (!decision.tells.is_empty(), "tells another entity"),
+        (!decision.timers.is_empty(), "touches a timer"),
+        (!decision.terminate.is_empty(), "ends a session"),
+    ];
+    match forbidden.iter().find(|(is_done, _)| *is_done) {
+        None => Ok(()),
+        Some((_, what)) => Err(Fault::Misuse(format!(
+            "the decision of an `ephemeral` {what}, but it may only `glimpse`: let clients `send` this command"
+        ))),
+    }
+}
+
+/// Reads a token's claims. `()` needs none of them, though serde reads it from `null` alone.
+fn read_claims<C: Word>(claims: &[u8]) -> Result<C, Unreadable> {
+    let _: IgnoredAny = Codec::Json.read(claims)?;
+    let needs_none = std::any::TypeId::of::<C>() == std::any::TypeId::of::<()>();
+    let json = if needs_none {
+        Cow::Borrowed(b"null".as_slice())
+    } else {
+        Cow::Borrowed(claims)
+    };
+    C::read(Codec::Json, &json)
+}
+
+#[cfg(test)]
+mod tests;
