@@ -143,5 +143,6 @@ pub trait Reader: Send {
     ///
     /// # Errors
     /// After an error the reader is at an end.
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Result<Vec<Stored>, ReadError>> + Send + '_>>;
+    fn next(&mut self)
+    -> Pin<Box<dyn Future<Output = Result<Vec<Stored>, ReadError>> + Send + '_>>;
 }

@@ -1,0 +1,175 @@
+//! Reading a log's directory without opening the log, also while a process has it open.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use xp_protocol::{Offset, PartitionId};
+
+use super::error::OpenError;
+use super::frame::{Damage, Place};
+use super::head::{SegmentHead, segment_path};
+use super::meta::Meta;
+use super::opening::segment_numbers;
+use super::scan::{Found, Scan, Stop, was_synced};
+use super::segment::{Segment, holding};
+use crate::log::Stored;
+
+/// The names of the durable topics in a log's directory, with their partition counts, sorted.
+///
+/// # Errors
+/// When the directory or a topic's meta file cannot be read.
+pub fn topics(dir: &Path) -> Result<Vec<(String, u32)>, OpenError> {
+    let entries = std::fs::read_dir(dir).map_err(OpenError::io("list", dir))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(OpenError::io("list", dir))?;
+        if entry.path().is_dir()
+            && let Some(meta) = Meta::read(&entry.path())?
+        {
+            found.push((
+                entry.file_name().to_string_lossy().into_owned(),
+                meta.partitions,
+            ));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The records of one partition from `from`, or from the oldest one left, to the end as it is now.
+/// Changes nothing. Beside a process that has the log open, the last records may not be synced yet.
+///
+/// # Errors
+/// When the topic or the partition is not there, or its files cannot be read.
+pub fn inspect(
+    dir: &Path,
+    topic: &str,
+    partition: PartitionId,
+    from: Offset,
+) -> Result<Inspection, OpenError> {
+    let dir = dir.join(topic);
+    let meta = Meta::read(&dir)?.ok_or(OpenError::Config {
+        topic: topic.to_owned(),
+        what: "is not a durable topic of this directory: look at the names in it",
+    })?;
+    if partition.0 >= meta.partitions {
+        return Err(OpenError::Config {
+            topic: topic.to_owned(),
+            what: "has fewer partitions: they are counted from 0",
+        });
+    }
+    let segments = segments(&dir, meta)?;
+    let first =
+        holding(&segments, partition, from)?.map_or(0, |(segment, _)| segment.place.segment);
+    Ok(Inspection {
+        partition,
+        from,
+        segments: segments
+            .into_iter()
+            .filter(|segment| segment.place.segment >= first)
+            .collect(),
+        scan: None,
+        found: VecDeque::new(),
+    })
+}
+
+fn segments(dir: &Path, meta: Meta) -> Result<Vec<Arc<Segment>>, OpenError> {
+    let segment = |number| {
+        let place = Place {
+            identity: meta.identity,
+            segment: number,
+        };
+        Arc::new(Segment::sealed(
+            segment_path(dir, number),
+            place,
+            meta.partitions as usize,
+        ))
+    };
+    Ok(segment_numbers(dir)?.into_iter().map(segment).collect())
+}
+
+/// Goes through the records of one partition.
+pub struct Inspection {
+    partition: PartitionId,
+    from: Offset,
+    segments: VecDeque<Arc<Segment>>,
+    scan: Option<(Arc<Segment>, Scan<File>)>,
+    found: VecDeque<Stored>,
+}
+
+impl Inspection {
+    /// The next batch of the partition; `None` at the end.
+    fn batch(&mut self) -> Result<Option<Found>, OpenError> {
+        loop {
+            if self.scan.is_none() {
+                let Some(segment) = self.segments.pop_front() else {
+                    return Ok(None);
+                };
+                self.scan = Some(begin(segment)?);
+            }
+            match self.step()? {
+                Some(found) if found.batch.partition == self.partition => return Ok(Some(found)),
+                Some(_) => {}
+                None => self.scan = None,
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<Found>, OpenError> {
+        let Some((segment, scan)) = &mut self.scan else {
+            return Ok(None);
+        };
+        match scan.next() {
+            Ok(found) => Ok(found),
+            Err(Stop::Failed(error)) => Err(OpenError::io("read", &segment.path)(error)),
+            Err(Stop::Damaged(damage)) if self.segments.is_empty() => {
+                end_at(segment, scan, damage).map(|()| None)
+            }
+            Err(Stop::Damaged(damage)) => Err(OpenError::from_damage(&segment.path, damage)),
+        }
+    }
+
+    fn refill(&mut self) -> Result<(), OpenError> {
+        while self.found.is_empty() {
+            let Some(found) = self.batch()? else {
+                return Ok(());
+            };
+            self.found.extend(found.batch.stored_from(self.from));
+        }
+        Ok(())
+    }
+}
+
+fn begin(segment: Arc<Segment>) -> Result<(Arc<Segment>, Scan<File>), OpenError> {
+    let start = SegmentHead::bytes(segment.head()?.bases.len()) as u64;
+    let file = File::open(&segment.path).map_err(OpenError::io("open", &segment.path))?;
+    let scan = Scan::new(file, segment.place, start);
+    Ok((segment, scan))
+}
+
+/// A torn end of the last segment is the end; damage to what was safe is an error.
+fn end_at(segment: &Segment, scan: &Scan<File>, damage: Damage) -> Result<(), OpenError> {
+    let synced = was_synced(scan.file(), segment.place, damage.position)
+        .map_err(OpenError::io("read", &segment.path))?;
+    if synced {
+        return Err(OpenError::from_damage(&segment.path, damage));
+    }
+    Ok(())
+}
+
+impl Iterator for Inspection {
+    type Item = Result<Stored, OpenError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.refill() {
+            Ok(()) => self.found.pop_front().map(Ok),
+            Err(error) => {
+                self.scan = None;
+                self.segments.clear();
+                Some(Err(error))
+            }
+        }
+    }
+}

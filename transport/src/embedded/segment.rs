@@ -1,0 +1,310 @@
+//! One segment of a topic as readers see it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::BytesMut;
+use xp_protocol::{Offset, PartitionId};
+
+use super::error::OpenError;
+use super::files;
+use super::frame::{self, Place};
+use super::head::{SegmentHead, read_at_most};
+use super::index::{self, Index, Run, index_path};
+use super::machine::Machine;
+use super::scan::{Scan, Stop};
+use crate::log::Stored;
+
+/// A segment file. Its head and index are read when they are first needed.
+pub(super) struct Segment {
+    pub(super) path: PathBuf,
+    pub(super) place: Place,
+    partitions: usize,
+    head: OnceLock<SegmentHead>,
+    /// The index of the active segment; `None` once it is sealed and its index lies on disk.
+    live: Mutex<Option<Index>>,
+    /// Held while a missing index is made again, so that it is made once.
+    mending: Mutex<()>,
+}
+
+impl Segment {
+    pub(super) fn sealed(path: PathBuf, place: Place, partitions: usize) -> Self {
+        Self {
+            path,
+            place,
+            partitions,
+            head: OnceLock::new(),
+            live: Mutex::new(None),
+            mending: Mutex::new(()),
+        }
+    }
+
+    pub(super) fn active(path: PathBuf, head: SegmentHead, index: Index) -> Self {
+        let segment = Self::sealed(path, head.place, head.bases.len());
+        segment.with_live(|live| *live = Some(index));
+        segment.head.get_or_init(|| head);
+        segment
+    }
+
+    /// What the segment begins with.
+    pub(super) fn head(&self) -> Result<&SegmentHead, OpenError> {
+        if let Some(head) = self.head.get() {
+            return Ok(head);
+        }
+        let file = self.open()?;
+        let head = SegmentHead::read(&file, &self.path, self.place, self.partitions)?;
+        Ok(self.head.get_or_init(|| head))
+    }
+
+    /// Takes note of a batch in the active segment.
+    pub(super) fn note(&self, partition: PartitionId, run: Run) {
+        self.with_live(|live| {
+            if let Some(index) = live {
+                index.add(partition, run);
+            }
+        });
+    }
+
+    /// Writes the index of the active segment, of which `covered` bytes are synced.
+    pub(super) fn persist_index(&self, machine: &dyn Machine, covered: u64) -> std::io::Result<()> {
+        match self.with_live(|live| live.as_ref().map(|index| index.encode(self.place, covered))) {
+            Some(bytes) => files::put(machine, &index_path(&self.path), &bytes).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// From now on readers take the index from disk.
+    pub(super) fn seal(&self) {
+        self.with_live(|live| *live = None);
+    }
+
+    fn with_live<T>(&self, act: impl FnOnce(&mut Option<Index>) -> T) -> T {
+        act(&mut self.live.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn open(&self) -> Result<File, OpenError> {
+        File::open(&self.path).map_err(OpenError::io("open", &self.path))
+    }
+
+    /// The records of one partition from `from` on, about `bytes_max` of them, below `until`. Empty
+    /// when the segment has none. `end` is where the partition stands at the segment's end, if sealed.
+    pub(super) fn read(
+        &self,
+        machine: &dyn Machine,
+        wanted: &Wanted,
+        end: Option<Offset>,
+    ) -> Result<Vec<Stored>, OpenError> {
+        let file = self.open()?;
+        let runs = self.runs(machine, &file, wanted, end)?;
+        let mut found = Vec::new();
+        for run in runs {
+            self.read_run(&file, run, wanted, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn runs(
+        &self,
+        machine: &dyn Machine,
+        file: &File,
+        wanted: &Wanted,
+        end: Option<Offset>,
+    ) -> Result<Vec<Run>, OpenError> {
+        let Wanted {
+            partition,
+            from,
+            bytes_max,
+            ..
+        } = *wanted;
+        let live = self.with_live(|live| {
+            live.as_ref()
+                .map(|index| index.from(partition, from, bytes_max))
+        });
+        if let Some(runs) = live {
+            return Ok(runs);
+        }
+        let stored = || {
+            index::Stored::open(&index_path(&self.path), self.place, self.partitions)?
+                .from(partition, from, bytes_max)
+        };
+        if let Some(runs) = stored() {
+            return Ok(runs);
+        }
+        let _mending = self.mending.lock().unwrap_or_else(PoisonError::into_inner);
+        match stored() {
+            Some(runs) => Ok(runs),
+            None => self.mend(machine, file, wanted, end),
+        }
+    }
+
+    /// Makes a missing or damaged index again from the whole segment.
+    fn mend(
+        &self,
+        machine: &dyn Machine,
+        file: &File,
+        wanted: &Wanted,
+        end: Option<Offset>,
+    ) -> Result<Vec<Run>, OpenError> {
+        let survey = Survey::of(file, &self.path, self.head()?)?;
+        if let Some(damage) = survey.stopped {
+            return Err(OpenError::from_damage(&self.path, damage));
+        }
+        let reached = survey.nexts[wanted.partition.0 as usize];
+        if end.is_some_and(|end| end != reached) {
+            let what = format!(
+                "the segment ends at offset {reached} of partition {}, before the next one begins",
+                wanted.partition
+            );
+            return Err(OpenError::damaged(&self.path, survey.length, what));
+        }
+        let bytes = survey.index.encode(self.place, survey.length);
+        if let Err(error) = files::put(machine, &index_path(&self.path), &bytes) {
+            tracing::warn!(segment = %self.path.display(), %error, "cannot keep a segment's index; it is made anew with every read");
+        } else {
+            tracing::info!(segment = %self.path.display(), "made a segment's missing index again");
+        }
+        Ok(survey
+            .index
+            .from(wanted.partition, wanted.from, wanted.bytes_max))
+    }
+
+    fn read_run(
+        &self,
+        file: &File,
+        run: Run,
+        wanted: &Wanted,
+        found: &mut Vec<Stored>,
+    ) -> Result<(), OpenError> {
+        let mut bytes = BytesMut::zeroed(usize::try_from(run.bytes).unwrap_or(usize::MAX));
+        let got = read_at_most(file, &mut bytes, run.position)
+            .map_err(OpenError::io("read", &self.path))?;
+        bytes.truncate(got);
+        let mut rest = bytes.freeze();
+        let mut left = run.bytes;
+        while left > 0 {
+            let position = run.position + run.bytes - left;
+            let (head, batch) = frame::decode(&rest, self.place, position)
+                .map_err(|damage| OpenError::from_damage(&self.path, damage))?;
+            if batch.partition != wanted.partition {
+                return Err(OpenError::damaged(
+                    &self.path,
+                    position,
+                    "the index names another partition's batch",
+                ));
+            }
+            found.extend(
+                batch
+                    .stored_from(wanted.from)
+                    .take_while(|stored| stored.offset < wanted.until),
+            );
+            let size =
+                usize::try_from(head.frame_bytes()).expect("it was just decoded from memory");
+            rest = rest.slice(size..);
+            left = left.saturating_sub(head.frame_bytes());
+        }
+        Ok(())
+    }
+}
+
+/// What a reader asks of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) partition: PartitionId,
+    pub(super) from: Offset,
+    /// Nothing from here on: it is not synced yet.
+    pub(super) until: Offset,
+    pub(super) bytes_max: u64,
+}
+
+/// What a whole segment holds.
+pub(super) struct Survey {
+    pub(super) index: Index,
+    pub(super) nexts: Vec<Offset>,
+    /// The end of the last intact frame.
+    pub(super) length: u64,
+    /// What ended the survey before the end of the file.
+    pub(super) stopped: Option<frame::Damage>,
+}
+
+impl Survey {
+    /// Reads every frame of a segment, up to the first that is not intact or not in order.
+    pub(super) fn of(file: &File, path: &Path, head: &SegmentHead) -> Result<Self, OpenError> {
+        let start = SegmentHead::bytes(head.bases.len()) as u64;
+        let mut scan = Scan::new(file, head.place, start);
+        let mut survey = Self {
+            index: Index::new(head.bases.len()),
+            nexts: head.bases.clone(),
+            length: start,
+            stopped: None,
+        };
+        loop {
+            match scan.next() {
+                Ok(Some(found)) => survey.add(&found, path)?,
+                Ok(None) => break,
+                Err(Stop::Damaged(damage)) => {
+                    survey.stopped = Some(damage);
+                    break;
+                }
+                Err(Stop::Failed(error)) => return Err(OpenError::io("read", path)(error)),
+            }
+            survey.length = scan.position();
+        }
+        Ok(survey)
+    }
+
+    fn add(&mut self, found: &super::scan::Found, path: &Path) -> Result<(), OpenError> {
+        let batch = &found.batch;
+        let next = self.nexts.get_mut(batch.partition.0 as usize);
+        match next {
+            Some(next) if *next == batch.base => *next = batch.next(),
+            _ => {
+                let what = format!(
+                    "the batch at offset {} of partition {} does not follow the one before it",
+                    batch.base, batch.partition
+                );
+                return Err(OpenError::damaged(path, found.position, what));
+            }
+        }
+        let run = Run {
+            base: batch.base,
+            position: found.position,
+            bytes: found.bytes,
+        };
+        self.index.add(batch.partition, run);
+        Ok(())
+    }
+}
+
+/// The segments of a topic, oldest first; the last one is active.
+pub(super) type Segments = Vec<Arc<Segment>>;
+
+/// A segment, and where the asked partition stands at its end, if it is sealed.
+pub(super) type Holding = (Arc<Segment>, Option<Offset>);
+
+/// The segment that holds `from`, and where the partition stands at its end, if it is sealed.
+pub(super) fn holding(
+    segments: &[Arc<Segment>],
+    partition: PartitionId,
+    from: Offset,
+) -> Result<Option<Holding>, OpenError> {
+    let base = |at: usize| Ok::<_, OpenError>(segments[at].head()?.bases[partition.0 as usize]);
+    let (mut low, mut high) = (0, segments.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if base(middle)? <= from {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    let Some(at) = low.checked_sub(1) else {
+        return Ok(None);
+    };
+    let end = if low < segments.len() {
+        Some(base(low)?)
+    } else {
+        None
+    };
+    Ok(Some((Arc::clone(&segments[at]), end)))
+}
