@@ -1,1 +1,40 @@
-fn main() {}
+//! Repository tasks: `cargo xtask test` is everything CI runs, `cargo xtask tidy` the checks that read the tree as text.
+#![expect(clippy::print_stdout, reason = "a command line tool speaks on stdout")]
+
+mod test_run;
+mod python;
+mod tidy;
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask test   everything a change must pass, stage by stage
+       cargo xtask tidy   layers, imports, words, links, promises, codes, dependencies; the longest files and functions";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test"] => test_run::run(&root()?),
+        ["tidy"] => tidy::run(&root()?),
+        [] => bail!("which task?\n{USAGE}"),
+        _ => bail!("there is no task `{}`\n{USAGE}", words.join(" ")),
+    }
+}
+
+/// The repository is where this crate's folder lies, wherever the command was typed.
+fn root() -> Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let root = root.context("xtask does not lie inside a repository")?;
+    Ok(root.to_path_buf())
+}

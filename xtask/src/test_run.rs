@@ -1,0 +1,215 @@
+//! Everything CI needs, in stages: each with its time, the first failure ends the run.
+
+use crate::{python, tidy};
+use anyhow::{Context, Result, bail};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What one stage needs to know, and what the stages before it found out.
+struct Run {
+    root: PathBuf,
+    python: Option<PathBuf>,
+}
+
+enum Outcome {
+    Passed,
+    Skipped(String),
+}
+
+type Stage = fn(&mut Run) -> Result<Outcome>;
+
+/// The cheap stages come first, so that a slip is known in seconds.
+const STAGES: [(&str, Stage); 7] = [
+    ("fmt", |run| run.cargo(&["fmt", "--all", "--check"])),
+    ("tidy", |run| tidy::run(&run.root).map(|()| Outcome::Passed)),
+    ("clippy", clippy),
+    ("python", |run| run.prepare_python()),
+    ("test", |run| run.cargo(&["test", "--workspace"])),
+    ("doc", doc),
+    ("deny", deny),
+];
+
+pub(crate) fn run(root: &Path) -> Result<()> {
+    let mut run = Run {
+        root: root.to_path_buf(),
+        python: None,
+    };
+    run_stages(&STAGES, &mut run, &mut std::io::stdout().lock())
+}
+
+fn run_stages(stages: &[(&str, Stage)], run: &mut Run, out: &mut impl Write) -> Result<()> {
+    let start = now();
+    let mut times = Vec::new();
+    for (name, stage) in stages {
+        writeln!(out, "==== {name}")?;
+        let began = now();
+        let outcome = stage(run);
+        let took = began.elapsed();
+        times.push(format!("{name} {}", seconds(took)));
+        report(out, name, &outcome, took)?;
+        if let Err(error) = outcome {
+            summary(out, &times, start.elapsed())?;
+            return Err(error.context(format!("stage `{name}` failed")));
+        }
+    }
+    summary(out, &times, start.elapsed())?;
+    writeln!(out, "==== all {} stages passed", stages.len())?;
+    Ok(())
+}
+
+fn report(
+    out: &mut impl Write,
+    name: &str,
+    outcome: &Result<Outcome>,
+    took: Duration,
+) -> Result<()> {
+    let took = seconds(took);
+    match outcome {
+        Ok(Outcome::Passed) => writeln!(out, "---- {name} passed in {took}")?,
+        Ok(Outcome::Skipped(why)) => writeln!(out, "---- {name} SKIPPED: {why}")?,
+        Err(_) => writeln!(out, "---- {name} FAILED after {took}")?,
+    }
+    Ok(())
+}
+
+fn summary(out: &mut impl Write, times: &[String], total: Duration) -> Result<()> {
+    writeln!(out, "==== {}; total {}", times.join(", "), seconds(total))?;
+    Ok(())
+}
+
+fn clippy(run: &mut Run) -> Result<Outcome> {
+    run.cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ])
+}
+
+fn doc(run: &mut Run) -> Result<Outcome> {
+    let mut command = run.command(&["doc", "--no-deps", "--workspace"]);
+    passes("cargo doc", command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// cargo-deny takes minutes to install, so a fresh machine may lack it; tidy checks the same lists in any case.
+fn deny(run: &mut Run) -> Result<Outcome> {
+    let probe = run
+        .command(&["deny", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if probe.is_ok_and(|status| status.success()) {
+        return run.cargo(&["deny", "check", "bans", "licenses", "sources"]);
+    }
+    let why = "cargo-deny is not installed (`cargo install --locked cargo-deny`); tidy has checked the same lists";
+    Ok(Outcome::Skipped(why.to_owned()))
+}
+
+impl Run {
+    fn prepare_python(&mut self) -> Result<Outcome> {
+        self.python = Some(python::prepare(&self.root)?);
+        Ok(Outcome::Passed)
+    }
+
+    /// The cargo that started us, so that a toolchain chosen by hand holds for every stage.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(arguments).current_dir(&self.root);
+        // What cargo told this program about its own package would reach the build scripts of others.
+        let ours = std::env::vars_os().map(|(key, _)| key);
+        ours.filter(|key| is_package_variable(&key.to_string_lossy()))
+            .for_each(|key| {
+                command.env_remove(key);
+            });
+        if let Some(python) = &self.python {
+            command.env("XP_PYTHON", python);
+        }
+        command
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Result<Outcome> {
+        let typed = format!("cargo {}", arguments.join(" "));
+        passes(&typed, &mut self.command(arguments))
+    }
+}
+
+fn passes(typed: &str, command: &mut Command) -> Result<Outcome> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start `{typed}`"))?;
+    if !status.success() {
+        bail!("`{typed}` ended with {status}; what it printed above says why");
+    }
+    Ok(Outcome::Passed)
+}
+
+fn is_package_variable(key: &str) -> bool {
+    key.starts_with("CARGO_PKG_") || key.starts_with("CARGO_MANIFEST_")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the run prints how long its stages took"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn seconds(took: Duration) -> String {
+    format!("{:.1} s", took.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_and_print(stages: &[(&str, Stage)]) -> (Result<()>, String) {
+        let mut out = Vec::new();
+        let mut run = Run {
+            root: PathBuf::from("."),
+            python: None,
+        };
+        let result = run_stages(stages, &mut run, &mut out);
+        (result, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_run_stops_at_the_first_failure_and_names_the_stage() {
+        let (result, printed) = run_and_print(&[
+            ("first", |_| Ok(Outcome::Passed)),
+            ("second", |_| bail!("broken")),
+            ("third", |_| panic!("a stage after a failure was run")),
+        ]);
+        assert_eq!(
+            format!("{:#}", result.unwrap_err()),
+            "stage `second` failed: broken"
+        );
+        assert!(printed.contains("---- first passed in"), "{printed}");
+        assert!(printed.contains("---- second FAILED after"), "{printed}");
+        assert!(printed.contains("; total"), "{printed}");
+    }
+
+    #[test]
+    fn a_skipped_stage_says_why_in_one_line() {
+        let (result, printed) =
+            run_and_print(&[("deny", |_| Ok(Outcome::Skipped("not installed".into())))]);
+        assert!(result.is_ok());
+        assert!(
+            printed.contains("---- deny SKIPPED: not installed\n"),
+            "{printed}"
+        );
+        assert!(printed.ends_with("==== all 1 stages passed\n"), "{printed}");
+    }
+
+    #[test]
+    fn what_cargo_said_about_this_package_does_not_reach_the_builds_it_starts() {
+        assert!(is_package_variable("CARGO_PKG_VERSION"));
+        assert!(is_package_variable("CARGO_MANIFEST_DIR"));
+        assert!(!is_package_variable("CARGO_TARGET_DIR"));
+    }
+}

@@ -1,0 +1,184 @@
+//! Every close code and fault code has a page, and every page a code: the table in `protocol/src/codes.rs` and the
+//! files of `docs/codes/` say the same.
+
+use super::problem::Problem;
+use super::source::{Source, block_end, line_of};
+use super::tree::{File, Tree};
+
+const TABLE: &str = "protocol/src/codes.rs";
+const PAGES: &str = "docs/codes/";
+
+#[derive(Debug, PartialEq, Eq)]
+struct Code {
+    name: String,
+    /// Close codes have one, fault codes are words.
+    number: Option<String>,
+    line: usize,
+}
+
+pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
+    let Some(table) = tree.file(TABLE) else {
+        return vec![Problem::new(
+            TABLE,
+            1,
+            "the table of codes is missing",
+            "put all codes there, or tell xtask/src/tidy/codes.rs where they are",
+        )];
+    };
+    let mut problems = Vec::new();
+    let mut codes = Vec::new();
+    for family in ["close_codes!", "fault_codes!"] {
+        let found = family_of(table, family);
+        if found.is_empty() {
+            let mend = "keep the codes as `Variant = 4000, \"name\";` in that macro, or teach xtask/src/tidy/codes.rs their new form";
+            problems.push(Problem::new(
+                TABLE,
+                1,
+                format!("no code stands in `{family} {{ … }}`"),
+                mend,
+            ));
+        }
+        codes.extend(found);
+    }
+    problems.extend(codes.iter().filter_map(|code| page_problem(tree, code)));
+    problems.extend(tree.files().filter_map(|page| orphan(page, &codes)));
+    problems
+}
+
+/// The lines `Variant = 4000, "name";` or `Variant = "name";` of one invocation.
+fn family_of(table: &File, family: &str) -> Vec<Code> {
+    let source = Source::new(&table.path, &table.text);
+    let invocation = format!("{family} {{");
+    let Some(at) = source.code.find(&invocation) else {
+        return Vec::new();
+    };
+    let open = at + invocation.len() - 1;
+    let first = line_of(&table.text, open);
+    let lines = table.text[open..block_end(&source.code, open)]
+        .lines()
+        .enumerate();
+    lines
+        .filter_map(|(at, line)| code(line, first + at))
+        .collect()
+}
+
+fn code(text: &str, line: usize) -> Option<Code> {
+    let (variant, value) = text.trim().strip_suffix("\";")?.split_once(" = ")?;
+    let (number, name) = value.split_once('"')?;
+    let number = number.trim_end_matches([',', ' ']);
+    let is_variant = variant.chars().all(char::is_alphanumeric);
+    is_variant.then(|| Code {
+        name: name.to_owned(),
+        number: (!number.is_empty()).then(|| number.to_owned()),
+        line,
+    })
+}
+
+fn page_problem(tree: &Tree, code: &Code) -> Option<Problem> {
+    let page = format!("{PAGES}{}.md", code.name);
+    let Some(text) = tree.text(&page) else {
+        let mend = format!("write {page}: what it means, why a client gets it, what to do");
+        return Some(Problem::new(
+            TABLE,
+            code.line,
+            format!("the code `{}` has no page", code.name),
+            mend,
+        ));
+    };
+    let title = text.lines().next().unwrap_or_default();
+    let mut named = [Some(&code.name), code.number.as_ref()]
+        .into_iter()
+        .flatten();
+    let missing = named.find(|name| !title.contains(name.as_str()))?;
+    let mend = format!(
+        "begin the page with `# {}`",
+        [code.number.as_deref().unwrap_or_default(), &code.name]
+            .join(" ")
+            .trim()
+    );
+    Some(Problem::new(
+        &page,
+        1,
+        format!("the first line does not name `{missing}`"),
+        mend,
+    ))
+}
+
+fn orphan(page: &File, codes: &[Code]) -> Option<Problem> {
+    let name = page.path.strip_prefix(PAGES)?.strip_suffix(".md")?;
+    let known = name == "README" || codes.iter().any(|code| code.name == name);
+    let mend = format!("delete the page, or name its code in {TABLE}");
+    (!known).then(|| Problem::new(&page.path, 1, format!("there is no code `{name}`"), mend))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE_TEXT: &str = "macro_rules! close_codes { ($x:tt) => {} }\nclose_codes! {\n    /// A doc.\n    BadToken = 4001, \"bad-token\";\n}\nfault_codes! {\n    Panicked = \"panicked\";\n}\n";
+
+    fn found(table: &str, pages: &[(&str, &str)]) -> Vec<String> {
+        let files: Vec<_> = [(TABLE, table)]
+            .into_iter()
+            .chain(pages.iter().copied())
+            .collect();
+        check(&Tree::of(&files))
+            .into_iter()
+            .map(|problem| format!("{}:{} {}", problem.path, problem.line, problem.what))
+            .collect()
+    }
+
+    const GOOD: [(&str, &str); 2] = [
+        ("docs/codes/bad-token.md", "# 4001 bad-token\n"),
+        ("docs/codes/panicked.md", "# panicked\n"),
+    ];
+
+    #[test]
+    fn a_page_for_each_code_and_an_index_are_fine() {
+        assert_eq!(
+            found(
+                TABLE_TEXT,
+                &[GOOD[0], GOOD[1], ("docs/codes/README.md", "")]
+            ),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn a_code_without_a_page_is_found_where_it_is_defined() {
+        assert_eq!(
+            found(TABLE_TEXT, &GOOD[..1]),
+            ["protocol/src/codes.rs:7 the code `panicked` has no page"]
+        );
+    }
+
+    #[test]
+    fn a_page_with_another_number_is_found() {
+        let pages = [("docs/codes/bad-token.md", "# 4999 bad-token\n"), GOOD[1]];
+        assert_eq!(
+            found(TABLE_TEXT, &pages),
+            ["docs/codes/bad-token.md:1 the first line does not name `4001`"]
+        );
+    }
+
+    #[test]
+    fn a_page_without_a_code_is_found() {
+        let pages = [GOOD[0], GOOD[1], ("docs/codes/gone.md", "# gone")];
+        assert_eq!(
+            found(TABLE_TEXT, &pages),
+            ["docs/codes/gone.md:1 there is no code `gone`"]
+        );
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_is_a_problem_and_not_an_empty_list() {
+        assert_eq!(
+            found("", &[]),
+            [
+                "protocol/src/codes.rs:1 no code stands in `close_codes! { … }`",
+                "protocol/src/codes.rs:1 no code stands in `fault_codes! { … }`"
+            ]
+        );
+        assert_eq!(check(&Tree::of(&[])).len(), 1);
+    }
+}

@@ -1,0 +1,198 @@
+//! Each promise in `GUARANTEES.md` names the test that proves it, and that test is there.
+
+use super::functions::functions;
+use super::layers::package_name;
+use super::problem::Problem;
+use super::source::Source;
+use super::tree::{File, Tree};
+use std::collections::{BTreeMap, BTreeSet};
+
+const PAGE: &str = "GUARANTEES.md";
+
+const FORM: &str = "each row of a table in GUARANTEES.md names its tests as `package: test_function` in backticks, such as `xp-edge: a_late_connect_is_ignored`";
+
+/// Test functions by the name of their package.
+type Tests<'a> = BTreeMap<&'a str, BTreeSet<String>>;
+
+pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
+    let Some(page) = tree.text(PAGE) else {
+        return vec![Problem::new(PAGE, 1, "the page is missing", FORM)];
+    };
+    let rows = rows(page);
+    if rows.is_empty() {
+        return vec![Problem::new(PAGE, 1, "the page promises nothing", FORM)];
+    }
+    let tests = tests(tree);
+    rows.into_iter()
+        .flat_map(|(line, row)| judge(line, row, &tests))
+        .collect()
+}
+
+/// The rows of all tables, without their headings.
+fn rows(page: &str) -> Vec<(usize, &str)> {
+    let lines: Vec<&str> = page.lines().map(str::trim).collect();
+    let is_rule = |at: usize| {
+        lines
+            .get(at)
+            .is_some_and(|line| line.starts_with('|') && line.chars().all(|c| "|-: ".contains(c)))
+    };
+    let rows = (0..lines.len())
+        .filter(|at| lines[*at].starts_with('|') && !is_rule(*at) && !is_rule(at + 1));
+    rows.map(|at| (at + 1, lines[at])).collect()
+}
+
+fn judge(line: usize, row: &str, tests: &Tests) -> Vec<Problem> {
+    let named: Vec<(&str, &str)> = row
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(test_name)
+        .collect();
+    if named.is_empty() {
+        return vec![Problem::new(PAGE, line, "this promise names no test", FORM)];
+    }
+    let missing = named.into_iter().filter(|(package, test)| {
+        !tests
+            .get(package)
+            .is_some_and(|tests| tests.contains(*test))
+    });
+    missing
+        .map(|(package, test)| missing_test(line, package, test, tests))
+        .collect()
+}
+
+/// `package: test_function`
+fn test_name(span: &str) -> Option<(&str, &str)> {
+    let (package, test) = span.split_once(": ")?;
+    let is_name = |text: &str| {
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+    };
+    (is_name(package) && is_name(test)).then_some((package, test))
+}
+
+fn missing_test(line: usize, package: &str, test: &str, tests: &Tests) -> Problem {
+    let elsewhere = tests.iter().find(|(_, tests)| tests.contains(test));
+    let mend = match elsewhere {
+        Some((other, _)) => format!("it is in `{other}`: write `{other}: {test}`"),
+        None if !tests.contains_key(package) => format!(
+            "packages with tests are {}",
+            tests.keys().copied().collect::<Vec<_>>().join(", ")
+        ),
+        None => "name the test as it is called now, or write it".to_owned(),
+    };
+    Problem::new(
+        PAGE,
+        line,
+        format!("there is no test `{test}` in `{package}`"),
+        mend,
+    )
+}
+
+fn tests(tree: &Tree) -> Tests<'_> {
+    let mut tests = Tests::new();
+    let packages = packages(tree);
+    for file in tree.rust_files() {
+        let inside = packages
+            .iter()
+            .filter(|(folder, _)| file.path.starts_with(folder.as_str()));
+        if let Some((_, package)) = inside.max_by_key(|(folder, _)| folder.len()) {
+            tests
+                .entry(package)
+                .or_default()
+                .extend(test_functions(file));
+        }
+    }
+    tests
+}
+
+/// Folder (with its slash) and name of each package.
+fn packages(tree: &Tree) -> Vec<(String, &str)> {
+    tree.files().filter_map(package).collect()
+}
+
+fn package(file: &File) -> Option<(String, &str)> {
+    let folder = file.path.strip_suffix("Cargo.toml")?;
+    Some((folder.to_owned(), package_name(&file.text)?))
+}
+
+fn test_functions(file: &File) -> Vec<String> {
+    let source = Source::new(&file.path, &file.text);
+    let tests = functions(&source)
+        .into_iter()
+        .filter(|function| is_test(&source.code[..function.at]));
+    tests.map(|function| function.name).collect()
+}
+
+/// An attribute such as `#[test]` or `#[tokio::test(…)]` stands between the item before and this one.
+fn is_test(before: &str) -> bool {
+    let attributes = &before[before.rfind(['{', '}', ';']).map_or(0, |at| at + 1)..];
+    attributes.contains("test]") || attributes.contains("test(")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: (&str, &str) = ("edge/Cargo.toml", "[package]\nname = \"xp-edge\"\n");
+    const CODE: (&str, &str) = (
+        "edge/src/a.rs",
+        "fn helper() {}\n#[cfg(test)]\nmod tests {\n#[test]\nfn one_holds() {}\n/// Doc.\n#[tokio::test(flavor = \"x\")]\n#[cfg(unix)]\nasync fn two_holds() {}\n}",
+    );
+
+    fn found(page: &str) -> Vec<String> {
+        let problems = check(&Tree::of(&[(PAGE, page), MANIFEST, CODE]));
+        problems
+            .into_iter()
+            .map(|problem| {
+                format!(
+                    "{}:{} {}; {}",
+                    problem.path, problem.line, problem.what, problem.mend
+                )
+            })
+            .collect()
+    }
+
+    fn table(test: &str) -> String {
+        format!("# Promises\n\n| promise | test |\n| --- | --- |\n| it holds | {test} |\n")
+    }
+
+    #[test]
+    fn tests_that_exist_prove_a_promise() {
+        assert_eq!(
+            found(&table("`xp-edge: one_holds`, `xp-edge: two_holds`")),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn a_test_that_does_not_exist_is_found() {
+        let expected = "GUARANTEES.md:5 there is no test `three_holds` in `xp-edge`; name the test as it is called now, or write it";
+        assert_eq!(
+            found(&table("`xp-edge: one_holds`, `xp-edge: three_holds`")),
+            [expected]
+        );
+    }
+
+    #[test]
+    fn a_function_that_is_no_test_proves_nothing() {
+        assert_eq!(found(&table("`xp-edge: helper`")).len(), 1);
+    }
+
+    #[test]
+    fn a_test_in_another_package_is_pointed_to() {
+        let expected = "GUARANTEES.md:5 there is no test `one_holds` in `edge`; it is in `xp-edge`: write `xp-edge: one_holds`";
+        assert_eq!(found(&table("`edge: one_holds`")), [expected]);
+    }
+
+    #[test]
+    fn a_promise_without_a_test_and_a_page_without_a_promise_are_found() {
+        assert!(
+            found(&table("to come"))[0].starts_with("GUARANTEES.md:5 this promise names no test")
+        );
+        assert!(found("# Promises")[0].starts_with("GUARANTEES.md:1 the page promises nothing"));
+        assert_eq!(check(&Tree::of(&[])).len(), 1);
+    }
+}

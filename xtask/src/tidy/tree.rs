@@ -1,0 +1,94 @@
+//! The repository as a list of text files, so that every check is a function a test can feed.
+
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::Path;
+
+/// Output, not source: what `.gitignore` names, and git itself.
+const NOT_SOURCE: [&str; 5] = [".git", "target", "data", "__pycache__", "node_modules"];
+
+#[derive(Debug)]
+pub(crate) struct File {
+    /// Relative to the repository, with `/` on every platform.
+    pub(crate) path: String,
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    files: Vec<File>,
+    /// Files that are not UTF-8 (golden bytes, images): links may lead to them, checks do not read them.
+    binary: Vec<String>,
+}
+
+impl Tree {
+    pub(crate) fn read(root: &Path) -> Result<Self> {
+        let mut tree = Self::default();
+        tree.add_folder(root, "")?;
+        tree.files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(tree)
+    }
+
+    fn add_folder(&mut self, folder: &Path, prefix: &str) -> Result<()> {
+        let entries =
+            fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        for entry in entries {
+            let entry = entry.with_context(|| format!("cannot list {}", folder.display()))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if NOT_SOURCE.contains(&name.as_str()) || name.ends_with(".log") {
+                continue;
+            }
+            let path = format!("{prefix}{name}");
+            if entry.file_type()?.is_dir() {
+                self.add_folder(&entry.path(), &format!("{path}/"))?;
+            } else {
+                self.add_file(&entry.path(), path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, file: &Path, path: String) -> Result<()> {
+        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        match String::from_utf8(bytes) {
+            Ok(text) => self.files.push(File { path, text }),
+            Err(_) => self.binary.push(path),
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
+        let files = files.iter().map(|(path, text)| File {
+            path: (*path).to_owned(),
+            text: (*text).to_owned(),
+        });
+        Self {
+            files: files.collect(),
+            binary: Vec::new(),
+        }
+    }
+
+    pub(crate) fn files(&self) -> impl Iterator<Item = &File> {
+        self.files.iter()
+    }
+
+    pub(crate) fn rust_files(&self) -> impl Iterator<Item = &File> {
+        self.files().filter(|file| file.path.ends_with(".rs"))
+    }
+
+    pub(crate) fn file(&self, path: &str) -> Option<&File> {
+        self.files().find(|file| file.path == path)
+    }
+
+    pub(crate) fn text(&self, path: &str) -> Option<&str> {
+        self.file(path).map(|file| file.text.as_str())
+    }
+
+    /// A file, or a folder that holds one.
+    pub(crate) fn holds(&self, path: &str) -> bool {
+        let folder = format!("{}/", path.trim_end_matches('/'));
+        let mut paths = self.files().map(|file| &file.path).chain(&self.binary);
+        path.is_empty() || paths.any(|known| known == path || known.starts_with(&folder))
+    }
+}
