@@ -32,9 +32,14 @@ fn run() -> Result<()> {
     }
 }
 
-/// The repository is where this crate's folder lies, wherever the command was typed.
+/// The repository is where this crate's folder lies, wherever the command was typed. Cargo says so when it runs a
+/// program; what it said at build time may be another clone's folder, if the two share a target directory.
 fn root() -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    let root = root.context("xtask does not lie inside a repository")?;
-    Ok(root.to_path_buf())
+    let here = std::env::var_os("CARGO_MANIFEST_DIR");
+    let here =
+        here.context("run this as `cargo xtask …`, so that cargo says where the repository is")?;
+    let root = Path::new(&here).parent();
+    Ok(root
+        .context("xtask does not lie inside a repository")?
+        .to_path_buf())
 }
