@@ -4,8 +4,11 @@ use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
 
-/// Output, not source: what `.gitignore` names, and git itself.
-const NOT_SOURCE: [&str; 5] = [".git", "target", "data", "__pycache__", "node_modules"];
+/// Output and not source, at the root of the repository: as in `.gitignore`, and git itself.
+const OUTPUT_AT_ROOT: [&str; 3] = [".git", "target", "data"];
+
+/// Output wherever it lies.
+const OUTPUT: [&str; 2] = ["__pycache__", "node_modules"];
 
 #[derive(Debug)]
 pub(crate) struct File {
@@ -35,7 +38,7 @@ impl Tree {
         for entry in entries {
             let entry = entry.with_context(|| format!("cannot list {}", folder.display()))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if NOT_SOURCE.contains(&name.as_str()) || name.ends_with(".log") {
+            if is_output(prefix, &name) {
                 continue;
             }
             let path = format!("{prefix}{name}");
@@ -90,5 +93,35 @@ impl Tree {
         let folder = format!("{}/", path.trim_end_matches('/'));
         let mut paths = self.files().map(|file| &file.path).chain(&self.binary);
         path.is_empty() || paths.any(|known| known == path || known.starts_with(&folder))
+    }
+}
+
+fn is_output(prefix: &str, name: &str) -> bool {
+    let at_root = prefix.is_empty() && OUTPUT_AT_ROOT.contains(&name);
+    at_root || OUTPUT.contains(&name) || name.ends_with(".log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_ignores_is_not_read() {
+        assert!(
+            is_output("", "target") && is_output("", "data") && is_output("docs/", "__pycache__")
+        );
+        assert!(!is_output("protocol/tests/", "data") && !is_output("", "docs"));
+    }
+
+    #[test]
+    fn a_tree_holds_its_files_and_the_folders_around_them() {
+        let tree = Tree::of(&[("docs/adr/0001.md", "")]);
+        assert!(
+            tree.holds("docs/adr/0001.md")
+                && tree.holds("docs/adr")
+                && tree.holds("docs/")
+                && tree.holds("")
+        );
+        assert!(!tree.holds("docs/ad") && !tree.holds("docs/adr/0002.md"));
     }
 }
