@@ -3,6 +3,7 @@
 //! Only this crate may import a client library of a message broker.
 #![warn(missing_docs)]
 
+pub mod simulated;
 pub mod embedded;
 pub mod log;
 pub mod clock;
