@@ -69,10 +69,11 @@ impl Embedded {
     /// When another process has it, when it cannot be read or written, when something that was safe is
     /// damaged, or when the configuration contradicts what is there. The message says what to do.
     pub fn open(dir: impl AsRef<Path>, config: Config) -> Result<Self, OpenError> {
-        Self::open_on(dir, config, Arc::new(ThisMachine))
+        Self::open_on(dir, config, Arc::new(ThisMachine::default()))
     }
 
-    /// As [`Self::open`], on another machine: for tests of what disks and clocks do.
+    /// As [`Self::open`], on another machine: with [`ThisMachine::with_clock`] for a clock that can be
+    /// advanced, with one of your own for tests of what disks do.
     ///
     /// # Errors
     /// As [`Self::open`].

@@ -5,10 +5,11 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::SystemTime;
 
 use uuid::Uuid;
 use xp_protocol::{LogIdentity, TimeMs};
+
+use crate::clock::Clock;
 
 /// The machine as the log sees it.
 pub trait Machine: Send + Sync + 'static {
@@ -45,19 +46,22 @@ pub trait Machine: Send + Sync + 'static {
 }
 
 /// The machine this process runs on.
-#[derive(Clone, Copy, Debug)]
-pub struct ThisMachine;
+#[derive(Clone, Debug, Default)]
+pub struct ThisMachine {
+    clock: Clock,
+}
+
+impl ThisMachine {
+    /// This machine's files, and a clock that may be ahead of its own.
+    #[must_use]
+    pub const fn with_clock(clock: Clock) -> Self {
+        Self { clock }
+    }
+}
 
 impl Machine for ThisMachine {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the log's own clock stamps its records"
-    )]
     fn now(&self) -> TimeMs {
-        let since = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        self.clock.now()
     }
 
     #[expect(
