@@ -1,0 +1,227 @@
+//! What a client is told: items as they happen, and answers to what it asked.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use xp_protocol::frame::RequestId;
+use xp_protocol::{CloseCode, FaultCode, MessageNumber, Revision};
+
+/// The domain's bytes, and whether they travel in a text message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// The bytes, unread by the platform.
+    pub bytes: Bytes,
+    /// Text messages carry UTF-8; anything else must be binary.
+    pub text: bool,
+}
+
+impl Payload {
+    /// A text payload.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            bytes: Bytes::from(text.into()),
+            text: true,
+        }
+    }
+
+    /// A binary payload.
+    #[must_use]
+    pub fn binary(bytes: impl Into<Bytes>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            text: false,
+        }
+    }
+
+    /// `value` as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] when `value` has no JSON form, such as a map whose keys are no strings.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
+        serde_json::to_string(value)
+            .map(Self::text)
+            .map_err(|error| Error::Encode(error.to_string()))
+    }
+
+    /// Reads the payload as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] says where the bytes differ from what `T` takes.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.bytes).map_err(|error| Error::Decode(error.to_string()))
+    }
+}
+
+/// One thing that happened, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// The entity accepted this client for the first time; `shown` is what it shows first.
+    Welcome {
+        /// The revision shown.
+        revision: Revision,
+        /// What the entity shows.
+        shown: Payload,
+    },
+    /// What was missed while away is too old to be repeated: forget the view and begin with `shown`.
+    StartedOver {
+        /// The revision shown.
+        revision: Revision,
+        /// What the entity shows.
+        shown: Payload,
+    },
+    /// A socket is open again; the missed events follow and nothing else was missed.
+    Resumed {
+        /// The last revision seen before.
+        since: Revision,
+    },
+    /// What one commit shows this client. Revisions rise, strictly.
+    Event {
+        /// The commit's revision.
+        revision: Revision,
+        /// A sequence of outputs.
+        payload: Payload,
+    },
+    /// A volatile output.
+    Ephemeral {
+        /// One output.
+        payload: Payload,
+    },
+    /// The socket is gone; the client dials again by itself.
+    Lost {
+        /// Why.
+        why: Lost,
+        /// When it dials again, in milliseconds.
+        retry_ms: u64,
+    },
+    /// It is over; nothing follows.
+    Closed(End),
+}
+
+/// Why a socket is gone for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// A close frame with this code.
+    Code(u16),
+    /// No close frame: the dial failed, the network broke, or nothing was heard for too long.
+    Transport(String),
+}
+
+/// Why a client is over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum End {
+    /// The application closed it.
+    #[error("this client has left")]
+    Left,
+    /// The entity refused the connection.
+    #[error("the entity refused the connection{}", .0.as_ref().map(reason).unwrap_or_default())]
+    Refused(Option<Payload>),
+    /// The server closed with a code of 4000–4399; docs/codes/ has a page for each.
+    #[error("closed with {}", named(*.0))]
+    Code(u16),
+    /// The server said what `xp.v1` does not allow.
+    #[error("the server does not speak xp.v1: {0}")]
+    Protocol(String),
+    /// Server and client disagree on which commands were taken: the connection id is used twice, or the
+    /// server lost what it had acknowledged.
+    #[error("the server took commands up to {taken}, and this client sent {first} to {last}")]
+    Diverged {
+        /// The last number the server says it took.
+        taken: MessageNumber,
+        /// The oldest number this client may be asked for.
+        first: MessageNumber,
+        /// The newest number this client has sent.
+        last: MessageNumber,
+    },
+}
+
+fn named(number: u16) -> String {
+    let name = CloseCode::from_number(number).map_or("of another version", CloseCode::name);
+    format!("{number} {name}")
+}
+
+fn reason(payload: &Payload) -> String {
+    format!(": {}", String::from_utf8_lossy(&payload.bytes))
+}
+
+/// The answer to a command or a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The domain's yes.
+    Reply {
+        /// The revision of the answering commit, or for a query the revision it saw.
+        revision: Revision,
+        /// The domain's reply.
+        payload: Payload,
+    },
+    /// The domain's no.
+    Reject {
+        /// As for a reply.
+        revision: Revision,
+        /// The domain's rejection.
+        payload: Payload,
+    },
+    /// Taken, without effect.
+    Fault {
+        /// As for a reply.
+        revision: Revision,
+        /// Why.
+        code: FaultCode,
+    },
+}
+
+impl Answer {
+    /// The revision of the answering commit, or for a query the revision it saw.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        match self {
+            Self::Reply { revision, .. }
+            | Self::Reject { revision, .. }
+            | Self::Fault { revision, .. } => *revision,
+        }
+    }
+
+    /// The reply read as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] and [`Error::Fault`] when it is none, [`Error::Decode`] when `T` does not take it.
+    pub fn reply<T: DeserializeOwned>(self) -> Result<T, Error> {
+        match self {
+            Self::Reply { payload, .. } => payload.read(),
+            Self::Reject { payload, .. } => Err(Error::Rejected(payload)),
+            Self::Fault { code, .. } => Err(Error::Fault(code)),
+        }
+    }
+}
+
+/// An answer with the name of what it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The number or tag under which it was answered.
+    pub id: RequestId,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// Why a call gives no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The client is over. Whether an unanswered command took effect is unknown.
+    #[error("{0}")]
+    Ended(End),
+    /// The domain said no.
+    #[error("rejected{}", reason(.0))]
+    Rejected(Payload),
+    /// The message was taken without effect.
+    #[error("fault {}", .0.name())]
+    Fault(FaultCode),
+    /// The value has no JSON form.
+    #[error("cannot be written as JSON: {0}")]
+    Encode(String),
+    /// The payload is not what was asked for.
+    #[error("cannot be read: {0}")]
+    Decode(String),
+    /// The options are wrong.
+    #[error("{0}")]
+    Options(String),
+}
