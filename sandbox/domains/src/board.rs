@@ -252,3 +252,6 @@ fn presence(cx: &Cx<Board>, show: fn(String) -> Output) -> Decision<Board> {
     }
     cx.decision().broadcast_others(show(cx.subject().into()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,418 @@
+//! One entity on the test kit's stage, and the silent checks of everything it does.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use xp_protocol::{Address, ConnectionId, Revision, TicketId, TimeMs};
+
+use super::kind::{Kind, Vocabulary};
+use super::step::{Broken, Message};
+use super::user::User;
+use crate::host::{
+    Decided, Fault, Input, Instance, Outcome, Payload, Reply, RosterChange, SceneData,
+};
+
+/// Logs up to this length are folded anew after every commit; longer ones now and then, and at the end.
+const LOG_LENGTH_ALWAYS_FOLDED: usize = 64;
+
+pub(super) struct Actor {
+    pub(super) address: Address,
+    pub(super) kind: Rc<dyn Kind>,
+    pub(super) tickets: BTreeMap<TicketId, Ticket>,
+    pub(super) timers: BTreeMap<String, (TimeMs, Bytes)>,
+    pub(super) members: BTreeMap<ConnectionId, Member>,
+    pub(super) revision: Revision,
+    live: Box<dyn Instance>,
+    log: Vec<Bytes>,
+    snapshot: Option<Snapshot>,
+    /// Whether each kind of event that was seen ever changed the state.
+    changes: BTreeMap<String, bool>,
+}
+
+/// State as of a position in the log.
+struct Snapshot {
+    at: usize,
+    state: Vec<u8>,
+}
+
+/// A session, as the platform knows it.
+pub(super) struct Member {
+    pub(super) user: User,
+    pub(super) attached: bool,
+}
+
+/// What became of a ticket.
+pub(super) enum Ticket {
+    Open {
+        waiter: Waiter,
+        due: TimeMs,
+    },
+    Answered,
+    /// Nobody waits any more, or nobody ever did: an answer goes nowhere.
+    Void,
+}
+
+/// Who waits for an answer.
+#[derive(Clone)]
+pub(super) enum Waiter {
+    Nobody,
+    Client(ConnectionId, Message),
+    Asker {
+        entity: Address,
+        continuation: Bytes,
+    },
+    Test(Message),
+}
+
+impl Actor {
+    pub(super) fn new(address: Address, kind: Rc<dyn Kind>) -> Self {
+        let live = kind.host().fresh();
+        Self {
+            address,
+            kind,
+            tickets: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            members: BTreeMap::new(),
+            revision: Revision(0),
+            live,
+            log: Vec::new(),
+            snapshot: None,
+            changes: BTreeMap::new(),
+        }
+    }
+
+    /// Decides, on the living state and once more on the same state reloaded.
+    pub(super) fn decide(
+        &self,
+        input: &Input<'_>,
+        scene: &SceneData<'_>,
+    ) -> Result<Result<Decided, Fault>, Broken> {
+        let live = self.live.decide(input, scene);
+        let again = self.reloaded()?.decide(input, scene);
+        if live != again {
+            return Err(Broken(format!(
+                "{} decides otherwise on reloaded state; is there a hash map or a skipped field in it, or a clock?\n\
+                 \x20     live: {}\n  reloaded: {}",
+                self.address,
+                self.decided_json(&live),
+                self.decided_json(&again)
+            )));
+        }
+        if let Ok(decided) = &live {
+            self.check_words(decided)?;
+        }
+        Ok(live)
+    }
+
+    pub(super) fn answer(
+        &self,
+        by: ConnectionId,
+        payload: &Payload<'_>,
+        scene: &SceneData<'_>,
+    ) -> Result<Result<Outcome, Fault>, Broken> {
+        let live = self.live.answer(by, payload, scene);
+        if live != self.reloaded()?.answer(by, payload, scene) {
+            return Err(Broken(format!(
+                "{} answers otherwise on reloaded state",
+                self.address
+            )));
+        }
+        if let Ok(outcome) = &live {
+            self.check_outcome(outcome)?;
+        }
+        Ok(live)
+    }
+
+    pub(super) fn welcome(
+        &self,
+        by: ConnectionId,
+        scene: &SceneData<'_>,
+    ) -> Result<Result<Bytes, Fault>, Broken> {
+        let live = self.live.welcome(by, scene);
+        if live != self.reloaded()?.welcome(by, scene) {
+            return Err(Broken(format!(
+                "{} welcomes otherwise on reloaded state",
+                self.address
+            )));
+        }
+        if let Ok(shown) = &live {
+            for output in self.kind.split(shown) {
+                self.kind.survives(Vocabulary::Output, &output)?;
+            }
+        }
+        Ok(live)
+    }
+
+    /// Applies what was decided, as it stands in the log, and checks the state. A fault leaves all as it was.
+    pub(super) fn commit(&mut self, decided: &Decided) -> Result<Result<(), Fault>, Broken> {
+        if decided.event_count > 0 {
+            if let Err(fault) = self.fold(&decided.events)? {
+                return Ok(Err(fault));
+            }
+            self.check_state_now_and_then()?;
+        }
+        self.revision = self.revision.next();
+        Ok(Ok(()))
+    }
+
+    /// Appends events that the test gives, as they stand in the log.
+    pub(super) fn given(&mut self, events: &Bytes) -> Result<(), Broken> {
+        self.revision = self.revision.next();
+        self.fold(events)?.map_err(|fault| {
+            Broken(format!(
+                "{} cannot apply what is given: {fault}",
+                self.address
+            ))
+        })
+    }
+
+    fn fold(&mut self, events: &Bytes) -> Result<Result<(), Fault>, Broken> {
+        if let Err(fault) = self.apply_noting_changes(events)? {
+            self.live = self.refolded()?;
+            return Ok(Err(fault));
+        }
+        self.log.push(events.clone());
+        Ok(Ok(()))
+    }
+
+    fn apply_noting_changes(&mut self, events: &Bytes) -> Result<Result<(), Fault>, Broken> {
+        for event in self.kind.split(events) {
+            let name = event_name(&self.kind.json(Vocabulary::Event, &event));
+            let is_known_to_change = self.changes.get(&name) == Some(&true);
+            let before = if is_known_to_change {
+                None
+            } else {
+                Some(self.encoded(&*self.live)?)
+            };
+            if let Err(fault) = self.live.apply(&self.kind.join(&[&event])) {
+                return Ok(Err(fault));
+            }
+            if let Some(before) = before {
+                let changed = before != self.encoded(&*self.live)?;
+                self.changes.insert(name, changed);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    pub(super) fn attach(&mut self, user: &User) -> Result<(), Fault> {
+        let connection = user.connection();
+        let claims = user.token();
+        self.live.roster(&RosterChange::Attached {
+            connection,
+            subject: &user.subject,
+            claims: &claims,
+        })?;
+        self.members.insert(
+            connection,
+            Member {
+                user: user.clone(),
+                attached: true,
+            },
+        );
+        Ok(())
+    }
+
+    pub(super) fn detach(&mut self, connection: ConnectionId) {
+        if let Some(member) = self.members.get_mut(&connection) {
+            member.attached = false;
+        }
+        self.live
+            .roster(&RosterChange::Detached(connection))
+            .expect("nothing is decoded here");
+    }
+
+    pub(super) fn end(&mut self, connection: ConnectionId) {
+        self.members.remove(&connection);
+        self.live
+            .roster(&RosterChange::Ended(connection))
+            .expect("nothing is decoded here");
+    }
+
+    /// Another node takes over: from the snapshot and the log.
+    pub(super) fn takeover(&mut self) -> Result<(), Broken> {
+        self.check_state()?;
+        self.live = self.refolded()?;
+        Ok(())
+    }
+
+    /// Event kinds that were seen and never changed anything.
+    pub(super) fn idle_event_kinds(&self) -> impl Iterator<Item = &str> {
+        self.changes
+            .iter()
+            .filter(|(_, changed)| !**changed)
+            .map(|(name, _)| name.as_str())
+    }
+
+    fn check_state_now_and_then(&mut self) -> Result<(), Broken> {
+        if self
+            .log
+            .len()
+            .is_multiple_of(1 + self.log.len() / LOG_LENGTH_ALWAYS_FOLDED)
+        {
+            self.check_state()?;
+        }
+        Ok(())
+    }
+
+    /// That the state is the same however it came about.
+    pub(super) fn check_state(&mut self) -> Result<(), Broken> {
+        let live = self.encoded(&*self.live)?;
+        self.same_state("reloaded", &live, &*self.reloaded()?)?;
+        self.same_state("folded anew from the log", &live, &*self.refolded()?)?;
+        if let Some(tailed) = self.tailed()? {
+            self.same_state("from a snapshot and the tail behind it", &live, &*tailed)?;
+        }
+        // The next check starts from here on every other occasion, so that tails are short and long.
+        if self
+            .snapshot
+            .as_ref()
+            .is_none_or(|snapshot| self.log.len() >= snapshot.at + 2)
+        {
+            self.snapshot = Some(Snapshot {
+                at: self.log.len(),
+                state: live,
+            });
+        }
+        Ok(())
+    }
+
+    fn same_state(&self, how: &str, live: &[u8], other: &dyn Instance) -> Result<(), Broken> {
+        let other = self.encoded(other)?;
+        if live == other {
+            return Ok(());
+        }
+        Err(Broken(format!(
+            "the state of {} is another when it is {how}; is there a hash map or a skipped field in it?\n   live: {}\n  other: {}",
+            self.address,
+            self.kind.state_json(live),
+            self.kind.state_json(&other)
+        )))
+    }
+
+    fn encoded(&self, instance: &dyn Instance) -> Result<Vec<u8>, Broken> {
+        instance
+            .encode()
+            .map_err(|fault| Broken(format!("{} cannot be kept: {fault}", self.address)))
+    }
+
+    fn reloaded(&self) -> Result<Box<dyn Instance>, Broken> {
+        if self.log.is_empty() {
+            return Ok(self.peopled(self.kind.host().fresh()));
+        }
+        self.loaded(&self.encoded(&*self.live)?)
+    }
+
+    fn refolded(&self) -> Result<Box<dyn Instance>, Broken> {
+        self.folded_onto(self.kind.host().fresh(), 0)
+    }
+
+    fn tailed(&self) -> Result<Option<Box<dyn Instance>>, Broken> {
+        let Some(snapshot) = &self.snapshot else {
+            return Ok(None);
+        };
+        let from = self.loaded(&snapshot.state)?;
+        self.folded_onto(from, snapshot.at).map(Some)
+    }
+
+    fn loaded(&self, state: &[u8]) -> Result<Box<dyn Instance>, Broken> {
+        let loaded = self.kind.host().load(state);
+        let instance = loaded
+            .map_err(|fault| Broken(format!("{} cannot be loaded again: {fault}", self.address)))?;
+        Ok(self.peopled(instance))
+    }
+
+    fn folded_onto(
+        &self,
+        mut instance: Box<dyn Instance>,
+        at: usize,
+    ) -> Result<Box<dyn Instance>, Broken> {
+        for events in &self.log[at..] {
+            instance.apply(events).map_err(|fault| {
+                Broken(format!(
+                    "{} could apply its events once, but not again: {fault}",
+                    self.address
+                ))
+            })?;
+        }
+        Ok(self.peopled(instance))
+    }
+
+    fn peopled(&self, mut instance: Box<dyn Instance>) -> Box<dyn Instance> {
+        for (connection, member) in &self.members {
+            let (subject, claims) = (member.user.subject.as_str(), member.user.token());
+            let attached = RosterChange::Attached {
+                connection: *connection,
+                subject,
+                claims: &claims,
+            };
+            instance
+                .roster(&attached)
+                .expect("these claims were read before");
+            if !member.attached {
+                instance
+                    .roster(&RosterChange::Detached(*connection))
+                    .expect("nothing is decoded here");
+            }
+        }
+        instance
+    }
+
+    fn check_words(&self, decided: &Decided) -> Result<(), Broken> {
+        if decided.event_count > 0 {
+            for event in self.kind.split(&decided.events) {
+                self.kind.survives(Vocabulary::Event, &event)?;
+            }
+        }
+        for show in &decided.shows {
+            self.kind.survives(Vocabulary::Output, &show.output)?;
+        }
+        for (_, signal) in decided.timers.iter().filter_map(|(_, set)| set.as_ref()) {
+            self.kind.survives(Vocabulary::Signal, signal)?;
+        }
+        if let Reply::Now(outcome) = &decided.reply {
+            self.check_outcome(outcome)?;
+        }
+        decided
+            .answers
+            .iter()
+            .try_for_each(|(_, outcome)| self.check_outcome(outcome))
+    }
+
+    fn check_outcome(&self, outcome: &Outcome) -> Result<(), Broken> {
+        match outcome {
+            Outcome::Reply(reply) => self.kind.survives(Vocabulary::Reply, reply),
+            Outcome::Rejection(rejection) => self.kind.survives(Vocabulary::Rejection, rejection),
+            Outcome::Fault => Ok(()),
+        }
+    }
+
+    fn decided_json(&self, decided: &Result<Decided, Fault>) -> String {
+        match decided {
+            Ok(decided) if decided.event_count > 0 => {
+                let events = self.kind.split(&decided.events);
+                let events: Vec<String> = events
+                    .iter()
+                    .map(|event| self.kind.json(Vocabulary::Event, event))
+                    .collect();
+                format!("events [{}], {decided:?}", events.join(","))
+            }
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+/// The name of an event from its JSON: its tag, or its only key, or all of it.
+fn event_name(json: &str) -> String {
+    use serde_json::Value;
+    match serde_json::from_str(json) {
+        Ok(Value::Object(object)) => match (object.get("type"), object.len()) {
+            (Some(Value::String(tag)), _) => tag.clone(),
+            (_, 1) => object.keys().next().cloned().unwrap_or_default(),
+            _ => "event".to_owned(),
+        },
+        Ok(Value::String(name)) => name,
+        _ => "event".to_owned(),
+    }
+}
