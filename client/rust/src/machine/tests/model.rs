@@ -152,6 +152,8 @@ struct World {
     socket: Option<Attempt>,
     to_server: VecDeque<Bytes>,
     to_client: VecDeque<String>,
+    /// The client has read a `busy` for this number, and must not pass it.
+    busy: Option<u64>,
     /// The payload of each call, until it is answered.
     waiting: BTreeMap<Call, String>,
     given: Vec<String>,
@@ -173,6 +175,7 @@ impl World {
             socket: None,
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
+            busy: None,
             waiting: BTreeMap::new(),
             given: Vec::new(),
             shown: 0,
@@ -236,6 +239,13 @@ impl World {
         let (Some(attempt), Some(frame)) = (self.socket, self.to_client.pop_front()) else {
             return;
         };
+        if let Ok(ServerFrame::Busy {
+            id: RequestId::Number(n),
+            ..
+        }) = ServerFrame::parse(frame.as_bytes())
+        {
+            self.busy = Some(self.busy.map_or(n.0, |busy| busy.min(n.0)));
+        }
         let actions = self
             .machine
             .on_frame(self.now, attempt, &Bytes::from(frame), true);
@@ -267,15 +277,31 @@ impl World {
             match action {
                 Action::Dial { attempt, since } => {
                     self.to_server.clear();
+                    self.busy = None;
                     self.to_client = self.server.connect(since.map(|r| r.0)).into();
                     self.socket = Some(attempt);
                     self.machine.on_open(self.now, attempt);
                 }
-                Action::Write { frame, .. } => self.to_server.push_back(frame),
+                Action::Write { frame, .. } => {
+                    self.check_hold(&frame);
+                    self.to_server.push_back(frame);
+                }
                 Action::Hangup { .. } => self.socket = None,
                 Action::Answer { call, answered } => self.check_answer(call, &answered.answer),
                 Action::Show(item) => self.check_item(item),
             }
+        }
+    }
+
+    /// R30: nothing later passes before a command that was shed.
+    fn check_hold(&mut self, frame: &[u8]) {
+        let (Some(busy), Ok(ClientFrame::Send { n, .. })) = (self.busy, ClientFrame::parse(frame))
+        else {
+            return;
+        };
+        assert!(n.0 <= busy, "{} passes {busy}, which was shed", n.0);
+        if n.0 == busy {
+            self.busy = None;
         }
     }
 
