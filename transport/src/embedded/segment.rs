@@ -88,15 +88,15 @@ impl Segment {
     }
 
     /// The records of one partition from `from` on, about `bytes_max` of them, below `until`. Empty
-    /// when the segment has none. `end` is where the partition stands at the segment's end, if sealed.
+    /// when the segment has none. `next` is the segment after this one, if it is sealed.
     pub(super) fn read(
         &self,
         machine: &dyn Machine,
         wanted: &Wanted,
-        end: Option<Offset>,
+        next: Option<&Segment>,
     ) -> Result<Vec<Stored>, OpenError> {
         let file = self.open()?;
-        let runs = self.runs(machine, &file, wanted, end)?;
+        let runs = self.runs(machine, &file, wanted, next)?;
         let mut found = Vec::new();
         for run in runs {
             self.read_run(&file, run, wanted, &mut found)?;
@@ -109,7 +109,7 @@ impl Segment {
         machine: &dyn Machine,
         file: &File,
         wanted: &Wanted,
-        end: Option<Offset>,
+        next: Option<&Segment>,
     ) -> Result<Vec<Run>, OpenError> {
         let Wanted {
             partition,
@@ -134,7 +134,7 @@ impl Segment {
         let _mending = self.mending.lock().unwrap_or_else(PoisonError::into_inner);
         match stored() {
             Some(runs) => Ok(runs),
-            None => self.mend(machine, file, wanted, end),
+            None => self.mend(machine, file, wanted, next),
         }
     }
 
@@ -144,18 +144,16 @@ impl Segment {
         machine: &dyn Machine,
         file: &File,
         wanted: &Wanted,
-        end: Option<Offset>,
+        next: Option<&Segment>,
     ) -> Result<Vec<Run>, OpenError> {
         let survey = Survey::of(file, &self.path, self.head()?)?;
         if let Some(damage) = survey.stopped {
             return Err(OpenError::from_damage(&self.path, damage));
         }
-        let reached = survey.nexts[wanted.partition.0 as usize];
-        if end.is_some_and(|end| end != reached) {
-            let what = format!(
-                "the segment ends at offset {reached} of partition {}, before the next one begins",
-                wanted.partition
-            );
+        if let Some(next) = next
+            && next.head()?.bases != survey.nexts
+        {
+            let what = "the segment ends before the next one begins";
             return Err(OpenError::damaged(&self.path, survey.length, what));
         }
         let bytes = survey.index.encode(self.place, survey.length);
@@ -279,10 +277,10 @@ impl Survey {
 /// The segments of a topic, oldest first; the last one is active.
 pub(super) type Segments = Vec<Arc<Segment>>;
 
-/// A segment, and where the asked partition stands at its end, if it is sealed.
-pub(super) type Holding = (Arc<Segment>, Option<Offset>);
+/// A segment, and the one after it, if it is sealed.
+pub(super) type Holding = (Arc<Segment>, Option<Arc<Segment>>);
 
-/// The segment that holds `from`, and where the partition stands at its end, if it is sealed.
+/// The segment that holds `from`.
 pub(super) fn holding(
     segments: &[Arc<Segment>],
     partition: PartitionId,
@@ -301,10 +299,8 @@ pub(super) fn holding(
     let Some(at) = low.checked_sub(1) else {
         return Ok(None);
     };
-    let end = if low < segments.len() {
-        Some(base(low)?)
-    } else {
-        None
-    };
-    Ok(Some((Arc::clone(&segments[at]), end)))
+    Ok(Some((
+        Arc::clone(&segments[at]),
+        segments.get(low).cloned(),
+    )))
 }

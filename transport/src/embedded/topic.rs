@@ -186,10 +186,10 @@ impl Topic {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let Some((segment, end)) = holding(&segments, wanted.partition, wanted.from)? else {
+        let Some((segment, next)) = holding(&segments, wanted.partition, wanted.from)? else {
             return Ok(Vec::new());
         };
-        let found = segment.read(&*self.machine, wanted, end)?;
+        let found = segment.read(&*self.machine, wanted, next.as_deref())?;
         match found.first() {
             Some(first) if first.offset == wanted.from => Ok(found),
             _ => Err(OpenError::damaged(

@@ -1,0 +1,57 @@
+//! Golden files: what version 1 wrote, byte by byte, and that it can still be read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::rig::{append, check_holds, events, index, open, segment, topic_dir};
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/embedded/golden/v1")
+}
+
+const FILES: [&str; 3] = [
+    "meta",
+    "00000000000000000000.log",
+    "00000000000000000000.index",
+];
+
+/// Three records, each a write of its own, then a clean close.
+async fn write(dir: &Path) {
+    let log = open(dir, events()).unwrap();
+    for (partition, number) in [(0, 0), (1, 0), (0, 1)] {
+        append(&log, partition, number).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_today_is_what_the_golden_files_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path()).await;
+    for name in FILES {
+        let written = fs::read(topic_dir(dir.path()).join(name)).unwrap();
+        if std::env::var_os("XP_WRITE_GOLDEN").is_some() {
+            fs::create_dir_all(golden()).unwrap();
+            fs::write(golden().join(name), &written).unwrap();
+        }
+        assert_eq!(
+            written,
+            fs::read(golden().join(name)).unwrap(),
+            "{name}: a changed format needs a new version"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_version_1_wrote_can_be_read_and_continued() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(topic_dir(dir.path())).unwrap();
+    for name in FILES {
+        fs::copy(golden().join(name), topic_dir(dir.path()).join(name)).unwrap();
+    }
+    let log = open(dir.path(), events()).unwrap();
+    check_holds(&log, 0, 0..2).await;
+    check_holds(&log, 1, 0..1).await;
+    append(&log, 0, 2).await.unwrap();
+    check_holds(&log, 0, 0..3).await;
+    assert!(segment(dir.path(), 0).exists() && index(dir.path(), 0).exists());
+}

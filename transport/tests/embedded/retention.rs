@@ -1,0 +1,140 @@
+//! What may go goes, in whole segments from disk and in batches from memory; what is left is right.
+
+use xp_protocol::Offset;
+use xp_transport::embedded::{Embedded, Retention, TopicConfig};
+use xp_transport::{Bounds, Log, ReadError};
+
+use crate::rig::{
+    Rigged, append, at, fill, one_topic, open, read_all, record, segment, segments, small_segments,
+    soon,
+};
+
+async fn bounds(log: &Embedded, partition: u32) -> Bounds {
+    soon(log.bounds(&at(partition))).await.unwrap()
+}
+
+async fn check_tail_is_right(log: &Embedded, partition: u32) {
+    let (found, error) = read_all(log, partition).await;
+    assert!(error.is_none(), "{}", error.unwrap());
+    assert!(
+        found
+            .iter()
+            .all(|stored| stored.record == record(stored.offset.0))
+    );
+}
+
+#[tokio::test]
+async fn on_disk_the_oldest_segments_go_when_the_topic_is_too_large() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = small_segments(2000).keeping(Retention {
+        bytes: Some(4000),
+        age_ms: None,
+    });
+    let log = open(dir.path(), config.clone()).unwrap();
+    // The quiet partition's only record goes with the others of its time.
+    fill(&log, 1, 0..1).await;
+    fill(&log, 0, 0..300).await;
+    let before = bounds(&log, 0).await;
+    assert!(
+        before.first > Offset(100) && before.next == Offset(300),
+        "{before:?}"
+    );
+    assert_eq!(
+        bounds(&log, 1).await,
+        Bounds {
+            first: Offset(1),
+            next: Offset(1)
+        }
+    );
+    assert!(
+        segments(dir.path()) <= 6,
+        "2 partitions of 4000 bytes are 4 segments of 2000"
+    );
+    assert!(!segment(dir.path(), 0).exists());
+    check_tail_is_right(&log, 0).await;
+    drop(log);
+    let log = open(dir.path(), config).unwrap();
+    assert_eq!(bounds(&log, 0).await, before);
+    fill(&log, 1, 1..2).await;
+    check_tail_is_right(&log, 0).await;
+}
+
+#[tokio::test]
+async fn on_disk_old_records_go_even_when_hardly_anything_is_appended() {
+    let dir = tempfile::tempdir().unwrap();
+    let machine = Rigged::new();
+    let config = small_segments(64 << 20).keeping(Retention {
+        bytes: None,
+        age_ms: Some(60_000),
+    });
+    let log = Embedded::open_on(dir.path(), one_topic(config), machine.clone()).unwrap();
+    fill(&log, 0, 0..10).await;
+    machine.clock.advance(61_000);
+    fill(&log, 0, 10..11).await;
+    assert_eq!(
+        bounds(&log, 0).await.first,
+        Offset(0),
+        "the segment of old records ended just now"
+    );
+    machine.clock.advance(61_000);
+    fill(&log, 0, 11..12).await;
+    assert_eq!(
+        bounds(&log, 0).await,
+        Bounds {
+            first: Offset(10),
+            next: Offset(12)
+        }
+    );
+    check_tail_is_right(&log, 0).await;
+}
+
+#[tokio::test]
+async fn a_reader_on_disk_that_retention_overtakes_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = TopicConfig {
+        read_bytes: 1,
+        ..small_segments(2000)
+    };
+    let log = open(
+        dir.path(),
+        config.keeping(Retention {
+            bytes: Some(2000),
+            age_ms: None,
+        }),
+    )
+    .unwrap();
+    fill(&log, 0, 0..10).await;
+    let mut reader = log.read(&at(0), Offset(0));
+    assert!(!soon(reader.next()).await.unwrap().is_empty());
+    fill(&log, 0, 10..300).await;
+    let error = soon(reader.next()).await.unwrap_err();
+    assert!(matches!(error, ReadError::OutOfRange { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn in_memory_the_oldest_records_go_by_size_and_by_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let machine = Rigged::new();
+    let retention = Retention {
+        bytes: Some(10_000),
+        age_ms: Some(60_000),
+    };
+    let config = TopicConfig::memory(crate::rig::EVENTS, 2, 0).keeping(retention);
+    let log = Embedded::open_on(dir.path(), one_topic(config), machine.clone()).unwrap();
+    fill(&log, 0, 0..500).await;
+    let kept = bounds(&log, 0).await;
+    assert!(
+        kept.first > Offset(400) && kept.next == Offset(500),
+        "{kept:?}"
+    );
+    check_tail_is_right(&log, 0).await;
+    machine.clock.advance(61_000);
+    append(&log, 0, 500).await.unwrap();
+    assert_eq!(
+        bounds(&log, 0).await,
+        Bounds {
+            first: Offset(500),
+            next: Offset(501)
+        }
+    );
+}
