@@ -152,8 +152,8 @@ struct World {
     socket: Option<Attempt>,
     to_server: VecDeque<Bytes>,
     to_client: VecDeque<String>,
-    /// The client has read a `busy` for this number, and must not pass it.
-    busy: Option<u64>,
+    /// The client has read a `busy` for this number: nothing from there on goes out before this time.
+    busy: Option<(u64, TimeMs)>,
     /// The payload of each call, until it is answered.
     waiting: BTreeMap<Call, String>,
     given: Vec<String>,
@@ -241,10 +241,11 @@ impl World {
         };
         if let Ok(ServerFrame::Busy {
             id: RequestId::Number(n),
-            ..
+            retry_ms,
         }) = ServerFrame::parse(frame.as_bytes())
+            && self.busy.is_none_or(|(busy, _)| n.0 < busy)
         {
-            self.busy = Some(self.busy.map_or(n.0, |busy| busy.min(n.0)));
+            self.busy = Some((n.0, self.now.plus_ms(retry_ms)));
         }
         let actions = self
             .machine
@@ -287,7 +288,12 @@ impl World {
                     self.to_server.push_back(frame);
                 }
                 Action::Hangup { .. } => self.socket = None,
-                Action::Answer { call, answered } => self.check_answer(call, &answered.answer),
+                Action::Answer { call, answered } => {
+                    // It was sent again after silence, and then taken.
+                    let taken = |n: u64| answered.id == RequestId::Number(MessageNumber(n));
+                    self.busy = self.busy.filter(|(busy, _)| !taken(*busy));
+                    self.check_answer(call, &answered.answer);
+                }
                 Action::Show(item) => self.check_item(item),
             }
         }
@@ -295,12 +301,14 @@ impl World {
 
     /// R30: nothing later passes before a command that was shed.
     fn check_hold(&mut self, frame: &[u8]) {
-        let (Some(busy), Ok(ClientFrame::Send { n, .. })) = (self.busy, ClientFrame::parse(frame))
+        let (Some((busy, until)), Ok(ClientFrame::Send { n, .. })) =
+            (self.busy, ClientFrame::parse(frame))
         else {
             return;
         };
         assert!(n.0 <= busy, "{} passes {busy}, which was shed", n.0);
         if n.0 == busy {
+            assert!(self.now >= until, "{busy} is sent again too early");
             self.busy = None;
         }
     }
