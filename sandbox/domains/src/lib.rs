@@ -5,3 +5,5 @@
 //! * [`device`]: a thing and its twin. Binary words.
 
 pub mod board;
+pub mod auction;
+pub mod wallet;
