@@ -9,10 +9,11 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/embedded/golden/v1")
 }
 
-const FILES: [&str; 3] = [
-    "meta",
-    "00000000000000000000.log",
-    "00000000000000000000.index",
+/// The golden file, and its name in a topic's directory.
+const FILES: [(&str, &str); 3] = [
+    ("meta", "meta"),
+    ("segment", "00000000000000000000.log"),
+    ("index", "00000000000000000000.index"),
 ];
 
 /// Three records, each a write of its own, then a clean close.
@@ -27,15 +28,15 @@ async fn write(dir: &Path) {
 async fn what_is_written_today_is_what_the_golden_files_hold() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path()).await;
-    for name in FILES {
+    for (golden_name, name) in FILES {
         let written = fs::read(topic_dir(dir.path()).join(name)).unwrap();
         if std::env::var_os("XP_WRITE_GOLDEN").is_some() {
             fs::create_dir_all(golden()).unwrap();
-            fs::write(golden().join(name), &written).unwrap();
+            fs::write(golden().join(golden_name), &written).unwrap();
         }
         assert_eq!(
             written,
-            fs::read(golden().join(name)).unwrap(),
+            fs::read(golden().join(golden_name)).unwrap(),
             "{name}: a changed format needs a new version"
         );
     }
@@ -45,8 +46,8 @@ async fn what_is_written_today_is_what_the_golden_files_hold() {
 async fn what_version_1_wrote_can_be_read_and_continued() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(topic_dir(dir.path())).unwrap();
-    for name in FILES {
-        fs::copy(golden().join(name), topic_dir(dir.path()).join(name)).unwrap();
+    for (golden_name, name) in FILES {
+        fs::copy(golden().join(golden_name), topic_dir(dir.path()).join(name)).unwrap();
     }
     let log = open(dir.path(), events()).unwrap();
     check_holds(&log, 0, 0..2).await;
