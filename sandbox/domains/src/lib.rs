@@ -7,3 +7,4 @@
 pub mod board;
 pub mod auction;
 pub mod wallet;
+pub mod device;
