@@ -1,0 +1,110 @@
+//! What a partition asks its shell to do. Effects are data: the core itself moves no bytes.
+
+use bytes::Bytes;
+use xp_protocol::events::Tell;
+use xp_protocol::{LogIdentity, Offset, PartitionId, Seq, TimeMs};
+use xp_transport::Record;
+
+use crate::store::Batch;
+
+/// One thing for the shell to do, in order.
+#[derive(Debug)]
+pub enum Action {
+    /// Append a claim to `events`; answer with `claim_appended`.
+    Claim(Record),
+    /// Append records to `events`, dense from `first`; answer with `appended`, `round` included.
+    Append {
+        /// The first record's number.
+        first: Seq,
+        /// Which time these numbers are appended; late answers of an earlier one are told apart by it.
+        round: u64,
+        /// The records.
+        records: Vec<Record>,
+    },
+    /// Read `events` from `from` up to and including `upto`; answer with `gap`.
+    ReadGap {
+        /// The first offset.
+        from: Offset,
+        /// The last offset.
+        upto: Offset,
+    },
+    /// Append a chain record to `outbound`; answer with `emitted`.
+    Emit {
+        /// Names it for the answer.
+        id: u64,
+        /// Where it goes.
+        partition: PartitionId,
+        /// The record.
+        record: Record,
+    },
+    /// Append a record to `outbound` that may be lost.
+    Speak {
+        /// Where it goes.
+        partition: PartitionId,
+        /// The record.
+        record: Record,
+    },
+    /// Append a tell, or word about tells, to another partition's `inbound`. May be lost; the core repeats it.
+    Tell(Box<Telling>),
+    /// The partition is owned: stop following `events` and read `inbound` from here.
+    ReadInbound {
+        /// The first offset.
+        from: Offset,
+    },
+    /// Read the commits of one entity for a resume; answer with `rescanned`.
+    Rescan {
+        /// Names it for the answer.
+        id: u64,
+        /// The first offset of `events` to read.
+        from: Offset,
+        /// Where to stop: the first offset not to read.
+        upto: Offset,
+        /// How many bytes may be read.
+        bytes_max: usize,
+    },
+    /// Write a snapshot; answer with `saved`.
+    Save(Batch),
+    /// The ownership is over: throw the memory away and open the partition anew (R18).
+    Lost(&'static str),
+    /// The partition released its ownership; nothing more comes.
+    Released,
+    /// The partition cannot go on; a person must look.
+    Stop(String),
+}
+
+/// A word to another partition.
+#[derive(Debug)]
+pub struct Telling {
+    /// The inbound topic's lane and partition.
+    pub target: xp_protocol::LanePartition,
+    /// The record.
+    pub record: Record,
+}
+
+/// What starts with a partition's shell.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// The life of the inbound log (R4).
+    pub inbound: LogIdentity,
+    /// The oldest offset of `events`.
+    pub first: Offset,
+    /// The owner's clock.
+    pub now: TimeMs,
+}
+
+/// The record of a tell.
+#[must_use]
+pub fn tell_record(source: &xp_protocol::LanePartition, time: TimeMs, tell: &Tell) -> Record {
+    let word = xp_protocol::inbound::Word::Tell {
+        source: source.clone(),
+        number: tell.number,
+        from: tell.from.clone(),
+        what: tell.what.clone(),
+    };
+    let header = xp_protocol::inbound::Inbound { time, trace: None, word };
+    Record {
+        key: Bytes::copy_from_slice(tell.to.as_str().as_bytes()),
+        header: xp_protocol::codec::encode(&header).into(),
+        value: tell.payload.clone(),
+    }
+}

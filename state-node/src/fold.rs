@@ -1,0 +1,199 @@
+//! Which records of a partition's log count: the claim, the epoch and the dense numbers (R2, R3), and the
+//! positions that every reader keeps alike.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use xp_protocol::codec::Format;
+use xp_protocol::events::{Cause, Change, Claim, Event, Tell};
+use xp_protocol::{ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Seq, View};
+
+/// The header of the fold: small, and stored with every snapshot. Equal prefixes of a log give equal headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fold {
+    /// The accepted claim, once there is one.
+    pub claim: Option<Accepted>,
+    /// Whether the epoch was released, or never began: no record of it counts any more.
+    pub released: bool,
+    /// The epoch's last number.
+    pub seq: Seq,
+    /// The offset of the last valid record, claims included.
+    pub last_valid: Option<Offset>,
+    /// The life of the inbound log that `inbound` refers to (R4).
+    pub inbound_log: Option<LogIdentity>,
+    /// The next inbound offset to decide.
+    pub inbound: Offset,
+    /// All effects of records before this offset have gone out (R8).
+    pub sent: Offset,
+    /// The last tell taken from each source (R34).
+    pub tells_in: BTreeMap<LanePartition, u64>,
+    /// The last tell numbered for each target (R34).
+    pub tells_out: BTreeMap<LanePartition, u64>,
+    /// Tells that their target has not confirmed, oldest first.
+    pub outstanding: Vec<Tell>,
+    /// Records that did not count.
+    pub ignored: u64,
+    /// The last epochs, oldest first: enough to judge records that lie behind this fold's position.
+    pub epochs: Vec<Epoch>,
+}
+
+/// How many epochs are remembered; a resume that reaches further back starts over.
+const EPOCHS_MAX: usize = 64;
+
+impl Format for Fold {
+    const NAME: &'static str = "fold header";
+    const VERSION: u8 = 1;
+}
+
+/// An accepted claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The claim's name.
+    pub id: ClaimId,
+    /// Who claimed.
+    pub incarnation: Incarnation,
+    /// What it had folded of the `cluster` log.
+    pub view: View,
+    /// Its number under that view.
+    pub attempt: u64,
+    /// The claim's offset (R2).
+    pub epoch: Epoch,
+}
+
+/// What a record is to the fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A claim that now holds.
+    Claimed,
+    /// The next record of the epoch.
+    Valid,
+    /// Not to be looked at: of another epoch, out of turn, or a claim that came too late.
+    Ignored,
+}
+
+impl Fold {
+    /// The current epoch, if any.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.claim.map(|claim| claim.epoch)
+    }
+
+    /// Judges one record and moves on; what a valid commit does to its entity is the caller's part.
+    pub fn step(&mut self, offset: Offset, event: &Event) -> Verdict {
+        let verdict = match event {
+            Event::Claim(claim) => self.claim(offset, claim),
+            other => self.number(other),
+        };
+        match verdict {
+            Verdict::Ignored => self.ignored += 1,
+            Verdict::Claimed | Verdict::Valid => self.last_valid = Some(offset),
+        }
+        verdict
+    }
+
+    /// R2: accepted iff (view, attempt) is greater than the current one; the same claim again is a no-op.
+    fn claim(&mut self, offset: Offset, claim: &Claim) -> Verdict {
+        let rank = (claim.view, claim.attempt);
+        if self.claim.is_some_and(|held| held.id == claim.id || rank <= (held.view, held.attempt)) {
+            return Verdict::Ignored;
+        }
+        self.claim = Some(Accepted {
+            id: claim.id,
+            incarnation: claim.incarnation,
+            view: claim.view,
+            attempt: claim.attempt,
+            epoch: Epoch(offset.0),
+        });
+        self.seq = Seq(0);
+        self.released = false;
+        if self.epochs.len() == EPOCHS_MAX {
+            self.epochs.remove(0);
+        }
+        self.epochs.push(Epoch(offset.0));
+        if self.inbound_log != Some(claim.inbound) {
+            // R4: the offsets of another life of the inbound log start anew.
+            self.inbound_log = Some(claim.inbound);
+            self.inbound = Offset(0);
+        }
+        Verdict::Claimed
+    }
+
+    /// R3: valid iff its epoch is the current one and its number the next.
+    fn number(&mut self, event: &Event) -> Verdict {
+        let Some((epoch, seq)) = event.place() else {
+            return Verdict::Ignored;
+        };
+        if self.released || self.epoch() != Some(epoch) || seq != self.seq.next() {
+            return Verdict::Ignored;
+        }
+        self.seq = seq;
+        self.advance(event);
+        Verdict::Valid
+    }
+
+    fn advance(&mut self, event: &Event) {
+        match event {
+            Event::Commit(commit) => {
+                self.sent = commit.sent;
+                if let Cause::Inbound(offset) = commit.cause {
+                    self.inbound = offset.next();
+                }
+                for change in &commit.changes {
+                    if let Change::TellTaken { source, number } = change {
+                        self.tells_in.insert(source.clone(), *number);
+                    }
+                }
+                for tell in &commit.tells {
+                    self.tells_out.insert(tell.target.clone(), tell.number);
+                    self.outstanding.push(tell.clone());
+                }
+            }
+            Event::Checkpoint(checkpoint) => {
+                self.sent = checkpoint.sent;
+                self.inbound = checkpoint.inbound;
+                for (target, number) in &checkpoint.tells_taken {
+                    self.confirm(target, *number);
+                }
+            }
+            Event::Trying(trying) => self.sent = trying.sent,
+            Event::Release { .. } => self.released = true,
+            Event::Claim(_) => {}
+        }
+    }
+
+    /// `target` has taken our tells up to `number`.
+    pub fn confirm(&mut self, target: &LanePartition, number: u64) {
+        self.outstanding
+            .retain(|tell| tell.target != *target || tell.number > number);
+    }
+}
+
+/// Judges records behind a fold's position once more (R3): those of a known epoch, before the next one
+/// begins, whose numbers rise.
+#[derive(Clone, Debug)]
+pub struct Rereading {
+    epochs: Vec<Epoch>,
+    last: (Epoch, Seq),
+}
+
+impl Rereading {
+    /// Starts behind the record `last`; epoch 0 and number 0 stand for the log's beginning.
+    #[must_use]
+    pub fn new(fold: &Fold, last: (Epoch, Seq)) -> Self {
+        let epochs = fold.epochs.clone();
+        Self { epochs, last }
+    }
+
+    /// Whether the record at `offset` is valid.
+    pub fn step(&mut self, offset: Offset, event: &Event) -> bool {
+        let Some((epoch, seq)) = event.place() else {
+            return self.epochs.contains(&Epoch(offset.0));
+        };
+        let current = self.epochs.iter().rev().find(|epoch| epoch.0 < offset.0);
+        if current != Some(&epoch) || (epoch, seq) <= self.last {
+            return false;
+        }
+        self.last = (epoch, seq);
+        true
+    }
+}

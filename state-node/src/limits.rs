@@ -1,0 +1,56 @@
+//! Every bound and time of a partition, by name.
+
+/// Bounds and times of a partition. Each field says what happens when it is hit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// B: answers kept per session, and how far a client may be ahead of its oldest unanswered command (R30).
+    pub answers_per_session: usize,
+    /// How long a session without a socket may come back, in milliseconds; then it is over (R26).
+    pub grace_ms: u64,
+    /// How long the memory of an ended session outlives it, in milliseconds; later resumes are refused
+    /// `session-expired` (R26).
+    pub memory_ms: u64,
+    /// How long a ticket may stay open, in milliseconds; then its awaiter gets `fault unanswered`.
+    pub ticket_ms: u64,
+    /// The largest encoded record, in bytes; a larger decision is a `fault too-large` (R9).
+    pub record_bytes_max: usize,
+    /// Records appended and not yet committed; at the bound reading inbound pauses (R9).
+    pub uncommitted_max: usize,
+    /// Commits kept in memory per watched entity for exact resume; older ones come from the log.
+    pub recent_commits_max: usize,
+    /// Bytes of outputs kept in memory per watched entity for exact resume; older ones come from the log.
+    pub recent_bytes_max: usize,
+    /// How much of the log one resume may read, in bytes; beyond it the client starts over.
+    pub resume_scan_bytes_max: usize,
+    /// How often positions are recorded when nothing else was, in milliseconds (R15).
+    pub checkpoint_ms: u64,
+    /// After how long tells that were not confirmed are repeated, in milliseconds (R34).
+    pub tell_retry_ms: u64,
+    /// How far a message's time may differ from the owner's clock, in milliseconds; beyond it is clamped.
+    pub clock_skew_ms: u64,
+    /// Idle time after which an unwatched entity leaves memory, in milliseconds.
+    pub passivate_ms: u64,
+    /// Entities kept in memory at the least before any is passivated.
+    pub resident_min: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            answers_per_session: 64,
+            grace_ms: 30_000,
+            memory_ms: 600_000,
+            ticket_ms: 30_000,
+            record_bytes_max: 1 << 20,
+            uncommitted_max: 4096,
+            recent_commits_max: 1024,
+            recent_bytes_max: 1 << 20,
+            resume_scan_bytes_max: 64 << 20,
+            checkpoint_ms: 1000,
+            tell_retry_ms: 2000,
+            clock_skew_ms: 1000,
+            passivate_ms: 60_000,
+            resident_min: 10_000,
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! One partition as a state machine: records, acknowledgements and the time go in, actions come out.
+//!
+//! It follows the log, claims the partition, decides for it, and throws everything away when it loses it. No
+//! I/O but the snapshot store's look-ups, no `await`, no clock: the state node and the simulator drive the
+//! same code.
+
+mod inbound;
+mod own;
+mod follow;
+mod snapshots;
+mod residents;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use xp_cluster::{Lease, Members};
+use xp_domain_sdk::host::Registry;
+use xp_protocol::cluster::Member;
+use xp_protocol::events::{Commit, TimerKey};
+use xp_protocol::{
+    Address, ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, Seq, TimeMs, View,
+};
+use xp_transport::{Record, Stored};
+
+use crate::action::Action;
+use crate::entity::Entity;
+use crate::fold::Fold;
+use crate::gate::{Emitter, Gate};
+use crate::lanes::Lanes;
+use crate::limits::Limits;
+use crate::store::SnapshotStore;
+
+pub use follow::OpenError;
+
+/// What a partition is made of and never changes.
+#[derive(Clone)]
+pub struct Setting {
+    /// Which partition.
+    pub place: LanePartition,
+    /// This process.
+    pub incarnation: Incarnation,
+    /// All lanes.
+    pub lanes: Arc<Lanes>,
+    /// The hosted kinds of entity.
+    pub domain: Arc<Registry>,
+    /// Bounds and times.
+    pub limits: Arc<Limits>,
+    /// Where its snapshots are.
+    pub store: Arc<dyn SnapshotStore>,
+}
+
+/// A partition on this node.
+pub struct Partition {
+    setting: Setting,
+    fold: Fold,
+    entities: HashMap<Address, Entity>,
+    timers: BTreeSet<(TimeMs, Address, TimerKey)>,
+    watched: BTreeSet<(Incarnation, Address)>,
+    members: Members,
+    lease: Lease,
+    random: ChaCha8Rng,
+    inbound_log: LogIdentity,
+    /// Valid commits whose effects may not have gone out, from `sent` on (R8).
+    unsent: Vec<Unsent>,
+    dirty: BTreeMap<Address, u64>,
+    changes: u64,
+    saving: Option<u64>,
+    hashes: Vec<xp_protocol::events::StateHash>,
+    saved_at: TimeMs,
+    passivated_at: TimeMs,
+    role: Role,
+    /// Messages whose events could not be applied: taken as faults when they are decided again.
+    faulted: BTreeSet<Offset>,
+    actions: Vec<Action>,
+    /// Entities whose stored hash differed from ours, for the node's report.
+    diverged: Vec<Address>,
+}
+
+#[derive(Clone)]
+struct Unsent {
+    offset: Offset,
+    address: Address,
+    commit: Arc<Commit>,
+}
+
+enum Role {
+    /// Reads the log; `from` is the next offset it wants.
+    Following(Following),
+    Owning(Box<Owner>),
+    /// Thrown away; every input is ignored.
+    Over,
+}
+
+struct Following {
+    /// Records up to here were folded into the snapshot already and are only looked through.
+    snapshot_end: Option<Offset>,
+    rereading: Option<crate::fold::Rereading>,
+    next: Offset,
+    claiming: Option<Claiming>,
+}
+
+struct Claiming {
+    id: ClaimId,
+    attempt: u64,
+    record: Record,
+}
+
+/// What only the owner has.
+struct Owner {
+    /// The expected offset of number s is `base + s`, when nothing foreign lies between (R10).
+    base: u64,
+    committed: Seq,
+    /// Appended and not committed, in order.
+    uncommitted: std::collections::VecDeque<Uncommitted>,
+    acknowledged: BTreeMap<Seq, Offset>,
+    round: u64,
+    /// Records decided since the last `Action::Append`.
+    fresh: Vec<Record>,
+    reading_gap: bool,
+    repeat_at: Option<TimeMs>,
+    gate: Gate,
+    emitter: Emitter,
+    emit_again_at: Option<TimeMs>,
+    /// Answers to queries that wait for the lease (R13).
+    leased: Vec<(xp_protocol::PartitionId, Record)>,
+    /// The next inbound offset to look at.
+    inbound: Offset,
+    checkpointed: Checkpointed,
+    tells: BTreeMap<LanePartition, Tells>,
+    tells_taken_dirty: BTreeSet<LanePartition>,
+    rescans: BTreeMap<u64, Rescanning>,
+    next_rescan: u64,
+    releasing: bool,
+    released: Option<Seq>,
+    snapshot: Option<(Seq, u64, crate::store::Batch)>,
+}
+
+struct Uncommitted {
+    record: Record,
+    /// Whether it has effects that a checkpoint should note as sent.
+    effects: bool,
+}
+
+struct Checkpointed {
+    at: TimeMs,
+    inbound: Offset,
+    sent: Offset,
+    effects_before: Offset,
+    tells: BTreeMap<LanePartition, u64>,
+}
+
+#[derive(Default)]
+struct Tells {
+    confirmed: u64,
+    sent_at: TimeMs,
+    /// The last number that has left the gate.
+    sent: u64,
+    /// They go out again at once: an earlier owner may not have sent them.
+    again: bool,
+}
+
+impl Tells {
+    fn again(sent: u64) -> Self {
+        Self { sent, again: true, ..Self::default() }
+    }
+}
+
+struct Rescanning {
+    address: Address,
+    connection: xp_protocol::ConnectionId,
+    attempt: xp_protocol::Attempt,
+    since: Revision,
+    upto: Revision,
+    floor: crate::entity::Floor,
+    announce: bool,
+}
+
+impl Partition {
+    /// What the partition wants done, in order.
+    pub fn actions(&mut self) -> Vec<Action> {
+        self.flush();
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Whether it decides for the partition now.
+    #[must_use]
+    pub fn is_owner(&self) -> bool {
+        matches!(self.role, Role::Owning(_))
+    }
+
+    /// Whether it takes inbound records now; at the bound on uncommitted records reading pauses (R9).
+    #[must_use]
+    pub fn wants_inbound(&self) -> bool {
+        match &self.role {
+            Role::Owning(owner) => {
+                !owner.releasing && owner.uncommitted.len() < self.setting.limits.uncommitted_max
+            }
+            Role::Following(_) | Role::Over => false,
+        }
+    }
+
+    /// The fold header: what every reader of this log agrees on.
+    #[must_use]
+    pub fn fold(&self) -> &Fold {
+        &self.fold
+    }
+
+    /// Entities in memory.
+    #[must_use]
+    pub fn resident(&self) -> usize {
+        self.entities.len()
+    }
+
+    /// Entities whose state differs from the hash in the log, once each.
+    pub fn take_diverged(&mut self) -> Vec<Address> {
+        std::mem::take(&mut self.diverged)
+    }
+
+    /// An entity's revision and encoded state, for checkers and tests.
+    ///
+    /// # Errors
+    /// When its snapshot cannot be read.
+    pub fn inspect(&mut self, address: &Address) -> Result<Option<(Revision, Vec<u8>)>, String> {
+        self.load(address)?;
+        let entity = self.entities.get(address);
+        Ok(entity.and_then(|entity| Some((entity.runtime.revision, entity.instance.encode().ok()?))))
+    }
+
+    /// When something is due that no record announces: a timer of an entity, by the owner's clock.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<TimeMs> {
+        self.timers.first().map(|(due, ..)| *due)
+    }
+
+    /// A record of the `cluster` log.
+    pub fn on_member(&mut self, offset: Offset, member: &Member, now: TimeMs) {
+        let before = self.members.view();
+        self.members.apply(offset, member);
+        if let Member::Heartbeat { incarnation, sent } = member
+            && *incarnation == self.setting.incarnation
+        {
+            self.lease.read_back(*sent);
+            self.release_leased(now);
+        }
+        if self.members.is_former(self.setting.incarnation) {
+            self.lease.end();
+            self.lose("another incarnation of this node's name has joined");
+        } else if before != self.members.view() && !matches!(member, Member::Heartbeat { .. }) {
+            self.check_sessions(now);
+        }
+    }
+
+    /// The time passes: timers fire, positions are recorded, what failed is tried again.
+    pub fn tick(&mut self, now: TimeMs) {
+        self.fire_timers(now);
+        self.repeat(now);
+        self.checkpoint(now);
+        self.passivate(now);
+        self.take_snapshot(now);
+        self.drain(now);
+    }
+
+    /// R18: throws the ownership away.
+    fn lose(&mut self, why: &'static str) {
+        if !matches!(self.role, Role::Over) {
+            self.role = Role::Over;
+            self.actions.push(Action::Lost(why));
+        }
+    }
+
+    fn stop(&mut self, why: String) {
+        self.role = Role::Over;
+        self.actions.push(Action::Stop(why));
+    }
+
+    fn view(&self) -> View {
+        self.members.view()
+    }
+
+    fn owner(&mut self) -> Option<&mut Owner> {
+        match &mut self.role {
+            Role::Owning(owner) => Some(owner),
+            Role::Following(_) | Role::Over => None,
+        }
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.fold.epoch().unwrap_or_default()
+    }
+}
+
+fn seeded(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// The address in a record's key.
+fn key(stored: &Stored) -> Option<Address> {
+    std::str::from_utf8(&stored.record.key).ok()?.parse().ok()
+}

@@ -1,0 +1,298 @@
+//! Following the log: the fold that owner and mirror share, and the claim (R2, R3, R7).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use xp_protocol::codec;
+use xp_protocol::events::{Checkpoint, Claim, Commit, Event, RULES};
+use xp_protocol::{Address, ClaimId, Epoch, Offset, Seq, TimeMs};
+use xp_transport::{Record, Stored};
+
+use super::{Claiming, Following, Partition, Role, Setting, Unsent, key, seeded};
+use crate::action::{Action, Opening};
+use crate::fold::{Fold, Rereading, Verdict};
+use crate::snapshot;
+
+/// Why a partition cannot be opened.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum OpenError {
+    /// R36: the log starts after 0, and no snapshot covers what is missing.
+    #[error(
+        "{place} starts at offset {first} and no snapshot covers what was deleted before it; restore the \
+         snapshots or the log"
+    )]
+    Uncovered {
+        /// The partition.
+        place: xp_protocol::LanePartition,
+        /// Its oldest offset.
+        first: Offset,
+    },
+    /// The snapshot store cannot be used at all.
+    #[error("the snapshots of {place} cannot be used: {reason}")]
+    Store {
+        /// The partition.
+        place: xp_protocol::LanePartition,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Partition {
+    /// A partition at its last snapshot. `seed` feeds the random numbers of its decisions.
+    ///
+    /// # Errors
+    /// [`OpenError`] when neither snapshot nor log can rebuild it.
+    pub fn open(setting: Setting, opening: Opening, seed: u64) -> Result<Self, OpenError> {
+        let place = setting.place.clone();
+        let store = |reason: String| OpenError::Store { place: place.clone(), reason };
+        let fold = match setting.store.header().map_err(|error| store(error.to_string()))? {
+            Some(header) => read_header(&header),
+            None => None,
+        };
+        let covers = fold.as_ref().is_some_and(|fold| fold.last_valid >= Some(opening.first));
+        if !covers && opening.first > Offset(0) {
+            return Err(OpenError::Uncovered { place, first: opening.first });
+        }
+        if fold.is_none() {
+            setting.store.clear().map_err(|error| store(error.to_string()))?;
+        }
+        let mut partition = Self {
+            setting,
+            fold: fold.unwrap_or_default(),
+            entities: Default::default(),
+            timers: Default::default(),
+            watched: Default::default(),
+            members: Default::default(),
+            lease: Default::default(),
+            random: seeded(seed),
+            inbound_log: opening.inbound,
+            unsent: Vec::new(),
+            dirty: Default::default(),
+            changes: 0,
+            saving: None,
+            hashes: Vec::new(),
+            saved_at: opening.now,
+            passivated_at: opening.now,
+            role: Role::Over,
+            faulted: Default::default(),
+            actions: Vec::new(),
+            diverged: Vec::new(),
+        };
+        partition.index_pending().map_err(store)?;
+        partition.role = Role::Following(partition.following(opening.first));
+        Ok(partition)
+    }
+
+    /// Where to read from: what lies after `sent` belongs to the snapshot too (R6).
+    fn following(&self, first: Offset) -> Following {
+        let Some(end) = self.fold.last_valid else {
+            return Following { snapshot_end: None, rereading: None, next: Offset(0), claiming: None };
+        };
+        let next = self.fold.sent.min(end).max(first);
+        let rereading = Some(Rereading::new(&self.fold, (Epoch(0), Seq(0))));
+        Following { snapshot_end: Some(end), rereading, next, claiming: None }
+    }
+
+    /// The next offset of `events` that this follower wants.
+    #[must_use]
+    pub fn next_event(&self) -> Option<Offset> {
+        match &self.role {
+            Role::Following(following) => Some(following.next),
+            Role::Owning(_) | Role::Over => None,
+        }
+    }
+
+    /// Messages that failed when they were applied in an earlier life of this partition on this node.
+    pub fn set_faulted(&mut self, faulted: std::collections::BTreeSet<Offset>) {
+        self.faulted = faulted;
+    }
+
+    /// R7: asks for the partition. Nothing is decided until the claim has been read back.
+    pub fn claim(&mut self, id: ClaimId) {
+        let attempt = match &self.role {
+            Role::Following(Following { claiming: Some(former), .. }) => former.attempt + 1,
+            _ => 0,
+        };
+        let claim = Claim {
+            id,
+            incarnation: self.setting.incarnation,
+            view: self.view(),
+            attempt: attempt.max(self.fold.claim.map_or(0, |held| held.attempt + 1)),
+            rules: RULES,
+            inbound: self.inbound_log,
+        };
+        let attempt = claim.attempt;
+        let record = record(None, &Event::Claim(claim), Bytes::new());
+        if let Role::Following(following) = &mut self.role {
+            following.claiming = Some(Claiming { id, attempt, record: record.clone() });
+            self.actions.push(Action::Claim(record));
+        }
+    }
+
+    /// The claim's append ended: a failed one is appended again, identical (R2, R12).
+    pub fn claim_appended(&mut self, arrived: bool) {
+        if let Role::Following(Following { claiming: Some(claiming), .. }) = &self.role
+            && !arrived
+        {
+            self.actions.push(Action::Claim(claiming.record.clone()));
+        }
+    }
+
+    /// Records of `events`. Returns whether this node's claim was read and refused, so that it must claim anew.
+    pub fn on_events(&mut self, batch: &[Stored], now: TimeMs) -> bool {
+        let mut refused = false;
+        for stored in batch {
+            match &mut self.role {
+                Role::Following(following) if stored.offset >= following.next => {
+                    following.next = stored.offset.next();
+                }
+                Role::Following(_) => continue,
+                Role::Owning(_) | Role::Over => break,
+            }
+            match codec::decode::<Event>(&stored.record.header) {
+                Ok(event) => refused |= self.follow(stored, event, now),
+                Err(error) => {
+                    // R3: whatever is no record of ours is ignored and counted, like a foreign one.
+                    self.fold.ignored += 1;
+                    tracing::warn!(place = %self.setting.place, offset = %stored.offset, %error, "a record is ignored");
+                }
+            }
+        }
+        refused
+    }
+
+    fn follow(&mut self, stored: &Stored, event: Event, now: TimeMs) -> bool {
+        if self.is_behind_snapshot(stored, &event) {
+            return false;
+        }
+        let mine = self.is_my_claim(&event);
+        match self.fold.step(stored.offset, &event) {
+            Verdict::Ignored => return mine && self.fold.claim.map(|held| held.id) != my_id(&event),
+            Verdict::Claimed if mine => self.begin_owning(now),
+            Verdict::Claimed => {}
+            Verdict::Valid => self.fold_event(stored, event),
+        }
+        false
+    }
+
+    /// What the snapshot holds already: only commits from `sent` on are kept, and the snapshot's last record
+    /// is compared (R35).
+    fn is_behind_snapshot(&mut self, stored: &Stored, event: &Event) -> bool {
+        let mine = self.is_my_claim(event);
+        let Role::Following(following) = &mut self.role else {
+            return false;
+        };
+        let Some(end) = following.snapshot_end.filter(|end| stored.offset <= *end) else {
+            return false;
+        };
+        if mine {
+            let place = &self.setting.place;
+            let why = format!("{place} is shorter than its snapshot, which holds records up to {end}: the log was truncated");
+            self.stop(why);
+            return true;
+        }
+        let valid = following.rereading.as_mut().is_some_and(|rereading| rereading.step(stored.offset, event));
+        if stored.offset == end {
+            following.snapshot_end = None;
+            following.rereading = None;
+            let expected = (self.fold.epoch().unwrap_or_default(), self.fold.seq);
+            let found = event.place().unwrap_or((Epoch(stored.offset.0), Seq(0)));
+            if found != expected {
+                self.forget_snapshot(end);
+                return true;
+            }
+        }
+        if let (true, Event::Commit(commit), Some(address)) = (valid, event, key(stored)) {
+            let commit = Arc::new(Commit::clone(commit));
+            self.unsent.push(Unsent { offset: stored.offset, address, commit });
+        }
+        true
+    }
+
+    fn forget_snapshot(&mut self, end: Offset) {
+        self.set_aside(&format!("its last record is not the one at offset {end} of the log"));
+    }
+
+    /// A snapshot that cannot be used is thrown away: the log rebuilds it.
+    pub(super) fn set_aside(&mut self, reason: &str) {
+        tracing::error!(place = %self.setting.place, reason, "the snapshot is thrown away and the log replayed");
+        match self.setting.store.clear() {
+            Ok(()) => self.lose("the snapshot could not be used"),
+            Err(error) => self.stop(error.to_string()),
+        }
+    }
+
+    fn is_my_claim(&self, event: &Event) -> bool {
+        let Role::Following(Following { claiming: Some(claiming), .. }) = &self.role else {
+            return false;
+        };
+        matches!(event, Event::Claim(claim) if claim.id == claiming.id)
+    }
+
+    fn fold_event(&mut self, stored: &Stored, event: Event) {
+        match event {
+            Event::Commit(commit) => {
+                let Some(address) = key(stored) else { return };
+                let commit = Arc::from(commit);
+                self.fold_foreign(&address, &commit, stored);
+                let offset = stored.offset;
+                self.unsent.push(Unsent { offset, address, commit });
+            }
+            Event::Checkpoint(checkpoint) => self.compare(&checkpoint),
+            Event::Claim(_) | Event::Trying(_) | Event::Release { .. } => {}
+        }
+        let sent = self.fold.sent;
+        self.unsent.retain(|unsent| unsent.offset >= sent);
+    }
+
+    /// A follower only ever calls `apply`; what it cannot apply is set aside, not the partition.
+    fn fold_foreign(&mut self, address: &Address, commit: &Arc<Commit>, stored: &Stored) {
+        let entity = match self.entity(address) {
+            Ok(Some(entity)) => entity,
+            Ok(None) => return,
+            Err(reason) => return self.set_aside(&reason),
+        };
+        if commit.event_count > 0
+            && !entity.quarantined
+            && let Err(fault) = entity.instance.apply(&stored.record.value)
+        {
+            tracing::error!(entity = %address, offset = %stored.offset, %fault, "stored events cannot be applied; the entity is quarantined");
+            entity.quarantined = true;
+        }
+        self.fold_commit(address, commit, stored.offset);
+    }
+
+    /// Compares the owner's hashes with our states, as far as both speak of the same revision.
+    fn compare(&mut self, checkpoint: &Checkpoint) {
+        for theirs in &checkpoint.hashes {
+            let Some(host) = self.setting.domain.get(theirs.address.category()) else { continue };
+            let Some(entity) = self.entities.get(&theirs.address) else { continue };
+            let same = entity.runtime.revision == theirs.revision && host.state_version() == theirs.state_version;
+            let Ok(state) = entity.instance.encode() else { continue };
+            if same && crc32c::crc32c(&state) != theirs.hash {
+                tracing::error!(entity = %theirs.address, revision = %theirs.revision, "refolded state differs from the owner's");
+                self.diverged.push(theirs.address.clone());
+            }
+        }
+    }
+}
+
+fn my_id(event: &Event) -> Option<ClaimId> {
+    match event {
+        Event::Claim(claim) => Some(claim.id),
+        _ => None,
+    }
+}
+
+fn read_header(record: &[u8]) -> Option<Fold> {
+    let bytes = snapshot::unsealed(record).ok()?;
+    codec::decode(bytes)
+        .inspect_err(|error| tracing::warn!(%error, "the snapshot's header cannot be read; the log is replayed"))
+        .ok()
+}
+
+/// A record of `events`.
+pub(super) fn record(address: Option<&Address>, event: &Event, value: Bytes) -> Record {
+    let key = address.map_or_else(Bytes::new, |address| Bytes::copy_from_slice(address.as_str().as_bytes()));
+    Record { key, header: codec::encode(event).into(), value }
+}

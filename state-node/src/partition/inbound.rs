@@ -1,0 +1,125 @@
+//! From an inbound record to a turn.
+
+use bytes::Bytes;
+use xp_domain_sdk::host::Payload;
+use xp_protocol::codec;
+use xp_protocol::events::{Attachment, Cause, Ending};
+use xp_protocol::inbound::{Action as Said, Inbound, Word};
+use xp_protocol::{Address, Attempt, ConnectionId, Incarnation, LanePartition, Offset, TimeMs};
+use xp_transport::Stored;
+
+use super::{Partition, key};
+use crate::turn::{self, Turned};
+
+/// A client's word with what the platform knows of it.
+struct Client {
+    edge: Incarnation,
+    connection: ConnectionId,
+    attempt: Attempt,
+    action: Said,
+}
+
+impl Partition {
+    /// Records of `inbound`, decided one after the other.
+    pub fn on_inbound(&mut self, batch: &[Stored], now: TimeMs) {
+        for stored in batch {
+            let Some(owner) = self.owner() else { return };
+            if stored.offset < owner.inbound {
+                continue;
+            }
+            owner.inbound = stored.offset.next();
+            match codec::decode::<Inbound>(&stored.record.header) {
+                Ok(inbound) => self.hear(stored, inbound, now),
+                Err(error) => {
+                    tracing::warn!(place = %self.setting.place, offset = %stored.offset, %error, "an inbound record is ignored");
+                }
+            }
+        }
+        // What follows no record of this batch need not wait for the next acknowledgement.
+        self.drain(now);
+    }
+
+    fn hear(&mut self, stored: &Stored, inbound: Inbound, now: TimeMs) {
+        let Inbound { time, trace, word } = inbound;
+        if let Word::TellsTaken { taker, number } = &word {
+            return self.tells_confirmed(taker, *number);
+        }
+        let Some(address) = key(stored) else {
+            tracing::warn!(place = %self.setting.place, offset = %stored.offset, "an inbound record names no entity");
+            return;
+        };
+        let heard = Heard { address, offset: stored.offset, time, trace, value: stored.record.value.clone() };
+        match word {
+            Word::Client { edge, connection, attempt, action } => {
+                let client = Client { edge, connection, attempt, action };
+                self.hear_client(&heard, client, now);
+            }
+            Word::Tell { source, number, from, what } => {
+                if self.is_next_tell(&source, number) {
+                    let place = (source, number);
+                    self.turn(&heard, now, |turn, entity| turn.told(entity, place, &from, &what, &heard.value));
+                }
+            }
+            Word::TellsTaken { .. } => {}
+        }
+    }
+
+    fn hear_client(&mut self, heard: &Heard, client: Client, now: TimeMs) {
+        // R29: messages of evicted incarnations are ignored.
+        if self.members.is_former(client.edge) {
+            return;
+        }
+        let Client { edge, connection, attempt, action } = client;
+        let said = |text| turn::Said { connection, attempt, payload: Payload { bytes: &heard.value, text } };
+        match action {
+            Said::Connect { subject, since, outbound, joined } => {
+                let claims = heard.value.clone();
+                let wanted = Attachment { connection, attempt, subject, claims, edge, joined, outbound };
+                self.end_overdue(&heard.address, connection, now);
+                self.turn(heard, now, |turn, entity| turn.connect(entity, wanted, since));
+            }
+            Said::Disconnect { left } => {
+                let why = if left { Ending::Left } else { Ending::Lost };
+                self.turn(heard, now, |turn, entity| turn.disconnect(entity, connection, attempt, why));
+                self.end_overdue(&heard.address, connection, now);
+            }
+            Said::Send { n, text } => self.turn(heard, now, |turn, entity| turn.send(entity, said(text), n)),
+            Said::Ask { tag, text } => self.turn(heard, now, |turn, entity| turn.ask(entity, said(text), tag)),
+            Said::Ephemeral { text } => self.turn(heard, now, |turn, entity| turn.ephemeral(entity, said(text))),
+            Said::Claims => {
+                let claims = heard.value.clone();
+                self.turn(heard, now, |turn, entity| turn.claims(entity, connection, attempt, claims));
+            }
+            Said::Resume { since } => self.resume_gap(&heard.address, connection, attempt, since),
+        }
+    }
+
+    /// R34: accepted iff it is the next of its source.
+    fn is_next_tell(&mut self, source: &LanePartition, number: u64) -> bool {
+        let last = self.fold.tells_in.get(source).copied().unwrap_or_default();
+        if let Some(owner) = self.owner() {
+            owner.tells_taken_dirty.insert(source.clone());
+        }
+        number == last + 1
+    }
+
+    fn turn(
+        &mut self,
+        heard: &Heard,
+        now: TimeMs,
+        decide: impl FnOnce(turn::Turn<'_>, &mut crate::entity::Entity) -> Turned,
+    ) {
+        let cause = Cause::Inbound(heard.offset);
+        let time = heard.time;
+        self.run(&heard.address, cause, time, heard.trace.clone(), now, decide);
+    }
+}
+
+/// An inbound record, taken apart.
+pub(super) struct Heard {
+    pub(super) address: Address,
+    pub(super) offset: Offset,
+    pub(super) time: TimeMs,
+    pub(super) trace: Option<Box<str>>,
+    pub(super) value: Bytes,
+}

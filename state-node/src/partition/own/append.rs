@@ -1,0 +1,144 @@
+//! From appended to committed: acknowledged at the expected offset, or found there by reading the gap (R10),
+//! or appended again, identical (R12).
+
+use xp_protocol::codec;
+use xp_protocol::events::Event;
+use xp_protocol::{Offset, Seq, TimeMs};
+use xp_transport::{AppendError, Record, Stored};
+
+use super::super::{Owner, Partition, Role, Uncommitted};
+use crate::action::Action;
+use crate::fold::Verdict;
+
+/// How long to wait before uncommitted records are appended again, in milliseconds.
+const REPEAT_MS: u64 = 50;
+
+impl Partition {
+    /// Appends a record that has been folded already.
+    pub(super) fn append(&mut self, record: Record, effects: bool) {
+        if let Some(owner) = self.owner() {
+            owner.fresh.push(record.clone());
+            owner.uncommitted.push_back(Uncommitted { record, effects });
+        }
+    }
+
+    /// Hands the records decided since the last call to the shell, as one append.
+    pub(in crate::partition) fn flush(&mut self) {
+        let Role::Owning(owner) = &mut self.role else { return };
+        let records = std::mem::take(&mut owner.fresh);
+        if !records.is_empty() {
+            let first = Seq(self.fold.seq.0 + 1 - records.len() as u64);
+            let append = Action::Append { first, round: owner.round, records };
+            // Outputs of this batch wait at the gate for it, so its place among the actions is free.
+            self.actions.push(append);
+        }
+    }
+
+    /// The acknowledgements of one append, in order.
+    pub fn appended(&mut self, first: Seq, round: u64, results: &[Result<Offset, AppendError>], now: TimeMs) {
+        let Role::Owning(owner) = &mut self.role else { return };
+        if round != owner.round {
+            return;
+        }
+        for (seq, result) in (first.0..).map(Seq).zip(results) {
+            match result {
+                Ok(offset) => {
+                    owner.acknowledged.insert(seq, *offset);
+                }
+                Err(error) => {
+                    tracing::warn!(place = %self.setting.place, %seq, %error, "an append failed; all uncommitted records go out again");
+                    owner.repeat_at.get_or_insert(now.plus_ms(REPEAT_MS));
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// R10: an acknowledgement at the expected offset commits; at another one the gap is read.
+    fn settle(&mut self, now: TimeMs) {
+        let Role::Owning(owner) = &mut self.role else { return };
+        if owner.reading_gap {
+            return;
+        }
+        while let Some(offset) = owner.acknowledged.remove(&owner.committed.next()) {
+            let expected = Offset(owner.base + owner.committed.0 + 1);
+            if offset < expected {
+                let why = format!(
+                    "{} acknowledged offset {offset} where {expected} was expected: the log was truncated",
+                    self.setting.place
+                );
+                return self.stop(why);
+            }
+            if offset > expected {
+                owner.reading_gap = true;
+                self.actions.push(Action::ReadGap { from: expected, upto: offset });
+                break;
+            }
+            owner.commit();
+        }
+        self.drain(now);
+    }
+
+    /// R10: what lies between the last committed record and an unexpected acknowledgement. A claim in it ends
+    /// the ownership; foreign records move the expected offset.
+    pub fn gap(&mut self, batch: &[Stored], now: TimeMs) {
+        let Role::Owning(owner) = &mut self.role else { return };
+        owner.reading_gap = false;
+        let mut judge = self.fold.clone();
+        judge.seq = owner.committed;
+        judge.released = false;
+        for stored in batch {
+            if stored.offset.0 <= owner.base + owner.committed.0 {
+                continue;
+            }
+            let verdict = match codec::decode::<Event>(&stored.record.header) {
+                Ok(event) => judge.step(stored.offset, &event),
+                Err(_) => Verdict::Ignored,
+            };
+            match verdict {
+                Verdict::Claimed => return self.lose("another node has claimed the partition"),
+                Verdict::Valid => owner.commit_at(stored.offset),
+                Verdict::Ignored => {}
+            }
+        }
+        owner.snapshot = None;
+        let committed = owner.committed;
+        owner.acknowledged.retain(|seq, _| *seq > committed);
+        // Records behind the gap lie where the foreign ones have moved them.
+        let moved = Offset(owner.base + self.fold.seq.0);
+        self.fold.last_valid = Some(moved);
+        self.settle(now);
+    }
+
+    /// R12: after an error all uncommitted records are appended again, identical and in order.
+    pub(in crate::partition) fn repeat(&mut self, now: TimeMs) {
+        self.flush();
+        if let Role::Owning(owner) = &mut self.role
+            && owner.repeat_at.is_some_and(|at| at <= now)
+        {
+            owner.repeat_at = None;
+            owner.round += 1;
+            owner.acknowledged.clear();
+            let records: Vec<_> = owner.uncommitted.iter().map(|entry| entry.record.clone()).collect();
+            let append = Action::Append { first: owner.committed.next(), round: owner.round, records };
+            self.actions.push(append);
+        }
+        self.emit_again(now);
+        self.repeat_tells(now);
+    }
+}
+
+impl Owner {
+    fn commit(&mut self) {
+        self.committed = self.committed.next();
+        let entry = self.uncommitted.pop_front();
+        if entry.is_some_and(|entry| entry.effects) {
+            self.checkpointed.effects_before = Offset(self.base + self.committed.0 + 1);
+        }
+    }
+
+    fn commit_at(&mut self, offset: Offset) {
+        self.base = offset.0 - self.committed.0 - 1;
+        self.commit();
+    }
+}

@@ -1,0 +1,232 @@
+//! What leaves: chain records, plain outputs, tells, and the positions that say what has left (R11–R15, R34).
+
+use xp_protocol::codec;
+use xp_protocol::events::{Checkpoint, Event, Tell};
+use xp_protocol::inbound::{Inbound, Word};
+use xp_protocol::{LanePartition, Offset, PartitionId, Seq, TimeMs};
+use xp_transport::Record;
+
+use super::super::{Owner, Partition, Role, Tells};
+use super::bare;
+use crate::action::{Action, Telling, tell_record};
+use crate::gate::Output;
+
+/// How long to wait before chain records go out again after a failure, in milliseconds.
+const EMIT_AGAIN_MS: u64 = 50;
+
+impl Partition {
+    /// Puts an output behind everything decided so far (R11).
+    pub(super) fn put_behind(&mut self, output: Output) {
+        let after = self.fold.seq;
+        if let Some(owner) = self.owner() {
+            owner.gate.push(after, output);
+        }
+    }
+
+    /// Lets out what the gate no longer holds.
+    pub(in crate::partition) fn drain(&mut self, now: TimeMs) {
+        while let Role::Owning(owner) = &mut self.role
+            && let Some((after, output)) = owner.gate.pop(owner.committed)
+        {
+            let commit = Offset(owner.base + after.0);
+            self.let_out(commit, output, now);
+        }
+        self.finish_release();
+        self.save_committed();
+    }
+
+    fn let_out(&mut self, commit: Offset, output: Output, now: TimeMs) {
+        match output {
+            Output::Chain(partition, record) => self.emit(commit, partition, record),
+            Output::Plain(partition, record) => self.actions.push(Action::Speak { partition, record }),
+            Output::Leased(partition, record) if self.lease.holds(now) => {
+                self.actions.push(Action::Speak { partition, record });
+            }
+            Output::Leased(partition, record) => {
+                if let Some(owner) = self.owner() {
+                    owner.leased.push((partition, record));
+                }
+            }
+            Output::Tell(tell) => self.tell(&tell, now),
+            Output::Confirm(target, record) => {
+                self.actions.push(Action::Tell(Box::new(Telling { target, record })));
+            }
+        }
+    }
+
+    /// R13: the lease holds again; answers that waited for it leave.
+    pub(in crate::partition) fn release_leased(&mut self, now: TimeMs) {
+        if !self.lease.holds(now) {
+            return;
+        }
+        let waiting = self.owner().map(|owner| std::mem::take(&mut owner.leased)).unwrap_or_default();
+        for (partition, record) in waiting {
+            self.actions.push(Action::Speak { partition, record });
+        }
+    }
+
+    pub(super) fn emit(&mut self, commit: Offset, partition: PartitionId, record: Record) {
+        let Role::Owning(owner) = &mut self.role else { return };
+        let emission = owner.emitter.emit(commit, partition, record);
+        let (id, record) = (emission.id, emission.record.clone());
+        self.actions.push(Action::Emit { id, partition, record });
+    }
+
+    /// A chain record was acknowledged, or its append failed (R14).
+    pub fn emitted(&mut self, id: u64, arrived: bool, now: TimeMs) {
+        if let Some(owner) = self.owner() {
+            owner.emitter.acknowledged(id, arrived);
+            if !arrived {
+                owner.emit_again_at.get_or_insert(now.plus_ms(EMIT_AGAIN_MS));
+            }
+        }
+        self.finish_release();
+    }
+
+    pub(super) fn emit_again(&mut self, now: TimeMs) {
+        let Role::Owning(owner) = &mut self.role else { return };
+        if owner.emit_again_at.is_none_or(|at| at > now) {
+            return;
+        }
+        owner.emit_again_at = None;
+        for emission in owner.emitter.again() {
+            let (id, partition, record) = (emission.id, emission.partition, emission.record);
+            self.actions.push(Action::Emit { id, partition, record });
+        }
+    }
+
+    fn tell(&mut self, tell: &Tell, now: TimeMs) {
+        if let Some(owner) = self.owner() {
+            let tells = owner.tells.entry(tell.target.clone()).or_default();
+            tells.sent = tells.sent.max(tell.number);
+            tells.sent_at = now;
+        }
+        let record = tell_record(&self.setting.place, now, tell);
+        let target = tell.target.clone();
+        self.actions.push(Action::Tell(Box::new(Telling { target, record })));
+    }
+
+    /// R34: tells that were not confirmed in time go out again, in order.
+    pub(super) fn repeat_tells(&mut self, now: TimeMs) {
+        let retry_ms = self.setting.limits.tell_retry_ms;
+        let Role::Owning(owner) = &mut self.role else { return };
+        let due = |tells: &Tells| {
+            tells.again || tells.sent > tells.confirmed && now.since_ms(tells.sent_at) >= retry_ms
+        };
+        let targets: Vec<_> = owner
+            .tells
+            .iter_mut()
+            .filter(|(_, tells)| due(tells))
+            .map(|(target, tells)| {
+                tells.again = false;
+                // Only what has left the gate may be repeated: the rest is not committed yet.
+                (target.clone(), tells.sent)
+            })
+            .collect();
+        for (target, sent) in targets {
+            let outstanding = self.fold.outstanding.iter();
+            let again: Vec<_> =
+                outstanding.filter(|tell| tell.target == target && tell.number <= sent).cloned().collect();
+            for tell in &again {
+                self.tell(tell, now);
+            }
+        }
+    }
+
+    /// The target has committed our tells up to `number`.
+    pub(in crate::partition) fn tells_confirmed(&mut self, target: &LanePartition, number: u64) {
+        self.fold.confirm(target, number);
+        if let Some(owner) = self.owner() {
+            let tells = owner.tells.entry(target.clone()).or_default();
+            tells.confirmed = tells.confirmed.max(number);
+        }
+    }
+
+    /// R15: positions are recorded at least once a second, also when only queries came.
+    pub(in crate::partition) fn checkpoint(&mut self, now: TimeMs) {
+        let every_ms = self.setting.limits.checkpoint_ms;
+        let place = self.setting.place.clone();
+        let Role::Owning(owner) = &mut self.role else { return };
+        if now.since_ms(owner.checkpointed.at) < every_ms {
+            return;
+        }
+        for source in std::mem::take(&mut owner.tells_taken_dirty) {
+            let number = self.fold.tells_in.get(&source).copied().unwrap_or_default();
+            let word = Word::TellsTaken { taker: place.clone(), number };
+            let header = codec::encode(&Inbound { time: now, trace: None, word }).into();
+            let record = Record { header, ..Record::default() };
+            // Behind the gate, so that nothing uncommitted is confirmed.
+            let output = Output::Confirm(source, record);
+            owner.gate.push(self.fold.seq, output);
+        }
+        if owner.has_news() {
+            self.append_checkpoint(now);
+        }
+        self.drain(now);
+    }
+
+    fn append_checkpoint(&mut self, now: TimeMs) {
+        let (epoch, seq, sent) = (self.epoch(), self.fold.seq.next(), self.sent());
+        let hashes = std::mem::take(&mut self.hashes);
+        let Some(owner) = self.owner() else { return };
+        let confirmed = owner.tells.iter().map(|(target, tells)| (target.clone(), tells.confirmed));
+        let tells_taken: Vec<_> = confirmed.filter(|(_, number)| *number > 0).collect();
+        let inbound = owner.inbound;
+        owner.checkpointed.at = now;
+        owner.checkpointed.inbound = inbound;
+        owner.checkpointed.sent = sent;
+        owner.checkpointed.tells = tells_taken.iter().cloned().collect();
+        let event = Event::Checkpoint(Checkpoint { epoch, seq, sent, inbound, tells_taken, hashes });
+        self.append_bare(&event);
+    }
+
+    fn append_bare(&mut self, event: &Event) {
+        let expected = self.expected(self.fold.seq.next());
+        self.fold.step(expected, event);
+        self.append(bare(event), false);
+    }
+
+    /// Ends the ownership in order: what was decided is committed and leaves, then `Release` follows (R17).
+    pub fn release(&mut self, now: TimeMs) {
+        match &mut self.role {
+            Role::Owning(owner) => {
+                owner.releasing = true;
+                self.drain(now);
+            }
+            Role::Following(_) => {
+                self.role = Role::Over;
+                self.actions.push(Action::Released);
+            }
+            Role::Over => {}
+        }
+    }
+
+    fn finish_release(&mut self) {
+        let (epoch, seq_next) = (self.epoch(), self.fold.seq.next());
+        let Role::Owning(owner) = &mut self.role else { return };
+        if !owner.releasing {
+            return;
+        }
+        match owner.released {
+            None if owner.uncommitted.is_empty() && owner.gate.is_empty() && owner.emitter.is_empty() => {
+                owner.released = Some(seq_next);
+                self.append_bare(&Event::Release { epoch, seq: seq_next });
+            }
+            Some(seq) if owner.committed >= seq => {
+                owner.released = Some(Seq(u64::MAX));
+                self.actions.push(Action::Released);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Owner {
+    fn has_news(&self) -> bool {
+        let noted = &self.checkpointed;
+        let confirmed = |target: &LanePartition| noted.tells.get(target).copied().unwrap_or_default();
+        self.inbound > noted.inbound
+            || noted.sent < noted.effects_before
+            || self.tells.iter().any(|(target, tells)| tells.confirmed > confirmed(target))
+    }
+}

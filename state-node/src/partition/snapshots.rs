@@ -1,0 +1,97 @@
+//! Cutting snapshots: encoded at a number, written once that number is committed (R35).
+
+use xp_protocol::codec;
+use xp_protocol::events::StateHash;
+use xp_protocol::{Address, TimeMs};
+
+use super::Partition;
+use crate::action::Action;
+use crate::snapshot::{self, Pending};
+use crate::store::Batch;
+
+/// How often dirty entities are stored, in milliseconds.
+const SNAPSHOT_MS: u64 = 1000;
+/// How many state hashes one checkpoint carries.
+const HASHES_MAX: usize = 16;
+
+impl Partition {
+    /// Cuts a snapshot when one is due and none is on its way.
+    pub(super) fn take_snapshot(&mut self, now: TimeMs) {
+        if now.since_ms(self.saved_at) >= SNAPSHOT_MS {
+            self.cut(now);
+        }
+        self.save_committed();
+    }
+
+    /// Cuts now, whether or not it is time: at a stop.
+    pub fn cut(&mut self, now: TimeMs) {
+        self.saved_at = now;
+        let unusable = self.entities.values().any(|entity| entity.quarantined);
+        let waits = self.owner().is_none_or(|owner| owner.snapshot.is_some());
+        if self.dirty.is_empty() || self.saving.is_some() || waits || unusable {
+            return;
+        }
+        let addresses: Vec<_> = self.dirty.keys().cloned().collect();
+        let mut batch = Batch { header: snapshot::sealed(&codec::encode(&self.fold)), ..Batch::default() };
+        self.hashes.clear();
+        for address in addresses {
+            self.store_entity(&mut batch, address);
+        }
+        let (seq, mark) = (self.fold.seq, self.changes);
+        if let Some(owner) = self.owner() {
+            owner.snapshot = Some((seq, mark, batch));
+        }
+    }
+
+    fn store_entity(&mut self, batch: &mut Batch, address: Address) {
+        let host = self.setting.domain.get(address.category());
+        let entity = self.entities.get(&address);
+        let (Some(host), Some(entity)) = (host, entity) else {
+            batch.entities.push((address.clone(), None));
+            batch.pending.push((address, None));
+            return;
+        };
+        let Some((record, hash)) = snapshot::store(host.as_ref(), entity) else {
+            tracing::error!(entity = %address, "the state cannot be encoded; its snapshot keeps the former state");
+            return;
+        };
+        if self.hashes.len() < HASHES_MAX {
+            self.hashes.push(StateHash {
+                address: address.clone(),
+                revision: entity.runtime.revision,
+                state_version: host.state_version(),
+                hash,
+            });
+        }
+        let timers: Vec<_> = entity.runtime.timers().collect();
+        let edges: Vec<_> = entity.edges.iter().copied().collect();
+        let waits = !timers.is_empty() || !edges.is_empty();
+        let pending = waits.then(|| snapshot::sealed(&codec::encode(&Pending { timers, edges })));
+        batch.pending.push((address.clone(), pending));
+        batch.entities.push((address, Some(record)));
+    }
+
+    /// R35: written only after the cut's number is committed.
+    pub(super) fn save_committed(&mut self) {
+        let Some(owner) = self.owner() else { return };
+        let committed = owner.committed;
+        if let Some((_, mark, batch)) = owner.snapshot.take_if(|(seq, ..)| *seq <= committed) {
+            self.saving = Some(mark);
+            self.actions.push(Action::Save(batch));
+        }
+    }
+
+    /// The snapshot was written, or not: what changed since stays dirty.
+    pub fn saved(&mut self, written: bool) {
+        let Some(mark) = self.saving.take() else { return };
+        if written {
+            self.dirty.retain(|_, changed| *changed > mark);
+        }
+    }
+
+    /// Whether everything is stored.
+    #[must_use]
+    pub fn is_saved(&self) -> bool {
+        self.dirty.is_empty() && self.saving.is_none()
+    }
+}
