@@ -10,7 +10,7 @@ use crate::store::Batch;
 /// One thing for the shell to do, in order.
 #[derive(Debug)]
 pub enum Action {
-    /// Append a claim to `events`; answer with `claim_appended`.
+    /// Append a claim to `events`; a failed one is made anew by `claim`.
     Claim(Record),
     /// Append records to `events`, dense from `first`; answer with `appended`, `round` included.
     Append {
@@ -101,7 +101,11 @@ pub fn tell_record(source: &xp_protocol::LanePartition, time: TimeMs, tell: &Tel
         from: tell.from.clone(),
         what: tell.what.clone(),
     };
-    let header = xp_protocol::inbound::Inbound { time, trace: None, word };
+    let header = xp_protocol::inbound::Inbound {
+        time,
+        trace: None,
+        word,
+    };
     Record {
         key: Bytes::copy_from_slice(tell.to.as_str().as_bytes()),
         header: xp_protocol::codec::encode(&header).into(),

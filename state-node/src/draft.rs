@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use bytes::{Bytes, BytesMut};
 use xp_domain_sdk::host::{Audience, Host, Outcome, Show};
-use xp_protocol::events::{Answer, Attachment, Awaiter, Cause, ChainLink, Change, Commit, Routed, Tell};
+use xp_protocol::events::{
+    Answer, Attachment, Awaiter, Cause, ChainLink, Change, Commit, Routed, Tell,
+};
 use xp_protocol::frame::RequestId;
 use xp_protocol::inbound::{AnswerKind, Told};
 use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket};
 use xp_protocol::{
-    Address, CloseCode, ConnectionId, FaultCode, MessageNumber, PartitionId, Revision, TicketId, TimeMs,
+    Address, CloseCode, ConnectionId, FaultCode, MessageNumber, PartitionId, Revision, TicketId,
+    TimeMs,
 };
 use xp_transport::Record;
 
@@ -77,11 +80,25 @@ pub struct Deliveries {
 
 impl Deliveries {
     /// Adds one.
-    pub fn push(&mut self, partition: Option<PartitionId>, to: Recipients, item: Item, payload: &[u8]) {
-        let payload_bytes = u32::try_from(payload.len()).expect("records are bounded far below 4 GiB");
+    pub fn push(
+        &mut self,
+        partition: Option<PartitionId>,
+        to: Recipients,
+        item: Item,
+        payload: &[u8],
+    ) {
+        let payload_bytes =
+            u32::try_from(payload.len()).expect("records are bounded far below 4 GiB");
         self.frames.extend_from_slice(payload);
-        let delivery = Delivery { to, item, payload_bytes };
-        self.list.push(Routed { partition, delivery });
+        let delivery = Delivery {
+            to,
+            item,
+            payload_bytes,
+        };
+        self.list.push(Routed {
+            partition,
+            delivery,
+        });
     }
 
     /// Adds one for a single session's latest socket.
@@ -92,9 +109,18 @@ impl Deliveries {
 
     /// The records of these deliveries on `partitions`, outside the chain.
     #[must_use]
-    pub fn records(self, address: &Address, partitions: &BTreeSet<PartitionId>) -> Vec<(PartitionId, Record)> {
+    pub fn records(
+        self,
+        address: &Address,
+        partitions: &BTreeSet<PartitionId>,
+    ) -> Vec<(PartitionId, Record)> {
         let frames = self.frames.freeze();
-        let on = |partition: &PartitionId| (*partition, outbound(address, *partition, None, &self.list, &frames));
+        let on = |partition: &PartitionId| {
+            (
+                *partition,
+                outbound(address, *partition, None, &self.list, &frames),
+            )
+        };
         let named = self.list.iter().filter_map(|routed| routed.partition);
         let all = self.list.iter().any(|routed| routed.partition.is_none());
         let mut targets: BTreeSet<_> = named.collect();
@@ -108,7 +134,10 @@ impl Deliveries {
 /// A session's latest socket.
 #[must_use]
 pub fn socket(session: &Session) -> Socket {
-    Socket { connection: session.socket.connection, attempt: session.socket.attempt }
+    Socket {
+        connection: session.socket.connection,
+        attempt: session.socket.attempt,
+    }
 }
 
 /// One outbound record for one partition: those of the deliveries that it needs.
@@ -124,7 +153,10 @@ pub fn outbound(
     let all = deliveries.iter().all(|routed| needs(&routed));
     let mut value = BytesMut::new();
     let mut at = 0;
-    let mut header = Outbound { link, deliveries: Vec::with_capacity(deliveries.len()) };
+    let mut header = Outbound {
+        link,
+        deliveries: Vec::with_capacity(deliveries.len()),
+    };
     for routed in deliveries {
         let end = at + routed.delivery.payload_bytes as usize;
         if needs(&routed) {
@@ -149,8 +181,17 @@ pub fn chain_records<'a>(
     commit: &'a Commit,
 ) -> impl Iterator<Item = (PartitionId, Record)> + 'a {
     commit.links.iter().map(|ChainLink { partition, prev }| {
-        let link = Link { revision: commit.revision, prev: *prev };
-        let record = outbound(address, *partition, Some(link), &commit.deliveries, &commit.frames);
+        let link = Link {
+            revision: commit.revision,
+            prev: *prev,
+        };
+        let record = outbound(
+            address,
+            *partition,
+            Some(link),
+            &commit.deliveries,
+            &commit.frames,
+        );
         (*partition, record)
     })
 }
@@ -166,7 +207,8 @@ pub fn frames_for<'a>(
         let payload = commit.frames.slice(at..end);
         at = end;
         let shown = !matches!(routed.delivery.item, Item::Close { .. });
-        (shown && concerns(&routed.delivery.to, connection)).then_some((&routed.delivery.item, payload))
+        (shown && concerns(&routed.delivery.to, connection))
+            .then_some((&routed.delivery.item, payload))
     })
 }
 
@@ -210,7 +252,10 @@ impl Draft {
             return;
         }
         let apart = apart(runtime, &shows);
-        let item = Item::Event { revision: self.revision, text: host.is_text() };
+        let item = Item::Event {
+            revision: self.revision,
+            text: host.is_text(),
+        };
         let common: Vec<&[u8]> = shows
             .iter()
             .filter(|show| !matches!(show.to, Audience::Only(_)))
@@ -218,8 +263,13 @@ impl Draft {
             .collect();
         if !common.is_empty() {
             let sockets: Vec<_> = apart.iter().map(|session| socket(session)).collect();
-            let to = if sockets.is_empty() { Recipients::Everybody } else { Recipients::Except(sockets) };
-            self.shown.push(None, to, item.clone(), &host.sequence(&common));
+            let to = if sockets.is_empty() {
+                Recipients::Everybody
+            } else {
+                Recipients::Except(sockets)
+            };
+            self.shown
+                .push(None, to, item.clone(), &host.sequence(&common));
         }
         for session in apart {
             let own: Vec<&[u8]> = shows
@@ -228,24 +278,33 @@ impl Draft {
                 .map(|show| &show.output[..])
                 .collect();
             if !own.is_empty() {
-                self.shown.to_session(session, item.clone(), &host.sequence(&own));
+                self.shown
+                    .to_session(session, item.clone(), &host.sequence(&own));
             }
         }
     }
 
     fn show_volatile(&mut self, host: &dyn Host, runtime: &Runtime, show: &Show) {
-        let item = Item::Ephemeral { text: host.is_text() };
-        let find = |connection: &ConnectionId| runtime.session(*connection).filter(|s| s.is_attached());
+        let item = Item::Ephemeral {
+            text: host.is_text(),
+        };
+        let find =
+            |connection: &ConnectionId| runtime.session(*connection).filter(|s| s.is_attached());
         match &show.to {
-            Audience::Everybody => self.volatile.push(None, Recipients::Everybody, item, &show.output),
+            Audience::Everybody => {
+                self.volatile
+                    .push(None, Recipients::Everybody, item, &show.output)
+            }
             Audience::Except(connection) => {
-                let to = find(connection)
-                    .map_or(Recipients::Everybody, |session| Recipients::Except(vec![socket(session)]));
+                let to = find(connection).map_or(Recipients::Everybody, |session| {
+                    Recipients::Except(vec![socket(session)])
+                });
                 self.volatile.push(None, to, item, &show.output);
             }
             Audience::Only(connections) => {
                 for session in connections.iter().filter_map(find) {
-                    self.volatile.to_session(session, item.clone(), &show.output);
+                    self.volatile
+                        .to_session(session, item.clone(), &show.output);
                 }
             }
         }
@@ -266,7 +325,11 @@ impl Draft {
                 self.shown.to_session(session, item, &payload);
             }
         }
-        self.changes.push(Change::Answered { connection, n, answer });
+        self.changes.push(Change::Answered {
+            connection,
+            n,
+            answer,
+        });
     }
 
     /// Sends the answer to another entity's `ask`.
@@ -276,7 +339,11 @@ impl Draft {
             Outcome::Rejection(bytes) => (AnswerKind::Rejection, bytes),
             Outcome::Fault => (AnswerKind::Fault, Bytes::new()),
         };
-        self.tells.push(Word { to, what: Told::Answer { conversation, kind }, payload });
+        self.tells.push(Word {
+            to,
+            what: Told::Answer { conversation, kind },
+            payload,
+        });
     }
 
     /// Closes a session's socket inside the chain (R23).
@@ -297,20 +364,34 @@ impl Draft {
     #[must_use]
     pub fn links(&self, entity: &Entity) -> Vec<ChainLink> {
         let mut partitions = BTreeSet::new();
-        let common = self.shown.list.iter().any(|routed| routed.partition.is_none());
+        let common = self
+            .shown
+            .list
+            .iter()
+            .any(|routed| routed.partition.is_none());
         for partition in entity.listeners.keys() {
-            let named = || self.shown.list.iter().any(|routed| routed.partition == Some(*partition));
+            let named = || {
+                self.shown
+                    .list
+                    .iter()
+                    .any(|routed| routed.partition == Some(*partition))
+            };
             if common || named() {
                 partitions.insert(*partition);
             }
         }
         let chain = |partition: &PartitionId| {
             let busy = entity.runtime.busy.as_ref();
-            busy.and_then(|busy| busy.chain.get(partition)).copied().unwrap_or_default()
+            busy.and_then(|busy| busy.chain.get(partition))
+                .copied()
+                .unwrap_or_default()
         };
         partitions
             .iter()
-            .map(|partition| ChainLink { partition: *partition, prev: chain(partition) })
+            .map(|partition| ChainLink {
+                partition: *partition,
+                prev: chain(partition),
+            })
             .collect()
     }
 
@@ -325,8 +406,16 @@ impl Draft {
         tells
             .filter_map(|told| {
                 let (target, number) = place(&told.to)?;
-                let (to, what, payload) = (told.to.clone(), told.what.clone(), told.payload.clone());
-                Some(Tell { target, number, from: from.clone(), to, what, payload })
+                let (to, what, payload) =
+                    (told.to.clone(), told.what.clone(), told.payload.clone());
+                Some(Tell {
+                    target,
+                    number,
+                    from: from.clone(),
+                    to,
+                    what,
+                    payload,
+                })
             })
             .collect()
     }
@@ -344,7 +433,9 @@ fn apart<'a>(runtime: &'a Runtime, shows: &[&Show]) -> Vec<&'a Session> {
             }
         }
     }
-    let sessions = connections.iter().filter_map(|connection| runtime.session(*connection));
+    let sessions = connections
+        .iter()
+        .filter_map(|connection| runtime.session(*connection));
     sessions.filter(|session| session.is_live()).collect()
 }
 
@@ -358,11 +449,23 @@ fn sees(audience: &Audience, connection: ConnectionId) -> bool {
 
 /// The delivery of an answer.
 #[must_use]
-pub fn answer_item(id: RequestId, revision: Revision, text: bool, answer: &Answer) -> (Item, Bytes) {
+pub fn answer_item(
+    id: RequestId,
+    revision: Revision,
+    text: bool,
+    answer: &Answer,
+) -> (Item, Bytes) {
     match answer {
         Answer::Reply(payload) => (Item::Reply { id, revision, text }, payload.clone()),
         Answer::Reject(payload) => (Item::Reject { id, revision, text }, payload.clone()),
-        Answer::Fault(code) => (Item::Fault { id, revision, code: *code }, Bytes::new()),
+        Answer::Fault(code) => (
+            Item::Fault {
+                id,
+                revision,
+                code: *code,
+            },
+            Bytes::new(),
+        ),
     }
 }
 

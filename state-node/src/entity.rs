@@ -9,7 +9,8 @@ use xp_domain_sdk::host::{Fault, Instance, RosterChange};
 use xp_protocol::codec::Format;
 use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Commit, Ending, TimerKey};
 use xp_protocol::{
-    Attempt, ConnectionId, Epoch, Incarnation, MessageNumber, Offset, PartitionId, Revision, Seq, TicketId, TimeMs,
+    Attempt, ConnectionId, Epoch, Incarnation, MessageNumber, Offset, PartitionId, Revision, Seq,
+    TicketId, TimeMs,
 };
 
 use crate::limits::Limits;
@@ -210,11 +211,14 @@ impl Busy {
         let domain = domain.map(|(name, timer)| (timer.due, TimerKey::Domain(name.clone())));
         let tickets = self.tickets.iter();
         let tickets = tickets.map(|(id, ticket)| (ticket.until, TimerKey::Ticket(*id)));
-        let sessions = self.sessions.iter().filter_map(|(connection, session)| match session.phase {
-            Phase::Attached => None,
-            Phase::Detached { until, .. } => Some((until, TimerKey::Grace(*connection))),
-            Phase::Ended { until } => Some((until, TimerKey::Forget(*connection))),
-        });
+        let sessions =
+            self.sessions
+                .iter()
+                .filter_map(|(connection, session)| match session.phase {
+                    Phase::Attached => None,
+                    Phase::Detached { until, .. } => Some((until, TimerKey::Grace(*connection))),
+                    Phase::Ended { until } => Some((until, TimerKey::Forget(*connection))),
+                });
         domain.chain(tickets).chain(sessions)
     }
 
@@ -222,7 +226,11 @@ impl Busy {
         match change {
             Change::SessionBegun(socket) => self.begin(socket, floor),
             Change::SessionAttached(socket) => self.attach(socket),
-            Change::SessionDetached { connection, until, why } => {
+            Change::SessionDetached {
+                connection,
+                until,
+                why,
+            } => {
                 let (until, why) = (*until, *why);
                 self.move_to(*connection, Phase::Detached { until, why });
             }
@@ -238,12 +246,22 @@ impl Busy {
                 }
             }
             Change::Taken { connection, n } => self.take(*connection, *n, answers_max),
-            Change::Answered { connection, n, answer } => {
+            Change::Answered {
+                connection,
+                n,
+                answer,
+            } => {
                 if let Some(session) = self.sessions.get_mut(connection) {
-                    session.answers.push_back((*n, floor.revision, answer.clone()));
+                    session
+                        .answers
+                        .push_back((*n, floor.revision, answer.clone()));
                 }
             }
-            Change::TicketOpened { ticket, awaiter, until } => {
+            Change::TicketOpened {
+                ticket,
+                awaiter,
+                until,
+            } => {
                 let (awaiter, until) = (awaiter.clone(), *until);
                 self.tickets.insert(*ticket, Ticket { awaiter, until });
             }
@@ -257,9 +275,13 @@ impl Busy {
             Change::TimerCleared(name) => {
                 self.timers.remove(name);
             }
-            Change::Asked { conversation, continuation } => {
+            Change::Asked {
+                conversation,
+                continuation,
+            } => {
                 self.conversation = *conversation;
-                self.conversations.insert(*conversation, continuation.clone());
+                self.conversations
+                    .insert(*conversation, continuation.clone());
             }
             Change::AskClosed(conversation) => {
                 self.conversations.remove(conversation);
@@ -273,7 +295,13 @@ impl Busy {
     fn begin(&mut self, socket: &Attachment, floor: Floor) {
         let former = self.sessions.remove(&socket.connection);
         let (n, answers) = former.map_or_else(Default::default, |old| (old.n, old.answers));
-        let session = Session { socket: socket.clone(), phase: Phase::Attached, n, answers, floor };
+        let session = Session {
+            socket: socket.clone(),
+            phase: Phase::Attached,
+            n,
+            answers,
+            floor,
+        };
         self.sessions.insert(socket.connection, session);
     }
 
@@ -293,7 +321,8 @@ impl Busy {
     fn take(&mut self, connection: ConnectionId, n: MessageNumber, answers_max: usize) {
         if let Some(session) = self.sessions.get_mut(&connection) {
             session.n = n;
-            session.answers
+            session
+                .answers
                 .retain(|(number, ..)| number.0 + answers_max as u64 > n.0);
         }
     }
@@ -348,7 +377,11 @@ impl Entity {
     fn count_listeners(&mut self) {
         self.listeners.clear();
         self.edges.clear();
-        for session in self.runtime.sessions().filter(|session| session.is_attached()) {
+        for session in self
+            .runtime
+            .sessions()
+            .filter(|session| session.is_attached())
+        {
             *self.listeners.entry(session.socket.outbound).or_default() += 1;
             self.edges.insert(session.socket.edge);
         }
@@ -365,11 +398,27 @@ impl Entity {
     ///
     /// # Errors
     /// When claims cannot be read; whoever decided has read them before.
-    pub fn fold(&mut self, commit: &Arc<Commit>, offset: Offset, bounds: &Limits) -> Result<(), Fault> {
-        let Commit { revision, epoch, seq, .. } = **commit;
-        let floor = Floor { offset, epoch, seq, revision };
+    pub fn fold(
+        &mut self,
+        commit: &Arc<Commit>,
+        offset: Offset,
+        bounds: &Limits,
+    ) -> Result<(), Fault> {
+        let Commit {
+            revision,
+            epoch,
+            seq,
+            ..
+        } = **commit;
+        let floor = Floor {
+            offset,
+            epoch,
+            seq,
+            revision,
+        };
         for change in &commit.changes {
-            self.runtime.apply(change, floor, bounds.answers_per_session);
+            self.runtime
+                .apply(change, floor, bounds.answers_per_session);
             roster(self.instance.as_mut(), change, &self.runtime)?;
         }
         if commit.changes.iter().any(moves_sockets) {
@@ -394,8 +443,12 @@ impl Entity {
         }
         self.recent.push_back(Arc::clone(commit));
         self.recent_bytes += commit.frames.len();
-        while self.recent.len() > bounds.recent_commits_max || self.recent_bytes > bounds.recent_bytes_max {
-            let Some(oldest) = self.recent.pop_front() else { break };
+        while self.recent.len() > bounds.recent_commits_max
+            || self.recent_bytes > bounds.recent_bytes_max
+        {
+            let Some(oldest) = self.recent.pop_front() else {
+                break;
+            };
             self.recent_bytes -= oldest.frames.len();
         }
     }
@@ -424,9 +477,15 @@ pub fn attached(socket: &Attachment) -> RosterChange<'_> {
 /// Keeps the typed roster beside the instance in step with the sessions.
 fn roster(instance: &mut dyn Instance, change: &Change, runtime: &Runtime) -> Result<(), Fault> {
     match change {
-        Change::SessionBegun(socket) | Change::SessionAttached(socket) => instance.roster(&attached(socket)),
-        Change::SessionDetached { connection, .. } => instance.roster(&RosterChange::Detached(*connection)),
-        Change::SessionEnded { connection, .. } => instance.roster(&RosterChange::Ended(*connection)),
+        Change::SessionBegun(socket) | Change::SessionAttached(socket) => {
+            instance.roster(&attached(socket))
+        }
+        Change::SessionDetached { connection, .. } => {
+            instance.roster(&RosterChange::Detached(*connection))
+        }
+        Change::SessionEnded { connection, .. } => {
+            instance.roster(&RosterChange::Ended(*connection))
+        }
         Change::ClaimsChanged { connection, .. } => match runtime.session(*connection) {
             Some(session) => instance.roster(&attached(&session.socket)),
             None => Ok(()),

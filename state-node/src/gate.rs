@@ -77,7 +77,13 @@ impl Emitter {
     pub fn emit(&mut self, commit: Offset, partition: PartitionId, record: Record) -> &Emission {
         let id = self.next_id;
         self.next_id += 1;
-        self.flying.push_back(Emission { id, commit, partition, record, acknowledged: false });
+        self.flying.push_back(Emission {
+            id,
+            commit,
+            partition,
+            record,
+            acknowledged: false,
+        });
         self.flying.back().expect("one was just pushed")
     }
 
@@ -86,7 +92,10 @@ impl Emitter {
         let Some(first) = self.flying.front().map(|emission| emission.id) else {
             return;
         };
-        let Some(index) = id.checked_sub(first).and_then(|index| usize::try_from(index).ok()) else {
+        let Some(index) = id
+            .checked_sub(first)
+            .and_then(|index| usize::try_from(index).ok())
+        else {
             return;
         };
         let Some(emission) = self.flying.get_mut(index) else {
@@ -94,7 +103,12 @@ impl Emitter {
         };
         emission.acknowledged = arrived;
         self.repeat |= !arrived;
-        while !self.repeat && self.flying.front().is_some_and(|emission| emission.acknowledged) {
+        while !self.repeat
+            && self
+                .flying
+                .front()
+                .is_some_and(|emission| emission.acknowledged)
+        {
             self.flying.pop_front();
         }
     }
@@ -104,7 +118,11 @@ impl Emitter {
         if !std::mem::take(&mut self.repeat) {
             return Vec::new();
         }
-        while self.flying.front().is_some_and(|emission| emission.acknowledged) {
+        while self
+            .flying
+            .front()
+            .is_some_and(|emission| emission.acknowledged)
+        {
             self.flying.pop_front();
         }
         for (id, emission) in (self.next_id..).zip(&mut self.flying) {
@@ -119,7 +137,9 @@ impl Emitter {
     /// the gate.
     #[must_use]
     pub fn sent(&self, committed: Offset) -> Offset {
-        self.flying.front().map_or(committed, |emission| emission.commit)
+        self.flying
+            .front()
+            .map_or(committed, |emission| emission.commit)
     }
 
     /// Whether everything is acknowledged.
@@ -135,7 +155,11 @@ mod tests {
 
     fn emitter(commits: &[u64]) -> (Emitter, Vec<u64>) {
         let mut emitter = Emitter::default();
-        let emit = |commit: &u64| emitter.emit(Offset(*commit), PartitionId(0), Record::default()).id;
+        let emit = |commit: &u64| {
+            emitter
+                .emit(Offset(*commit), PartitionId(0), Record::default())
+                .id
+        };
         let ids = commits.iter().map(emit).collect();
         (emitter, ids)
     }
@@ -157,10 +181,18 @@ mod tests {
         emitter.acknowledged(ids[0], true);
         emitter.acknowledged(ids[1], false);
         emitter.acknowledged(ids[2], true);
-        let again: Vec<_> = emitter.again().iter().map(|emission| emission.commit.0).collect();
+        let again: Vec<_> = emitter
+            .again()
+            .iter()
+            .map(|emission| emission.commit.0)
+            .collect();
         assert_eq!((again, emitter.sent(Offset(12))), (vec![7, 9], Offset(7)));
         emitter.acknowledged(ids[2], true);
-        assert_eq!(emitter.sent(Offset(12)), Offset(7), "late word of the first round counts no more");
+        assert_eq!(
+            emitter.sent(Offset(12)),
+            Offset(7),
+            "late word of the first round counts no more"
+        );
     }
 
     #[test]

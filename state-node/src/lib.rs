@@ -2,6 +2,7 @@
 //!
 //! The partition is a pure state machine; the node around it moves bytes.
 
+pub mod node;
 pub mod partition;
 pub mod turn;
 pub mod draft;
@@ -10,6 +11,13 @@ pub mod gate;
 pub mod snapshot;
 pub mod entity;
 pub mod fold;
+pub mod sled_store;
 pub mod store;
+pub mod config;
 pub mod limits;
 pub mod lanes;
+
+pub use config::Config;
+pub use lanes::{Lane, Lanes};
+pub use limits::Limits;
+pub use node::{Handle, PartitionState, StartError, start};

@@ -17,10 +17,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use xp_cluster::{Lease, Members};
 use xp_domain_sdk::host::Registry;
-use xp_protocol::cluster::Member;
 use xp_protocol::events::{Commit, TimerKey};
 use xp_protocol::{
-    Address, ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, Seq, TimeMs, View,
+    Address, ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, Seq,
+    TimeMs, View,
 };
 use xp_transport::{Record, Stored};
 
@@ -58,7 +58,7 @@ pub struct Partition {
     entities: HashMap<Address, Entity>,
     timers: BTreeSet<(TimeMs, Address, TimerKey)>,
     watched: BTreeSet<(Incarnation, Address)>,
-    members: Members,
+    members: Arc<Members>,
     lease: Lease,
     random: ChaCha8Rng,
     inbound_log: LogIdentity,
@@ -104,7 +104,6 @@ struct Following {
 struct Claiming {
     id: ClaimId,
     attempt: u64,
-    record: Record,
 }
 
 /// What only the owner has.
@@ -163,7 +162,11 @@ struct Tells {
 
 impl Tells {
     fn again(sent: u64) -> Self {
-        Self { sent, again: true, ..Self::default() }
+        Self {
+            sent,
+            again: true,
+            ..Self::default()
+        }
     }
 }
 
@@ -225,7 +228,18 @@ impl Partition {
     pub fn inspect(&mut self, address: &Address) -> Result<Option<(Revision, Vec<u8>)>, String> {
         self.load(address)?;
         let entity = self.entities.get(address);
-        Ok(entity.and_then(|entity| Some((entity.runtime.revision, entity.instance.encode().ok()?))))
+        Ok(entity
+            .and_then(|entity| Some((entity.runtime.revision, entity.instance.encode().ok()?))))
+    }
+
+    /// Whether something waits that only the time or an acknowledgement moves.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let owner = match &self.role {
+            Role::Owning(owner) => !owner.uncommitted.is_empty() || !owner.leased.is_empty(),
+            Role::Following(_) | Role::Over => false,
+        };
+        owner || !self.dirty.is_empty()
     }
 
     /// When something is due that no record announces: a timer of an entity, by the owner's clock.
@@ -234,22 +248,22 @@ impl Partition {
         self.timers.first().map(|(due, ..)| *due)
     }
 
-    /// A record of the `cluster` log.
-    pub fn on_member(&mut self, offset: Offset, member: &Member, now: TimeMs) {
-        let before = self.members.view();
-        self.members.apply(offset, member);
-        if let Member::Heartbeat { incarnation, sent } = member
-            && *incarnation == self.setting.incarnation
-        {
-            self.lease.read_back(*sent);
-            self.release_leased(now);
-        }
+    /// A fold of the `cluster` log that has moved on.
+    pub fn on_members(&mut self, members: Arc<Members>, now: TimeMs) {
+        self.members = members;
         if self.members.is_former(self.setting.incarnation) {
             self.lease.end();
             self.lose("another incarnation of this node's name has joined");
-        } else if before != self.members.view() && !matches!(member, Member::Heartbeat { .. }) {
+        } else {
             self.check_sessions(now);
+            self.drain(now);
         }
+    }
+
+    /// This node's lease, as far as its heartbeats have been read back (R13).
+    pub fn on_lease(&mut self, lease: Lease, now: TimeMs) {
+        self.lease = lease;
+        self.release_leased(now);
     }
 
     /// The time passes: timers fire, positions are recorded, what failed is tried again.

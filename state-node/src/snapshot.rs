@@ -83,7 +83,10 @@ pub fn load(host: &dyn Host, record: &[u8]) -> Result<Entity, Unusable> {
     let stored: Stored = codec::decode(unsealed(record)?).map_err(unreadable)?;
     let known = host.state_version();
     if stored.state_version != known {
-        return Err(Unusable::StateVersion { found: stored.state_version, known });
+        return Err(Unusable::StateVersion {
+            found: stored.state_version,
+            known,
+        });
     }
     let instance = host.load(&stored.state).map_err(unreadable)?;
     Entity::new(instance, stored.runtime).map_err(unreadable)

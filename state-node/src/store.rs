@@ -92,7 +92,11 @@ impl SnapshotStore for MemoryStore {
 
     fn pending(&self) -> Result<Vec<(Address, Bytes)>, StoreError> {
         let memory = self.memory();
-        Ok(memory.pending.iter().map(|(address, bytes)| (address.clone(), bytes.clone())).collect())
+        Ok(memory
+            .pending
+            .iter()
+            .map(|(address, bytes)| (address.clone(), bytes.clone()))
+            .collect())
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {

@@ -3,14 +3,16 @@
 
 use bytes::Bytes;
 use xp_domain_sdk::host::{
-    Decided, Fault, Host, Input, Origin, Outcome, Payload, Reply, RosterChange, SceneData, Termination,
+    Decided, Fault, Host, Input, Origin, Outcome, Payload, Reply, RosterChange, SceneData,
+    Termination,
 };
 use xp_protocol::events::{Answer, Attachment, Awaiter, Cause, Change, Ending, TimerKey};
 use xp_protocol::frame::{RequestId, Tag};
 use xp_protocol::inbound::{AnswerKind, Told};
 use xp_protocol::outbound::Item;
 use xp_protocol::{
-    Address, Attempt, CloseCode, ConnectionId, FaultCode, LanePartition, MessageNumber, Revision, TimeMs,
+    Address, Attempt, CloseCode, ConnectionId, FaultCode, LanePartition, MessageNumber, Revision,
+    TimeMs,
 };
 
 use crate::draft::{After, Deliveries, Draft, Word, answer_item, stored, ticket_at};
@@ -64,7 +66,12 @@ pub struct Said<'a> {
 
 impl Turn<'_> {
     /// R26, R27: a socket wants in. `since` is what its client saw last.
-    pub fn connect(self, entity: &mut Entity, wanted: Attachment, since: Option<Revision>) -> Turned {
+    pub fn connect(
+        self,
+        entity: &mut Entity,
+        wanted: Attachment,
+        since: Option<Revision>,
+    ) -> Turned {
         let known = entity.runtime.session(wanted.connection).cloned();
         match &known {
             None if since.is_some() => close(&wanted, CloseCode::SessionExpired),
@@ -82,21 +89,36 @@ impl Turn<'_> {
         let connection = wanted.connection;
         if let Err(fault) = entity.instance.roster(&attached(&wanted)) {
             self.log(&fault, "connect");
-            return refuse(&wanted, entity.runtime.revision, self.host.is_text(), &Answer::Fault(code(&fault)));
+            return refuse(
+                &wanted,
+                entity.runtime.revision,
+                self.host.is_text(),
+                &Answer::Fault(code(&fault)),
+            );
         }
         let decided = self.decide(entity, &Input::Connected(connection));
         let refusal = match &decided {
             Err(fault) => Some(Answer::Fault(code(fault))),
-            Ok(Decided { reply: Reply::Now(Outcome::Rejection(no)), event_count: 0, .. }) => {
-                Some(Answer::Reject(no.clone()))
-            }
+            Ok(Decided {
+                reply: Reply::Now(Outcome::Rejection(no)),
+                event_count: 0,
+                ..
+            }) => Some(Answer::Reject(no.clone())),
             Ok(_) => None,
         };
         let (Ok(decided), None) = (decided, &refusal) else {
             let gone = RosterChange::Ended(connection);
-            entity.instance.roster(&gone).expect("leaving the roster reads no bytes");
+            entity
+                .instance
+                .roster(&gone)
+                .expect("leaving the roster reads no bytes");
             let answer = refusal.unwrap_or(Answer::Fault(FaultCode::Panicked));
-            return refuse(&wanted, entity.runtime.revision, self.host.is_text(), &answer);
+            return refuse(
+                &wanted,
+                entity.runtime.revision,
+                self.host.is_text(),
+                &answer,
+            );
         };
         let mut draft = self.draft(entity);
         draft.changes.push(Change::SessionBegun(Box::new(wanted)));
@@ -115,21 +137,36 @@ impl Turn<'_> {
         let connection = wanted.connection;
         if let Err(fault) = entity.instance.roster(&attached(&wanted)) {
             self.log(&fault, "reconnect");
-            return refuse(&wanted, entity.runtime.revision, self.host.is_text(), &Answer::Fault(code(&fault)));
+            return refuse(
+                &wanted,
+                entity.runtime.revision,
+                self.host.is_text(),
+                &Answer::Fault(code(&fault)),
+            );
         }
         let mut draft = self.draft(entity);
         if session.is_attached() {
             draft.close(session, CloseCode::Replaced);
         }
-        draft.changes.push(Change::SessionAttached(Box::new(wanted)));
+        draft
+            .changes
+            .push(Change::SessionAttached(Box::new(wanted)));
         let known = since.filter(|since| *since <= entity.runtime.revision);
-        draft.after = Some(known.map_or(After::Welcome(connection), |since| After::Resume(connection, since)));
+        draft.after = Some(known.map_or(After::Welcome(connection), |since| {
+            After::Resume(connection, since)
+        }));
         self.lifecycle(entity, &mut draft, &Input::Reconnected(connection));
         Turned::Commit(Box::new(draft))
     }
 
     /// R27, R28: a socket is gone.
-    pub fn disconnect(self, entity: &Entity, connection: ConnectionId, attempt: Attempt, why: Ending) -> Turned {
+    pub fn disconnect(
+        self,
+        entity: &Entity,
+        connection: ConnectionId,
+        attempt: Attempt,
+        why: Ending,
+    ) -> Turned {
         match entity.runtime.session(connection) {
             Some(session) if session.is_socket(attempt) => self.detach(entity, session, why, None),
             _ => Turned::Nothing,
@@ -146,7 +183,13 @@ impl Turn<'_> {
         }
     }
 
-    fn detach(self, entity: &Entity, session: &Session, why: Ending, close: Option<CloseCode>) -> Turned {
+    fn detach(
+        self,
+        entity: &Entity,
+        session: &Session,
+        why: Ending,
+        close: Option<CloseCode>,
+    ) -> Turned {
         let connection = session.socket.connection;
         let mut draft = self.draft(entity);
         // R23: also for a socket that its own edge reported gone, since another one may have spoken.
@@ -157,13 +200,25 @@ impl Turn<'_> {
     }
 
     fn detached(&self, connection: ConnectionId, why: Ending) -> Change {
-        let grace_ms = if why == Ending::Lost { self.limits.grace_ms } else { 0 };
-        Change::SessionDetached { connection, until: self.now.plus_ms(grace_ms), why }
+        let grace_ms = if why == Ending::Lost {
+            self.limits.grace_ms
+        } else {
+            0
+        };
+        Change::SessionDetached {
+            connection,
+            until: self.now.plus_ms(grace_ms),
+            why,
+        }
     }
 
     /// R30: a numbered command.
     pub fn send(self, entity: &Entity, said: Said<'_>, n: MessageNumber) -> Turned {
-        let Some(session) = entity.runtime.session(said.connection).filter(|s| s.is_socket(said.attempt)) else {
+        let Some(session) = entity
+            .runtime
+            .session(said.connection)
+            .filter(|s| s.is_socket(said.attempt))
+        else {
             return Turned::Nothing;
         };
         if n <= session.n {
@@ -175,7 +230,11 @@ impl Turn<'_> {
         let connection = said.connection;
         let mut draft = self.draft(entity);
         draft.changes.push(Change::Taken { connection, n });
-        let input = Input::Command { by: connection, n: Some(n), payload: said.payload };
+        let input = Input::Command {
+            by: connection,
+            n: Some(n),
+            payload: said.payload,
+        };
         let awaiter = Awaiter::Session { connection, n };
         draft.awaiter = Some(awaiter.clone());
         match self.decide(entity, &input) {
@@ -187,7 +246,13 @@ impl Turn<'_> {
 
     /// A message that failed after its turn: taken, without effect.
     #[must_use]
-    pub fn failed(self, entity: &Entity, mut changes: Vec<Change>, awaiter: Option<Awaiter>, code: FaultCode) -> Draft {
+    pub fn failed(
+        self,
+        entity: &Entity,
+        mut changes: Vec<Change>,
+        awaiter: Option<Awaiter>,
+        code: FaultCode,
+    ) -> Draft {
         let mut draft = self.draft(entity);
         draft.changes.append(&mut changes);
         self.fault(entity, &mut draft, awaiter, code);
@@ -196,44 +261,81 @@ impl Turn<'_> {
 
     /// A command without a number or an answer: volatile outputs or nothing.
     pub fn ephemeral(self, entity: &Entity, said: Said<'_>) -> Turned {
-        let attached = entity.runtime.session(said.connection).is_some_and(|s| s.is_socket(said.attempt));
+        let attached = entity
+            .runtime
+            .session(said.connection)
+            .is_some_and(|s| s.is_socket(said.attempt));
         if !attached {
             return Turned::Nothing;
         }
-        let input = Input::Command { by: said.connection, n: None, payload: said.payload };
+        let input = Input::Command {
+            by: said.connection,
+            n: None,
+            payload: said.payload,
+        };
         let Ok(decided) = self.decide(entity, &input) else {
             return Turned::Nothing;
         };
         let mut draft = self.draft(entity);
         draft.show(self.host, &entity.runtime, &decided.shows);
-        Turned::Unlogged { outputs: draft.volatile, leased: false }
+        Turned::Unlogged {
+            outputs: draft.volatile,
+            leased: false,
+        }
     }
 
     /// R13: a query; it writes nothing.
     pub fn ask(self, entity: &Entity, said: Said<'_>, tag: Tag) -> Turned {
-        let Some(session) = entity.runtime.session(said.connection).filter(|s| s.is_socket(said.attempt)) else {
+        let Some(session) = entity
+            .runtime
+            .session(said.connection)
+            .filter(|s| s.is_socket(said.attempt))
+        else {
             return Turned::Nothing;
         };
-        let answer = match entity.instance.answer(said.connection, &said.payload, &self.scene(entity)) {
-            Ok(outcome) => stored(&outcome),
-            Err(fault) => {
-                self.log(&fault, "ask");
-                Answer::Fault(code(&fault))
-            }
-        };
-        let (item, payload) = answer_item(RequestId::Tag(tag), entity.runtime.revision, self.host.is_text(), &answer);
+        let answer =
+            match entity
+                .instance
+                .answer(said.connection, &said.payload, &self.scene(entity))
+            {
+                Ok(outcome) => stored(&outcome),
+                Err(fault) => {
+                    self.log(&fault, "ask");
+                    Answer::Fault(code(&fault))
+                }
+            };
+        let (item, payload) = answer_item(
+            RequestId::Tag(tag),
+            entity.runtime.revision,
+            self.host.is_text(),
+            &answer,
+        );
         let mut outputs = Deliveries::default();
         outputs.to_session(session, item, &payload);
-        Turned::Unlogged { outputs, leased: true }
+        Turned::Unlogged {
+            outputs,
+            leased: true,
+        }
     }
 
     /// Other claims from a fresh token.
-    pub fn claims(self, entity: &Entity, connection: ConnectionId, attempt: Attempt, claims: Bytes) -> Turned {
-        let known = entity.runtime.session(connection).filter(|s| s.is_socket(attempt));
+    pub fn claims(
+        self,
+        entity: &Entity,
+        connection: ConnectionId,
+        attempt: Attempt,
+        claims: Bytes,
+    ) -> Turned {
+        let known = entity
+            .runtime
+            .session(connection)
+            .filter(|s| s.is_socket(attempt));
         match known {
             Some(session) if session.socket.claims != claims => {
                 let mut draft = self.draft(entity);
-                draft.changes.push(Change::ClaimsChanged { connection, claims });
+                draft
+                    .changes
+                    .push(Change::ClaimsChanged { connection, claims });
                 Turned::Commit(Box::new(draft))
             }
             _ => Turned::Nothing,
@@ -252,9 +354,17 @@ impl Turn<'_> {
         let mut draft = self.draft(entity);
         draft.changes.push(Change::TellTaken { source, number });
         match what {
-            Told::Signal { conversation } => self.signalled(entity, &mut draft, from, *conversation, payload),
+            Told::Signal { conversation } => {
+                self.signalled(entity, &mut draft, from, *conversation, payload)
+            }
             Told::Answer { conversation, kind } => {
-                self.answer_came(entity, &mut draft, from, *conversation, outcome(*kind, payload));
+                self.answer_came(
+                    entity,
+                    &mut draft,
+                    from,
+                    *conversation,
+                    outcome(*kind, payload),
+                );
             }
         }
         Turned::Commit(Box::new(draft))
@@ -268,9 +378,14 @@ impl Turn<'_> {
         conversation: Option<u64>,
         payload: &[u8],
     ) {
-        let origin = Origin::Entity { from, asked: conversation.is_some() };
-        let awaiter = conversation
-            .map(|conversation| Awaiter::Entity { address: from.clone(), conversation });
+        let origin = Origin::Entity {
+            from,
+            asked: conversation.is_some(),
+        };
+        let awaiter = conversation.map(|conversation| Awaiter::Entity {
+            address: from.clone(),
+            conversation,
+        });
         draft.awaiter.clone_from(&awaiter);
         match self.decide(entity, &Input::Signal { origin, payload }) {
             Ok(decided) => {
@@ -283,14 +398,29 @@ impl Turn<'_> {
         }
     }
 
-    fn answer_came(&self, entity: &Entity, draft: &mut Draft, from: &Address, conversation: u64, outcome: Outcome) {
-        let continuation = entity.runtime.busy.as_ref().and_then(|busy| busy.conversations.get(&conversation));
+    fn answer_came(
+        &self,
+        entity: &Entity,
+        draft: &mut Draft,
+        from: &Address,
+        conversation: u64,
+        outcome: Outcome,
+    ) {
+        let continuation = entity
+            .runtime
+            .busy
+            .as_ref()
+            .and_then(|busy| busy.conversations.get(&conversation));
         let Some(continuation) = continuation else {
             tracing::warn!(entity = %self.address, %from, conversation, "an answer came that nobody asked for");
             return;
         };
         draft.changes.push(Change::AskClosed(conversation));
-        let input = Input::Answer { from, continuation, outcome: &outcome };
+        let input = Input::Answer {
+            from,
+            continuation,
+            outcome: &outcome,
+        };
         match self.decide(entity, &input) {
             Ok(decided) => self.answered(entity, draft, decided, None),
             Err(fault) => self.fault(entity, draft, None, code(&fault)),
@@ -305,24 +435,43 @@ impl Turn<'_> {
         let mut draft = self.draft(entity);
         match key {
             TimerKey::Domain(name) => {
-                let Some(timer) = busy.timers.get(name) else { return Turned::Nothing };
+                let Some(timer) = busy.timers.get(name) else {
+                    return Turned::Nothing;
+                };
                 draft.changes.push(Change::TimerCleared(name.clone()));
                 let origin = Origin::Timer(name);
-                match self.decide(entity, &Input::Signal { origin, payload: &timer.signal }) {
+                match self.decide(
+                    entity,
+                    &Input::Signal {
+                        origin,
+                        payload: &timer.signal,
+                    },
+                ) {
                     Ok(decided) => self.answered(entity, &mut draft, decided, None),
                     Err(fault) => self.fault(entity, &mut draft, None, code(&fault)),
                 }
             }
             TimerKey::Ticket(ticket) => {
-                let Some(open) = busy.tickets.get(ticket) else { return Turned::Nothing };
+                let Some(open) = busy.tickets.get(ticket) else {
+                    return Turned::Nothing;
+                };
                 draft.changes.push(Change::TicketClosed(*ticket));
-                self.fault(entity, &mut draft, Some(open.awaiter.clone()), FaultCode::Unanswered);
+                self.fault(
+                    entity,
+                    &mut draft,
+                    Some(open.awaiter.clone()),
+                    FaultCode::Unanswered,
+                );
             }
             TimerKey::Grace(connection) => {
-                let Some(session) = busy.sessions.get(connection) else { return Turned::Nothing };
+                let Some(session) = busy.sessions.get(connection) else {
+                    return Turned::Nothing;
+                };
                 self.end(entity, &mut draft, session);
             }
-            TimerKey::Forget(connection) => draft.changes.push(Change::SessionForgotten(*connection)),
+            TimerKey::Forget(connection) => {
+                draft.changes.push(Change::SessionForgotten(*connection))
+            }
         }
         Turned::Commit(Box::new(draft))
     }
@@ -331,23 +480,40 @@ impl Turn<'_> {
     fn end(&self, entity: &Entity, draft: &mut Draft, session: &Session) {
         let connection = session.socket.connection;
         let reason = match session.phase {
-            Phase::Detached { why: Ending::Left, .. } => Termination::Left,
-            Phase::Detached { why: Ending::ByEntity, .. } => Termination::ByEntity,
+            Phase::Detached {
+                why: Ending::Left, ..
+            } => Termination::Left,
+            Phase::Detached {
+                why: Ending::ByEntity,
+                ..
+            } => Termination::ByEntity,
             _ => Termination::Expired,
         };
         let until = self.now.plus_ms(self.limits.memory_ms);
         self.lifecycle(entity, draft, &Input::Terminated(connection, reason));
         let tickets = entity.runtime.busy.iter().flat_map(|busy| &busy.tickets);
         for (ticket, open) in tickets {
-            let Awaiter::Session { connection: waiting, n } = open.awaiter else { continue };
+            let Awaiter::Session {
+                connection: waiting,
+                n,
+            } = open.awaiter
+            else {
+                continue;
+            };
             let closed = draft.changes.contains(&Change::TicketClosed(*ticket));
             if waiting == connection && !closed {
                 draft.changes.push(Change::TicketClosed(*ticket));
                 let answer = Answer::Fault(FaultCode::Unanswered);
-                draft.changes.push(Change::Answered { connection, n, answer });
+                draft.changes.push(Change::Answered {
+                    connection,
+                    n,
+                    answer,
+                });
             }
         }
-        draft.changes.push(Change::SessionEnded { connection, until });
+        draft
+            .changes
+            .push(Change::SessionEnded { connection, until });
     }
 
     /// A handler of the session's life, which cannot refuse: a fault in it leaves the change standing.
@@ -357,16 +523,29 @@ impl Turn<'_> {
         }
     }
 
-    fn answered(&self, entity: &Entity, draft: &mut Draft, decided: Decided, awaiter: Option<Awaiter>) {
+    fn answered(
+        &self,
+        entity: &Entity,
+        draft: &mut Draft,
+        decided: Decided,
+        awaiter: Option<Awaiter>,
+    ) {
         let reply = decided.reply.clone();
         self.effects(entity, draft, decided);
         match (awaiter, reply) {
             (Some(awaiter), Reply::Later) => {
                 let until = self.now.plus_ms(self.limits.ticket_ms);
                 let ticket = ticket_at(draft.revision);
-                let answered = draft.changes.iter().any(|change| *change == Change::TicketClosed(ticket));
+                let answered = draft
+                    .changes
+                    .iter()
+                    .any(|change| *change == Change::TicketClosed(ticket));
                 if !answered {
-                    draft.changes.push(Change::TicketOpened { ticket, awaiter, until });
+                    draft.changes.push(Change::TicketOpened {
+                        ticket,
+                        awaiter,
+                        until,
+                    });
                 }
             }
             (Some(awaiter), Reply::Now(outcome)) => self.settle(entity, draft, awaiter, outcome),
@@ -381,7 +560,10 @@ impl Turn<'_> {
                 let text = self.host.is_text();
                 draft.answer_session(&entity.runtime, text, connection, n, stored(&outcome));
             }
-            Awaiter::Entity { address, conversation } => draft.answer_entity(address, conversation, outcome),
+            Awaiter::Entity {
+                address,
+                conversation,
+            } => draft.answer_entity(address, conversation, outcome),
         }
     }
 
@@ -391,7 +573,10 @@ impl Turn<'_> {
                 let answer = Answer::Fault(code);
                 draft.answer_session(&entity.runtime, self.host.is_text(), connection, n, answer);
             }
-            Some(Awaiter::Entity { address, conversation }) => {
+            Some(Awaiter::Entity {
+                address,
+                conversation,
+            }) => {
                 draft.answer_entity(address, conversation, Outcome::Fault);
             }
             None => {}
@@ -405,22 +590,43 @@ impl Turn<'_> {
         draft.show(self.host, &entity.runtime, &decided.shows);
         for (name, timer) in decided.timers {
             draft.changes.push(match timer {
-                Some((due, signal)) => Change::TimerSet { name: name.into(), due, signal },
+                Some((due, signal)) => Change::TimerSet {
+                    name: name.into(),
+                    due,
+                    signal,
+                },
                 None => Change::TimerCleared(name.into()),
             });
         }
-        let mut conversation = entity.runtime.busy.as_ref().map_or(0, |busy| busy.conversation);
+        let mut conversation = entity
+            .runtime
+            .busy
+            .as_ref()
+            .map_or(0, |busy| busy.conversation);
         for tell in decided.tells {
             let named = tell.continuation.map(|continuation| {
                 conversation += 1;
-                draft.changes.push(Change::Asked { conversation, continuation });
+                draft.changes.push(Change::Asked {
+                    conversation,
+                    continuation,
+                });
                 conversation
             });
-            let what = Told::Signal { conversation: named };
-            draft.tells.push(Word { to: tell.to, what, payload: tell.signal });
+            let what = Told::Signal {
+                conversation: named,
+            };
+            draft.tells.push(Word {
+                to: tell.to,
+                what,
+                payload: tell.signal,
+            });
         }
         for (ticket, outcome) in decided.answers {
-            let open = entity.runtime.busy.as_ref().and_then(|busy| busy.tickets.get(&ticket));
+            let open = entity
+                .runtime
+                .busy
+                .as_ref()
+                .and_then(|busy| busy.tickets.get(&ticket));
             let Some(open) = open else {
                 tracing::warn!(entity = %self.address, %ticket, "a ticket was answered that is not open");
                 continue;
@@ -429,11 +635,15 @@ impl Turn<'_> {
             self.settle(entity, draft, open.awaiter.clone(), outcome);
         }
         for connection in decided.terminate {
-            let Some(session) = entity.runtime.session(connection).filter(|s| s.is_live()) else { continue };
+            let Some(session) = entity.runtime.session(connection).filter(|s| s.is_live()) else {
+                continue;
+            };
             if session.is_attached() {
                 draft.close(session, CloseCode::Terminated);
             }
-            draft.changes.push(self.detached(connection, Ending::ByEntity));
+            draft
+                .changes
+                .push(self.detached(connection, Ending::ByEntity));
         }
     }
 
@@ -507,7 +717,10 @@ fn repeat(session: &Session, text: bool, n: MessageNumber) -> Turned {
     let (item, payload) = answer_item(RequestId::Number(n), revision, text, answer);
     let mut outputs = Deliveries::default();
     outputs.to_session(session, item, &payload);
-    Turned::Unlogged { outputs, leased: false }
+    Turned::Unlogged {
+        outputs,
+        leased: false,
+    }
 }
 
 /// Closes a socket outside the chain.
@@ -515,7 +728,10 @@ fn close(wanted: &Attachment, code: CloseCode) -> Turned {
     let mut outputs = Deliveries::default();
     let session = passing(wanted);
     outputs.to_session(&session, Item::Close { code }, &[]);
-    Turned::Unlogged { outputs, leased: false }
+    Turned::Unlogged {
+        outputs,
+        leased: false,
+    }
 }
 
 /// The entity said no to a connection: neither commit nor entity remains.
@@ -526,7 +742,10 @@ pub fn refuse(wanted: &Attachment, revision: Revision, text: bool, answer: &Answ
     outputs.to_session(&session, item, &payload);
     let code = CloseCode::Refused;
     outputs.to_session(&session, Item::Close { code }, &[]);
-    Turned::Unlogged { outputs, leased: false }
+    Turned::Unlogged {
+        outputs,
+        leased: false,
+    }
 }
 
 fn passing(wanted: &Attachment) -> Session {
@@ -543,7 +762,10 @@ fn passing(wanted: &Attachment) -> Session {
 #[must_use]
 pub fn welcome(turn: &Turn<'_>, entity: &Entity, session: &Session) -> Deliveries {
     let mut outputs = Deliveries::default();
-    match entity.instance.welcome(session.socket.connection, &turn.scene(entity)) {
+    match entity
+        .instance
+        .welcome(session.socket.connection, &turn.scene(entity))
+    {
         Ok(shown) => {
             let item = Item::Welcome {
                 edge: session.socket.edge,
@@ -557,9 +779,16 @@ pub fn welcome(turn: &Turn<'_>, entity: &Entity, session: &Session) -> Deliverie
             turn.log(&fault, "welcome");
             let answer = Answer::Fault(code(&fault));
             let id = RequestId::Number(MessageNumber(0));
-            let (item, payload) = answer_item(id, entity.runtime.revision, turn.host.is_text(), &answer);
+            let (item, payload) =
+                answer_item(id, entity.runtime.revision, turn.host.is_text(), &answer);
             outputs.to_session(session, item, &payload);
-            outputs.to_session(session, Item::Close { code: CloseCode::Refused }, &[]);
+            outputs.to_session(
+                session,
+                Item::Close {
+                    code: CloseCode::Refused,
+                },
+                &[],
+            );
         }
     }
     outputs

@@ -44,17 +44,32 @@ impl Partition {
     /// [`OpenError`] when neither snapshot nor log can rebuild it.
     pub fn open(setting: Setting, opening: Opening, seed: u64) -> Result<Self, OpenError> {
         let place = setting.place.clone();
-        let store = |reason: String| OpenError::Store { place: place.clone(), reason };
-        let fold = match setting.store.header().map_err(|error| store(error.to_string()))? {
+        let store = |reason: String| OpenError::Store {
+            place: place.clone(),
+            reason,
+        };
+        let fold = match setting
+            .store
+            .header()
+            .map_err(|error| store(error.to_string()))?
+        {
             Some(header) => read_header(&header),
             None => None,
         };
-        let covers = fold.as_ref().is_some_and(|fold| fold.last_valid >= Some(opening.first));
+        let covers = fold
+            .as_ref()
+            .is_some_and(|fold| fold.last_valid >= Some(opening.first));
         if !covers && opening.first > Offset(0) {
-            return Err(OpenError::Uncovered { place, first: opening.first });
+            return Err(OpenError::Uncovered {
+                place,
+                first: opening.first,
+            });
         }
         if fold.is_none() {
-            setting.store.clear().map_err(|error| store(error.to_string()))?;
+            setting
+                .store
+                .clear()
+                .map_err(|error| store(error.to_string()))?;
         }
         let mut partition = Self {
             setting,
@@ -86,11 +101,21 @@ impl Partition {
     /// Where to read from: what lies after `sent` belongs to the snapshot too (R6).
     fn following(&self, first: Offset) -> Following {
         let Some(end) = self.fold.last_valid else {
-            return Following { snapshot_end: None, rereading: None, next: Offset(0), claiming: None };
+            return Following {
+                snapshot_end: None,
+                rereading: None,
+                next: Offset(0),
+                claiming: None,
+            };
         };
         let next = self.fold.sent.min(end).max(first);
         let rereading = Some(Rereading::new(&self.fold, (Epoch(0), Seq(0))));
-        Following { snapshot_end: Some(end), rereading, next, claiming: None }
+        Following {
+            snapshot_end: Some(end),
+            rereading,
+            next,
+            claiming: None,
+        }
     }
 
     /// The next offset of `events` that this follower wants.
@@ -110,7 +135,10 @@ impl Partition {
     /// R7: asks for the partition. Nothing is decided until the claim has been read back.
     pub fn claim(&mut self, id: ClaimId) {
         let attempt = match &self.role {
-            Role::Following(Following { claiming: Some(former), .. }) => former.attempt + 1,
+            Role::Following(Following {
+                claiming: Some(former),
+                ..
+            }) => former.attempt + 1,
             _ => 0,
         };
         let claim = Claim {
@@ -124,17 +152,8 @@ impl Partition {
         let attempt = claim.attempt;
         let record = record(None, &Event::Claim(claim), Bytes::new());
         if let Role::Following(following) = &mut self.role {
-            following.claiming = Some(Claiming { id, attempt, record: record.clone() });
+            following.claiming = Some(Claiming { id, attempt });
             self.actions.push(Action::Claim(record));
-        }
-    }
-
-    /// The claim's append ended: a failed one is appended again, identical (R2, R12).
-    pub fn claim_appended(&mut self, arrived: bool) {
-        if let Role::Following(Following { claiming: Some(claiming), .. }) = &self.role
-            && !arrived
-        {
-            self.actions.push(Action::Claim(claiming.record.clone()));
         }
     }
 
@@ -167,7 +186,9 @@ impl Partition {
         }
         let mine = self.is_my_claim(&event);
         match self.fold.step(stored.offset, &event) {
-            Verdict::Ignored => return mine && self.fold.claim.map(|held| held.id) != my_id(&event),
+            Verdict::Ignored => {
+                return mine && self.fold.claim.map(|held| held.id) != my_id(&event);
+            }
             Verdict::Claimed if mine => self.begin_owning(now),
             Verdict::Claimed => {}
             Verdict::Valid => self.fold_event(stored, event),
@@ -187,11 +208,16 @@ impl Partition {
         };
         if mine {
             let place = &self.setting.place;
-            let why = format!("{place} is shorter than its snapshot, which holds records up to {end}: the log was truncated");
+            let why = format!(
+                "{place} is shorter than its snapshot, which holds records up to {end}: the log was truncated"
+            );
             self.stop(why);
             return true;
         }
-        let valid = following.rereading.as_mut().is_some_and(|rereading| rereading.step(stored.offset, event));
+        let valid = following
+            .rereading
+            .as_mut()
+            .is_some_and(|rereading| rereading.step(stored.offset, event));
         if stored.offset == end {
             following.snapshot_end = None;
             following.rereading = None;
@@ -204,13 +230,19 @@ impl Partition {
         }
         if let (true, Event::Commit(commit), Some(address)) = (valid, event, key(stored)) {
             let commit = Arc::new(Commit::clone(commit));
-            self.unsent.push(Unsent { offset: stored.offset, address, commit });
+            self.unsent.push(Unsent {
+                offset: stored.offset,
+                address,
+                commit,
+            });
         }
         true
     }
 
     fn forget_snapshot(&mut self, end: Offset) {
-        self.set_aside(&format!("its last record is not the one at offset {end} of the log"));
+        self.set_aside(&format!(
+            "its last record is not the one at offset {end} of the log"
+        ));
     }
 
     /// A snapshot that cannot be used is thrown away: the log rebuilds it.
@@ -223,7 +255,11 @@ impl Partition {
     }
 
     fn is_my_claim(&self, event: &Event) -> bool {
-        let Role::Following(Following { claiming: Some(claiming), .. }) = &self.role else {
+        let Role::Following(Following {
+            claiming: Some(claiming),
+            ..
+        }) = &self.role
+        else {
             return false;
         };
         matches!(event, Event::Claim(claim) if claim.id == claiming.id)
@@ -236,7 +272,11 @@ impl Partition {
                 let commit = Arc::from(commit);
                 self.fold_foreign(&address, &commit, stored);
                 let offset = stored.offset;
-                self.unsent.push(Unsent { offset, address, commit });
+                self.unsent.push(Unsent {
+                    offset,
+                    address,
+                    commit,
+                });
             }
             Event::Checkpoint(checkpoint) => self.compare(&checkpoint),
             Event::Claim(_) | Event::Trying(_) | Event::Release { .. } => {}
@@ -265,10 +305,17 @@ impl Partition {
     /// Compares the owner's hashes with our states, as far as both speak of the same revision.
     fn compare(&mut self, checkpoint: &Checkpoint) {
         for theirs in &checkpoint.hashes {
-            let Some(host) = self.setting.domain.get(theirs.address.category()) else { continue };
-            let Some(entity) = self.entities.get(&theirs.address) else { continue };
-            let same = entity.runtime.revision == theirs.revision && host.state_version() == theirs.state_version;
-            let Ok(state) = entity.instance.encode() else { continue };
+            let Some(host) = self.setting.domain.get(theirs.address.category()) else {
+                continue;
+            };
+            let Some(entity) = self.entities.get(&theirs.address) else {
+                continue;
+            };
+            let same = entity.runtime.revision == theirs.revision
+                && host.state_version() == theirs.state_version;
+            let Ok(state) = entity.instance.encode() else {
+                continue;
+            };
             if same && crc32c::crc32c(&state) != theirs.hash {
                 tracing::error!(entity = %theirs.address, revision = %theirs.revision, "refolded state differs from the owner's");
                 self.diverged.push(theirs.address.clone());
@@ -293,6 +340,12 @@ fn read_header(record: &[u8]) -> Option<Fold> {
 
 /// A record of `events`.
 pub(super) fn record(address: Option<&Address>, event: &Event, value: Bytes) -> Record {
-    let key = address.map_or_else(Bytes::new, |address| Bytes::copy_from_slice(address.as_str().as_bytes()));
-    Record { key, header: codec::encode(event).into(), value }
+    let key = address.map_or_else(Bytes::new, |address| {
+        Bytes::copy_from_slice(address.as_str().as_bytes())
+    });
+    Record {
+        key,
+        header: codec::encode(event).into(),
+        value,
+    }
 }

@@ -48,16 +48,39 @@ impl Partition {
             tracing::warn!(place = %self.setting.place, offset = %stored.offset, "an inbound record names no entity");
             return;
         };
-        let heard = Heard { address, offset: stored.offset, time, trace, value: stored.record.value.clone() };
+        let heard = Heard {
+            address,
+            offset: stored.offset,
+            time,
+            trace,
+            value: stored.record.value.clone(),
+        };
         match word {
-            Word::Client { edge, connection, attempt, action } => {
-                let client = Client { edge, connection, attempt, action };
+            Word::Client {
+                edge,
+                connection,
+                attempt,
+                action,
+            } => {
+                let client = Client {
+                    edge,
+                    connection,
+                    attempt,
+                    action,
+                };
                 self.hear_client(&heard, client, now);
             }
-            Word::Tell { source, number, from, what } => {
+            Word::Tell {
+                source,
+                number,
+                from,
+                what,
+            } => {
                 if self.is_next_tell(&source, number) {
                     let place = (source, number);
-                    self.turn(&heard, now, |turn, entity| turn.told(entity, place, &from, &what, &heard.value));
+                    self.turn(&heard, now, |turn, entity| {
+                        turn.told(entity, place, &from, &what, &heard.value)
+                    });
                 }
             }
             Word::TellsTaken { .. } => {}
@@ -69,26 +92,63 @@ impl Partition {
         if self.members.is_former(client.edge) {
             return;
         }
-        let Client { edge, connection, attempt, action } = client;
-        let said = |text| turn::Said { connection, attempt, payload: Payload { bytes: &heard.value, text } };
+        let Client {
+            edge,
+            connection,
+            attempt,
+            action,
+        } = client;
+        let said = |text| turn::Said {
+            connection,
+            attempt,
+            payload: Payload {
+                bytes: &heard.value,
+                text,
+            },
+        };
         match action {
-            Said::Connect { subject, since, outbound, joined } => {
+            Said::Connect {
+                subject,
+                since,
+                outbound,
+                joined,
+            } => {
                 let claims = heard.value.clone();
-                let wanted = Attachment { connection, attempt, subject, claims, edge, joined, outbound };
+                let wanted = Attachment {
+                    connection,
+                    attempt,
+                    subject,
+                    claims,
+                    edge,
+                    joined,
+                    outbound,
+                };
                 self.end_overdue(&heard.address, connection, now);
-                self.turn(heard, now, |turn, entity| turn.connect(entity, wanted, since));
+                self.turn(heard, now, |turn, entity| {
+                    turn.connect(entity, wanted, since)
+                });
             }
             Said::Disconnect { left } => {
                 let why = if left { Ending::Left } else { Ending::Lost };
-                self.turn(heard, now, |turn, entity| turn.disconnect(entity, connection, attempt, why));
+                self.turn(heard, now, |turn, entity| {
+                    turn.disconnect(entity, connection, attempt, why)
+                });
                 self.end_overdue(&heard.address, connection, now);
             }
-            Said::Send { n, text } => self.turn(heard, now, |turn, entity| turn.send(entity, said(text), n)),
-            Said::Ask { tag, text } => self.turn(heard, now, |turn, entity| turn.ask(entity, said(text), tag)),
-            Said::Ephemeral { text } => self.turn(heard, now, |turn, entity| turn.ephemeral(entity, said(text))),
+            Said::Send { n, text } => {
+                self.turn(heard, now, |turn, entity| turn.send(entity, said(text), n))
+            }
+            Said::Ask { tag, text } => {
+                self.turn(heard, now, |turn, entity| turn.ask(entity, said(text), tag))
+            }
+            Said::Ephemeral { text } => self.turn(heard, now, |turn, entity| {
+                turn.ephemeral(entity, said(text))
+            }),
             Said::Claims => {
                 let claims = heard.value.clone();
-                self.turn(heard, now, |turn, entity| turn.claims(entity, connection, attempt, claims));
+                self.turn(heard, now, |turn, entity| {
+                    turn.claims(entity, connection, attempt, claims)
+                });
             }
             Said::Resume { since } => self.resume_gap(&heard.address, connection, attempt, since),
         }
@@ -111,7 +171,14 @@ impl Partition {
     ) {
         let cause = Cause::Inbound(heard.offset);
         let time = heard.time;
-        self.run(&heard.address, cause, time, heard.trace.clone(), now, decide);
+        self.run(
+            &heard.address,
+            cause,
+            time,
+            heard.trace.clone(),
+            now,
+            decide,
+        );
     }
 }
 

@@ -27,7 +27,9 @@ impl Partition {
         let base = self.epoch().0;
         let inbound = self.fold.inbound;
         let tells = self.fold.outstanding.iter();
-        let tells = tells.map(|tell| (tell.target.clone(), Tells::again(tell.number))).collect();
+        let tells = tells
+            .map(|tell| (tell.target.clone(), Tells::again(tell.number)))
+            .collect();
         self.role = Role::Owning(Box::new(Owner {
             base,
             committed: Seq(0),
@@ -97,12 +99,22 @@ impl Partition {
         };
         entity.touched = now;
         let time = bounded(time, now, limits.clock_skew_ms).max(entity.runtime.now);
-        let turn = Turn { address, host: host.as_ref(), limits: &limits, cause, now: time, seed, trace };
+        let turn = Turn {
+            address,
+            host: host.as_ref(),
+            limits: &limits,
+            cause,
+            now: time,
+            seed,
+            trace,
+        };
         let turned = decide(turn, entity);
         let watched = entity.watched_from();
         let forgettable = entity.runtime.is_forgettable();
         match turned {
-            Turned::Commit(draft) if faulted => self.commit_fault(address, &draft, FaultCode::Panicked),
+            Turned::Commit(draft) if faulted => {
+                self.commit_fault(address, &draft, FaultCode::Panicked)
+            }
             Turned::Commit(draft) => self.commit(address, *draft),
             Turned::Unlogged { outputs, leased } => {
                 for (partition, record) in outputs.records(address, &watched) {
@@ -128,14 +140,22 @@ impl Partition {
     /// R9: the encoded size is checked, the events are read back from the bytes to be appended and applied,
     /// then the record is appended.
     fn commit(&mut self, address: &Address, draft: Draft) {
-        if let Some(told) = draft.tells.iter().find(|told| self.setting.lanes.of(told.to.category()).is_none()) {
+        if let Some(told) = draft
+            .tells
+            .iter()
+            .find(|told| self.setting.lanes.of(told.to.category()).is_none())
+        {
             tracing::error!(entity = %address, to = %told.to, "a message faulted: it tells a category that no lane serves");
             return self.commit_fault(address, &draft, FaultCode::Misuse);
         }
         let Some(commit) = self.place(address, &draft) else {
             return;
         };
-        let record = super::follow::record(Some(address), &Event::Commit(Box::new(commit.clone())), draft.events.clone());
+        let record = super::follow::record(
+            Some(address),
+            &Event::Commit(Box::new(commit.clone())),
+            draft.events.clone(),
+        );
         if record.header.len() + record.value.len() > self.setting.limits.record_bytes_max {
             tracing::error!(entity = %address, bytes = record.header.len() + record.value.len(), "a message faulted: its record would be too large");
             return self.commit_fault(address, &draft, FaultCode::TooLarge);
@@ -178,7 +198,12 @@ impl Partition {
         let mut numbers = std::collections::BTreeMap::new();
         let tells = draft.tells(address, |to| {
             let target = self.setting.lanes.locate(to)?;
-            let last = self.fold.tells_out.get(&target).copied().unwrap_or_default();
+            let last = self
+                .fold
+                .tells_out
+                .get(&target)
+                .copied()
+                .unwrap_or_default();
             let number = numbers.entry(target.clone()).or_insert(last);
             *number += 1;
             Some((target, *number))
@@ -202,10 +227,17 @@ impl Partition {
     }
 
     /// The commit stands: fold it, append it, and put what it says behind it at the gate.
-    fn accept(&mut self, address: &Address, commit: Commit, record: xp_transport::Record, draft: Draft) {
+    fn accept(
+        &mut self,
+        address: &Address,
+        commit: Commit,
+        record: xp_transport::Record,
+        draft: Draft,
+    ) {
         let commit = Arc::new(commit);
         let expected = self.expected(commit.seq);
-        self.fold.step(expected, &Event::Commit(Box::new(Commit::clone(&commit))));
+        self.fold
+            .step(expected, &Event::Commit(Box::new(Commit::clone(&commit))));
         self.fold_commit(address, &commit, expected);
         let effects = !commit.links.is_empty() || !commit.tells.is_empty();
         self.append(record, effects);
@@ -215,7 +247,11 @@ impl Partition {
         for tell in &commit.tells {
             self.put_behind(Output::Tell(tell.clone()));
         }
-        let watched = self.entities.get(address).map(Entity::watched_from).unwrap_or_default();
+        let watched = self
+            .entities
+            .get(address)
+            .map(Entity::watched_from)
+            .unwrap_or_default();
         for (partition, record) in draft.volatile.records(address, &watched) {
             self.put_behind(Output::Plain(partition, record));
         }
@@ -229,10 +265,19 @@ impl Partition {
         if let Some(wanted) = failed.begins() {
             return self.refuse_begun(address, wanted, code);
         }
-        let kept = failed.changes.iter().filter(|change| stands(&failed.cause, change)).cloned().collect();
-        let Some(host) = self.setting.domain.get(address.category()).cloned() else { return };
+        let kept = failed
+            .changes
+            .iter()
+            .filter(|change| stands(&failed.cause, change))
+            .cloned()
+            .collect();
+        let Some(host) = self.setting.domain.get(address.category()).cloned() else {
+            return;
+        };
         let limits = Arc::clone(&self.setting.limits);
-        let Some(entity) = self.entities.get(address) else { return };
+        let Some(entity) = self.entities.get(address) else {
+            return;
+        };
         let turn = Turn {
             address,
             host: host.as_ref(),
@@ -244,8 +289,14 @@ impl Partition {
         };
         let mut draft = turn.failed(entity, kept, failed.awaiter.clone(), code);
         draft.after = failed.after;
-        let Some(commit) = self.place(address, &draft) else { return };
-        let record = super::follow::record(Some(address), &Event::Commit(Box::new(commit.clone())), Bytes::new());
+        let Some(commit) = self.place(address, &draft) else {
+            return;
+        };
+        let record = super::follow::record(
+            Some(address),
+            &Event::Commit(Box::new(commit.clone())),
+            Bytes::new(),
+        );
         self.accept(address, commit, record, draft);
     }
 
@@ -263,12 +314,17 @@ impl Partition {
     /// A timer fires at the owner's time, never before it was due.
     fn fire(&mut self, address: &Address, due: TimeMs, key: &TimerKey, now: TimeMs) {
         let cause = Cause::Timer(key.clone());
-        self.run(address, cause, now.max(due), None, now.max(due), |turn, entity| {
-            match entity.runtime.due(key) {
+        self.run(
+            address,
+            cause,
+            now.max(due),
+            None,
+            now.max(due),
+            |turn, entity| match entity.runtime.due(key) {
                 Some(set) if set == due => turn.timer(entity, key),
                 _ => Turned::Nothing,
-            }
-        });
+            },
+        );
     }
 
     fn is_deciding(&self) -> bool {
@@ -290,7 +346,9 @@ impl Partition {
     /// Everything behind what is committed has left the gate, so only what flies can hold `sent` back.
     fn sent(&self) -> Offset {
         match &self.role {
-            Role::Owning(owner) => owner.emitter.sent(Offset(owner.base + owner.committed.0 + 1)),
+            Role::Owning(owner) => owner
+                .emitter
+                .sent(Offset(owner.base + owner.committed.0 + 1)),
             Role::Following(_) | Role::Over => self.fold.sent,
         }
     }
@@ -301,10 +359,20 @@ impl Partition {
 fn stands(cause: &Cause, change: &Change) -> bool {
     use Change as C;
     match change {
-        C::Taken { .. } | C::TellTaken { .. } | C::AskClosed(_) | C::TimerCleared(_) | C::SessionAttached(_) => true,
+        C::Taken { .. }
+        | C::TellTaken { .. }
+        | C::AskClosed(_)
+        | C::TimerCleared(_)
+        | C::SessionAttached(_) => true,
         C::SessionDetached { why, .. } => *why != Ending::ByEntity,
-        C::SessionEnded { .. } | C::SessionForgotten(_) | C::TicketClosed(_) | C::Answered { .. } => {
-            matches!(cause, Cause::Timer(TimerKey::Grace(_) | TimerKey::Forget(_) | TimerKey::Ticket(_)))
+        C::SessionEnded { .. }
+        | C::SessionForgotten(_)
+        | C::TicketClosed(_)
+        | C::Answered { .. } => {
+            matches!(
+                cause,
+                Cause::Timer(TimerKey::Grace(_) | TimerKey::Forget(_) | TimerKey::Ticket(_))
+            )
         }
         _ => false,
     }
@@ -312,10 +380,17 @@ fn stands(cause: &Cause, change: &Change) -> bool {
 
 /// A message's time within the owner's clock, give or take `skew_ms`.
 fn bounded(time: TimeMs, now: TimeMs, skew_ms: u64) -> TimeMs {
-    TimeMs(time.0.clamp(now.0.saturating_sub(skew_ms), now.0.saturating_add(skew_ms)))
+    TimeMs(
+        time.0
+            .clamp(now.0.saturating_sub(skew_ms), now.0.saturating_add(skew_ms)),
+    )
 }
 
 /// A platform record about the whole partition.
 fn bare(event: &Event) -> xp_transport::Record {
-    xp_transport::Record { key: Bytes::new(), header: codec::encode(event).into(), value: Bytes::new() }
+    xp_transport::Record {
+        key: Bytes::new(),
+        header: codec::encode(event).into(),
+        value: Bytes::new(),
+    }
 }

@@ -20,7 +20,11 @@ impl Partition {
         let Some(host) = self.setting.domain.get(address.category()).cloned() else {
             return Ok(());
         };
-        let record = self.setting.store.entity(address).map_err(|error| error.to_string())?;
+        let record = self
+            .setting
+            .store
+            .entity(address)
+            .map_err(|error| error.to_string())?;
         if let Some(record) = record {
             let entity = snapshot::load(host.as_ref(), &record)
                 .map_err(|error| format!("the snapshot of {address} cannot be used: {error}"))?;
@@ -36,8 +40,8 @@ impl Partition {
             return Ok(None);
         };
         if !self.entities.contains_key(address) {
-            let entity = Entity::new(host.fresh(), Runtime::default())
-                .map_err(|fault| fault.to_string())?;
+            let entity =
+                Entity::new(host.fresh(), Runtime::default()).map_err(|fault| fault.to_string())?;
             self.entities.insert(address.clone(), entity);
         }
         Ok(self.entities.get_mut(address))
@@ -80,17 +84,24 @@ impl Partition {
 
     /// Fills the indexes for entities that stay on disk.
     pub(super) fn index_pending(&mut self) -> Result<(), String> {
-        let pending = self.setting.store.pending().map_err(|error| error.to_string())?;
+        let pending = self
+            .setting
+            .store
+            .pending()
+            .map_err(|error| error.to_string())?;
         for (address, record) in pending {
             let pending = snapshot::unsealed(&record)
                 .map_err(|error| format!("the index of {address} cannot be used: {error}"))
                 .and_then(|bytes| {
-                    xp_protocol::codec::decode::<snapshot::Pending>(bytes).map_err(|error| error.to_string())
+                    xp_protocol::codec::decode::<snapshot::Pending>(bytes)
+                        .map_err(|error| error.to_string())
                 })?;
             let timers = pending.timers.into_iter();
-            self.timers.extend(timers.map(|(due, key)| (due, address.clone(), key)));
+            self.timers
+                .extend(timers.map(|(due, key)| (due, address.clone(), key)));
             let edges = pending.edges.into_iter();
-            self.watched.extend(edges.map(|edge| (edge, address.clone())));
+            self.watched
+                .extend(edges.map(|edge| (edge, address.clone())));
         }
         Ok(())
     }
@@ -124,6 +135,9 @@ struct Waiting {
 
 impl Waiting {
     fn of(entity: &Entity) -> Self {
-        Self { timers: entity.runtime.timers().collect(), edges: entity.edges.clone() }
+        Self {
+            timers: entity.runtime.timers().collect(),
+            edges: entity.edges.clone(),
+        }
     }
 }

@@ -32,7 +32,10 @@ impl Partition {
             return;
         }
         let addresses: Vec<_> = self.dirty.keys().cloned().collect();
-        let mut batch = Batch { header: snapshot::sealed(&codec::encode(&self.fold)), ..Batch::default() };
+        let mut batch = Batch {
+            header: snapshot::sealed(&codec::encode(&self.fold)),
+            ..Batch::default()
+        };
         self.hashes.clear();
         for address in addresses {
             self.store_entity(&mut batch, address);
@@ -71,6 +74,11 @@ impl Partition {
         batch.entities.push((address, Some(record)));
     }
 
+    /// Lets a cut that is committed be written now: at a stop, when nothing else will move it.
+    pub fn tick_saves(&mut self) {
+        self.save_committed();
+    }
+
     /// R35: written only after the cut's number is committed.
     pub(super) fn save_committed(&mut self) {
         let Some(owner) = self.owner() else { return };
@@ -83,7 +91,9 @@ impl Partition {
 
     /// The snapshot was written, or not: what changed since stays dirty.
     pub fn saved(&mut self, written: bool) {
-        let Some(mark) = self.saving.take() else { return };
+        let Some(mark) = self.saving.take() else {
+            return;
+        };
         if written {
             self.dirty.retain(|_, changed| *changed > mark);
         }

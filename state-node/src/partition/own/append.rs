@@ -24,19 +24,33 @@ impl Partition {
 
     /// Hands the records decided since the last call to the shell, as one append.
     pub(in crate::partition) fn flush(&mut self) {
-        let Role::Owning(owner) = &mut self.role else { return };
+        let Role::Owning(owner) = &mut self.role else {
+            return;
+        };
         let records = std::mem::take(&mut owner.fresh);
         if !records.is_empty() {
             let first = Seq(self.fold.seq.0 + 1 - records.len() as u64);
-            let append = Action::Append { first, round: owner.round, records };
+            let append = Action::Append {
+                first,
+                round: owner.round,
+                records,
+            };
             // Outputs of this batch wait at the gate for it, so its place among the actions is free.
             self.actions.push(append);
         }
     }
 
     /// The acknowledgements of one append, in order.
-    pub fn appended(&mut self, first: Seq, round: u64, results: &[Result<Offset, AppendError>], now: TimeMs) {
-        let Role::Owning(owner) = &mut self.role else { return };
+    pub fn appended(
+        &mut self,
+        first: Seq,
+        round: u64,
+        results: &[Result<Offset, AppendError>],
+        now: TimeMs,
+    ) {
+        let Role::Owning(owner) = &mut self.role else {
+            return;
+        };
         if round != owner.round {
             return;
         }
@@ -56,7 +70,9 @@ impl Partition {
 
     /// R10: an acknowledgement at the expected offset commits; at another one the gap is read.
     fn settle(&mut self, now: TimeMs) {
-        let Role::Owning(owner) = &mut self.role else { return };
+        let Role::Owning(owner) = &mut self.role else {
+            return;
+        };
         if owner.reading_gap {
             return;
         }
@@ -71,7 +87,10 @@ impl Partition {
             }
             if offset > expected {
                 owner.reading_gap = true;
-                self.actions.push(Action::ReadGap { from: expected, upto: offset });
+                self.actions.push(Action::ReadGap {
+                    from: expected,
+                    upto: offset,
+                });
                 break;
             }
             owner.commit();
@@ -82,7 +101,9 @@ impl Partition {
     /// R10: what lies between the last committed record and an unexpected acknowledgement. A claim in it ends
     /// the ownership; foreign records move the expected offset.
     pub fn gap(&mut self, batch: &[Stored], now: TimeMs) {
-        let Role::Owning(owner) = &mut self.role else { return };
+        let Role::Owning(owner) = &mut self.role else {
+            return;
+        };
         owner.reading_gap = false;
         let mut judge = self.fold.clone();
         judge.seq = owner.committed;
@@ -119,8 +140,16 @@ impl Partition {
             owner.repeat_at = None;
             owner.round += 1;
             owner.acknowledged.clear();
-            let records: Vec<_> = owner.uncommitted.iter().map(|entry| entry.record.clone()).collect();
-            let append = Action::Append { first: owner.committed.next(), round: owner.round, records };
+            let records: Vec<_> = owner
+                .uncommitted
+                .iter()
+                .map(|entry| entry.record.clone())
+                .collect();
+            let append = Action::Append {
+                first: owner.committed.next(),
+                round: owner.round,
+                records,
+            };
             self.actions.push(append);
         }
         self.emit_again(now);

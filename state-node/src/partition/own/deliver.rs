@@ -38,7 +38,9 @@ impl Partition {
     fn let_out(&mut self, commit: Offset, output: Output, now: TimeMs) {
         match output {
             Output::Chain(partition, record) => self.emit(commit, partition, record),
-            Output::Plain(partition, record) => self.actions.push(Action::Speak { partition, record }),
+            Output::Plain(partition, record) => {
+                self.actions.push(Action::Speak { partition, record })
+            }
             Output::Leased(partition, record) if self.lease.holds(now) => {
                 self.actions.push(Action::Speak { partition, record });
             }
@@ -49,7 +51,8 @@ impl Partition {
             }
             Output::Tell(tell) => self.tell(&tell, now),
             Output::Confirm(target, record) => {
-                self.actions.push(Action::Tell(Box::new(Telling { target, record })));
+                self.actions
+                    .push(Action::Tell(Box::new(Telling { target, record })));
             }
         }
     }
@@ -59,17 +62,26 @@ impl Partition {
         if !self.lease.holds(now) {
             return;
         }
-        let waiting = self.owner().map(|owner| std::mem::take(&mut owner.leased)).unwrap_or_default();
+        let waiting = self
+            .owner()
+            .map(|owner| std::mem::take(&mut owner.leased))
+            .unwrap_or_default();
         for (partition, record) in waiting {
             self.actions.push(Action::Speak { partition, record });
         }
     }
 
     pub(super) fn emit(&mut self, commit: Offset, partition: PartitionId, record: Record) {
-        let Role::Owning(owner) = &mut self.role else { return };
+        let Role::Owning(owner) = &mut self.role else {
+            return;
+        };
         let emission = owner.emitter.emit(commit, partition, record);
         let (id, record) = (emission.id, emission.record.clone());
-        self.actions.push(Action::Emit { id, partition, record });
+        self.actions.push(Action::Emit {
+            id,
+            partition,
+            record,
+        });
     }
 
     /// A chain record was acknowledged, or its append failed (R14).
@@ -77,21 +89,29 @@ impl Partition {
         if let Some(owner) = self.owner() {
             owner.emitter.acknowledged(id, arrived);
             if !arrived {
-                owner.emit_again_at.get_or_insert(now.plus_ms(EMIT_AGAIN_MS));
+                owner
+                    .emit_again_at
+                    .get_or_insert(now.plus_ms(EMIT_AGAIN_MS));
             }
         }
         self.finish_release();
     }
 
     pub(super) fn emit_again(&mut self, now: TimeMs) {
-        let Role::Owning(owner) = &mut self.role else { return };
+        let Role::Owning(owner) = &mut self.role else {
+            return;
+        };
         if owner.emit_again_at.is_none_or(|at| at > now) {
             return;
         }
         owner.emit_again_at = None;
         for emission in owner.emitter.again() {
             let (id, partition, record) = (emission.id, emission.partition, emission.record);
-            self.actions.push(Action::Emit { id, partition, record });
+            self.actions.push(Action::Emit {
+                id,
+                partition,
+                record,
+            });
         }
     }
 
@@ -103,13 +123,16 @@ impl Partition {
         }
         let record = tell_record(&self.setting.place, now, tell);
         let target = tell.target.clone();
-        self.actions.push(Action::Tell(Box::new(Telling { target, record })));
+        self.actions
+            .push(Action::Tell(Box::new(Telling { target, record })));
     }
 
     /// R34: tells that were not confirmed in time go out again, in order.
     pub(super) fn repeat_tells(&mut self, now: TimeMs) {
         let retry_ms = self.setting.limits.tell_retry_ms;
-        let Role::Owning(owner) = &mut self.role else { return };
+        let Role::Owning(owner) = &mut self.role else {
+            return;
+        };
         let due = |tells: &Tells| {
             tells.again || tells.sent > tells.confirmed && now.since_ms(tells.sent_at) >= retry_ms
         };
@@ -125,8 +148,10 @@ impl Partition {
             .collect();
         for (target, sent) in targets {
             let outstanding = self.fold.outstanding.iter();
-            let again: Vec<_> =
-                outstanding.filter(|tell| tell.target == target && tell.number <= sent).cloned().collect();
+            let again: Vec<_> = outstanding
+                .filter(|tell| tell.target == target && tell.number <= sent)
+                .cloned()
+                .collect();
             for tell in &again {
                 self.tell(tell, now);
             }
@@ -146,15 +171,28 @@ impl Partition {
     pub(in crate::partition) fn checkpoint(&mut self, now: TimeMs) {
         let every_ms = self.setting.limits.checkpoint_ms;
         let place = self.setting.place.clone();
-        let Role::Owning(owner) = &mut self.role else { return };
+        let Role::Owning(owner) = &mut self.role else {
+            return;
+        };
         if now.since_ms(owner.checkpointed.at) < every_ms {
             return;
         }
         for source in std::mem::take(&mut owner.tells_taken_dirty) {
             let number = self.fold.tells_in.get(&source).copied().unwrap_or_default();
-            let word = Word::TellsTaken { taker: place.clone(), number };
-            let header = codec::encode(&Inbound { time: now, trace: None, word }).into();
-            let record = Record { header, ..Record::default() };
+            let word = Word::TellsTaken {
+                taker: place.clone(),
+                number,
+            };
+            let header = codec::encode(&Inbound {
+                time: now,
+                trace: None,
+                word,
+            })
+            .into();
+            let record = Record {
+                header,
+                ..Record::default()
+            };
             // Behind the gate, so that nothing uncommitted is confirmed.
             let output = Output::Confirm(source, record);
             owner.gate.push(self.fold.seq, output);
@@ -169,14 +207,24 @@ impl Partition {
         let (epoch, seq, sent) = (self.epoch(), self.fold.seq.next(), self.sent());
         let hashes = std::mem::take(&mut self.hashes);
         let Some(owner) = self.owner() else { return };
-        let confirmed = owner.tells.iter().map(|(target, tells)| (target.clone(), tells.confirmed));
+        let confirmed = owner
+            .tells
+            .iter()
+            .map(|(target, tells)| (target.clone(), tells.confirmed));
         let tells_taken: Vec<_> = confirmed.filter(|(_, number)| *number > 0).collect();
         let inbound = owner.inbound;
         owner.checkpointed.at = now;
         owner.checkpointed.inbound = inbound;
         owner.checkpointed.sent = sent;
         owner.checkpointed.tells = tells_taken.iter().cloned().collect();
-        let event = Event::Checkpoint(Checkpoint { epoch, seq, sent, inbound, tells_taken, hashes });
+        let event = Event::Checkpoint(Checkpoint {
+            epoch,
+            seq,
+            sent,
+            inbound,
+            tells_taken,
+            hashes,
+        });
         self.append_bare(&event);
     }
 
@@ -203,14 +251,22 @@ impl Partition {
 
     fn finish_release(&mut self) {
         let (epoch, seq_next) = (self.epoch(), self.fold.seq.next());
-        let Role::Owning(owner) = &mut self.role else { return };
+        let Role::Owning(owner) = &mut self.role else {
+            return;
+        };
         if !owner.releasing {
             return;
         }
         match owner.released {
-            None if owner.uncommitted.is_empty() && owner.gate.is_empty() && owner.emitter.is_empty() => {
+            None if owner.uncommitted.is_empty()
+                && owner.gate.is_empty()
+                && owner.emitter.is_empty() =>
+            {
                 owner.released = Some(seq_next);
-                self.append_bare(&Event::Release { epoch, seq: seq_next });
+                self.append_bare(&Event::Release {
+                    epoch,
+                    seq: seq_next,
+                });
             }
             Some(seq) if owner.committed >= seq => {
                 owner.released = Some(Seq(u64::MAX));
@@ -224,9 +280,13 @@ impl Partition {
 impl Owner {
     fn has_news(&self) -> bool {
         let noted = &self.checkpointed;
-        let confirmed = |target: &LanePartition| noted.tells.get(target).copied().unwrap_or_default();
+        let confirmed =
+            |target: &LanePartition| noted.tells.get(target).copied().unwrap_or_default();
         self.inbound > noted.inbound
             || noted.sent < noted.effects_before
-            || self.tells.iter().any(|(target, tells)| tells.confirmed > confirmed(target))
+            || self
+                .tells
+                .iter()
+                .any(|(target, tells)| tells.confirmed > confirmed(target))
     }
 }

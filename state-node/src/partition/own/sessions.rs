@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use xp_domain_sdk::host::RosterChange;
 use xp_protocol::codec;
+use xp_protocol::events::Answer;
 use xp_protocol::events::{Attachment, Cause, Change, Commit, Event, TimerKey};
 use xp_protocol::outbound::{Item, Recipients};
 use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, FaultCode, Revision, TimeMs};
-use xp_domain_sdk::host::RosterChange;
-use xp_protocol::events::Answer;
 use xp_transport::Stored;
 
 use super::super::{Partition, Rescanning, Unsent, key};
@@ -37,10 +37,16 @@ impl Partition {
     }
 
     fn welcome(&mut self, address: &Address, connection: ConnectionId) {
-        let Some(host) = self.setting.domain.get(address.category()).cloned() else { return };
+        let Some(host) = self.setting.domain.get(address.category()).cloned() else {
+            return;
+        };
         let limits = Arc::clone(&self.setting.limits);
-        let Some(entity) = self.entities.get(address) else { return };
-        let Some(session) = entity.runtime.session(connection) else { return };
+        let Some(entity) = self.entities.get(address) else {
+            return;
+        };
+        let Some(session) = entity.runtime.session(connection) else {
+            return;
+        };
         let turn = Turn {
             address,
             host: host.as_ref(),
@@ -59,11 +65,15 @@ impl Partition {
     /// the state as it is now.
     pub(super) fn welcome_again(&mut self, unsent: &Unsent) {
         for change in &unsent.commit.changes {
-            let Change::SessionBegun(begun) = change else { continue };
+            let Change::SessionBegun(begun) = change else {
+                continue;
+            };
             if let Err(reason) = self.load(&unsent.address) {
                 return self.set_aside(&reason);
             }
-            let Some(entity) = self.entities.get(&unsent.address) else { continue };
+            let Some(entity) = self.entities.get(&unsent.address) else {
+                continue;
+            };
             let session = entity.runtime.session(begun.connection);
             if session.is_some_and(|session| session.is_socket(begun.attempt)) {
                 self.welcome(&unsent.address, begun.connection);
@@ -88,9 +98,14 @@ impl Partition {
         if let Err(reason) = self.load(address) {
             return self.set_aside(&reason);
         }
-        let session = self.entities.get(address).and_then(|entity| entity.runtime.session(connection));
+        let session = self
+            .entities
+            .get(address)
+            .and_then(|entity| entity.runtime.session(connection));
         match session {
-            Some(session) if session.is_socket(attempt) => self.resume(address, connection, since, false),
+            Some(session) if session.is_socket(attempt) => {
+                self.resume(address, connection, since, false)
+            }
             // R23: a resume for an attempt that is no longer attached is answered by a close.
             Some(session) => {
                 let mut gone = session.clone();
@@ -109,11 +124,26 @@ impl Partition {
 
     /// R21: repeats what followed `since`, from memory or from the log; when neither has it, the client
     /// starts over from a fresh welcome.
-    fn resume(&mut self, address: &Address, connection: ConnectionId, since: Revision, announce: bool) {
-        let Some(entity) = self.entities.get(address) else { return };
-        let Some(session) = entity.runtime.session(connection) else { return };
+    fn resume(
+        &mut self,
+        address: &Address,
+        connection: ConnectionId,
+        since: Revision,
+        announce: bool,
+    ) {
+        let Some(entity) = self.entities.get(address) else {
+            return;
+        };
+        let Some(session) = entity.runtime.session(connection) else {
+            return;
+        };
         let upto = entity.runtime.revision;
-        let resume = Resume { connection, since, upto, announce };
+        let resume = Resume {
+            connection,
+            since,
+            upto,
+            announce,
+        };
         let oldest = entity.recent.front().map(|commit| commit.revision);
         if since >= upto || oldest.is_some_and(|oldest| oldest <= since.next()) {
             let commits: Vec<_> = entity.recent.iter().cloned().collect();
@@ -132,26 +162,50 @@ impl Partition {
             floor,
             announce,
         };
-        let (bytes_max, end) = (self.setting.limits.resume_scan_bytes_max, self.expected(self.fold.seq).next());
+        let (bytes_max, end) = (
+            self.setting.limits.resume_scan_bytes_max,
+            self.expected(self.fold.seq).next(),
+        );
         let Some(owner) = self.owner() else { return };
         owner.next_rescan += 1;
         let id = owner.next_rescan;
         owner.rescans.insert(id, rescanning);
-        self.actions.push(Action::Rescan { id, from: floor.offset, upto: end, bytes_max });
+        self.actions.push(Action::Rescan {
+            id,
+            from: floor.offset,
+            upto: end,
+            bytes_max,
+        });
     }
 
     /// The records that a resume asked for; `None` when they are gone or too many.
     pub fn rescanned(&mut self, id: u64, batch: Option<&[Stored]>, now: TimeMs) {
-        let Some(rescan) = self.owner().and_then(|owner| owner.rescans.remove(&id)) else { return };
-        let session = self.entities.get(&rescan.address).and_then(|e| e.runtime.session(rescan.connection));
+        let Some(rescan) = self.owner().and_then(|owner| owner.rescans.remove(&id)) else {
+            return;
+        };
+        let session = self
+            .entities
+            .get(&rescan.address)
+            .and_then(|e| e.runtime.session(rescan.connection));
         if !session.is_some_and(|session| session.is_socket(rescan.attempt)) {
             return;
         }
         let commits = batch.map(|batch| self.reread(&rescan, batch));
         match commits.filter(|commits| is_dense(commits, rescan.since, rescan.upto)) {
             Some(commits) => {
-                let Rescanning { connection, since, upto, announce, .. } = rescan;
-                let resume = Resume { connection, since, upto, announce };
+                let Rescanning {
+                    connection,
+                    since,
+                    upto,
+                    announce,
+                    ..
+                } = rescan;
+                let resume = Resume {
+                    connection,
+                    since,
+                    upto,
+                    announce,
+                };
                 self.repeat_commits(&rescan.address, &resume, &commits);
             }
             None => self.start_over(&rescan.address, rescan.connection, rescan.announce),
@@ -164,9 +218,13 @@ impl Partition {
         let mut judge = Rereading::new(&self.fold, (floor.epoch, floor.seq));
         let mut commits: Vec<Arc<Commit>> = Vec::new();
         for stored in batch {
-            let Ok(event) = codec::decode::<Event>(&stored.record.header) else { continue };
+            let Ok(event) = codec::decode::<Event>(&stored.record.header) else {
+                continue;
+            };
             let valid = judge.step(stored.offset, &event);
-            let Event::Commit(commit) = event else { continue };
+            let Event::Commit(commit) = event else {
+                continue;
+            };
             let wanted = commit.revision > rescan.since && commit.revision <= rescan.upto;
             if valid && wanted && key(stored).as_ref() == Some(&rescan.address) {
                 commits.push(Arc::from(commit));
@@ -176,8 +234,12 @@ impl Partition {
     }
 
     fn repeat_commits(&mut self, address: &Address, resume: &Resume, commits: &[Arc<Commit>]) {
-        let Some(entity) = self.entities.get(address) else { return };
-        let Some(session) = entity.runtime.session(resume.connection) else { return };
+        let Some(entity) = self.entities.get(address) else {
+            return;
+        };
+        let Some(session) = entity.runtime.session(resume.connection) else {
+            return;
+        };
         let outputs = resumed(session, resume, commits);
         self.put_plain(address, outputs);
     }
@@ -188,7 +250,11 @@ impl Partition {
         if announce {
             return self.welcome(address, connection);
         }
-        let session = self.entities.get(address).and_then(|entity| entity.runtime.session(connection)).cloned();
+        let session = self
+            .entities
+            .get(address)
+            .and_then(|entity| entity.runtime.session(connection))
+            .cloned();
         if let Some(session) = session {
             self.close_plain(address, &session, CloseCode::ComeBack);
         }
@@ -196,10 +262,17 @@ impl Partition {
 
     /// A connection whose `connected` came to too much: neither commit nor session remains.
     pub(super) fn refuse_begun(&mut self, address: &Address, wanted: &Attachment, code: FaultCode) {
-        let Some(host) = self.setting.domain.get(address.category()).cloned() else { return };
-        let Some(entity) = self.entities.get_mut(address) else { return };
+        let Some(host) = self.setting.domain.get(address.category()).cloned() else {
+            return;
+        };
+        let Some(entity) = self.entities.get_mut(address) else {
+            return;
+        };
         let gone = RosterChange::Ended(wanted.connection);
-        entity.instance.roster(&gone).expect("leaving the roster reads no bytes");
+        entity
+            .instance
+            .roster(&gone)
+            .expect("leaving the roster reads no bytes");
         let revision = entity.runtime.revision;
         let forgettable = entity.runtime.is_forgettable();
         let refused = turn::refuse(wanted, revision, host.is_text(), &Answer::Fault(code));
@@ -214,13 +287,19 @@ impl Partition {
         if !self.is_owner() {
             return;
         }
-        let candidates: Vec<_> =
-            self.watched.iter().filter(|(edge, _)| !self.members.is_alive(*edge)).cloned().collect();
+        let candidates: Vec<_> = self
+            .watched
+            .iter()
+            .filter(|(edge, _)| !self.members.is_alive(*edge))
+            .cloned()
+            .collect();
         for (edge, address) in candidates {
             if let Err(reason) = self.load(&address) {
                 return self.set_aside(&reason);
             }
-            let Some(entity) = self.entities.get(&address) else { continue };
+            let Some(entity) = self.entities.get(&address) else {
+                continue;
+            };
             let lost: Vec<_> = entity
                 .runtime
                 .sessions()
@@ -230,20 +309,33 @@ impl Partition {
                 .collect();
             for connection in lost {
                 let cause = Cause::Verdict { edge };
-                self.run(&address, cause, now, None, now, |turn, entity| turn.lose_edge(entity, connection));
+                self.run(&address, cause, now, None, now, |turn, entity| {
+                    turn.lose_edge(entity, connection)
+                });
             }
         }
     }
 
     /// A session that ended in all but name ends before the next word about it.
-    pub(in crate::partition) fn end_overdue(&mut self, address: &Address, connection: ConnectionId, now: TimeMs) {
+    pub(in crate::partition) fn end_overdue(
+        &mut self,
+        address: &Address,
+        connection: ConnectionId,
+        now: TimeMs,
+    ) {
         if let Err(reason) = self.load(address) {
             return self.set_aside(&reason);
         }
         let key = TimerKey::Grace(connection);
-        let due = self.entities.get(address).and_then(|entity| entity.runtime.due(&key));
+        let due = self
+            .entities
+            .get(address)
+            .and_then(|entity| entity.runtime.due(&key));
         let Some(due) = due else { return };
-        let entity_now = self.entities.get(address).map_or(now, |entity| entity.runtime.now.max(now));
+        let entity_now = self
+            .entities
+            .get(address)
+            .map_or(now, |entity| entity.runtime.now.max(now));
         if due <= entity_now && self.timers.remove(&(due, address.clone(), key.clone())) {
             self.fire(address, due, &key, entity_now);
         }

@@ -1,0 +1,148 @@
+//! Snapshots in sled: one tree per partition.
+//!
+//! Its explicit flush does not reach the platter, so nothing here is relied on: every record carries its own
+//! checksum, the header is compared with the log (R35), and the log can rebuild all of it.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use xp_protocol::{Address, LanePartition};
+
+use crate::snapshot;
+use crate::store::{Batch, SnapshotStore, StoreError};
+
+const HEADER: &[u8] = b"h";
+const ENTITY: u8 = b'e';
+const PENDING: u8 = b'p';
+const BOOT: &[u8] = b"boot";
+
+/// All snapshots of a node, in one directory.
+#[derive(Clone)]
+pub struct SledStores {
+    db: sled::Db,
+}
+
+fn failed(error: impl ToString) -> StoreError {
+    StoreError(error.to_string())
+}
+
+impl SledStores {
+    /// Opens or makes the directory. A store that was written under another boot of the machine has every
+    /// checksum verified (R35); what fails is thrown away, and the log rebuilds it.
+    ///
+    /// # Errors
+    /// When another process holds the directory, or it cannot be written.
+    pub fn open(dir: &Path, cache_bytes: u64, boot: &str) -> Result<Self, StoreError> {
+        let config = sled::Config::new()
+            .path(dir)
+            .cache_capacity(cache_bytes)
+            .flush_every_ms(Some(1000));
+        let db = match config.open() {
+            Ok(db) => db,
+            Err(sled::Error::Corruption { .. }) => {
+                tracing::error!(dir = %dir.display(), "the snapshots are damaged; they are thrown away and the log is replayed");
+                std::fs::remove_dir_all(dir).map_err(failed)?;
+                config.open().map_err(failed)?
+            }
+            Err(error) => return Err(StoreError(format!("{}: {error}", dir.display()))),
+        };
+        let stores = Self { db };
+        if stores.db.get(BOOT).map_err(failed)?.as_deref() != Some(boot.as_bytes()) {
+            stores.verify()?;
+            stores.db.insert(BOOT, boot.as_bytes()).map_err(failed)?;
+        }
+        Ok(stores)
+    }
+
+    fn verify(&self) -> Result<(), StoreError> {
+        for name in self
+            .db
+            .tree_names()
+            .into_iter()
+            .filter(|name| name.contains(&b'/'))
+        {
+            let tree = self.db.open_tree(&name).map_err(failed)?;
+            let sound = tree
+                .iter()
+                .values()
+                .all(|value| value.is_ok_and(|value| snapshot::unsealed(&value).is_ok()));
+            if !sound {
+                tracing::error!(place = %String::from_utf8_lossy(&name), "a snapshot fails its checksum; the partition's log is replayed");
+                tree.clear().map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The snapshots of one partition.
+    ///
+    /// # Errors
+    /// When the tree cannot be opened.
+    pub fn partition(&self, place: &LanePartition) -> Result<SledStore, StoreError> {
+        let tree = self.db.open_tree(place.to_string()).map_err(failed)?;
+        Ok(SledStore { tree })
+    }
+
+    /// Writes out what is buffered.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.db.flush().map(drop).map_err(failed)
+    }
+}
+
+/// The snapshots of one partition, in one tree.
+pub struct SledStore {
+    tree: sled::Tree,
+}
+
+fn key(kind: u8, address: &Address) -> Vec<u8> {
+    let mut key = vec![kind];
+    key.extend_from_slice(address.as_str().as_bytes());
+    key
+}
+
+fn bytes(value: &sled::IVec) -> Bytes {
+    Bytes::copy_from_slice(value)
+}
+
+impl SnapshotStore for SledStore {
+    fn header(&self) -> Result<Option<Bytes>, StoreError> {
+        let value = self.tree.get(HEADER).map_err(failed)?;
+        Ok(value.as_ref().map(bytes))
+    }
+
+    fn entity(&self, address: &Address) -> Result<Option<Bytes>, StoreError> {
+        let value = self.tree.get(key(ENTITY, address)).map_err(failed)?;
+        Ok(value.as_ref().map(bytes))
+    }
+
+    fn pending(&self) -> Result<Vec<(Address, Bytes)>, StoreError> {
+        let mut found = Vec::new();
+        for entry in self.tree.scan_prefix([PENDING]) {
+            let (key, value) = entry.map_err(failed)?;
+            let address = std::str::from_utf8(&key[1..]).map_err(failed)?;
+            found.push((address.parse().map_err(failed)?, bytes(&value)));
+        }
+        Ok(found)
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut changes = sled::Batch::default();
+        for (kind, entries) in [(ENTITY, batch.entities), (PENDING, batch.pending)] {
+            for (address, value) in entries {
+                match value {
+                    Some(value) => changes.insert(key(kind, &address), &value[..]),
+                    None => changes.remove(key(kind, &address)),
+                }
+            }
+        }
+        changes.insert(HEADER, &batch.header[..]);
+        self.tree.apply_batch(changes).map_err(failed)
+    }
+
+    fn clear(&self) -> Result<(), StoreError> {
+        self.tree.clear().map_err(failed)
+    }
+}
