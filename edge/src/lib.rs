@@ -1,1 +1,27 @@
-//! To come.
+//! Terminates websocket clients: handshake, sessions, fan-out. Never decodes a domain payload.
+//!
+//! The decisions are in [`session`] (what a client's frame leads to) and [`watch`] (what an entity's
+//! record leads to), plain state machines without sockets and clocks; everything else moves bytes.
+#![warn(missing_docs)]
+
+pub mod edge;
+pub(crate) mod accept;
+pub(crate) mod http;
+pub(crate) mod connection;
+pub(crate) mod handshake;
+pub(crate) mod fanout;
+pub(crate) mod membership;
+pub(crate) mod node;
+pub(crate) mod registry;
+pub(crate) mod lane;
+pub(crate) mod outlet;
+pub mod session;
+pub mod watch;
+pub(crate) mod wire;
+pub mod jwt;
+pub(crate) mod limits;
+pub mod config;
+pub mod units;
+
+pub use config::{Config, Lane, Lanes};
+pub use edge::{Handle, StartError, start};

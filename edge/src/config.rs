@@ -1,0 +1,211 @@
+//! What an edge is told before it starts.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Size, Span};
+
+/// One edge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The edge's stable name. A second process of the same name replaces the first.
+    pub name: String,
+    /// Where it listens. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The outbound partition it reads, for its whole incarnation. Left out: spread over the edges by
+    /// their incarnation.
+    #[serde(default)]
+    pub outbound_partition: Option<u32>,
+    /// TLS. Left out: plain TCP, for development and behind a proxy that terminates TLS.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+    /// Whose tokens are accepted.
+    pub tokens: Tokens,
+    /// Web pages whose scripts may connect, as in `https://example.org`; `*` is any. A handshake with
+    /// another `Origin` is closed `foreign-origin`; one without an `Origin` comes from no page and passes.
+    #[serde(default)]
+    pub origins: Vec<String>,
+    /// What a client may take up.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long things may take.
+    #[serde(default)]
+    pub timing: Timing,
+}
+
+/// The certificate that clients see.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Tls {
+    /// PEM file with the certificate, then its issuers.
+    pub certificate: PathBuf,
+    /// PEM file with the private key.
+    pub key: PathBuf,
+}
+
+/// How tokens are checked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Tokens {
+    /// The keys whose signatures count. A key fixes its algorithm; a token's header cannot choose another.
+    pub keys: Vec<Key>,
+    /// Accepted `iss`. Empty: not checked. Otherwise a token without `iss` is refused.
+    #[serde(default)]
+    pub issuers: Vec<String>,
+    /// Accepted `aud`. Empty: not checked. Otherwise a token without `aud` is refused.
+    #[serde(default)]
+    pub audiences: Vec<String>,
+    /// Claims a token must have besides `exp` and `sub`; one that lacks them is closed `bad-token`.
+    #[serde(default)]
+    pub required: Vec<String>,
+    /// How far the issuer's clock may be off when `exp` and `nbf` are judged.
+    #[serde(default = "leeway")]
+    pub leeway: Span,
+}
+
+fn leeway() -> Span {
+    Span::from_secs(5)
+}
+
+/// Where a key comes from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Key {
+    /// A shared secret, HS256; for development.
+    Secret(String),
+    /// The environment variable that holds a shared secret, HS256.
+    SecretEnv(String),
+    /// The file whose bytes are a shared secret, HS256; one newline at its end is not part of it.
+    SecretFile(PathBuf),
+    /// A public key: RSA means RS256, P-256 means ES256, Ed25519 means EdDSA.
+    PemFile(PathBuf),
+    /// A JSON Web Key Set, read at start.
+    JwksFile(PathBuf),
+    /// A JSON Web Key Set fetched over HTTP(S), again every `jwks-refresh`, and at once when a token
+    /// names a key that is not in it.
+    JwksUrl(String),
+}
+
+macro_rules! settings {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    };
+}
+
+settings! {
+    /// What a client may take up, and what happens beyond.
+    Limits {
+        /// The largest frame a client may send. A larger one is closed `frame-too-large`.
+        frame_bytes_max: Size = Size(64 << 10),
+        /// How far a client's numbers may run ahead of its oldest unanswered one (B of R30). Beyond:
+        /// closed `protocol-error`. Must not exceed what the state node stores per session.
+        window: u32 = 64,
+        /// Queries of one connection without an answer. Beyond: `busy`.
+        asks_max: u32 = 64,
+        /// Frames per second of one connection, on average. Beyond the burst: closed `too-fast`.
+        frames_per_second: u32 = 200,
+        /// Frames of one connection at once, above the average.
+        frames_burst: u32 = 1_000,
+        /// Frames per second of all connections of one subject. Beyond the burst: closed `too-fast`.
+        subject_frames_per_second: u32 = 2_000,
+        /// Frames of one subject at once, above the average.
+        subject_frames_burst: u32 = 10_000,
+        /// Handshakes per second from one network address. Beyond the burst: closed `too-fast`.
+        handshakes_per_second: u32 = 200,
+        /// Handshakes from one network address at once, above the average.
+        handshakes_burst: u32 = 20_000,
+        /// Sockets of this edge. Beyond: the socket is closed before its handshake.
+        connections_max: u32 = 200_000,
+        /// Connections of one subject. Beyond: closed `too-many-connections`.
+        connections_per_subject: u32 = 1_000,
+        /// Connections from one network address. Beyond: closed `too-many-connections`.
+        connections_per_address: u32 = 50_000,
+        /// Bytes that wait for one client. Beyond: closed `slow`. A welcome and what a resume repeats do
+        /// not count, or a client that was away could never catch up; the record limit bounds those.
+        queue_bytes_max: Size = Size(1 << 20),
+        /// Frames that wait for one client. Beyond: closed `slow`. Counted like the bytes.
+        queue_frames_max: u32 = 8_192,
+        /// Commands and queries without an answer per lane partition. Beyond: `busy`, and ephemeral
+        /// commands are dropped.
+        partition_unanswered_max: u32 = 10_000,
+        /// Bytes that wait to be appended per lane partition. Beyond: as above.
+        partition_bytes_max: Size = Size(16 << 20),
+        /// What `busy` tells the client to wait.
+        busy_retry: Span = Span::from_millis(100),
+    }
+}
+
+settings! {
+    /// How long things may take, and what happens then.
+    Timing {
+        /// From accepting a socket to the end of its handshake, TLS included. Then it is closed.
+        handshake: Span = Span::from_secs(5),
+        /// From the handshake to the entity's welcome. Then the socket is closed `come-back` (R28).
+        pending: Span = Span::from_secs(2),
+        /// A client not heard of for so long gets a websocket ping.
+        ping: Span = Span::from_secs(20),
+        /// A client not heard of for so long is closed `silent`.
+        silent: Span = Span::from_secs(45),
+        /// A busy connection collects frames for so long and writes them at once. Answers never wait.
+        flush: Span = Span::from_millis(10),
+        /// How long a closing socket may take to read what was sent to it. Then it is dropped.
+        close: Span = Span::from_secs(2),
+        /// How often an unanswered resume is asked for again (R20).
+        resume: Span = Span::from_millis(500),
+        /// How often the edge says that it is alive.
+        heartbeat: Span = Span::from_millis(250),
+        /// How long to wait before an append or a read that failed is tried again.
+        retry: Span = Span::from_millis(200),
+        /// Over how long a drain spreads the closing of its sockets, so that clients do not return all at once.
+        drain_spread: Span = Span::from_secs(5),
+        /// How long a drain waits for sockets to close and for their disconnects to be acknowledged. Then the
+        /// edge leaves all the same, and the state nodes detach what is left.
+        drain_wait: Span = Span::from_secs(10),
+        /// How old a JSON Web Key Set fetched by URL may get.
+        jwks_refresh: Span = Span::from_secs(300),
+        /// The shortest time between two fetches of a JSON Web Key Set, however many unknown keys are named.
+        jwks_retry: Span = Span::from_secs(5),
+    }
+}
+
+/// Which lane serves a category.
+#[derive(Clone, Debug, Default)]
+pub struct Lanes {
+    /// From category to lane.
+    pub by_category: BTreeMap<String, Lane>,
+}
+
+/// One lane, as an edge sees it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lane {
+    /// Its name; the topics are `{name}.inbound` and `{name}.outbound`.
+    pub name: String,
+    /// How many partitions `inbound` has.
+    pub partitions: u32,
+    /// How many partitions `outbound` has.
+    pub outbound_partitions: u32,
+}
+
+impl Lanes {
+    /// All categories on one lane.
+    pub fn one<C: Into<String>>(lane: &Lane, categories: impl IntoIterator<Item = C>) -> Self {
+        let by_category = categories
+            .into_iter()
+            .map(|category| (category.into(), lane.clone()))
+            .collect();
+        Self { by_category }
+    }
+}

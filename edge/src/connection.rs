@@ -1,0 +1,404 @@
+//! One socket: reads frames, asks the session machine, writes what the outlet holds.
+
+mod inlet;
+mod writer;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
+use tracing::info;
+use xp_protocol::inbound::Action;
+use xp_protocol::{CloseCode, Revision};
+
+use crate::connection::inlet::Inlet;
+use crate::connection::writer::Writer;
+use crate::handshake::{Admitted, Places};
+use crate::lane::{Fate, Partition};
+use crate::limits::Rate;
+use crate::node::Node;
+use crate::outlet::{Closing, Item, Outlet};
+use crate::session::{Due, Limits, Session, Step};
+use crate::watch::Means;
+use crate::wire;
+
+/// An idle connection keeps this much for reading.
+const READ_BUFFER_BYTES: usize = 4096;
+/// The close code of a goodbye for good (RFC 6455, 7.4.1).
+const NORMAL: u16 = 1000;
+
+/// Why a connection ends.
+enum End {
+    /// This side closes it.
+    Closing(Closing),
+    /// The client said goodbye.
+    Goodbye(Option<u16>),
+    /// The socket broke.
+    Broken,
+}
+
+fn closing(code: CloseCode, detail: impl Into<String>) -> End {
+    let detail = detail.into();
+    End::Closing(Closing { code, detail })
+}
+
+pub(crate) struct Connection<R, W> {
+    node: Arc<Node>,
+    outlet: Arc<Outlet>,
+    partition: Arc<Partition>,
+    session: Session,
+    rate: Rate,
+    inlet: WebSocketStream<Inlet<R>>,
+    writer: Writer<W>,
+    /// A frame that waits for the welcome; nothing is read behind it.
+    held: Option<Message>,
+    /// Until then, what can wait is collected.
+    flush_at: Option<Instant>,
+    _places: Places,
+}
+
+/// The websocket side of a socket whose upgrade is accepted.
+async fn websocket<R>(node: &Node, read: R, behind: Vec<u8>) -> WebSocketStream<Inlet<R>>
+where
+    R: AsyncRead + Unpin,
+{
+    let frame_bytes_max = Some(node.config.limits.frame_bytes_max.0);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(READ_BUFFER_BYTES)
+        .max_message_size(frame_bytes_max)
+        .max_frame_size(frame_bytes_max);
+    let inlet = Inlet::new(read);
+    WebSocketStream::from_partially_read(inlet, behind, Role::Server, Some(config)).await
+}
+
+/// Closes a socket that may not come in.
+pub(crate) async fn turn_away<R, W>(node: &Node, read: R, write: W, refused: &Closing)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut writer = Writer::new(write);
+    writer.push(close_frame(refused));
+    part(
+        &mut writer,
+        &mut Inlet::new(read),
+        node.config.timing.close.0,
+    )
+    .await;
+}
+
+fn close_frame(closing: &Closing) -> Bytes {
+    let name = closing.code.name();
+    let reason = match (closing.code, closing.detail.as_str()) {
+        (CloseCode::ProtocolError, detail) if !detail.is_empty() => format!("{name}: {detail}"),
+        _ => name.to_owned(),
+    };
+    wire::close(closing.code.number(), &reason)
+}
+
+/// Sends what is left, then reads on until the client has closed too: closing with unread bytes would
+/// reset the socket, and the client might never see why.
+async fn part<R, W>(writer: &mut Writer<W>, inlet: &mut Inlet<R>, patience: Duration)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let goodbye = async {
+        writer.finish().await?;
+        let mut rest = [0; 512];
+        while inlet.read(&mut rest).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // Late or broken, the socket is dropped all the same.
+    let _ = tokio::time::timeout(patience, goodbye).await;
+}
+
+impl<R, W> Connection<R, W>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    pub(crate) async fn new(
+        node: Arc<Node>,
+        partition: Arc<Partition>,
+        admitted: Admitted,
+        (read, write): (R, W),
+        behind: Vec<u8>,
+    ) -> Self {
+        let identity = admitted.verified.identity;
+        Self {
+            session: Session::new(node.now(), limits(&node), identity),
+            rate: node.limits.rate(),
+            inlet: websocket(&node, read, behind).await,
+            writer: Writer::new(write),
+            held: None,
+            flush_at: None,
+            outlet: admitted.outlet,
+            _places: admitted.places,
+            partition,
+            node,
+        }
+    }
+
+    /// From `Connect` to `Disconnect`.
+    pub(crate) async fn run(mut self, claims: Bytes, since: Option<Revision>) {
+        self.connect(claims, since);
+        let end = loop {
+            if let Some(end) = self.turn().await {
+                break end;
+            }
+        };
+        self.disconnect(&end);
+        self.say_goodbye(end).await;
+    }
+
+    fn connect(&self, claims: Bytes, since: Option<Revision>) {
+        let action = Action::Connect {
+            subject: self.outlet.subject.clone(),
+            since,
+            outbound: self.node.outbound,
+            joined: self.node.joined,
+        };
+        self.append(action, None, claims);
+    }
+
+    fn append(&self, action: Action, trace: Option<Box<str>>, value: Bytes) {
+        let header = self.node.says(self.outlet.socket, trace, action);
+        let fate = Fate::With(Arc::clone(&self.outlet));
+        self.partition
+            .append(&self.outlet.address, &header, value, fate);
+    }
+
+    /// Waits for the next thing and does it.
+    async fn turn(&mut self) -> Option<End> {
+        let now = self.node.now();
+        let due = Instant::now() + Duration::from_millis(self.session.due_in_ms(now));
+        let due = self.flush_at.map_or(due, |flush| flush.min(due));
+        let reads = self.held.is_none() && self.writer.has_room();
+        tokio::select! {
+            message = self.inlet.next(), if reads => self.read(message).await,
+            () = self.outlet.woken() => self.collect().await,
+            wrote = self.writer.write_some(), if self.writer.has_more() => self.wrote(wrote),
+            () = tokio::time::sleep_until(due) => self.due().await,
+        }
+    }
+
+    async fn read(&mut self, message: Option<Result<Message, Error>>) -> Option<End> {
+        match message {
+            Some(Ok(Message::Close(frame))) => {
+                Some(End::Goodbye(frame.map(|frame| frame.code.into())))
+            }
+            Some(Ok(message)) => match self.too_fast() {
+                Some(end) => Some(end),
+                None => self.message(message).await,
+            },
+            Some(Err(error)) => Some(ending(&error)),
+            None => Some(End::Broken),
+        }
+    }
+
+    fn too_fast(&self) -> Option<End> {
+        let passes = self
+            .node
+            .limits
+            .frame_passes(&self.rate, &self.outlet.subject);
+        (!passes).then(|| closing(CloseCode::TooFast, "more frames than the limit allows"))
+    }
+
+    async fn message(&mut self, message: Message) -> Option<End> {
+        match &message {
+            Message::Ping(payload) => {
+                self.session.heard(self.node.now());
+                self.writer.push(wire::pong(payload));
+                None
+            }
+            Message::Text(text) => self.frame(true, text.as_bytes(), &message).await,
+            Message::Binary(bytes) => self.frame(false, bytes, &message).await,
+            _ => {
+                self.session.heard(self.node.now());
+                None
+            }
+        }
+    }
+
+    async fn frame(&mut self, text: bool, frame: &[u8], message: &Message) -> Option<End> {
+        let before = self.session.outstanding();
+        let room = self.partition.has_room();
+        let step = self.session.on_frame(self.node.now(), room, text, frame);
+        self.partition
+            .outstanding(before, self.session.outstanding());
+        match step {
+            Step::Verify(token) => return self.refresh(token).await,
+            Step::Hold => self.held = Some(message.clone()),
+            step => return self.take(step),
+        }
+        None
+    }
+
+    fn take(&mut self, step: Step<'_>) -> Option<End> {
+        match step {
+            Step::Pass {
+                action,
+                trace,
+                payload,
+            } => self.append(action, trace, Bytes::copy_from_slice(payload)),
+            Step::Answer(frame) => self.writer.push(wire::message(true, &frame)),
+            Step::Close(code, detail) => return Some(closing(code, detail)),
+            Step::Verify(_) | Step::Hold | Step::Nothing => {}
+        }
+        None
+    }
+
+    async fn refresh(&mut self, token: &str) -> Option<End> {
+        let now = self.node.clock.now();
+        match self.node.verifier.check(token, now).await {
+            Ok(fresh) => {
+                let step = self.session.refreshed(fresh.identity, &fresh.claims);
+                self.take(step)
+            }
+            Err(error) => Some(closing(error.code(), error.to_string())),
+        }
+    }
+
+    /// Takes what the outlet holds, and lets the session know what it means.
+    async fn collect(&mut self) -> Option<End> {
+        let taken = self.outlet.take()?;
+        let before = self.session.outstanding();
+        for item in taken.items {
+            self.show(item);
+        }
+        self.partition
+            .outstanding(before, self.session.outstanding());
+        match taken.closing {
+            Some(closing) => Some(End::Closing(closing)),
+            None => self.offer_held().await,
+        }
+    }
+
+    fn show(&mut self, item: Item) {
+        match item {
+            Item::Frame(frame) => self.writer.push_counted(frame),
+            Item::Telling(frame, means) => {
+                match means {
+                    Means::Accepted(n) => self.session.accepted(n),
+                    Means::Answer(id) => self.session.answered(&id),
+                    Means::Repeated | Means::News => {}
+                }
+                self.writer.push(frame);
+            }
+        }
+    }
+
+    async fn offer_held(&mut self) -> Option<End> {
+        if self.session.is_pending() {
+            return None;
+        }
+        let held = self.held.take()?;
+        self.message(held).await
+    }
+
+    fn wrote(&mut self, wrote: io::Result<writer::Wrote>) -> Option<End> {
+        let Ok(wrote) = wrote else {
+            return Some(End::Broken);
+        };
+        if wrote.frames > 0 {
+            self.outlet.written(wrote.frames, wrote.bytes);
+        }
+        let flush = self.node.config.timing.flush.0;
+        if !self.writer.has_more() && !flush.is_zero() {
+            self.outlet.doze();
+            self.flush_at = Some(Instant::now() + flush);
+        }
+        None
+    }
+
+    async fn due(&mut self) -> Option<End> {
+        if self.flush_at.is_some_and(|flush| flush <= Instant::now()) {
+            self.flush_at = None;
+            self.outlet.wake_up();
+            return self.collect().await;
+        }
+        match self.session.on_time(self.node.now()) {
+            Due::Nothing => {}
+            Due::Ping => self.writer.push(wire::ping()),
+            Due::Close(code, detail) => return Some(closing(code, detail)),
+        }
+        None
+    }
+
+    /// R28, before the socket is closed, which may take a while.
+    fn disconnect(&self, end: &End) {
+        let outlet = &self.outlet;
+        outlet.end();
+        self.partition.outstanding(self.session.outstanding(), 0);
+        self.node.registry.leave(&outlet.address, outlet.socket);
+        let left = matches!(end, End::Goodbye(Some(NORMAL)));
+        self.node.disconnect(&outlet.address, outlet.socket, left);
+        self.node.state.disconnected();
+    }
+
+    async fn say_goodbye(mut self, end: End) {
+        match &end {
+            End::Closing(closing) => {
+                self.report(closing);
+                if closing.code == CloseCode::Slow {
+                    self.writer.drop_unstarted();
+                }
+                self.writer.push(close_frame(closing));
+            }
+            End::Goodbye(code) => {
+                // 1005 stands for "no code" and is never sent.
+                let code = code.filter(|code| *code != 1005).unwrap_or(NORMAL);
+                self.writer.push(wire::close(code, ""));
+            }
+            End::Broken => return,
+        }
+        let patience = self.node.config.timing.close.0;
+        part(&mut self.writer, self.inlet.get_mut(), patience).await;
+    }
+
+    fn report(&self, closing: &Closing) {
+        info!(
+            target: "xp_edge::connection",
+            code = closing.code.name(),
+            address = %self.outlet.address,
+            subject = %self.outlet.subject,
+            connection = %self.outlet.socket.connection,
+            peer = %self.outlet.peer,
+            detail = closing.detail,
+            "closed a connection",
+        );
+    }
+}
+
+fn limits(node: &Node) -> Limits {
+    let (limits, timing) = (&node.config.limits, &node.config.timing);
+    Limits {
+        window: limits.window.into(),
+        asks_max: limits.asks_max as usize,
+        ask_ms: timing.pending.ms(),
+        pending_ms: timing.pending.ms(),
+        ping_ms: timing.ping.ms(),
+        silent_ms: timing.silent.ms(),
+        retry_ms: limits.busy_retry.ms(),
+    }
+}
+
+fn ending(error: &Error) -> End {
+    match error {
+        Error::Capacity(error) => closing(CloseCode::FrameTooLarge, error.to_string()),
+        Error::Utf8(_) => closing(CloseCode::BrokenUtf8, "a text frame is not UTF-8"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Broken,
+        Error::Protocol(error) => closing(CloseCode::ProtocolError, error.to_string()),
+        _ => End::Broken,
+    }
+}

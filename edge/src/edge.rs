@@ -1,0 +1,307 @@
+//! Starts an edge, and ends it.
+
+mod tls;
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{info, warn};
+use xp_protocol::{CloseCode, Incarnation, PartitionId};
+use xp_transport::{AppendError, Clock, Log, ReadError, Reader, TopicPartition};
+
+use crate::config::{self, Config, Lanes};
+use crate::jwt::{KeyError, Verifier};
+use crate::lane::{Bounds, Lane};
+use crate::limits::Shared;
+use crate::node::{Node, State};
+use crate::registry::Registry;
+use crate::{accept, fanout, membership};
+
+/// Why an edge does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No category is served.
+    #[error("no lane serves any category, so no client could connect: host at least one entity")]
+    NoLane,
+    /// A lane without partitions, or two definitions of one lane.
+    #[error("lane {name}: {reason}")]
+    Lane {
+        /// Which.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The configured outbound partition does not exist everywhere.
+    #[error("outbound-partition {wanted} does not exist: the smallest lane has {count}")]
+    Outbound {
+        /// What is configured.
+        wanted: u32,
+        /// How many there are.
+        count: u32,
+    },
+    /// A key cannot be had.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The certificate or its key cannot be used.
+    #[error("tls: {path}: {reason}")]
+    Tls {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The address is taken or not this machine's.
+    #[error("listen: {addr} cannot be listened on")]
+    Listen {
+        /// The configured address.
+        addr: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// An outbound partition cannot be read.
+    #[error("the lane cannot be read")]
+    Read(#[from] ReadError),
+    /// The `cluster` log takes no record.
+    #[error("the cluster log cannot be joined")]
+    Join(#[from] AppendError),
+}
+
+/// A running edge. Dropping it drops every socket at once, as a crash would.
+pub struct Handle {
+    addr: SocketAddr,
+    node: Arc<Node>,
+    _tasks: JoinSet<()>,
+}
+
+/// Starts an edge: joins the cluster, tails its outbound partitions, then accepts sockets (R25).
+///
+/// # Errors
+/// [`StartError`] names what to mend.
+pub async fn start(
+    config: Config,
+    lanes: Lanes,
+    log: Arc<dyn Log>,
+    incarnation: Incarnation,
+    clock: Clock,
+) -> Result<Handle, StartError> {
+    let verifier = Verifier::new(&config.tokens, config.timing.jwks_retry.ms())?;
+    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let defined = distinct(&lanes)?;
+    let outbound = outbound(&config, &defined, incarnation)?;
+    let listener = listen(config.listen).await?;
+    let addr = listener.local_addr().map_err(|source| StartError::Listen {
+        addr: config.listen,
+        source,
+    })?;
+    verifier.refresh(clock.now()).await;
+    let readers = tail(log.as_ref(), &defined, outbound).await?;
+    let joined = membership::join(log.as_ref(), &config.name, incarnation, outbound).await?;
+    let lanes = open(&config, &lanes, &defined);
+    let node = Arc::new(Node {
+        registry: Registry::new(incarnation, config.timing.resume.ms()),
+        limits: Shared::new(&config.limits),
+        started: Instant::now(),
+        state: State::default(),
+        config,
+        clock,
+        log,
+        incarnation,
+        joined,
+        outbound,
+        lanes,
+        verifier,
+    });
+    let mut tasks = JoinSet::new();
+    spawn_lanes(&node, &mut tasks, readers);
+    spawn_upkeep(&node, &mut tasks);
+    tasks.spawn(accept::run(Arc::clone(&node), listener, tls));
+    info!(target: "xp_edge::start", %addr, %incarnation, %outbound, "accepting clients");
+    Ok(Handle {
+        addr,
+        node,
+        _tasks: tasks,
+    })
+}
+
+fn distinct(lanes: &Lanes) -> Result<Vec<config::Lane>, StartError> {
+    let lanes: BTreeSet<_> = lanes.by_category.values().cloned().collect();
+    let lanes: Vec<_> = lanes.into_iter().collect();
+    if lanes.is_empty() {
+        return Err(StartError::NoLane);
+    }
+    let wrong = |lane: &config::Lane, reason| StartError::Lane {
+        name: lane.name.clone(),
+        reason,
+    };
+    for pair in lanes.windows(2) {
+        if pair[0].name == pair[1].name {
+            return Err(wrong(&pair[0], "two categories define it differently"));
+        }
+    }
+    match lanes
+        .iter()
+        .find(|l| l.partitions == 0 || l.outbound_partitions == 0)
+    {
+        Some(lane) => Err(wrong(lane, "it needs at least one partition of each topic")),
+        None => Ok(lanes),
+    }
+}
+
+/// One partition number for all lanes, because a heartbeat names one.
+fn outbound(
+    config: &Config,
+    lanes: &[config::Lane],
+    incarnation: Incarnation,
+) -> Result<PartitionId, StartError> {
+    let counts = lanes.iter().map(|lane| lane.outbound_partitions);
+    let count = counts.min().ok_or(StartError::NoLane)?;
+    match config.outbound_partition {
+        Some(wanted) if wanted >= count => Err(StartError::Outbound { wanted, count }),
+        Some(wanted) => Ok(PartitionId(wanted)),
+        None => {
+            let spread = incarnation.0.as_u128() % u128::from(count);
+            let spread = u32::try_from(spread).expect("below a 32-bit count");
+            Ok(PartitionId(spread))
+        }
+    }
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(addr).await;
+    listener.map_err(|source| StartError::Listen { addr, source })
+}
+
+type Tailed = (TopicPartition, Box<dyn Reader>);
+
+async fn tail(
+    log: &dyn Log,
+    lanes: &[config::Lane],
+    partition: PartitionId,
+) -> Result<Vec<Tailed>, StartError> {
+    let mut readers = Vec::new();
+    for lane in lanes {
+        let topic = xp_protocol::lane::outbound_topic(&lane.name).into();
+        let at = TopicPartition { topic, partition };
+        let bounds = log.bounds(&at).await?;
+        let reader = log.read(&at, bounds.next);
+        readers.push((at, reader));
+    }
+    Ok(readers)
+}
+
+fn open(config: &Config, lanes: &Lanes, defined: &[config::Lane]) -> HashMap<String, Arc<Lane>> {
+    let bounds = Bounds {
+        unanswered_max: config.limits.partition_unanswered_max as usize,
+        bytes_max: config.limits.partition_bytes_max.0,
+    };
+    let open = |lane: &config::Lane| (lane.name.clone(), Arc::new(Lane::new(lane, bounds)));
+    let open: HashMap<_, _> = defined.iter().map(open).collect();
+    let by_category = lanes.by_category.iter();
+    by_category
+        .map(|(category, lane)| (category.clone(), Arc::clone(&open[&lane.name])))
+        .collect()
+}
+
+fn spawn_lanes(node: &Arc<Node>, tasks: &mut JoinSet<()>, readers: Vec<Tailed>) {
+    for (at, reader) in readers {
+        tasks.spawn(fanout::run(Arc::clone(node), at, reader));
+    }
+    for partition in node.partitions() {
+        let retry = node.config.timing.retry.0;
+        tasks.spawn(partition.run(Arc::clone(&node.log), retry));
+    }
+}
+
+fn spawn_upkeep(node: &Arc<Node>, tasks: &mut JoinSet<()>) {
+    tasks.spawn(fanout::repair(Arc::clone(node)));
+    tasks.spawn(membership::heartbeats(Arc::clone(node)));
+    tasks.spawn(membership::watch(Arc::clone(node)));
+    tasks.spawn(forget(Arc::clone(node)));
+    if node.verifier.has_urls() {
+        tasks.spawn(refresh(Arc::clone(node)));
+    }
+}
+
+/// Keeps what the limits remember small.
+async fn forget(node: Arc<Node>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        node.limits.forget_the_quiet();
+    }
+}
+
+async fn refresh(node: Arc<Node>) {
+    loop {
+        tokio::time::sleep(node.config.timing.jwks_refresh.0).await;
+        node.verifier.refresh(node.clock.now()).await;
+    }
+}
+
+impl Handle {
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Whether it takes clients: its lanes can be read, and it neither drains nor was replaced.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.node.state.is_ready()
+    }
+
+    /// How many clients are connected.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.node.state.connections()
+    }
+
+    /// Resolves when another process of the same name took this one's place; all sockets are closed then.
+    pub async fn evicted(&self) {
+        self.node.state.wait_until(State::is_evicted).await;
+    }
+
+    /// Leaves in order: accepts nobody, sends clients elsewhere bit by bit, waits until the entities know,
+    /// and says goodbye to the cluster.
+    pub async fn drain(self) {
+        let node = &self.node;
+        node.state.drain();
+        let timing = &node.config.timing;
+        send_away(node, timing.drain_spread.0).await;
+        if tokio::time::timeout(timing.drain_wait.0, emptied(node))
+            .await
+            .is_err()
+        {
+            let left = node.state.connections();
+            warn!(target: "xp_edge::drain", left, "not everybody left in time");
+        }
+        membership::leave(node).await;
+        info!(target: "xp_edge::drain", "drained");
+    }
+}
+
+async fn send_away(node: &Node, spread: Duration) {
+    let outlets = node.registry.outlets();
+    let count = u32::try_from(outlets.len()).unwrap_or(u32::MAX).max(1);
+    for outlet in outlets {
+        outlet.close(CloseCode::Draining, "the node is leaving");
+        tokio::time::sleep(spread / count).await;
+    }
+    // Whoever came in while the others left.
+    node.close_all(CloseCode::Draining, "the node is leaving");
+}
+
+async fn emptied(node: &Node) {
+    node.state
+        .wait_until(|state| state.connections() == 0)
+        .await;
+    for partition in node.partitions() {
+        partition.paid().await;
+    }
+}

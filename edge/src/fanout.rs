@@ -1,0 +1,132 @@
+//! Reads a lane's outbound partition and brings each record to the sockets it concerns.
+
+use std::sync::Arc;
+
+use tracing::{error, warn};
+use xp_protocol::inbound::Action;
+use xp_protocol::outbound::{Item, Outbound, Recipients};
+use xp_protocol::{Address, CloseCode, codec};
+use xp_transport::{ReadError, Reader, Stored, TopicPartition};
+
+use crate::lane::Fate;
+use crate::node::Node;
+use crate::outlet::{self, Outlet};
+use crate::watch::{Effect, Means, Shown};
+use crate::wire;
+
+/// Follows one outbound partition to the end of the edge. `reader` stands at its end already (R25).
+pub(crate) async fn run(node: Arc<Node>, at: TopicPartition, mut reader: Box<dyn Reader>) {
+    loop {
+        let failure = follow(&node, reader).await;
+        error!(target: "xp_edge::lane", %at, %failure, "an outbound partition cannot be read");
+        node.state.went_deaf();
+        // What came meanwhile is unknown, so nobody may believe to be up to date.
+        node.close_all(CloseCode::LaneLost, "the outbound partition cannot be read");
+        reader = reopen(&node, &at).await;
+        node.state.hears_again();
+    }
+}
+
+async fn follow(node: &Node, mut reader: Box<dyn Reader>) -> ReadError {
+    loop {
+        match reader.next().await {
+            Ok(batch) => batch.iter().for_each(|stored| record(node, stored)),
+            Err(failure) => return failure,
+        }
+    }
+}
+
+async fn reopen(node: &Node, at: &TopicPartition) -> Box<dyn Reader> {
+    loop {
+        tokio::time::sleep(node.config.timing.retry.0).await;
+        if let Ok(bounds) = node.log.bounds(at).await {
+            return node.log.read(at, bounds.next);
+        }
+    }
+}
+
+fn record(node: &Node, stored: &Stored) {
+    let Some((address, outbound)) = decode(stored) else {
+        return;
+    };
+    let Some(parts) = outbound.split(&stored.record.value) else {
+        return damaged(stored, "its payloads do not add up");
+    };
+    let now = node.now().running;
+    let judge =
+        |watch: &mut crate::watch::Watch<Arc<Outlet>>| watch.on_record(now, outbound.link, &parts);
+    match node.registry.on_record(&address, judge) {
+        Some(effects) => apply(node, &address, effects),
+        None => unwatched(node, &address, &outbound),
+    }
+}
+
+fn decode(stored: &Stored) -> Option<(Address, Outbound)> {
+    let key = std::str::from_utf8(&stored.record.key).ok();
+    let address = key.and_then(|key| key.parse().ok());
+    match (address, codec::decode(&stored.record.header)) {
+        (Some(address), Ok(outbound)) => Some((address, outbound)),
+        (None, _) => {
+            damaged(stored, "its key is no address");
+            None
+        }
+        (_, Err(error)) => {
+            damaged(stored, &error.to_string());
+            None
+        }
+    }
+}
+
+fn damaged(stored: &Stored, reason: &str) {
+    let offset = stored.offset.0;
+    warn!(target: "xp_edge::lane", offset, reason, "an outbound record is left out");
+}
+
+/// R28: a welcome for a socket that is gone is answered by its disconnect.
+fn unwatched(node: &Node, address: &Address, outbound: &Outbound) {
+    for delivery in &outbound.deliveries {
+        let (Item::Welcome { edge, .. } | Item::Resumed { edge, .. }) = &delivery.item else {
+            continue;
+        };
+        if let (true, Recipients::Only(sockets)) = (*edge == node.incarnation, &delivery.to) {
+            for socket in sockets {
+                node.disconnect(address, *socket, false);
+            }
+        }
+    }
+}
+
+pub(crate) fn apply(node: &Node, address: &Address, effects: Vec<Effect<Arc<Outlet>>>) {
+    for effect in effects {
+        match effect {
+            Effect::Show { to, shown, means } => show(&to, &shown, &means),
+            Effect::Close { to, code } => to.close(code, ""),
+            Effect::Resume { of, since } => {
+                node.tell(address, of.socket, Action::Resume { since }, Fate::Loose);
+            }
+            Effect::Gone(socket) => node.disconnect(address, socket, false),
+        }
+    }
+}
+
+/// Encodes the websocket frame once; all get the same bytes.
+fn show(to: &[Arc<Outlet>], shown: &Shown, means: &Means) {
+    let frame = wire::message(shown.text, &shown.bytes);
+    for outlet in to {
+        match means {
+            Means::News => outlet.push(frame.clone()),
+            means => outlet.push_now(outlet::Item::Telling(frame.clone(), means.clone())),
+        }
+    }
+}
+
+/// Asks again for resumes that were not answered (R20), to the end of the edge.
+pub(crate) async fn repair(node: Arc<Node>) {
+    let resume = node.config.timing.resume.0;
+    loop {
+        tokio::time::sleep(resume / 2).await;
+        for (address, effects) in node.registry.repairs(node.now().running) {
+            apply(&node, &address, effects);
+        }
+    }
+}

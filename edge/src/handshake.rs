@@ -1,0 +1,205 @@
+//! Who may come in: the address, the token, the origin, the limits.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, ORIGIN};
+use percent_encoding::percent_decode_str;
+use tokio_tungstenite::tungstenite::handshake::server::Request;
+use xp_protocol::frame::BEARER_PREFIX;
+use xp_protocol::outbound::Socket;
+use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, Revision};
+
+use crate::jwt::{TokenError, Verified};
+use crate::limits::Counted;
+use crate::node::Node;
+use crate::outlet::{Bounds, Closing, Outlet};
+
+/// What the URL and the headers ask for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    pub(crate) address: Address,
+    pub(crate) connection: ConnectionId,
+    pub(crate) attempt: Option<Attempt>,
+    pub(crate) since: Option<Revision>,
+    pub(crate) token: Option<String>,
+    pub(crate) origin: Option<String>,
+}
+
+/// Who came in.
+pub(crate) struct Admitted {
+    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) verified: Verified,
+    pub(crate) since: Option<Revision>,
+    pub(crate) places: Places,
+}
+
+/// The places a connection takes up, until it is dropped.
+pub(crate) struct Places {
+    _subject: Counted<Box<str>>,
+    _address: Counted<IpAddr>,
+}
+
+fn refuse(code: CloseCode, detail: impl Into<String>) -> Closing {
+    let detail = detail.into();
+    Closing { code, detail }
+}
+
+impl Wish {
+    /// Reads `/v1/{category}/{id}?connection=&attempt=&since=` and the headers.
+    pub(crate) fn read(request: &Request) -> Result<Self, Closing> {
+        let address = address(request.uri().path())?;
+        let query = Query(request.uri().query().unwrap_or(""));
+        let connection = query
+            .get("connection")
+            .ok_or_else(|| refuse(CloseCode::ProtocolError, "the URL lacks ?connection={uuid}"))?;
+        Ok(Self {
+            address,
+            connection: connection
+                .parse()
+                .map(ConnectionId)
+                .map_err(|_| refuse(CloseCode::ProtocolError, "connection takes a UUID"))?,
+            attempt: query.number("attempt")?.map(Attempt),
+            since: query.number("since")?.map(Revision),
+            token: token(request),
+            origin: crate::http::header(request, ORIGIN).map(str::to_owned),
+        })
+    }
+}
+
+fn address(path: &str) -> Result<Address, Closing> {
+    let unknown = |reason: String| refuse(CloseCode::UnknownAddress, reason);
+    let rest = path
+        .strip_prefix("/v1/")
+        .ok_or_else(|| unknown("the path is /v1/{category}/{id}".to_owned()))?;
+    let (category, id) = rest
+        .split_once('/')
+        .ok_or_else(|| unknown("the path is /v1/{category}/{id}".to_owned()))?;
+    let id = percent_decode_str(id).decode_utf8();
+    let id = id.map_err(|_| unknown("the id is not UTF-8".to_owned()))?;
+    Address::new(category, &id).map_err(|error| unknown(error.to_string()))
+}
+
+/// A query string.
+struct Query<'a>(&'a str);
+
+impl Query<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
+        let mut values = pairs.filter(|(key, _)| *key == name);
+        values.next().map(|(_, value)| value)
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u64>, Closing> {
+        let value = self.get(name).map(str::parse).transpose();
+        value.map_err(|_| refuse(CloseCode::ProtocolError, format!("{name} takes a number")))
+    }
+}
+
+/// From `Authorization: Bearer`, or for browsers from the subprotocol list. Never from the URL, which
+/// ends up in logs.
+fn token(request: &Request) -> Option<String> {
+    let bearer = crate::http::header(request, AUTHORIZATION)
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    let offered = || crate::http::protocols(request).find_map(|p| p.strip_prefix(BEARER_PREFIX));
+    bearer.or_else(offered).map(str::to_owned)
+}
+
+/// Judges a wish. What is refused is closed with the reason.
+pub(crate) async fn admit(node: &Node, wish: Wish, peer: SocketAddr) -> Result<Admitted, Closing> {
+    if node.partition(&wish.address).is_none() {
+        let category = wish.address.category();
+        let detail = format!("nothing of category {category:?} is hosted");
+        return Err(refuse(CloseCode::UnknownAddress, detail));
+    }
+    check_origin(node, wish.origin.as_deref())?;
+    if !node.limits.handshake_passes(peer.ip()) {
+        let detail = format!("too many handshakes from {}", peer.ip());
+        return Err(refuse(CloseCode::TooFast, detail));
+    }
+    let verified = verify(node, wish.token.as_deref()).await?;
+    let places = places(node, peer.ip(), &verified.identity.subject)?;
+    let attempt = attempt(node, &wish, &verified.identity.subject)?;
+    let socket = Socket {
+        connection: wish.connection,
+        attempt,
+    };
+    let outlet = outlet(node, wish.address, socket, &verified, peer);
+    Ok(Admitted {
+        outlet: Arc::new(outlet),
+        verified,
+        since: wish.since,
+        places,
+    })
+}
+
+fn check_origin(node: &Node, origin: Option<&str>) -> Result<(), Closing> {
+    let allowed = &node.config.origins;
+    match origin {
+        Some(origin) if !allowed.iter().any(|a| a == "*" || a == origin) => {
+            let detail = format!("scripts of {origin} may not connect");
+            Err(refuse(CloseCode::ForeignOrigin, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn verify(node: &Node, token: Option<&str>) -> Result<Verified, Closing> {
+    let now = node.clock.now();
+    let judged = match token {
+        Some(token) => node.verifier.check(token, now).await,
+        None => Err(TokenError::Missing),
+    };
+    judged.map_err(|error| refuse(error.code(), error.to_string()))
+}
+
+fn places(node: &Node, from: IpAddr, subject: &str) -> Result<Places, Closing> {
+    let full = |whose: String| {
+        let detail = format!("{whose} has as many connections as the limit allows");
+        refuse(CloseCode::TooManyConnections, detail)
+    };
+    let address = node.limits.addresses.take(from);
+    let address = address.ok_or_else(|| full(from.to_string()))?;
+    let counted = node.limits.subjects.take(subject.into());
+    let counted = counted.ok_or_else(|| full(format!("subject {subject:?}")))?;
+    Ok(Places {
+        _subject: counted,
+        _address: address,
+    })
+}
+
+/// The attempt of the URL; left out, the edge's clock, which must still be later than the live socket.
+fn attempt(node: &Node, wish: &Wish, subject: &str) -> Result<Attempt, Closing> {
+    let holder = node.registry.holder(&wish.address, wish.connection);
+    let clock = Attempt(node.clock.now().0);
+    match (wish.attempt, holder) {
+        (_, Some(holder)) if *holder.subject != *subject => Err(refuse(
+            CloseCode::ForeignConnection,
+            format!("connection {} is of another subject", wish.connection),
+        )),
+        (Some(attempt), _) => Ok(attempt),
+        (None, Some(holder)) => Ok(clock.max(holder.attempt.next())),
+        (None, None) => Ok(clock),
+    }
+}
+
+fn outlet(
+    node: &Node,
+    address: Address,
+    socket: Socket,
+    verified: &Verified,
+    peer: SocketAddr,
+) -> Outlet {
+    let limits = &node.config.limits;
+    let bounds = Bounds {
+        bytes_max: limits.queue_bytes_max.0,
+        frames_max: limits.queue_frames_max as usize,
+    };
+    let subject = verified.identity.subject.clone();
+    Outlet::new(address, socket, subject, peer, bounds)
+}
+
+#[cfg(test)]
+mod tests;

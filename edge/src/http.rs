@@ -1,0 +1,149 @@
+//! The part of a handshake that is plain HTTP.
+
+use http::StatusCode;
+use http::header::{HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::handshake::machine::TryParse;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, create_response, write_response};
+use xp_protocol::frame::SUBPROTOCOL;
+
+/// The longest request head, in bytes. A longer one is answered 431.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// What went wrong before there was a websocket.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    #[error("the socket broke")]
+    Io(#[from] std::io::Error),
+    #[error("the peer left before its request was complete")]
+    Left,
+    #[error("answered {0}: {1}")]
+    Answered(StatusCode, String),
+}
+
+/// A request, and what the peer sent behind it.
+pub(crate) struct Asked {
+    pub(crate) request: Request,
+    pub(crate) behind: Vec<u8>,
+}
+
+/// Reads a request head.
+pub(crate) async fn read<S>(stream: &mut S) -> Result<Asked, HttpError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut head = Vec::with_capacity(1024);
+    loop {
+        if stream.read_buf(&mut head).await? == 0 {
+            return Err(HttpError::Left);
+        }
+        match Request::try_parse(&head) {
+            Ok(Some((size, request))) => {
+                let behind = head.split_off(size);
+                return Ok(Asked { request, behind });
+            }
+            Ok(None) if head.len() < HEAD_BYTES_MAX => {}
+            Ok(None) => {
+                let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                let reason = format!("a request head has at most {HEAD_BYTES_MAX} bytes\n");
+                return Err(answer(stream, status, reason).await);
+            }
+            Err(error) => {
+                let reason = format!("this is no websocket handshake: {error}\n");
+                return Err(answer(stream, StatusCode::BAD_REQUEST, reason).await);
+            }
+        }
+    }
+}
+
+/// Whether the request wants to become a websocket.
+pub(crate) fn upgrades(request: &Request) -> bool {
+    let wanted = request.headers().get(UPGRADE);
+    wanted.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Answers what is no websocket.
+pub(crate) async fn plain<S>(stream: &mut S, request: &Request, ready: bool) -> HttpError
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (status, text) = match request.uri().path() {
+        "/health" => (StatusCode::OK, "live\n".to_owned()),
+        "/ready" if ready => (StatusCode::OK, "ready\n".to_owned()),
+        "/ready" => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not ready: draining, or a lane cannot be read\n".to_owned(),
+        ),
+        _ => (StatusCode::NOT_FOUND, lost(request)),
+    };
+    answer(stream, status, text).await
+}
+
+fn lost(request: &Request) -> String {
+    let host = request.headers().get(HOST).and_then(|h| h.to_str().ok());
+    let host = host.unwrap_or("this-host");
+    format!(
+        "Nothing is here. Connect a websocket to \
+         ws://{host}/v1/{{category}}/{{id}}?connection={{uuid}} with a token, \
+         or ask /health and /ready.\n"
+    )
+}
+
+async fn answer<S>(stream: &mut S, status: StatusCode, text: String) -> HttpError
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{text}",
+        text.len()
+    );
+    let wrote = match stream.write_all(head.as_bytes()).await {
+        Ok(()) => stream.shutdown().await,
+        failed => failed,
+    };
+    match wrote {
+        Ok(()) => HttpError::Answered(status, text.trim_end().to_owned()),
+        Err(error) => error.into(),
+    }
+}
+
+/// Accepts the upgrade; `xp.v1` is selected when it was offered, and nothing else ever.
+pub(crate) async fn upgrade<S>(stream: &mut S, request: &Request) -> Result<(), HttpError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut response = match create_response(request) {
+        Ok(response) => response,
+        Err(error) => {
+            let reason = format!("this is no websocket handshake: {error}\n");
+            return Err(answer(stream, StatusCode::BAD_REQUEST, reason).await);
+        }
+    };
+    if protocols(request).any(|offered| offered == SUBPROTOCOL) {
+        let selected = HeaderValue::from_static(SUBPROTOCOL);
+        response
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_PROTOCOL, selected);
+    }
+    let mut head = Vec::new();
+    write_response(&mut head, &response).map_err(unwritable)?;
+    Ok(stream.write_all(&head).await?)
+}
+
+fn unwritable(error: tungstenite::Error) -> HttpError {
+    HttpError::Io(std::io::Error::other(error))
+}
+
+/// The subprotocols a client offers, over all headers of the name.
+pub(crate) fn protocols(request: &Request) -> impl Iterator<Item = &str> {
+    let headers = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
+    let texts = headers.iter().filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).map(str::trim)
+}
+
+/// One header's text.
+pub(crate) fn header(request: &Request, name: HeaderName) -> Option<&str> {
+    request.headers().get(name)?.to_str().ok()
+}

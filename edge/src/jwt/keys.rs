@@ -1,0 +1,191 @@
+//! Keys, each with the one algorithm it is for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey};
+
+use crate::config::Key;
+
+/// The shortest shared secret, in bytes: RFC 7518 asks for as many as the hash has.
+const SECRET_BYTES_MIN: usize = 32;
+
+/// One key.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Its name in a key set. A key without one fits every token of its algorithm.
+    pub kid: Option<String>,
+    /// The only algorithm it verifies.
+    pub algorithm: Algorithm,
+    /// The key.
+    pub key: DecodingKey,
+}
+
+/// All keys.
+#[derive(Clone, Debug, Default)]
+pub struct KeySet {
+    /// In the order of the configuration.
+    pub keys: Vec<Known>,
+}
+
+/// Why a key cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// Nothing is configured.
+    #[error("tokens.keys is empty, so no client could ever connect: name at least one key")]
+    None,
+    /// The file cannot be read.
+    #[error("tokens.keys: {path} cannot be read")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The environment variable is not set.
+    #[error("tokens.keys: the environment variable {0} is not set")]
+    Env(String),
+    /// A secret that can be guessed.
+    #[error(
+        "tokens.keys: a shared secret has at least {SECRET_BYTES_MIN} bytes, and this one has {0}"
+    )]
+    Short(usize),
+    /// The bytes are no key.
+    #[error("tokens.keys: {origin}: {reason}")]
+    Bad {
+        /// Where they come from.
+        origin: String,
+        /// What is wrong with them, and what would do.
+        reason: String,
+    },
+}
+
+impl KeySet {
+    /// The keys that stand in files, the environment or the configuration itself; sets behind a URL are
+    /// fetched by [`super::Verifier`].
+    ///
+    /// # Errors
+    /// [`KeyError`] names the key and what is wrong with it.
+    pub fn local(keys: &[Key]) -> Result<Self, KeyError> {
+        if keys.is_empty() {
+            return Err(KeyError::None);
+        }
+        let mut set = Self::default();
+        for key in keys {
+            set.keys.extend(load(key)?);
+        }
+        Ok(set)
+    }
+
+    /// The usable keys of a JSON Web Key Set. Others, such as keys for encryption, are left out.
+    ///
+    /// # Errors
+    /// When the text is no key set.
+    pub fn from_jwks(json: &[u8], origin: &str) -> Result<Self, KeyError> {
+        let set: JwkSet = serde_json::from_slice(json).map_err(|error| KeyError::Bad {
+            origin: origin.to_owned(),
+            reason: format!("not a JSON Web Key Set: {error}"),
+        })?;
+        let keys = set.keys.iter().filter_map(known).collect();
+        Ok(Self { keys })
+    }
+
+    /// The keys a token with this header may be signed by.
+    pub fn fitting<'a>(
+        &'a self,
+        algorithm: Algorithm,
+        kid: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Known> {
+        self.keys.iter().filter(move |key| {
+            let named = key.kid.is_none() || kid.is_none() || key.kid.as_deref() == kid;
+            key.algorithm == algorithm && named
+        })
+    }
+}
+
+fn load(key: &Key) -> Result<Vec<Known>, KeyError> {
+    match key {
+        Key::Secret(secret) => shared(secret.as_bytes()).map(|key| vec![key]),
+        Key::SecretEnv(name) => {
+            let secret = std::env::var(name).map_err(|_| KeyError::Env(name.clone()))?;
+            shared(secret.as_bytes()).map(|key| vec![key])
+        }
+        Key::SecretFile(path) => {
+            let secret = read(path)?;
+            let secret = secret.strip_suffix(b"\n").unwrap_or(&secret);
+            shared(secret).map(|key| vec![key])
+        }
+        Key::PemFile(path) => pem(&read(path)?, path).map(|key| vec![key]),
+        Key::JwksFile(path) => {
+            let origin = path.display().to_string();
+            Ok(KeySet::from_jwks(&read(path)?, &origin)?.keys)
+        }
+        Key::JwksUrl(_) => Ok(Vec::new()),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
+    fs::read(path).map_err(|source| KeyError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn shared(secret: &[u8]) -> Result<Known, KeyError> {
+    if secret.len() < SECRET_BYTES_MIN {
+        return Err(KeyError::Short(secret.len()));
+    }
+    Ok(Known {
+        kid: None,
+        algorithm: Algorithm::HS256,
+        key: DecodingKey::from_secret(secret),
+    })
+}
+
+/// The family is in the key itself, so that nobody can configure the wrong one.
+fn pem(bytes: &[u8], path: &Path) -> Result<Known, KeyError> {
+    let families = [
+        (Algorithm::RS256, DecodingKey::from_rsa_pem(bytes)),
+        (Algorithm::ES256, DecodingKey::from_ec_pem(bytes)),
+        (Algorithm::EdDSA, DecodingKey::from_ed_pem(bytes)),
+    ];
+    let fits = families
+        .into_iter()
+        .find_map(|(algorithm, key)| Some((algorithm, key.ok()?)));
+    let (algorithm, key) = fits.ok_or_else(|| KeyError::Bad {
+        origin: path.display().to_string(),
+        reason: "not a public key in PEM form (RSA, P-256 or Ed25519)".to_owned(),
+    })?;
+    Ok(Known {
+        kid: None,
+        algorithm,
+        key,
+    })
+}
+
+/// A symmetric key in a published set would be everybody's, so it is left out like an unknown one.
+fn known(jwk: &Jwk) -> Option<Known> {
+    let algorithm = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => Algorithm::RS256,
+        AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => {
+            Algorithm::ES256
+        }
+        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
+            Algorithm::EdDSA
+        }
+        _ => return None,
+    };
+    if jwk.common.public_key_use == Some(PublicKeyUse::Encryption) {
+        return None;
+    }
+    let claimed = jwk.common.key_algorithm.map(|claimed| claimed.to_string());
+    if claimed.is_some_and(|claimed| claimed != format!("{algorithm:?}")) {
+        return None;
+    }
+    Some(Known {
+        kid: jwk.common.key_id.clone(),
+        algorithm,
+        key: DecodingKey::from_jwk(jwk).ok()?,
+    })
+}

@@ -1,0 +1,113 @@
+//! The edge as a member: joins, says that it is alive, notices that it was replaced, leaves.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tracing::{error, warn};
+use xp_protocol::cluster::{Kind, Member, Who};
+use xp_protocol::lane::CLUSTER_TOPIC;
+use xp_protocol::{CloseCode, Incarnation, Offset, PartitionId, codec};
+use xp_transport::{AppendError, Log, Record, TopicPartition};
+
+use crate::node::Node;
+
+fn cluster() -> TopicPartition {
+    TopicPartition {
+        topic: CLUSTER_TOPIC.into(),
+        partition: PartitionId(0),
+    }
+}
+
+async fn append(log: &dyn Log, member: &Member) -> Result<Offset, AppendError> {
+    let record = Record {
+        key: Bytes::new(),
+        header: codec::encode(member).into(),
+        value: Bytes::new(),
+    };
+    let mut answers = log.append(&cluster(), vec![record]).await;
+    answers.pop().unwrap_or_else(|| {
+        Err(AppendError::Unacknowledged {
+            at: cluster(),
+            reason: "the log gave no answer".to_owned(),
+        })
+    })
+}
+
+/// Joins; the offset is what state nodes judge this edge by (R29).
+pub(crate) async fn join(
+    log: &dyn Log,
+    name: &str,
+    incarnation: Incarnation,
+    outbound: PartitionId,
+) -> Result<Offset, AppendError> {
+    let who = Who {
+        name: name.into(),
+        kind: Kind::Edge { outbound },
+    };
+    append(log, &Member::Join { incarnation, who }).await
+}
+
+/// Says that the edge is alive, as long as it hears its lanes.
+pub(crate) async fn heartbeats(node: Arc<Node>) {
+    let mut every = tokio::time::interval(node.config.timing.heartbeat.0);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        if node.state.is_deaf() || node.state.is_evicted() {
+            continue;
+        }
+        let alive = Member::Heartbeat {
+            incarnation: node.incarnation,
+            sent: node.clock.now(),
+        };
+        if let Err(error) = append(node.log.as_ref(), &alive).await {
+            warn!(target: "xp_edge::cluster", %error, "a heartbeat failed");
+        }
+    }
+}
+
+/// Says goodbye, once: state nodes that miss it detach what is left by its silence.
+pub(crate) async fn leave(node: &Node) {
+    let incarnation = node.incarnation;
+    if let Err(error) = append(node.log.as_ref(), &Member::Leave { incarnation }).await {
+        warn!(target: "xp_edge::cluster", %error, "could not say goodbye");
+    }
+}
+
+/// R25: an edge that reads its own eviction closes all its sockets.
+pub(crate) async fn watch(node: Arc<Node>) {
+    let mut from = node.joined.next();
+    loop {
+        if follow(&node, &mut from).await {
+            error!(target: "xp_edge::cluster", "this edge was replaced; it closes all sockets");
+            node.state.evict();
+            return node.close_all(CloseCode::ComeBack, "the edge was replaced");
+        }
+        tokio::time::sleep(node.config.timing.retry.0).await;
+    }
+}
+
+/// Reads on until the end of this incarnation (true) or of the reader (false).
+async fn follow(node: &Node, from: &mut Offset) -> bool {
+    let mut reader = node.log.read(&cluster(), *from);
+    while let Ok(batch) = reader.next().await {
+        for stored in batch {
+            *from = stored.offset.next();
+            let member = codec::decode::<Member>(&stored.record.header);
+            if member.is_ok_and(|member| ends(node, &member)) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+fn ends(node: &Node, member: &Member) -> bool {
+    match member {
+        Member::Join { incarnation, who } => {
+            *who.name == *node.config.name && *incarnation != node.incarnation
+        }
+        Member::Leave { incarnation } => *incarnation == node.incarnation,
+        Member::Heartbeat { .. } => false,
+    }
+}

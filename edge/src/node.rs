@@ -1,0 +1,171 @@
+//! What all parts of one edge share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use xp_protocol::inbound::{Action, Inbound, Word};
+use xp_protocol::outbound::Socket;
+use xp_protocol::{Address, CloseCode, Incarnation, Offset, PartitionId, TimeMs};
+use xp_transport::{Clock, Log};
+
+use crate::config::Config;
+use crate::jwt::Verifier;
+use crate::lane::{Fate, Lane, Partition};
+use crate::limits::Shared;
+use crate::registry::Registry;
+use crate::session::Now;
+
+/// One edge.
+pub(crate) struct Node {
+    pub(crate) config: Config,
+    /// What the platform calls the time.
+    pub(crate) clock: Clock,
+    /// From where waiting is measured, which no setting of a clock may shorten.
+    pub(crate) started: Instant,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) incarnation: Incarnation,
+    /// Where this incarnation joined the `cluster` log (R29).
+    pub(crate) joined: Offset,
+    /// The outbound partition it reads (R25).
+    pub(crate) outbound: PartitionId,
+    /// From category to lane.
+    pub(crate) lanes: HashMap<String, Arc<Lane>>,
+    pub(crate) registry: Registry,
+    pub(crate) verifier: Verifier,
+    pub(crate) limits: Shared,
+    pub(crate) state: State,
+}
+
+/// Whether the edge takes clients.
+#[derive(Default)]
+pub(crate) struct State {
+    draining: AtomicBool,
+    /// Readers of outbound partitions that do not follow their partition right now.
+    deaf: AtomicUsize,
+    /// Sockets whose handshake is done and whose disconnect is not queued yet.
+    connections: AtomicUsize,
+    evicted: AtomicBool,
+    changed: Notify,
+}
+
+impl State {
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.is_draining() && !self.is_evicted() && !self.is_deaf()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.evicted.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf.load(Ordering::SeqCst) > 0
+    }
+
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn evict(&self) {
+        self.evicted.store(true, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn went_deaf(&self) {
+        self.deaf.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn hears_again(&self) {
+        self.deaf.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn disconnected(&self) {
+        self.connections.fetch_sub(1, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until `holds`, which is asked again after every change.
+    pub(crate) async fn wait_until(&self, holds: impl Fn(&Self) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if holds(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Node {
+    pub(crate) fn now(&self) -> Now {
+        let running = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Now {
+            time: self.clock.now(),
+            running: TimeMs(running),
+        }
+    }
+
+    /// The lane's partition that hears about `address`; `None` when nobody hosts its category.
+    pub(crate) fn partition(&self, address: &Address) -> Option<&Arc<Partition>> {
+        let lane = self.lanes.get(address.category())?;
+        Some(lane.partition(address))
+    }
+
+    /// Every partition it writes to, once.
+    pub(crate) fn partitions(&self) -> Vec<Arc<Partition>> {
+        let mut lanes: Vec<_> = self.lanes.values().collect();
+        lanes.sort_by_key(|lane| Arc::as_ptr(lane));
+        lanes.dedup_by_key(|lane| Arc::as_ptr(lane));
+        let partitions = lanes.into_iter().flat_map(|lane| lane.partitions());
+        partitions.cloned().collect()
+    }
+
+    /// The envelope of what a socket's client does.
+    pub(crate) fn says(&self, socket: Socket, trace: Option<Box<str>>, action: Action) -> Inbound {
+        Inbound {
+            time: self.clock.now(),
+            trace,
+            word: Word::Client {
+                edge: self.incarnation,
+                connection: socket.connection,
+                attempt: socket.attempt,
+                action,
+            },
+        }
+    }
+
+    /// Appends what needs no answer.
+    pub(crate) fn tell(&self, address: &Address, socket: Socket, action: Action, fate: Fate) {
+        if let Some(partition) = self.partition(address) {
+            let header = self.says(socket, None, action);
+            partition.append(address, &header, Bytes::new(), fate);
+        }
+    }
+
+    /// R28: until it is acknowledged.
+    pub(crate) fn disconnect(&self, address: &Address, socket: Socket, left: bool) {
+        self.tell(address, socket, Action::Disconnect { left }, Fate::Owed);
+    }
+
+    pub(crate) fn close_all(&self, code: CloseCode, detail: &str) {
+        for outlet in self.registry.outlets() {
+            outlet.close(code, detail);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Who watches what: from an entity's address to its sessions on this edge.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dashmap::{DashMap, DashSet};
+use xp_protocol::outbound::Socket;
+use xp_protocol::{Address, Attempt, ConnectionId, Incarnation, TimeMs};
+
+use crate::outlet::Outlet;
+use crate::watch::{Effect, Overtaken, Rules, Watch};
+
+type Watched = Arc<Mutex<Watch<Arc<Outlet>>>>;
+
+/// All watches of an edge. No guard leaves a function, and whoever holds a watch takes no other lock of
+/// the registry.
+pub(crate) struct Registry {
+    edge: Incarnation,
+    resume_ms: u64,
+    watches: DashMap<Address, Watched>,
+    repairing: DashSet<Address>,
+}
+
+fn lock(watch: &Watched) -> MutexGuard<'_, Watch<Arc<Outlet>>> {
+    watch.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What to ask for again, and whether that was the last time.
+fn again(watch: &mut Watch<Arc<Outlet>>, now: TimeMs) -> (Vec<Effect<Arc<Outlet>>>, bool) {
+    let effects = watch.repairs(now);
+    (effects, watch.is_repairing())
+}
+
+/// What a connection id is taken by.
+pub(crate) struct Holder {
+    pub(crate) subject: Box<str>,
+    pub(crate) attempt: Attempt,
+}
+
+impl Registry {
+    pub(crate) fn new(edge: Incarnation, resume_ms: u64) -> Self {
+        Self {
+            edge,
+            resume_ms,
+            watches: DashMap::new(),
+            repairing: DashSet::new(),
+        }
+    }
+
+    /// Whose live socket a connection has here.
+    pub(crate) fn holder(&self, address: &Address, connection: ConnectionId) -> Option<Holder> {
+        let watch = self.get(address)?;
+        let watch = lock(&watch);
+        let (outlet, attempt) = watch.get(connection)?;
+        Some(Holder {
+            subject: outlet.subject.clone(),
+            attempt,
+        })
+    }
+
+    /// The socket is pending from now on. Returns the socket it replaces.
+    pub(crate) fn join(&self, outlet: &Arc<Outlet>) -> Result<Option<Arc<Outlet>>, Overtaken> {
+        let new = || Arc::new(Mutex::new(self.watch()));
+        let watched = self.watches.entry(outlet.address.clone());
+        let watched = watched.or_insert_with(new);
+        // Under the entry's guard, or the watch could be removed as empty in between.
+        lock(&watched).join(outlet.socket, Arc::clone(outlet))
+    }
+
+    fn watch(&self) -> Watch<Arc<Outlet>> {
+        Watch::new(self.edge, self.resume_ms, Rules::default())
+    }
+
+    pub(crate) fn leave(&self, address: &Address, socket: Socket) {
+        let Some(watch) = self.get(address) else {
+            return;
+        };
+        lock(&watch).leave(socket);
+        self.watches
+            .remove_if(address, |_, watch| lock(watch).is_empty());
+    }
+
+    /// What a record of `address` leads to; `None` when nobody watches it.
+    pub(crate) fn on_record(
+        &self,
+        address: &Address,
+        judge: impl FnOnce(&mut Watch<Arc<Outlet>>) -> Vec<Effect<Arc<Outlet>>>,
+    ) -> Option<Vec<Effect<Arc<Outlet>>>> {
+        let watch = self.get(address)?;
+        let effects = judge(&mut lock(&watch));
+        if effects.iter().any(|e| matches!(e, Effect::Resume { .. })) {
+            self.repairing.insert(address.clone());
+        }
+        Some(effects)
+    }
+
+    /// The resumes that are to be asked for again, by entity.
+    pub(crate) fn repairs(&self, now: TimeMs) -> Vec<(Address, Vec<Effect<Arc<Outlet>>>)> {
+        let addresses: Vec<_> = self.repairing.iter().map(|a| a.clone()).collect();
+        let of = |address: Address| {
+            // Taken out first: a gap found from here on puts it in again.
+            self.repairing.remove(&address);
+            let watch = self.get(&address)?;
+            let (effects, unfinished) = again(&mut lock(&watch), now);
+            if unfinished {
+                self.repairing.insert(address.clone());
+            }
+            Some((address, effects))
+        };
+        addresses.into_iter().filter_map(of).collect()
+    }
+
+    /// Every socket.
+    pub(crate) fn outlets(&self) -> Vec<Arc<Outlet>> {
+        let mut outlets = Vec::new();
+        for watch in &self.watches {
+            outlets.extend(lock(&watch).handles().cloned());
+        }
+        outlets
+    }
+
+    fn get(&self, address: &Address) -> Option<Watched> {
+        self.watches.get(address).map(|watch| Arc::clone(&watch))
+    }
+}

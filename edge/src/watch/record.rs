@@ -1,0 +1,325 @@
+//! One record, delivery by delivery.
+
+use bytes::Bytes;
+use xp_protocol::frame::RequestId;
+use xp_protocol::outbound::{Delivery, Item, Link, Recipients, Socket};
+use xp_protocol::{CloseCode, Incarnation, MessageNumber, Revision, TimeMs};
+
+use super::delivery;
+use super::{Effect, Means, Member, Phase, Rules, Watch};
+
+/// An answer to a resume that is being delivered.
+struct Resuming {
+    socket: Socket,
+    /// What the session had before; `None` when the answer is not for it.
+    floor: Option<Revision>,
+    upto: Revision,
+    dropped: Revision,
+}
+
+/// A record under way.
+struct Pass<'w, H> {
+    watch: &'w mut Watch<H>,
+    now: TimeMs,
+    effects: Vec<Effect<H>>,
+    resuming: Vec<Resuming>,
+}
+
+impl<H: Clone> Watch<H> {
+    /// What one outbound record of this entity leads to, in order. `parts` is the record as
+    /// `Outbound::split` takes it apart.
+    pub fn on_record(
+        &mut self,
+        now: TimeMs,
+        link: Option<Link>,
+        parts: &[(&Delivery, Bytes)],
+    ) -> Vec<Effect<H>> {
+        let mut pass = Pass {
+            watch: self,
+            now,
+            effects: Vec::new(),
+            resuming: Vec::new(),
+        };
+        pass.open(link);
+        for (delivery, payload) in parts {
+            pass.deliver(delivery, payload, link.is_some());
+        }
+        pass.finish()
+    }
+}
+
+impl<H: Clone> Pass<'_, H> {
+    /// Decides for every session whether this record is for it.
+    fn open(&mut self, link: Option<Link>) {
+        let (rules, now) = (self.watch.rules, self.now);
+        for member in self.watch.members.values_mut() {
+            let effect = match link {
+                Some(link) => member.advance(link, rules, now),
+                None => {
+                    member.takes = member.hears_the_rest(rules);
+                    None
+                }
+            };
+            self.effects.extend(effect);
+        }
+    }
+
+    fn deliver(&mut self, delivery: &Delivery, payload: &Bytes, chained: bool) {
+        match (&delivery.item, &delivery.to) {
+            (
+                Item::Welcome {
+                    edge,
+                    revision,
+                    n,
+                    text,
+                },
+                Recipients::Only(to),
+            ) => {
+                for socket in to {
+                    self.welcome(*socket, *edge, *revision, *n, *text, payload);
+                }
+            }
+            (
+                Item::Resumed {
+                    edge,
+                    since,
+                    upto,
+                    n,
+                    announce,
+                },
+                Recipients::Only(to),
+            ) => {
+                for socket in to {
+                    self.resumed(*socket, *edge, (*since, *upto), *n, *announce);
+                }
+            }
+            (Item::Close { code }, to) => self.close(to, *code, chained),
+            (item, to) => self.show(item, to, payload, chained),
+        }
+    }
+
+    /// R31: what the welcome shows is what the session has from now on.
+    fn welcome(
+        &mut self,
+        socket: Socket,
+        edge: Incarnation,
+        revision: Revision,
+        n: MessageNumber,
+        text: bool,
+        payload: &Bytes,
+    ) {
+        let Some(member) = self.named(socket, edge) else {
+            return;
+        };
+        let denied = match member.phase {
+            Phase::Pending { dropped } => dropped,
+            // The commits it missed are gone, so it starts over.
+            Phase::Repairing { have, dropped, .. } if revision > have => dropped,
+            Phase::Live { .. } | Phase::Repairing { .. } => return,
+        };
+        let to = vec![member.handle.clone()];
+        let shown = delivery::welcome(revision, n, Some((text, payload)));
+        let means = Means::Accepted(n);
+        self.effects.push(Effect::Show { to, shown, means });
+        self.settle(socket, revision, denied);
+        if let Some(member) = self.watch.find(socket) {
+            member.takes = matches!(member.phase, Phase::Live { .. });
+        }
+    }
+
+    /// R20, R21: the answer to a resume begins.
+    fn resumed(
+        &mut self,
+        socket: Socket,
+        edge: Incarnation,
+        (since, upto): (Revision, Revision),
+        n: MessageNumber,
+        announce: bool,
+    ) {
+        let Some(member) = self.named(socket, edge) else {
+            return;
+        };
+        let (floor, dropped) = match member.phase {
+            Phase::Pending { dropped } if announce => (Some(since), dropped),
+            Phase::Live { have } if !announce && since <= have => (Some(have), have),
+            Phase::Repairing { have, dropped, .. } if !announce && since <= have => {
+                (Some(have), dropped)
+            }
+            _ => (None, Revision(0)),
+        };
+        if announce && floor.is_some() {
+            let to = vec![member.handle.clone()];
+            let shown = delivery::welcome(since, n, None);
+            let means = Means::Accepted(n);
+            self.effects.push(Effect::Show { to, shown, means });
+        }
+        self.resuming.push(Resuming {
+            socket,
+            floor,
+            upto,
+            dropped,
+        });
+    }
+
+    /// The member a welcome or a resume names. One that is gone gets its disconnect (R28).
+    fn named(&mut self, socket: Socket, edge: Incarnation) -> Option<&mut Member<H>> {
+        if edge != self.watch.edge {
+            return None;
+        }
+        if self.watch.find(socket).is_none() {
+            self.effects.push(Effect::Gone(socket));
+        }
+        self.watch.find(socket)
+    }
+
+    /// R23: after all before it. What stands outside the chain closes a pending socket as well.
+    fn close(&mut self, to: &Recipients, code: CloseCode, chained: bool) {
+        let sockets = match to {
+            Recipients::Only(sockets) => sockets.clone(),
+            Recipients::Everybody | Recipients::Except(_) => self.all_but(to),
+        };
+        for socket in sockets {
+            let member = self.watch.find(socket);
+            let Some(member) = member.filter(|member| member.takes || !chained) else {
+                continue;
+            };
+            let to = member.handle.clone();
+            self.effects.push(Effect::Close { to, code });
+            self.watch.members.remove(&socket.connection);
+        }
+    }
+
+    fn all_but(&self, to: &Recipients) -> Vec<Socket> {
+        let members = self.watch.members.iter();
+        let sockets = members.map(|(connection, member)| Socket {
+            connection: *connection,
+            attempt: member.attempt,
+        });
+        let left_out =
+            |socket: &Socket| matches!(to, Recipients::Except(out) if out.contains(socket));
+        sockets.filter(|socket| !left_out(socket)).collect()
+    }
+
+    fn show(&mut self, item: &Item, to: &Recipients, payload: &Bytes, chained: bool) {
+        let Some(shown) = delivery::shown(item, payload) else {
+            return;
+        };
+        let handles = match to {
+            Recipients::Everybody => self.takers(|_| true),
+            Recipients::Except(out) => self.takers(|socket| !out.contains(&socket)),
+            Recipients::Only(sockets) => {
+                let mut handles = Vec::with_capacity(sockets.len());
+                for socket in sockets {
+                    handles.extend(self.only(*socket, item, chained));
+                }
+                handles
+            }
+        };
+        if handles.is_empty() {
+            return;
+        }
+        let means = match delivery::answers(item) {
+            Some(id) => Means::Answer(id.clone()),
+            None if self.resuming.is_empty() => Means::News,
+            None => Means::Repeated,
+        };
+        self.effects.push(Effect::Show {
+            to: handles,
+            shown,
+            means,
+        });
+    }
+
+    fn takers(&self, wanted: impl Fn(Socket) -> bool) -> Vec<H> {
+        let members = self.watch.members.iter().filter(|(_, member)| member.takes);
+        let attempt = |member: &Member<H>| member.attempt;
+        members
+            .filter(|(connection, member)| {
+                wanted(Socket {
+                    connection: **connection,
+                    attempt: attempt(member),
+                })
+            })
+            .map(|(_, member)| member.handle.clone())
+            .collect()
+    }
+
+    /// The one socket a delivery names, if it may have it.
+    fn only(&mut self, socket: Socket, item: &Item, chained: bool) -> Option<H> {
+        let resuming = self.resuming.iter().rfind(|r| r.socket == socket);
+        let floor = resuming.map(|r| r.floor);
+        let member = self.watch.find(socket)?;
+        let takes = match floor {
+            Some(floor) => floor.is_some_and(|floor| delivery::revision(item) > Some(floor)),
+            None if chained => member.takes,
+            // Outside the chain a pending socket hears why it is refused.
+            None => member.takes || refuses(item, member.phase),
+        };
+        takes.then(|| member.handle.clone())
+    }
+
+    /// What was repeated, the sessions now have.
+    fn finish(mut self) -> Vec<Effect<H>> {
+        for resuming in std::mem::take(&mut self.resuming) {
+            if let Some(floor) = resuming.floor {
+                let have = floor.max(resuming.upto);
+                self.settle(resuming.socket, have, resuming.dropped);
+            }
+        }
+        self.effects
+    }
+
+    fn settle(&mut self, socket: Socket, have: Revision, denied: Revision) {
+        let (now, rules) = (self.now, self.watch.rules);
+        let denied = if rules.repair { denied } else { Revision(0) };
+        let member = self.watch.find(socket);
+        let effect = member.and_then(|member| member.settle(now, have, denied));
+        self.effects.extend(effect);
+    }
+}
+
+fn refuses(item: &Item, phase: Phase) -> bool {
+    let refusal = matches!(
+        item,
+        Item::Reject {
+            id: RequestId::Number(MessageNumber(0)),
+            ..
+        }
+    );
+    refusal && matches!(phase, Phase::Pending { .. })
+}
+
+impl<H: Clone> Member<H> {
+    /// R20: moves along the chain, and says whether the record is for this session.
+    fn advance(&mut self, link: Link, rules: Rules, now: TimeMs) -> Option<Effect<H>> {
+        let revision = link.revision;
+        self.takes = false;
+        match &mut self.phase {
+            Phase::Pending { .. } if !rules.pending => self.takes = true,
+            Phase::Pending { dropped } => *dropped = revision.max(*dropped),
+            Phase::Live { have } if rules.once && revision <= *have => {}
+            Phase::Live { have } if rules.gaps && link.prev > *have => {
+                let since = *have;
+                return self.settle(now, since, revision);
+            }
+            Phase::Live { have } => {
+                *have = revision.max(*have);
+                self.takes = true;
+            }
+            Phase::Repairing { dropped, .. } => {
+                *dropped = revision.max(*dropped);
+                self.takes = !rules.repair;
+            }
+        }
+        None
+    }
+
+    /// Whether it hears what stands outside the chain.
+    fn hears_the_rest(&self, rules: Rules) -> bool {
+        match self.phase {
+            Phase::Live { .. } => true,
+            Phase::Repairing { .. } => !rules.repair,
+            Phase::Pending { .. } => !rules.pending,
+        }
+    }
+}

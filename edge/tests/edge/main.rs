@@ -1,0 +1,5 @@
+//! An edge on a real socket, against an owner made for the test.
+#![allow(unreachable_pub, reason = "modules of one test program")]
+
+mod live;
+mod world;
