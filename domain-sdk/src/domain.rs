@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::entity::Entity;
 use crate::host::Registry;
 use crate::hosted::Hosted;
+use crate::word::State;
 
 /// The kinds of entity that one binary hosts.
 ///
@@ -39,7 +40,7 @@ impl Domain {
     ///
     /// # Panics
     /// When its category is hosted already.
-    pub fn host<E: Entity>(mut self) -> Self {
+    pub fn host<E: Entity + State>(mut self) -> Self {
         self.registry.add(Arc::new(Hosted::<E>::new()));
         self
     }

@@ -19,7 +19,7 @@ pub(crate) use scene::Roster;
 use std::fmt::Display;
 
 use crate::host::{Payload, Termination};
-use crate::word::{Codec, DefaultWord, State, Stored, Unreadable, Word};
+use crate::word::{Codec, DefaultWord, Stored, Unreadable, Word};
 
 /// What a handler returns: a decision, or the domain's typed no.
 pub type Outcome<E> = Result<Decision<E>, <E as Entity>::Rejection>;
@@ -29,7 +29,8 @@ pub type Shown<E> = Vec<<E as Entity>::Output>;
 
 /// A stateful thing that many users share in real time.
 ///
-/// The type that implements it *is* the state. It is `Default` before its first event, changes only in
+/// The type that implements it *is* the state (see [`State`](crate::State) for what it derives; no supertrait, so that
+/// a forgotten derive is one error where the entity is hosted). It is `Default` before its first event, changes only in
 /// [`apply`](Self::apply), and says everything else in eight vocabularies; take [`Never`](crate::Never) for those
 /// that are not used (`()` for `Claims` and `Reply`).
 ///
@@ -49,7 +50,7 @@ pub type Shown<E> = Vec<<E as Entity>::Output>;
     label = "only an entity can be hosted",
     note = "write `impl Entity for {Self} {{ … }}`, and name the state itself here, not one of its vocabularies"
 )]
-pub trait Entity: State + Send {
+pub trait Entity: Sized + Send + 'static {
     /// Its kind: the first half of its address. Frozen once released, because it is part of every record's key.
     const CATEGORY: Category;
     /// How its words become bytes.

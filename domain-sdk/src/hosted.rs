@@ -21,7 +21,7 @@ use guard::{catch, unreadable};
 /// The [`Host`] of `E`.
 pub struct Hosted<E>(PhantomData<fn() -> E>);
 
-impl<E: Entity> Hosted<E> {
+impl<E: Entity + State> Hosted<E> {
     /// The host of all `E`.
     #[must_use]
     pub fn new() -> Self {
@@ -29,13 +29,13 @@ impl<E: Entity> Hosted<E> {
     }
 }
 
-impl<E: Entity> Default for Hosted<E> {
+impl<E: Entity + State> Default for Hosted<E> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<E: Entity> Host for Hosted<E> {
+impl<E: Entity + State> Host for Hosted<E> {
     fn category(&self) -> &'static str {
         E::CATEGORY.as_str()
     }
@@ -91,7 +91,7 @@ struct Live<E: Entity> {
     roster: Roster<E::Claims>,
 }
 
-impl<E: Entity> Instance for Live<E> {
+impl<E: Entity + State> Instance for Live<E> {
     fn decide(&self, input: &Input<'_>, scene: &SceneData<'_>) -> Result<Decided, Fault> {
         match *input {
             Input::Connected(by) => self.connected(by, scene),

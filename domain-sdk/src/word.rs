@@ -320,3 +320,6 @@ impl<'de> Deserialize<'de> for Never {
         Err(D::Error::custom("this entity has no such words at all"))
     }
 }
+
+#[cfg(test)]
+mod tests;

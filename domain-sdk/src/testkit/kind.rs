@@ -37,13 +37,13 @@ pub(super) trait Kind {
 
 pub(super) struct KindOf<E>(Hosted<E>, PhantomData<fn() -> E>);
 
-impl<E: Entity> KindOf<E> {
+impl<E: Entity + State> KindOf<E> {
     pub(super) fn new() -> Self {
         Self(Hosted::new(), PhantomData)
     }
 }
 
-impl<E: Entity> Kind for KindOf<E> {
+impl<E: Entity + State> Kind for KindOf<E> {
     fn host(&self) -> &dyn Host {
         &self.0
     }

@@ -12,7 +12,7 @@ use super::user::User;
 use super::world::{World, scene};
 use crate::entity::{At, Entity, Refusal};
 use crate::host::{Input, Origin, Outcome, Payload, Termination};
-use crate::word::{Codec, Word};
+use crate::word::{Codec, State, Word};
 
 /// When a scenario begins.
 pub const START: TimeMs = TimeMs(1_750_000_000_000);
@@ -26,20 +26,20 @@ pub const TICKET_TIMEOUT: Duration = Duration::from_secs(30);
 /// A method that makes something happen begins a *step*: the deed, and everything that follows from it at once, in
 /// all entities on stage. The `then_…` methods speak of the last step, and panic with the step and both sides when
 /// it was otherwise. Those about outputs take them in the order they were shown.
-pub struct Scenario<E: Entity> {
+pub struct Scenario<E: Entity + State> {
     pub(super) world: World,
     pub(super) main: Address,
     log_only: Vec<String>,
     kind: PhantomData<fn() -> E>,
 }
 
-impl<E: Entity> Default for Scenario<E> {
+impl<E: Entity + State> Default for Scenario<E> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<E: Entity> Scenario<E> {
+impl<E: Entity + State> Scenario<E> {
     /// Nothing has happened yet to the entity `1`.
     pub fn new() -> Self {
         let mut world = World::new(START, GRACE, TICKET_TIMEOUT);
@@ -105,7 +105,11 @@ impl<E: Entity> Scenario<E> {
     /// Another entity is on stage, to which these events have happened. Others of its kind come to be when they are
     /// first spoken to.
     #[track_caller]
-    pub fn with<O: Entity>(mut self, id: &str, events: impl IntoIterator<Item = O::Event>) -> Self {
+    pub fn with<O: Entity + State>(
+        mut self,
+        id: &str,
+        events: impl IntoIterator<Item = O::Event>,
+    ) -> Self {
         self.world.host(Rc::new(KindOf::<O>::new()));
         let given = give::<O>(&mut self.world, O::at(id).address(), events);
         self.hold(given);
@@ -379,7 +383,7 @@ impl<E: Entity> Scenario<E> {
     }
 }
 
-impl<E: Entity> Drop for Scenario<E> {
+impl<E: Entity + State> Drop for Scenario<E> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
@@ -392,7 +396,7 @@ impl<E: Entity> Drop for Scenario<E> {
 
 /// Something is about to be said; [`from`](Self::from) says by whom, and makes it happen.
 #[must_use = "nobody says it until `.from(user(…))`"]
-pub struct Saying<E: Entity> {
+pub struct Saying<E: Entity + State> {
     scenario: Scenario<E>,
     way: Way,
     said: String,
@@ -406,7 +410,7 @@ enum Way {
     Query,
 }
 
-impl<E: Entity> Saying<E> {
+impl<E: Entity + State> Saying<E> {
     /// This user says it; connected first, if need be.
     #[track_caller]
     pub fn from(self, user: impl Into<User>) -> Scenario<E> {
@@ -433,7 +437,7 @@ impl<E: Entity> Saying<E> {
     }
 }
 
-impl<E: Entity> Scenario<E> {
+impl<E: Entity + State> Scenario<E> {
     /// Whoever speaks is here, with the claims they have now.
     #[track_caller]
     fn present(self, user: &User) -> Self {
@@ -532,7 +536,7 @@ fn member(world: &World, main: &Address, user: &User) -> Result<User, Broken> {
     })
 }
 
-fn give<O: Entity>(
+fn give<O: Entity + State>(
     world: &mut World,
     address: &Address,
     events: impl IntoIterator<Item = O::Event>,

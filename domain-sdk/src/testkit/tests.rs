@@ -462,3 +462,100 @@ fn a_story_that_went_otherwise_shows_both_sides_and_the_step() {
         Scenario::<Bad>::new().leaves("ana");
     });
 }
+
+/// Speaks binary, and is asked by one that speaks JSON.
+#[derive(Default, Serialize, Deserialize)]
+struct Scale {
+    grams: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Weigh {
+    at_least: u32,
+}
+
+impl Entity for Scale {
+    const CATEGORY: Category = Category::new("scale");
+    const CODEC: crate::word::Codec = crate::word::Codec::Binary;
+    type Claims = ();
+    type Command = Never;
+    type Query = Never;
+    type Signal = Weigh;
+    type Event = u32;
+    type Output = u32;
+    type Reply = (u32, String);
+    type Rejection = String;
+
+    fn decide(&self, command: Never, _: &Cx<'_, Self>) -> Outcome<Self> {
+        match command {}
+    }
+
+    fn signal(&self, Weigh { at_least }: Weigh, cx: &SignalCx<'_, Self>) -> Outcome<Self> {
+        if self.grams < at_least {
+            return Err(format!("only {} g", self.grams));
+        }
+        Ok(cx.decision().reply((self.grams, "\"g\"".into())))
+    }
+
+    fn apply(&mut self, grams: u32) {
+        self.grams = grams;
+    }
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Shop {
+    heard: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Heard {
+    Weight { note: String, weight: Answer<Scale> },
+}
+
+impl Entity for Shop {
+    const CATEGORY: Category = Category::new("shop");
+    type Claims = ();
+    type Command = u32;
+    type Query = Never;
+    type Signal = Heard;
+    type Event = String;
+    type Output = Never;
+    type Reply = ();
+    type Rejection = Never;
+
+    fn decide(&self, at_least: u32, cx: &Cx<'_, Self>) -> Outcome<Self> {
+        let note = cx.subject().to_owned();
+        Ok(cx
+            .decision()
+            .ask(Scale::at("1"), Weigh { at_least }, |weight| Heard::Weight {
+                note,
+                weight,
+            }))
+    }
+
+    fn signal(
+        &self,
+        Heard::Weight { note, weight }: Heard,
+        cx: &SignalCx<'_, Self>,
+    ) -> Outcome<Self> {
+        Ok(cx
+            .decision()
+            .record(format!("{note}: {:?}", weight.result())))
+    }
+
+    fn apply(&mut self, heard: String) {
+        self.heard.push(heard);
+    }
+}
+
+#[test]
+fn a_binary_entity_answers_a_json_one_whatever_the_asker_is_called() {
+    Scenario::<Shop>::new()
+        .with::<Scale>("1", [500])
+        .when(400)
+        .from("the answer will stand here")
+        .then_events([r#"the answer will stand here: Ok((500, "\"g\""))"#.to_owned()])
+        .when(501)
+        .from("ana")
+        .then_events([r#"ana: Err(Rejected("only 500 g"))"#.to_owned()]);
+}

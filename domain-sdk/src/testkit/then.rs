@@ -10,7 +10,7 @@ use super::user::User;
 use super::world::UNANSWERED;
 use crate::entity::{At, Entity};
 use crate::host::{Audience, Outcome, Show};
-use crate::word::{Codec, Word};
+use crate::word::{Codec, State, Word};
 
 #[derive(Clone, Copy)]
 enum Shown {
@@ -19,7 +19,7 @@ enum Shown {
     To(xp_protocol::ConnectionId),
 }
 
-impl<E: Entity> Scenario<E> {
+impl<E: Entity + State> Scenario<E> {
     /// Exactly these events were recorded by the entity of the story.
     #[track_caller]
     pub fn then_events(self, events: impl IntoIterator<Item = E::Event>) -> Self {
@@ -29,7 +29,7 @@ impl<E: Entity> Scenario<E> {
 
     /// Exactly these events were recorded by another entity.
     #[track_caller]
-    pub fn then_events_of<O: Entity>(
+    pub fn then_events_of<O: Entity + State>(
         self,
         other: At<O>,
         events: impl IntoIterator<Item = O::Event>,
@@ -217,7 +217,7 @@ impl<E: Entity> Scenario<E> {
     }
 
     #[track_caller]
-    fn expect_events<O: Entity>(
+    fn expect_events<O: Entity + State>(
         self,
         of: &Address,
         events: impl IntoIterator<Item = O::Event>,
@@ -243,7 +243,7 @@ impl<E: Entity> Scenario<E> {
         self
     }
 
-    fn events_json<O: Entity>(&self, of: &Address) -> String {
+    fn events_json<O: Entity + State>(&self, of: &Address) -> String {
         let kind = KindOf::<O>::new();
         let commits = self
             .world
