@@ -6,11 +6,7 @@ use serde::de::DeserializeOwned;
 /// The largest platform value that is read, in bytes; a longer one is refused before memory is taken.
 pub const VALUE_BYTES_MAX: usize = 64 << 20;
 
-const CONFIG: bincode::config::Configuration<
-    bincode::config::LittleEndian,
-    bincode::config::Varint,
-    bincode::config::Limit<VALUE_BYTES_MAX>,
-> = bincode::config::standard().with_limit::<VALUE_BYTES_MAX>();
+const CONFIG: bincode::config::Configuration = bincode::config::standard();
 
 /// A value with a wire format of its own. Each version of each format has a golden file.
 pub trait Format: Serialize + DeserializeOwned {
@@ -76,10 +72,22 @@ pub fn decode<T: Format>(bytes: &[u8]) -> Result<T, DecodeError> {
         });
     }
     let damaged = |reason: String| DecodeError::Damaged { format, reason };
-    let (value, used) = bincode::serde::decode_from_slice(rest, CONFIG)
-        .map_err(|error| damaged(error.to_string()))?;
+    let (value, used) = read(rest).map_err(|error| damaged(error.to_string()))?;
     if used != rest.len() {
         return Err(damaged(format!("{} bytes left over", rest.len() - used)));
     }
     Ok(value)
+}
+
+/// A length in damaged bytes must not take memory that the bytes themselves do not justify: the bound grows
+/// with them, in steps. A number counts eight bytes against it and may take one, hence the steps' width.
+fn read<T: Format>(bytes: &[u8]) -> Result<(T, usize), bincode::error::DecodeError> {
+    use bincode::serde::decode_from_slice;
+    const SMALL: usize = 64 << 10;
+    const MIDDLE: usize = 4 << 20;
+    match bytes.len() {
+        0..=4096 => decode_from_slice(bytes, CONFIG.with_limit::<SMALL>()),
+        4097..=262_144 => decode_from_slice(bytes, CONFIG.with_limit::<MIDDLE>()),
+        _ => decode_from_slice(bytes, CONFIG.with_limit::<VALUE_BYTES_MAX>()),
+    }
 }

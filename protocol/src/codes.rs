@@ -127,3 +127,60 @@ fault_codes! {
     /// The message was tried before and took its node down.
     Poisonous = "poisonous";
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn close_codes_rise_and_are_found_by_their_number() {
+        let numbers: Vec<_> = CloseCode::ALL.iter().map(|code| code.number()).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        for code in CloseCode::ALL {
+            assert_eq!(CloseCode::from_number(code.number()), Some(*code));
+        }
+        for number in [0, 1000, 1006, 3999, 4399, 4799, u16::MAX] {
+            assert_eq!(CloseCode::from_number(number), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn close_codes_below_4400_go_away_and_those_above_come_back() {
+        for code in CloseCode::ALL {
+            let range = if code.comes_back() {
+                4400..4800
+            } else {
+                4000..4400
+            };
+            assert!(range.contains(&code.number()), "{code:?}");
+        }
+        assert!(!CloseCode::Terminated.comes_back());
+        assert!(CloseCode::ComeBack.comes_back());
+    }
+
+    #[test]
+    fn fault_codes_are_found_by_their_name() {
+        for code in FaultCode::ALL {
+            assert_eq!(FaultCode::from_name(code.name()), Some(*code));
+        }
+        assert_eq!(FaultCode::from_name("Panicked"), None);
+    }
+
+    /// Names become pages in `docs/codes/`, words of a frame, and the reason of a close frame.
+    #[test]
+    fn names_are_unique_and_one_word() {
+        let closes = CloseCode::ALL.iter().map(|code| code.name());
+        let faults = FaultCode::ALL.iter().map(|code| code.name());
+        let names: Vec<_> = closes.chain(faults).collect();
+        let unique: BTreeSet<_> = names.iter().collect();
+        assert_eq!(unique.len(), names.len());
+        for name in names {
+            let plain = name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            assert!(plain && (1..=40).contains(&name.len()), "{name:?}");
+        }
+    }
+}

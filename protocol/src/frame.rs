@@ -1,6 +1,9 @@
 //! `xp.v1`: one websocket message is one frame, a verb with its arguments and the payload, separated by
 //! single spaces. The payload is the rest of the frame, passed on unread.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::str::FromStr;
 

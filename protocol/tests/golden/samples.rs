@@ -1,0 +1,416 @@
+//! One value for each shape of each format, pinned as bytes in this directory.
+
+use bytes::Bytes;
+use uuid::Uuid;
+use xp_protocol::cluster::{Kind, Member, Who};
+use xp_protocol::codec::{self, DecodeError, Format};
+use xp_protocol::events::*;
+use xp_protocol::frame::{RequestId, Tag};
+use xp_protocol::inbound::{Action, AnswerKind, Inbound, Told, Word};
+use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket};
+use xp_protocol::*;
+
+/// A value as bytes, and the way from bytes to bytes through the value.
+pub(crate) struct Sample {
+    /// The file's name without its ending.
+    pub(crate) name: String,
+    /// The value, encoded by this build.
+    pub(crate) bytes: Vec<u8>,
+    /// Decodes and encodes again.
+    pub(crate) again: fn(&[u8]) -> Result<Vec<u8>, DecodeError>,
+}
+
+/// `<format>-<what>-v<version>`.
+fn sample<T: Format>(what: &str, value: &T) -> Sample {
+    Sample {
+        name: format!("{}-{what}-v{}", T::NAME, T::VERSION),
+        bytes: codec::encode(value),
+        again: |bytes| codec::decode::<T>(bytes).map(|value| codec::encode(&value)),
+    }
+}
+
+/// All of them.
+pub(crate) fn all() -> Vec<Sample> {
+    let mut all = inbounds();
+    all.extend(events());
+    all.push(sample("every-item", &outbound()));
+    all.push(sample("empty", &Outbound::default()));
+    all.extend(members());
+    all
+}
+
+fn uuid(byte: u8) -> Uuid {
+    Uuid::from_bytes([byte; 16])
+}
+
+fn connection() -> ConnectionId {
+    ConnectionId(uuid(0xc0))
+}
+
+fn edge() -> Incarnation {
+    Incarnation(uuid(0xed))
+}
+
+fn address(text: &str) -> Address {
+    text.parse().expect("the samples' addresses are right")
+}
+
+fn slice(partition: u32) -> LanePartition {
+    LanePartition {
+        lane: "main".into(),
+        partition: PartitionId(partition),
+    }
+}
+
+fn inbounds() -> Vec<Sample> {
+    let mut all: Vec<_> = actions()
+        .into_iter()
+        .map(|(what, action)| sample(what, &inbound(client(action))))
+        .collect();
+    for (what, told) in tolds() {
+        let word = Word::Tell {
+            source: slice(3),
+            number: 9,
+            from: address("auction/7"),
+            what: told,
+        };
+        all.push(sample(what, &inbound(word)));
+    }
+    let taken = Word::TellsTaken {
+        taker: slice(4),
+        number: 300,
+    };
+    all.push(sample("tells-taken", &inbound(taken)));
+    all
+}
+
+fn inbound(word: Word) -> Inbound {
+    Inbound {
+        time: TimeMs(1_700_000_000_123),
+        trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        word,
+    }
+}
+
+fn client(action: Action) -> Word {
+    Word::Client {
+        edge: edge(),
+        connection: connection(),
+        attempt: Attempt(70_000),
+        action,
+    }
+}
+
+fn actions() -> Vec<(&'static str, Action)> {
+    let connect = Action::Connect {
+        subject: "ana".into(),
+        since: Some(Revision(5)),
+        outbound: PartitionId(2),
+        joined: Offset(17),
+    };
+    let (n, text) = (MessageNumber(12), true);
+    let tag = Tag("q7".into());
+    let since = Revision(251);
+    vec![
+        ("connect", connect),
+        ("disconnect", Action::Disconnect { left: true }),
+        ("send", Action::Send { n, text }),
+        ("ask", Action::Ask { tag, text: false }),
+        ("ephemeral", Action::Ephemeral { text }),
+        ("claims", Action::Claims),
+        ("resume", Action::Resume { since }),
+    ]
+}
+
+fn tolds() -> Vec<(&'static str, Told)> {
+    let conversation = Some(65_536);
+    let answer = |kind| Told::Answer {
+        conversation: 65_536,
+        kind,
+    };
+    vec![
+        ("tell", Told::Signal { conversation: None }),
+        ("tell-asking", Told::Signal { conversation }),
+        ("tell-reply", answer(AnswerKind::Reply)),
+        ("tell-rejection", answer(AnswerKind::Rejection)),
+        ("tell-fault", answer(AnswerKind::Fault)),
+    ]
+}
+
+fn events() -> Vec<Sample> {
+    let (epoch, seq) = (Epoch(1000), Seq(65_537));
+    let checkpoint = Event::Checkpoint(Checkpoint {
+        epoch,
+        seq,
+        sent: Offset(999),
+        inbound: Offset(4_294_967_297),
+        tells_taken: vec![(slice(1), 8)],
+        hashes: vec![StateHash {
+            address: address("board/kitchen"),
+            revision: Revision(77),
+            state_version: 2,
+            hash: 0xdead_beef,
+        }],
+    });
+    let trying = Event::Trying(Trying {
+        epoch,
+        seq,
+        sent: Offset(999),
+        cause: Cause::Inbound(Offset(31)),
+    });
+    vec![
+        sample("claim", &Event::Claim(claim())),
+        sample("commit", &Event::Commit(Box::new(commit()))),
+        sample("checkpoint", &checkpoint),
+        sample("trying", &trying),
+        sample("release", &Event::Release { epoch, seq }),
+        sample("verdict", &caused(Cause::Verdict { edge: edge() })),
+        sample("domain-timer", &fired(TimerKey::Domain("close".into()))),
+        sample("grace-timer", &fired(TimerKey::Grace(connection()))),
+        sample("forget-timer", &fired(TimerKey::Forget(connection()))),
+        sample("ticket-timer", &fired(TimerKey::Ticket(TicketId(3)))),
+    ]
+}
+
+fn claim() -> Claim {
+    Claim {
+        id: ClaimId(uuid(0xc1)),
+        incarnation: Incarnation(uuid(0x0d)),
+        view: View {
+            generation: 1,
+            offset: Offset(40),
+        },
+        attempt: 2,
+        rules: RULES,
+        inbound: LogIdentity(uuid(0x1d)),
+    }
+}
+
+fn caused(cause: Cause) -> Event {
+    let commit = Commit {
+        cause,
+        trace: None,
+        event_count: 0,
+        changes: Vec::new(),
+        links: Vec::new(),
+        deliveries: Vec::new(),
+        frames: Bytes::new(),
+        tells: Vec::new(),
+        ..commit()
+    };
+    Event::Commit(Box::new(commit))
+}
+
+fn fired(timer: TimerKey) -> Event {
+    caused(Cause::Timer(timer))
+}
+
+fn commit() -> Commit {
+    Commit {
+        epoch: Epoch(1000),
+        seq: Seq(1),
+        sent: Offset(999),
+        cause: Cause::Inbound(Offset(30)),
+        now: TimeMs(1_700_000_000_456),
+        revision: Revision(78),
+        trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        seed: u64::MAX,
+        event_count: 2,
+        changes: changes(),
+        links: vec![ChainLink {
+            partition: PartitionId(2),
+            prev: Revision(77),
+        }],
+        deliveries: routed(),
+        frames: Bytes::from_static(b"[1][2]"),
+        tells: vec![Tell {
+            target: slice(5),
+            number: 10,
+            from: address("auction/7"),
+            to: address("wallet/ana"),
+            what: Told::Signal { conversation: None },
+            payload: Bytes::from_static(b"{\"type\":\"Reserve\"}"),
+        }],
+    }
+}
+
+fn routed() -> Vec<Routed> {
+    let delivery = |to| Delivery {
+        to,
+        item: Item::Event {
+            revision: Revision(78),
+            text: true,
+        },
+        payload_bytes: 3,
+    };
+    vec![
+        Routed {
+            partition: None,
+            delivery: delivery(Recipients::Everybody),
+        },
+        Routed {
+            partition: Some(PartitionId(2)),
+            delivery: delivery(Recipients::Only(vec![socket()])),
+        },
+    ]
+}
+
+fn socket() -> Socket {
+    Socket {
+        connection: connection(),
+        attempt: Attempt(70_000),
+    }
+}
+
+/// Each kind of change, in the order of their declaration.
+pub(crate) fn changes() -> Vec<Change> {
+    let (connection, n, until) = (connection(), MessageNumber(12), TimeMs(1_700_000_060_000));
+    let attachment = Attachment {
+        connection,
+        attempt: Attempt(70_000),
+        subject: "ana".into(),
+        claims: Bytes::from_static(b"{\"sub\":\"ana\"}"),
+        edge: edge(),
+        joined: Offset(17),
+        outbound: PartitionId(2),
+    };
+    let detached = |why| Change::SessionDetached {
+        connection,
+        until,
+        why,
+    };
+    let answered = |answer| Change::Answered {
+        connection,
+        n,
+        answer,
+    };
+    let opened = |awaiter| Change::TicketOpened {
+        ticket: TicketId(3),
+        awaiter,
+        until,
+    };
+    vec![
+        Change::SessionBegun(Box::new(attachment.clone())),
+        Change::SessionAttached(Box::new(attachment)),
+        detached(Ending::Lost),
+        detached(Ending::Left),
+        detached(Ending::ByEntity),
+        Change::SessionEnded { connection, until },
+        Change::SessionForgotten(connection),
+        Change::ClaimsChanged {
+            connection,
+            claims: Bytes::from_static(b"{}"),
+        },
+        Change::Taken { connection, n },
+        answered(Answer::Reply(Bytes::from_static(b"null"))),
+        answered(Answer::Reject(Bytes::from_static(b"\"no\""))),
+        answered(Answer::Fault(FaultCode::Unanswered)),
+        opened(Awaiter::Session { connection, n }),
+        opened(Awaiter::Entity {
+            address: address("auction/7"),
+            conversation: 4,
+        }),
+        Change::TicketClosed(TicketId(3)),
+        Change::TimerSet {
+            name: "close".into(),
+            due: until,
+            signal: Bytes::from_static(b"\"Close\""),
+        },
+        Change::TimerCleared("close".into()),
+        Change::Asked {
+            conversation: 4,
+            continuation: Bytes::from_static(b"{}"),
+        },
+        Change::AskClosed(4),
+        Change::TellTaken {
+            source: slice(3),
+            number: 9,
+        },
+    ]
+}
+
+/// Every item, every close code and every fault code: their order is part of the format.
+fn outbound() -> Outbound {
+    let closes = CloseCode::ALL
+        .iter()
+        .map(|code| Item::Close { code: *code });
+    let faults = FaultCode::ALL.iter().map(|code| Item::Fault {
+        id: RequestId::Number(MessageNumber(12)),
+        revision: Revision(78),
+        code: *code,
+    });
+    let recipients = [
+        Recipients::Everybody,
+        Recipients::Except(vec![socket()]),
+        Recipients::Only(vec![socket(), socket()]),
+    ];
+    let all = items().into_iter().chain(faults).chain(closes);
+    let deliveries =
+        all.zip(recipients.iter().cycle())
+            .zip(0..)
+            .map(|((item, to), payload_bytes)| Delivery {
+                to: to.clone(),
+                item,
+                payload_bytes,
+            });
+    Outbound {
+        link: Some(Link {
+            revision: Revision(78),
+            prev: Revision(77),
+        }),
+        deliveries: deliveries.collect(),
+    }
+}
+
+fn items() -> Vec<Item> {
+    let (edge, revision, n, text) = (edge(), Revision(78), MessageNumber(12), true);
+    vec![
+        Item::Event { revision, text },
+        Item::Ephemeral { text: false },
+        Item::Reply {
+            id: RequestId::Number(n),
+            revision,
+            text,
+        },
+        Item::Reject {
+            id: RequestId::Tag(Tag("q7".into())),
+            revision,
+            text,
+        },
+        Item::Welcome {
+            edge,
+            revision,
+            n,
+            text,
+        },
+        Item::Resumed {
+            edge,
+            since: Revision(70),
+            upto: revision,
+            n,
+            announce: true,
+        },
+    ]
+}
+
+fn members() -> Vec<Sample> {
+    let incarnation = Incarnation(uuid(0x0d));
+    let join = |kind| Member::Join {
+        incarnation,
+        who: Who {
+            name: "node-1".into(),
+            kind,
+        },
+    };
+    let outbound = PartitionId(2);
+    let heartbeat = Member::Heartbeat {
+        incarnation,
+        sent: TimeMs(1_700_000_000_789),
+    };
+    vec![
+        sample("join-state-node", &join(Kind::StateNode)),
+        sample("join-edge", &join(Kind::Edge { outbound })),
+        sample("heartbeat", &heartbeat),
+        sample("leave", &Member::Leave { incarnation }),
+    ]
+}

@@ -1,0 +1,415 @@
+//! Any value of every format and frame.
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use uuid::Uuid;
+use xp_protocol::cluster::{Kind, Member, Who};
+use xp_protocol::events::*;
+use xp_protocol::frame::{RequestId, Tag};
+use xp_protocol::inbound::{Action, AnswerKind, Inbound, Told, Word};
+use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket};
+use xp_protocol::*;
+
+macro_rules! ids {
+    ($($name:ident -> $type:ident;)*) => {
+        $(fn $name() -> impl Strategy<Value = $type> + Clone { any::<u64>().prop_map($type) })*
+    };
+}
+
+ids! {
+    attempt -> Attempt;
+    revision -> Revision;
+    offset -> Offset;
+    epoch -> Epoch;
+    seq -> Seq;
+    n -> MessageNumber;
+    ticket -> TicketId;
+    time -> TimeMs;
+}
+
+fn number() -> impl Strategy<Value = u64> + Clone {
+    any::<u64>()
+}
+
+fn small() -> impl Strategy<Value = u32> + Clone {
+    any::<u32>()
+}
+
+fn flag() -> impl Strategy<Value = bool> + Clone {
+    any::<bool>()
+}
+
+fn uuid() -> impl Strategy<Value = Uuid> + Clone {
+    any::<u128>().prop_map(Uuid::from_u128)
+}
+
+fn connection() -> impl Strategy<Value = ConnectionId> + Clone {
+    uuid().prop_map(ConnectionId)
+}
+
+fn node() -> impl Strategy<Value = Incarnation> + Clone {
+    uuid().prop_map(Incarnation)
+}
+
+fn partition() -> impl Strategy<Value = PartitionId> + Clone {
+    any::<u32>().prop_map(PartitionId)
+}
+
+fn slice() -> impl Strategy<Value = LanePartition> + Clone {
+    (text(), partition()).prop_map(|(lane, partition)| LanePartition { lane, partition })
+}
+
+fn text() -> impl Strategy<Value = Box<str>> + Clone {
+    "\\PC{0,12}".prop_map(String::into_boxed_str)
+}
+
+pub(crate) fn bytes() -> impl Strategy<Value = Bytes> + Clone {
+    vec(any::<u8>(), 0..40).prop_map(Bytes::from)
+}
+
+pub(crate) fn address() -> impl Strategy<Value = Address> + Clone {
+    ("[a-z][a-z0-9-]{0,9}", "[^/\\pC]{1,20}")
+        .prop_map(|(category, id)| Address::new(&category, &id).expect("both parts are right"))
+}
+
+pub(crate) fn tag() -> impl Strategy<Value = Tag> + Clone {
+    "[!-~]{1,64}".prop_map(|text| text.parse().expect("a word of at most 64 characters"))
+}
+
+pub(crate) fn request() -> impl Strategy<Value = RequestId> + Clone {
+    prop_oneof![
+        n().prop_map(RequestId::Number),
+        tag().prop_map(RequestId::Tag)
+    ]
+}
+
+pub(crate) fn fault() -> impl Strategy<Value = FaultCode> + Clone {
+    prop::sample::select(FaultCode::ALL)
+}
+
+pub(crate) fn inbound() -> impl Strategy<Value = Inbound> {
+    (time(), option::of(text()), word()).prop_map(|(time, trace, word)| Inbound {
+        time,
+        trace,
+        word,
+    })
+}
+
+fn word() -> impl Strategy<Value = Word> {
+    let client = (node(), connection(), attempt(), action());
+    let tell = (slice(), number(), address(), told());
+    prop_oneof![
+        client.prop_map(|(edge, connection, attempt, action)| Word::Client {
+            edge,
+            connection,
+            attempt,
+            action
+        }),
+        tell.prop_map(|(source, number, from, what)| Word::Tell {
+            source,
+            number,
+            from,
+            what
+        }),
+        (slice(), number()).prop_map(|(taker, number)| Word::TellsTaken { taker, number }),
+    ]
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let connect = (text(), option::of(revision()), partition(), offset());
+    prop_oneof![
+        connect.prop_map(|(subject, since, outbound, joined)| Action::Connect {
+            subject,
+            since,
+            outbound,
+            joined
+        }),
+        any::<bool>().prop_map(|left| Action::Disconnect { left }),
+        (n(), flag()).prop_map(|(n, text)| Action::Send { n, text }),
+        (tag(), flag()).prop_map(|(tag, text)| Action::Ask { tag, text }),
+        any::<bool>().prop_map(|text| Action::Ephemeral { text }),
+        Just(Action::Claims),
+        revision().prop_map(|since| Action::Resume { since }),
+    ]
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    let kinds = [AnswerKind::Reply, AnswerKind::Rejection, AnswerKind::Fault];
+    let kind = prop::sample::select(kinds.to_vec());
+    prop_oneof![
+        any::<Option<u64>>().prop_map(|conversation| Told::Signal { conversation }),
+        (number(), kind).prop_map(|(conversation, kind)| Told::Answer { conversation, kind }),
+    ]
+}
+
+pub(crate) fn event() -> impl Strategy<Value = Event> {
+    let trying = (epoch(), seq(), offset(), cause());
+    prop_oneof![
+        1 => claim().prop_map(Event::Claim),
+        6 => commit().prop_map(|commit| Event::Commit(Box::new(commit))),
+        2 => checkpoint().prop_map(Event::Checkpoint),
+        1 => trying.prop_map(|(epoch, seq, sent, cause)| Event::Trying(Trying { epoch, seq, sent, cause })),
+        1 => (epoch(), seq()).prop_map(|(epoch, seq)| Event::Release { epoch, seq }),
+    ]
+}
+
+fn claim() -> impl Strategy<Value = Claim> {
+    let view = (number(), offset()).prop_map(|(generation, offset)| View { generation, offset });
+    let all = (uuid(), node(), view, number(), small(), uuid());
+    all.prop_map(|(id, incarnation, view, attempt, rules, inbound)| Claim {
+        id: ClaimId(id),
+        incarnation,
+        view,
+        attempt,
+        rules,
+        inbound: LogIdentity(inbound),
+    })
+}
+
+fn commit() -> impl Strategy<Value = Commit> {
+    let head = (epoch(), seq(), offset(), cause(), time(), revision());
+    let rest = (option::of(text()), number(), small(), vec(change(), 0..4));
+    let links = vec((partition(), revision()), 0..3);
+    let routed = vec((option::of(partition()), delivery()), 0..3);
+    let out = (links, routed, bytes(), vec(tell(), 0..3));
+    (head, rest, out).prop_map(
+        |(
+            (epoch, seq, sent, cause, now, revision),
+            (trace, seed, event_count, changes),
+            (links, routed, frames, tells),
+        )| {
+            let link = |(partition, prev)| ChainLink { partition, prev };
+            let route = |(partition, delivery)| Routed {
+                partition,
+                delivery,
+            };
+            Commit {
+                epoch,
+                seq,
+                sent,
+                cause,
+                now,
+                revision,
+                trace,
+                seed,
+                event_count,
+                changes,
+                links: links.into_iter().map(link).collect(),
+                deliveries: routed.into_iter().map(route).collect(),
+                frames,
+                tells,
+            }
+        },
+    )
+}
+
+fn tell() -> impl Strategy<Value = Tell> {
+    let all = (slice(), number(), address(), address(), told(), bytes());
+    all.prop_map(|(target, number, from, to, what, payload)| Tell {
+        target,
+        number,
+        from,
+        to,
+        what,
+        payload,
+    })
+}
+
+fn cause() -> impl Strategy<Value = Cause> {
+    let timer = prop_oneof![
+        text().prop_map(TimerKey::Domain),
+        connection().prop_map(TimerKey::Grace),
+        connection().prop_map(TimerKey::Forget),
+        ticket().prop_map(TimerKey::Ticket),
+    ];
+    prop_oneof![
+        offset().prop_map(Cause::Inbound),
+        timer.prop_map(Cause::Timer),
+        node().prop_map(|edge| Cause::Verdict { edge }),
+    ]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![session_change(), ticket_change(), other_change()]
+}
+
+fn session_change() -> impl Strategy<Value = Change> {
+    let endings = vec![Ending::Lost, Ending::Left, Ending::ByEntity];
+    let detached = (connection(), time(), prop::sample::select(endings));
+    let answer = prop_oneof![
+        bytes().prop_map(Answer::Reply),
+        bytes().prop_map(Answer::Reject),
+        fault().prop_map(Answer::Fault),
+    ];
+    prop_oneof![
+        attachment().prop_map(|it| Change::SessionBegun(Box::new(it))),
+        attachment().prop_map(|it| Change::SessionAttached(Box::new(it))),
+        detached.prop_map(|(connection, until, why)| Change::SessionDetached {
+            connection,
+            until,
+            why
+        }),
+        (connection(), time())
+            .prop_map(|(connection, until)| Change::SessionEnded { connection, until }),
+        connection().prop_map(Change::SessionForgotten),
+        (connection(), bytes())
+            .prop_map(|(connection, claims)| Change::ClaimsChanged { connection, claims }),
+        (connection(), n()).prop_map(|(connection, n)| Change::Taken { connection, n }),
+        (connection(), n(), answer).prop_map(|(connection, n, answer)| Change::Answered {
+            connection,
+            n,
+            answer
+        }),
+    ]
+}
+
+fn ticket_change() -> impl Strategy<Value = Change> {
+    let awaiter = prop_oneof![
+        (connection(), n()).prop_map(|(connection, n)| Awaiter::Session { connection, n }),
+        (address(), number()).prop_map(|(address, conversation)| Awaiter::Entity {
+            address,
+            conversation
+        }),
+    ];
+    let opened = (ticket(), awaiter, time());
+    prop_oneof![
+        opened.prop_map(|(ticket, awaiter, until)| Change::TicketOpened {
+            ticket,
+            awaiter,
+            until
+        }),
+        ticket().prop_map(Change::TicketClosed),
+    ]
+}
+
+fn other_change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        (text(), time(), bytes()).prop_map(|(name, due, signal)| Change::TimerSet {
+            name,
+            due,
+            signal
+        }),
+        text().prop_map(Change::TimerCleared),
+        (number(), bytes()).prop_map(|(conversation, continuation)| Change::Asked {
+            conversation,
+            continuation
+        }),
+        number().prop_map(Change::AskClosed),
+        (slice(), number()).prop_map(|(source, number)| Change::TellTaken { source, number }),
+    ]
+}
+
+fn attachment() -> impl Strategy<Value = Attachment> {
+    let client = (connection(), attempt(), text(), bytes());
+    let edge = (node(), offset(), partition());
+    (client, edge).prop_map(
+        |((connection, attempt, subject, claims), (edge, joined, outbound))| Attachment {
+            connection,
+            attempt,
+            subject,
+            claims,
+            edge,
+            joined,
+            outbound,
+        },
+    )
+}
+
+fn checkpoint() -> impl Strategy<Value = Checkpoint> {
+    let hash = (address(), revision(), small(), small());
+    let hash = hash.prop_map(|(address, revision, state_version, hash)| StateHash {
+        address,
+        revision,
+        state_version,
+        hash,
+    });
+    let taken = vec((slice(), number()), 0..3);
+    let all = (epoch(), seq(), offset(), offset(), taken, vec(hash, 0..3));
+    all.prop_map(
+        |(epoch, seq, sent, inbound, tells_taken, hashes)| Checkpoint {
+            epoch,
+            seq,
+            sent,
+            inbound,
+            tells_taken,
+            hashes,
+        },
+    )
+}
+
+pub(crate) fn outbound() -> impl Strategy<Value = Outbound> {
+    let link = (revision(), revision()).prop_map(|(revision, prev)| Link { revision, prev });
+    (option::of(link), vec(delivery(), 0..5))
+        .prop_map(|(link, deliveries)| Outbound { link, deliveries })
+}
+
+fn delivery() -> impl Strategy<Value = Delivery> {
+    (recipients(), item(), small()).prop_map(|(to, item, payload_bytes)| Delivery {
+        to,
+        item,
+        payload_bytes,
+    })
+}
+
+fn recipients() -> impl Strategy<Value = Recipients> {
+    let socket = (connection(), attempt()).prop_map(|(connection, attempt)| Socket {
+        connection,
+        attempt,
+    });
+    let sockets = vec(socket, 0..4);
+    prop_oneof![
+        Just(Recipients::Everybody),
+        sockets.clone().prop_map(Recipients::Except),
+        sockets.prop_map(Recipients::Only),
+    ]
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    let answer = (request(), revision(), flag());
+    let close = prop::sample::select(CloseCode::ALL);
+    let resumed = (node(), revision(), revision(), n(), flag());
+    prop_oneof![
+        (revision(), flag()).prop_map(|(revision, text)| Item::Event { revision, text }),
+        any::<bool>().prop_map(|text| Item::Ephemeral { text }),
+        answer
+            .clone()
+            .prop_map(|(id, revision, text)| Item::Reply { id, revision, text }),
+        answer.prop_map(|(id, revision, text)| Item::Reject { id, revision, text }),
+        (request(), revision(), fault()).prop_map(|(id, revision, code)| Item::Fault {
+            id,
+            revision,
+            code
+        }),
+        (node(), revision(), n(), flag()).prop_map(|(edge, revision, n, text)| Item::Welcome {
+            edge,
+            revision,
+            n,
+            text
+        }),
+        resumed.prop_map(|(edge, since, upto, n, announce)| Item::Resumed {
+            edge,
+            since,
+            upto,
+            n,
+            announce
+        }),
+        close.prop_map(|code| Item::Close { code }),
+    ]
+}
+
+pub(crate) fn member() -> impl Strategy<Value = Member> {
+    let kind = prop_oneof![
+        Just(Kind::StateNode),
+        partition().prop_map(|outbound| Kind::Edge { outbound }),
+    ];
+    prop_oneof![
+        (node(), text(), kind).prop_map(|(incarnation, name, kind)| Member::Join {
+            incarnation,
+            who: Who { name, kind }
+        }),
+        (node(), time()).prop_map(|(incarnation, sent)| Member::Heartbeat { incarnation, sent }),
+        node().prop_map(|incarnation| Member::Leave { incarnation }),
+    ]
+}
