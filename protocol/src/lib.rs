@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod codes;
 pub mod codec;
 pub mod lane;
+pub mod rules;
 pub mod address;
 pub mod murmur2;
 pub mod ids;

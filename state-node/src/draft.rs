@@ -107,6 +107,13 @@ impl Deliveries {
         self.push(Some(session.socket.outbound), to, item, payload);
     }
 
+    /// What a commit keeps of them. `closes` holds but in a simulator (R23).
+    #[must_use]
+    pub fn delivered(&self, closes: bool) -> Vec<Routed> {
+        let kept = |routed: &&Routed| closes || !matches!(routed.delivery.item, Item::Close { .. });
+        self.list.iter().filter(kept).cloned().collect()
+    }
+
     /// The records of these deliveries on `partitions`, outside the chain.
     #[must_use]
     pub fn records(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use xp_protocol::codec::Format;
+use xp_protocol::rules::Rules;
 use xp_protocol::events::{Cause, Change, Claim, Event, Tell};
 use xp_protocol::{ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Seq, View};
 
@@ -35,6 +36,9 @@ pub struct Fold {
     pub ignored: u64,
     /// The last epochs, oldest first: enough to judge records that lie behind this fold's position.
     pub epochs: Vec<Epoch>,
+    /// All of them, but in a simulator.
+    #[serde(skip)]
+    pub rules: Rules,
 }
 
 /// How many epochs are remembered; a resume that reaches further back starts over.
@@ -126,7 +130,8 @@ impl Fold {
         let Some((epoch, seq)) = event.place() else {
             return Verdict::Ignored;
         };
-        if self.released || self.epoch() != Some(epoch) || seq != self.seq.next() {
+        let next = seq == self.seq.next() || !self.rules.seq;
+        if self.released || self.epoch() != Some(epoch) || !next {
             return Verdict::Ignored;
         }
         self.seq = seq;

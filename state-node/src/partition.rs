@@ -18,6 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use xp_cluster::{Lease, Members};
 use xp_domain_sdk::host::Registry;
 use xp_protocol::events::{Commit, TimerKey};
+use xp_protocol::rules::Rules;
 use xp_protocol::{
     Address, ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, Seq,
     TimeMs, View,
@@ -49,6 +50,8 @@ pub struct Setting {
     pub limits: Arc<Limits>,
     /// Where its snapshots are.
     pub store: Arc<dyn SnapshotStore>,
+    /// All of them, but in a simulator.
+    pub rules: Rules,
 }
 
 /// A partition on this node.

@@ -10,6 +10,7 @@ use xp_protocol::events::{Answer, Attachment, Awaiter, Cause, Change, Ending, Ti
 use xp_protocol::frame::{RequestId, Tag};
 use xp_protocol::inbound::{AnswerKind, Told};
 use xp_protocol::outbound::Item;
+use xp_protocol::rules::Rules;
 use xp_protocol::{
     Address, Attempt, CloseCode, ConnectionId, FaultCode, LanePartition, MessageNumber, Revision,
     TimeMs,
@@ -35,6 +36,8 @@ pub struct Turn<'a> {
     pub seed: u64,
     /// The trace context.
     pub trace: Option<Box<str>>,
+    /// All of them, but in a simulator.
+    pub rules: Rules,
 }
 
 /// What a turn comes to.
@@ -79,7 +82,11 @@ impl Turn<'_> {
             Some(session) if session.socket.subject != wanted.subject => {
                 close(&wanted, CloseCode::ForeignConnection)
             }
-            Some(session) if wanted.attempt <= session.socket.attempt => Turned::Nothing,
+            Some(session)
+                if wanted.attempt <= session.socket.attempt && self.rules.attempts =>
+            {
+                Turned::Nothing
+            }
             Some(session) if !session.is_live() => self.begin(entity, wanted),
             Some(session) => self.attach(entity, session, wanted, since),
         }
@@ -168,7 +175,12 @@ impl Turn<'_> {
         why: Ending,
     ) -> Turned {
         match entity.runtime.session(connection) {
-            Some(session) if session.is_socket(attempt) => self.detach(entity, session, why, None),
+            Some(session)
+                if session.is_socket(attempt)
+                    || session.is_attached() && !self.rules.attempts =>
+            {
+                self.detach(entity, session, why, None)
+            }
             _ => Turned::Nothing,
         }
     }
@@ -224,7 +236,7 @@ impl Turn<'_> {
         if n <= session.n {
             return repeat(session, self.host.is_text(), n);
         }
-        if n > session.n.next() {
+        if n > session.n.next() && self.rules.dense_numbers {
             return close(&session.socket, CloseCode::ComeBack);
         }
         let connection = said.connection;

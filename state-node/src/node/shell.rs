@@ -135,6 +135,7 @@ impl<'a> Shell<'a> {
             domain: Arc::clone(&shared.domain),
             limits: Arc::clone(&shared.limits),
             store: Arc::clone(&store),
+            rules: Default::default(),
         };
         let opening = Opening {
             inbound,

@@ -71,9 +71,13 @@ impl Partition {
                 .clear()
                 .map_err(|error| store(error.to_string()))?;
         }
+        let fold = Fold {
+            rules: setting.rules,
+            ..fold.unwrap_or_default()
+        };
         let mut partition = Self {
             setting,
-            fold: fold.unwrap_or_default(),
+            fold,
             entities: Default::default(),
             timers: Default::default(),
             watched: Default::default(),
@@ -223,7 +227,7 @@ impl Partition {
             following.rereading = None;
             let expected = (self.fold.epoch().unwrap_or_default(), self.fold.seq);
             let found = event.place().unwrap_or((Epoch(stored.offset.0), Seq(0)));
-            if found != expected {
+            if found != expected && self.setting.rules.committed_snapshots {
                 self.forget_snapshot(end);
                 return true;
             }

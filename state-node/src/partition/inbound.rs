@@ -160,7 +160,7 @@ impl Partition {
         if let Some(owner) = self.owner() {
             owner.tells_taken_dirty.insert(source.clone());
         }
-        number == last + 1
+        number == last + 1 || !self.setting.rules.tell_numbers
     }
 
     fn turn(

@@ -59,7 +59,9 @@ impl Partition {
             released: None,
             snapshot: None,
         }));
-        self.send_again();
+        if self.setting.rules.emit_again {
+            self.send_again();
+        }
         self.repeat_tells(now);
         self.check_sessions(now);
         self.actions.push(Action::ReadInbound { from: inbound });
@@ -90,7 +92,7 @@ impl Partition {
             tracing::warn!(entity = %address, "a message names a category that is not hosted here");
             return;
         };
-        let limits = Arc::clone(&self.setting.limits);
+        let (limits, rules) = (Arc::clone(&self.setting.limits), self.setting.rules);
         let faulted = matches!(cause, Cause::Inbound(offset) if self.faulted.contains(&offset));
         let entity = match self.entity(address) {
             Ok(Some(entity)) => entity,
@@ -107,6 +109,7 @@ impl Partition {
             now: time,
             seed,
             trace,
+            rules,
         };
         let turned = decide(turn, entity);
         let watched = entity.watched_from();
@@ -220,7 +223,9 @@ impl Partition {
             event_count: draft.event_count,
             changes: draft.changes.clone(),
             links,
-            deliveries: draft.shown.list.clone(),
+            deliveries: draft
+                .shown
+                .delivered(self.setting.rules.close_in_chain),
             frames: Bytes::copy_from_slice(&draft.shown.frames),
             tells,
         })
@@ -286,6 +291,7 @@ impl Partition {
             now: failed.now,
             seed: failed.seed,
             trace: failed.trace.clone(),
+            rules: self.setting.rules,
         };
         let mut draft = turn.failed(entity, kept, failed.awaiter.clone(), code);
         draft.after = failed.after;

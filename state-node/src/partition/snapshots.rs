@@ -81,9 +81,10 @@ impl Partition {
 
     /// R35: written only after the cut's number is committed.
     pub(super) fn save_committed(&mut self) {
+        let early = !self.setting.rules.committed_snapshots;
         let Some(owner) = self.owner() else { return };
         let committed = owner.committed;
-        if let Some((_, mark, batch)) = owner.snapshot.take_if(|(seq, ..)| *seq <= committed) {
+        if let Some((_, mark, batch)) = owner.snapshot.take_if(|(seq, ..)| *seq <= committed || early) {
             self.saving = Some(mark);
             self.actions.push(Action::Save(batch));
         }

@@ -25,8 +25,10 @@ impl Partition {
 
     /// Lets out what the gate no longer holds.
     pub(in crate::partition) fn drain(&mut self, now: TimeMs) {
+        let open = !self.setting.rules.gate;
         while let Role::Owning(owner) = &mut self.role
-            && let Some((after, output)) = owner.gate.pop(owner.committed)
+            && let Some((after, output)) =
+                owner.gate.pop(if open { Seq(u64::MAX) } else { owner.committed })
         {
             let commit = Offset(owner.base + after.0);
             self.let_out(commit, output, now);
@@ -41,7 +43,9 @@ impl Partition {
             Output::Plain(partition, record) => {
                 self.actions.push(Action::Speak { partition, record })
             }
-            Output::Leased(partition, record) if self.lease.holds(now) => {
+            Output::Leased(partition, record)
+                if self.lease.holds(now) || !self.setting.rules.lease =>
+            {
                 self.actions.push(Action::Speak { partition, record });
             }
             Output::Leased(partition, record) => {

@@ -56,6 +56,7 @@ impl Partition {
             // A welcome draws nothing that must be the same again: it is never logged (R31).
             seed: entity.runtime.revision.0,
             trace: None,
+            rules: self.setting.rules,
         };
         let outputs = turn::welcome(&turn, entity, session);
         self.put_plain(address, outputs);

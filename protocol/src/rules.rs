@@ -1,0 +1,44 @@
+//! The rules of PROTOCOL.md that a simulator can switch off one by one, to see that its checkers notice.
+
+/// Which rules hold. For the simulator only: a platform without any of them loses or repeats something.
+/// Each field names its rule and is asked at the line that keeps it; the edge's own are in its `watch`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// R3: a record counts only if its number is the next. Off: any of its epoch counts.
+    pub seq: bool,
+    /// R8: a new owner sends everything after `sent` again.
+    pub emit_again: bool,
+    /// R10: an acknowledgement commits only at the expected offset. Off: any does.
+    pub expected_offset: bool,
+    /// R11: nothing leaves before every earlier record is committed.
+    pub gate: bool,
+    /// R13: a query is answered only within the lease.
+    pub lease: bool,
+    /// R23: a commit that detaches or replaces a socket closes it in the chain.
+    pub close_in_chain: bool,
+    /// R27: an earlier socket's Connect and Disconnect are ignored.
+    pub attempts: bool,
+    /// R30: a command is taken only if its number is the next. Off: numbers need only rise.
+    pub dense_numbers: bool,
+    /// R34: a tell is taken only if its number is the next.
+    pub tell_numbers: bool,
+    /// R35: a snapshot is written once its cut is committed, and used only if its header fits the log.
+    pub committed_snapshots: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            seq: true,
+            emit_again: true,
+            expected_offset: true,
+            gate: true,
+            lease: true,
+            close_in_chain: true,
+            attempts: true,
+            dense_numbers: true,
+            tell_numbers: true,
+            committed_snapshots: true,
+        }
+    }
+}
