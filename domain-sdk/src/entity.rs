@@ -1,8 +1,9 @@
 //! The entity: what a domain developer writes.
 
-mod decision;
 mod scene;
+mod decision;
 mod answer;
+mod session;
 mod at;
 mod category;
 
@@ -10,11 +11,12 @@ pub use answer::{Answer, Refusal};
 pub use at::At;
 pub use category::Category;
 pub use decision::{Decision, To, When};
-pub use scene::{Cx, Scene, Session, SignalCx, Ticket};
+pub use scene::{Cx, Scene, SignalCx};
+pub use session::{Session, Ticket};
 
 pub(crate) use answer::to_json as answer_json;
 pub(crate) use decision::{Asked, Given, Said, Setting, Showing, Told};
-pub(crate) use scene::Roster;
+pub(crate) use session::Roster;
 
 use std::fmt::Display;
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use xp_protocol::{Address, ConnectionId};
 
 use crate::host::{Fault, Outcome, Show};
+use crate::word::{Codec, Word};
 
 /// A check that failed, in words.
 #[derive(Debug)]
@@ -47,4 +48,10 @@ pub(super) struct Said {
     pub(super) to: Address,
     pub(super) signal: Bytes,
     pub(super) asked: bool,
+}
+
+pub(super) fn written<W: Word>(codec: Codec, word: &W) -> Result<Bytes, Broken> {
+    word.write(codec)
+        .map(Bytes::from)
+        .map_err(|error| Broken(format!("a word does not survive its codec: {error}")))
 }

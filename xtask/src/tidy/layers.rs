@@ -22,8 +22,8 @@ const RESERVED: [(&str, &[&str], &str); 2] = [
     ("rdkafka", &["xp-transport"], "only transport imports Kafka"),
     (
         "bincode",
-        &["xp-protocol", "xp-state-node"],
-        "only protocol defines bytes; state-node has its snapshots",
+        &["xp-protocol", "xp-domain-sdk", "xp-state-node"],
+        "only protocol defines platform bytes; domain-sdk has the domains' binary words, state-node its snapshots",
     ),
 ];
 
@@ -261,7 +261,7 @@ mod tests {
         finds(
             "xp-client",
             "[dependencies.bytes2]\npackage = \"bincode\"",
-            "x/Cargo.toml:4 `xp-client` depends on `bincode`: only protocol defines bytes; state-node has its snapshots",
+            "x/Cargo.toml:4 `xp-client` depends on `bincode`: only protocol defines platform bytes; domain-sdk has the domains' binary words, state-node its snapshots",
         );
     }
 

@@ -1,0 +1,122 @@
+//! Sessions come and go.
+
+use xp_protocol::{Address, ConnectionId, TicketId};
+
+use super::super::actor::{Ticket, Waiter};
+use super::super::step::{Broken, Heard};
+use super::super::user::User;
+use super::{World, later, scene};
+use crate::host::{Input, Outcome, Reply, Termination};
+
+impl World {
+    /// A session begins, unless it is refused.
+    pub(in crate::testkit) fn connect(
+        &mut self,
+        entity: &Address,
+        user: &User,
+    ) -> Result<(), Broken> {
+        let message = self.next_message();
+        let waiter = Waiter::Client(user.connection(), message);
+        if let Err(fault) = self.stage(entity).attach(user) {
+            self.faulted(entity, waiter, fault);
+            return Ok(());
+        }
+        let connection = user.connection();
+        let decided = match self.decide(entity, &Input::Connected(connection))? {
+            (_, Ok(decided)) => decided,
+            (_, Err(fault)) => {
+                self.stage(entity).end(connection);
+                self.faulted(entity, waiter, fault);
+                return Ok(());
+            }
+        };
+        if let Reply::Now(Outcome::Rejection(no)) = decided.reply {
+            self.stage(entity).end(connection);
+            self.hear(waiter, Heard::Answer(Outcome::Rejection(no)));
+            return Ok(());
+        }
+        self.carry_out(entity, TicketId(self.turns), waiter, decided)?;
+        self.welcome(entity, connection)?;
+        self.settle()
+    }
+
+    pub(in crate::testkit) fn welcome(
+        &mut self,
+        entity: &Address,
+        by: ConnectionId,
+    ) -> Result<(), Broken> {
+        let (seed, now) = (self.turns, self.now);
+        let actor = self.known(entity);
+        let scene = scene(actor, now, seed);
+        match actor.welcome(by, &scene)? {
+            Ok(shown) => self.step.welcome = Some(shown),
+            Err(fault) => self.step.faults.push((entity.clone(), fault)),
+        }
+        Ok(())
+    }
+
+    pub(in crate::testkit) fn disconnect(
+        &mut self,
+        entity: &Address,
+        connection: ConnectionId,
+    ) -> Result<(), Broken> {
+        self.stage(entity).detach(connection);
+        let due = later(self.now, self.grace);
+        self.graces.insert((entity.clone(), connection), due);
+        self.turn(entity, &Input::Disconnected(connection), Waiter::Nobody)?;
+        self.settle()
+    }
+
+    pub(in crate::testkit) fn reconnect(
+        &mut self,
+        entity: &Address,
+        user: &User,
+    ) -> Result<(), Broken> {
+        if let Err(fault) = self.stage(entity).attach(user) {
+            self.step.faults.push((entity.clone(), fault));
+            return Ok(());
+        }
+        self.graces.remove(&(entity.clone(), user.connection()));
+        self.turn(
+            entity,
+            &Input::Reconnected(user.connection()),
+            Waiter::Nobody,
+        )?;
+        self.settle()
+    }
+
+    pub(in crate::testkit) fn terminate(
+        &mut self,
+        entity: &Address,
+        connection: ConnectionId,
+        why: Termination,
+    ) -> Result<(), Broken> {
+        // A session ends once, whatever else wanted to end it meanwhile.
+        if !self.stage(entity).members.contains_key(&connection) {
+            return Ok(());
+        }
+        self.graces.remove(&(entity.clone(), connection));
+        self.turn(entity, &Input::Terminated(connection, why), Waiter::Nobody)?;
+        self.stage(entity).end(connection);
+        self.step.ended.push(connection);
+        self.void_tickets_of(entity, connection);
+        Ok(())
+    }
+
+    pub(super) fn void_tickets_of(&mut self, entity: &Address, connection: ConnectionId) {
+        let held = self
+            .stage(entity)
+            .tickets
+            .iter()
+            .filter_map(|(ticket, state)| match state {
+                Ticket::Open {
+                    waiter: Waiter::Client(by, _),
+                    ..
+                } if *by == connection => Some(*ticket),
+                _ => None,
+            });
+        for ticket in held.collect::<Vec<_>>() {
+            self.unanswered(entity, ticket);
+        }
+    }
+}
