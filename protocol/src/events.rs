@@ -118,6 +118,8 @@ pub struct Tell {
     pub target: LanePartition,
     /// Dense per (source, target), from 1 (R34).
     pub number: u64,
+    /// The entity that tells.
+    pub from: Address,
     /// The entity that is told.
     pub to: Address,
     /// What it is told.
