@@ -1,1 +1,57 @@
-//! To come.
+//! The facade of X Platform: all that a domain's crate needs besides serde.
+//!
+//! ```no_run
+//! use serde::{Deserialize, Serialize};
+//! use xplatform::prelude::*;
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Tally { votes: u64 }
+//!
+//! #[derive(Clone, Serialize, Deserialize)]
+//! struct Voted;
+//!
+//! impl Entity for Tally {
+//!     const CATEGORY: Category = Category::new("tally");
+//!     type Claims = ();
+//!     type Command = Voted;
+//!     type Query = Never;
+//!     type Signal = Never;
+//!     type Event = Voted;
+//!     type Output = Voted;
+//!     type Reply = u64;
+//!     type Rejection = Never;
+//!
+//!     fn decide(&self, vote: Voted, cx: &Cx<Self>) -> Outcome<Self> {
+//!         Ok(cx.decision().publish(vote).reply(self.votes + 1))
+//!     }
+//!     fn apply(&mut self, _: Voted) {
+//!         self.votes += 1;
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     xplatform::Domain::new().host::<Tally>().run()
+//! }
+//! ```
+//! The binary then has the `xp` command line: `dev` (the default: everything in one process), `token`, `connect`,
+//! `log show` and `config`.
+
+mod domain;
+mod dev;
+mod token;
+mod connect;
+mod log_show;
+mod config_command;
+mod configuration;
+mod command_line;
+
+pub use domain::Domain;
+pub use xp_domain_sdk as sdk;
+pub use xp_domain_sdk::testkit;
+pub use xp_sandbox as sandbox;
+
+/// What nearly every entity needs: `use xplatform::prelude::*;`.
+pub mod prelude {
+    pub use crate::Domain;
+    pub use xp_domain_sdk::prelude::*;
+}

@@ -1,0 +1,273 @@
+//! What one process that is the whole platform is told before it starts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use xp_edge::config::{Key, Tokens};
+use xp_edge::units::{Size, Span};
+use xp_state_node::Limits;
+use xp_transport::embedded;
+
+/// The whole platform in one process: edge and state node on the embedded log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Where everything lives that outlasts the process: the log, the snapshots, the development secret.
+    /// One process at a time; made when missing. A relative path starts where the process was started.
+    pub data: PathBuf,
+    /// The embedded log.
+    #[serde(default)]
+    pub log: Log,
+    /// The lanes by name: which topics and partitions serve which categories.
+    pub lanes: BTreeMap<String, Lane>,
+    /// The part that holds entities.
+    #[serde(default)]
+    pub state_node: StateNode,
+    /// The part that holds sockets.
+    pub edge: xp_edge::Config,
+}
+
+/// A set of categories that share topics and partitions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Lane {
+    /// The categories it serves. At most one lane may leave this empty: it serves all hosted categories that
+    /// no other lane names.
+    pub categories: Vec<String>,
+    /// Partitions of `inbound` and `events`: how many entities decide at the same time. Fixed once there are
+    /// events: an entity's address hashes to its partition.
+    pub partitions: u32,
+    /// Partitions of `outbound`: each edge reads one of them.
+    pub outbound_partitions: u32,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self {
+            categories: Vec::new(),
+            partitions: 8,
+            outbound_partitions: 1,
+        }
+    }
+}
+
+/// The embedded log: append-only segment files in `data`/log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Log {
+    /// `fsync`: what was acknowledged survives `kill -9` and power loss. `memory`: nothing survives the
+    /// process; for tests.
+    pub durability: Durability,
+    /// A segment file of this size is sealed and the next one begun. Retention removes whole files.
+    pub segment_size: Size,
+    /// The newest bytes of each partition of `inbound` and `outbound` that are kept, in memory. A reader that
+    /// falls further behind starts over: clients resume from `events`.
+    pub transient_size: Size,
+    /// How long records of `cluster` are kept. Whoever joins needs the last few seconds only.
+    pub cluster_age: Span,
+}
+
+/// Whether an acknowledged record outlives the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// After an fdatasync that is shared by all that arrived during the last one.
+    Fsync,
+    /// In memory, acknowledged at once.
+    Memory,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Fsync,
+            segment_size: Size(64 << 20),
+            transient_size: Size(64 << 20),
+            cluster_age: Span::from_secs(3_600),
+        }
+    }
+}
+
+impl From<Durability> for embedded::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Fsync => Self::Fsync,
+            Durability::Memory => Self::Memory,
+        }
+    }
+}
+
+macro_rules! settings {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    };
+}
+
+settings! {
+    /// The part that holds entities: its name, its bounds, and what happens at each.
+    StateNode {
+        /// Its stable name. A second process of the same name replaces the first.
+        name: String = "state-1".to_owned(),
+        /// How often it says that it is alive. A third of the lease or less (R13).
+        heartbeat: Span = Span::from_millis(80),
+        /// Memory for the pages of the snapshot store.
+        snapshot_cache: Size = Size(64 << 20),
+        /// Answers kept per session, and how far a client may run ahead of its oldest unanswered command (B of
+        /// R30). At least `edge.limits.window`.
+        answers_per_session: usize = 64,
+        /// How long a session without a socket may come back. Then it is over, and the entity is told.
+        grace: Span = Span::from_secs(30),
+        /// How long an ended session is remembered. Later resumes are closed `session-expired`.
+        memory: Span = Span::from_secs(600),
+        /// How long a deferred answer may stay open. Then who waits for it gets `fault unanswered`.
+        ticket: Span = Span::from_secs(30),
+        /// The largest record. A decision that needs a larger one is a `fault too-large`.
+        record_bytes_max: Size = Size(1 << 20),
+        /// Records of a partition that were appended and are not yet committed. At the bound it reads no further.
+        uncommitted_max: usize = 4_096,
+        /// Commits kept in memory per watched entity, so that clients resume at once. Older ones are read from
+        /// the log.
+        recent_commits_max: usize = 1_024,
+        /// Bytes of outputs kept in memory per watched entity. Older ones are read from the log.
+        recent_bytes_max: Size = Size(1 << 20),
+        /// How much of the log one resume may read. Beyond, the client starts over.
+        resume_scan_bytes_max: Size = Size(64 << 20),
+        /// How often a partition's positions are recorded when nothing else was (R15).
+        checkpoint: Span = Span::from_secs(1),
+        /// After how long a word to another entity is repeated when it was not confirmed (R34).
+        tell_retry: Span = Span::from_secs(2),
+        /// How far a message's time may differ from this node's clock. Beyond, it is moved to this distance.
+        clock_skew: Span = Span::from_secs(1),
+        /// How long an unwatched entity stays in memory without being used.
+        passivate: Span = Span::from_secs(60),
+        /// Entities of a partition that stay in memory in any case.
+        resident_min: usize = 10_000,
+    }
+}
+
+impl StateNode {
+    /// What the node is started with; its snapshots are in `snapshots`.
+    #[must_use]
+    pub fn with_snapshots(&self, snapshots: PathBuf) -> xp_state_node::Config {
+        xp_state_node::Config {
+            name: self.name.clone(),
+            snapshots: Some(snapshots),
+            snapshot_cache_bytes: self.snapshot_cache.0 as u64,
+            heartbeat_ms: self.heartbeat.ms(),
+            limits: self.limits(),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            answers_per_session: self.answers_per_session,
+            grace_ms: self.grace.ms(),
+            memory_ms: self.memory.ms(),
+            ticket_ms: self.ticket.ms(),
+            record_bytes_max: self.record_bytes_max.0,
+            uncommitted_max: self.uncommitted_max,
+            recent_commits_max: self.recent_commits_max,
+            recent_bytes_max: self.recent_bytes_max.0,
+            resume_scan_bytes_max: self.resume_scan_bytes_max.0,
+            checkpoint_ms: self.checkpoint.ms(),
+            tell_retry_ms: self.tell_retry.ms(),
+            clock_skew_ms: self.clock_skew.ms(),
+            passivate_ms: self.passivate.ms(),
+            resident_min: self.resident_min,
+        }
+    }
+}
+
+/// The address that `xp dev` listens on unless told otherwise.
+pub const LISTEN: std::net::SocketAddr =
+    std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7400);
+
+impl Config {
+    /// What `xp dev` starts from: one lane for all categories, local sockets only, tokens signed with the
+    /// development secret in `data`.
+    #[must_use]
+    pub fn development(data: &Path) -> Self {
+        Self {
+            data: data.to_owned(),
+            log: Log::default(),
+            lanes: BTreeMap::from([("main".to_owned(), Lane::default())]),
+            state_node: StateNode::default(),
+            edge: edge(secret_file(data)),
+        }
+    }
+
+    /// Where the log's segments are.
+    #[must_use]
+    pub fn log_dir(&self) -> PathBuf {
+        log_dir(&self.data)
+    }
+
+    /// Where the snapshots are. They hold only what the log can rebuild.
+    #[must_use]
+    pub fn snapshots_dir(&self) -> PathBuf {
+        self.data.join("snapshots")
+    }
+}
+
+/// Where the log's segments are, below a data directory.
+#[must_use]
+pub fn log_dir(data: &Path) -> PathBuf {
+    data.join("log")
+}
+
+/// Where the development secret is, below a data directory.
+#[must_use]
+pub fn secret_file(data: &Path) -> PathBuf {
+    data.join("development-secret")
+}
+
+fn edge(secret: PathBuf) -> xp_edge::Config {
+    xp_edge::Config {
+        name: "edge-1".to_owned(),
+        listen: LISTEN,
+        outbound_partition: None,
+        tls: None,
+        tokens: Tokens {
+            keys: vec![Key::SecretFile(secret)],
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            required: Vec::new(),
+            leeway: Span::from_secs(5),
+        },
+        origins: Vec::new(),
+        limits: xp_edge::config::Limits::default(),
+        timing: xp_edge::config::Timing::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_bounds_are_those_of_the_state_node() {
+        let ours = StateNode::default().with_snapshots(PathBuf::new());
+        let theirs = xp_state_node::Config::named("state-1");
+        assert_eq!(ours.limits, theirs.limits);
+        assert_eq!(
+            (ours.heartbeat_ms, ours.snapshot_cache_bytes),
+            (theirs.heartbeat_ms, theirs.snapshot_cache_bytes)
+        );
+    }
+
+    #[test]
+    fn a_client_may_not_run_further_ahead_than_answers_are_kept() {
+        let config = Config::development(Path::new("data"));
+        assert!(config.edge.limits.window as usize <= config.state_node.answers_per_session);
+    }
+}

@@ -1,0 +1,311 @@
+//! What edge, state node and log make of the configured lanes.
+
+use std::collections::BTreeMap;
+
+use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
+use xp_transport::embedded::{self, Retention, TopicConfig};
+
+use crate::config::{Lane, Log};
+
+/// Why lanes and hosted categories do not fit together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LaneError {
+    /// A lane without partitions serves nobody.
+    #[error("lanes.{lane}.{key} is 0: give it at least 1")]
+    NoPartitions {
+        /// Which lane.
+        lane: String,
+        /// Which of its keys.
+        key: &'static str,
+    },
+    /// A category would live in two places.
+    #[error(
+        "lanes.{lane}.categories names {category:?}, which lanes.{other} serves already: keep one of them"
+    )]
+    Twice {
+        /// The lane that names it again.
+        lane: String,
+        /// The lane that named it first.
+        other: String,
+        /// The category.
+        category: String,
+    },
+    /// Nobody could say which of the two serves the rest.
+    #[error(
+        "lanes.{lane}.categories is empty, and so is lanes.{other}.categories: only one lane can serve all the rest"
+    )]
+    TwoForTheRest {
+        /// One lane.
+        lane: String,
+        /// The other.
+        other: String,
+    },
+    /// A lane names what this binary does not host.
+    #[error(
+        "lanes.{lane}.categories names {category:?}, which this binary does not host (it hosts {hosted})"
+    )]
+    NotHosted {
+        /// Which lane.
+        lane: String,
+        /// The category.
+        category: String,
+        /// What is hosted.
+        hosted: String,
+    },
+    /// A hosted category without a lane could never be reached.
+    #[error(
+        "no lane serves the hosted category {category:?}: name it in the categories of a lane, or let one lane leave them empty"
+    )]
+    Unserved {
+        /// The category.
+        category: String,
+    },
+}
+
+/// Which lane serves each hosted category.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served<'a> {
+    lanes: &'a BTreeMap<String, Lane>,
+    by_category: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Served<'a> {
+    /// Finds the lane of each of the `hosted` categories.
+    ///
+    /// # Errors
+    /// [`LaneError`] when a category has no lane or two, or a lane cannot work.
+    pub fn find(lanes: &'a BTreeMap<String, Lane>, hosted: &[&'a str]) -> Result<Self, LaneError> {
+        lanes
+            .iter()
+            .try_for_each(|(name, lane)| has_partitions(name, lane))?;
+        let mut by_category = named(lanes, hosted)?;
+        let rest = rest(lanes)?;
+        for category in hosted {
+            let known = by_category.contains_key(category);
+            match rest {
+                _ if known => {}
+                Some(lane) => drop(by_category.insert(category, lane)),
+                None => {
+                    return Err(LaneError::Unserved {
+                        category: (*category).to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(Self { lanes, by_category })
+    }
+
+    fn categories_of<'b>(&'b self, lane: &'b str) -> impl Iterator<Item = &'a str> + 'b {
+        let of_lane = move |(category, served_by): (&&'a str, &&str)| {
+            (*served_by == lane).then_some(*category)
+        };
+        self.by_category.iter().filter_map(of_lane)
+    }
+
+    /// The lanes as a state node takes them.
+    #[must_use]
+    pub fn for_state_node(&self) -> xp_state_node::Lanes {
+        self.lanes
+            .iter()
+            .fold(xp_state_node::Lanes::default(), |lanes, (name, lane)| {
+                let served =
+                    xp_state_node::Lane::new(name, lane.partitions, lane.outbound_partitions);
+                lanes.with(served, self.categories_of(name))
+            })
+    }
+
+    /// The lanes as an edge takes them.
+    #[must_use]
+    pub fn for_edge(&self) -> xp_edge::Lanes {
+        let lane = |name: &str| xp_edge::Lane {
+            name: name.to_owned(),
+            partitions: self.lanes[name].partitions,
+            outbound_partitions: self.lanes[name].outbound_partitions,
+        };
+        let by_category = self.by_category.iter();
+        xp_edge::Lanes {
+            by_category: by_category
+                .map(|(category, name)| ((*category).to_owned(), lane(name)))
+                .collect(),
+        }
+    }
+
+    /// The topics of the embedded log: `events` and `cluster` durable, what only passes through in memory (R4).
+    #[must_use]
+    pub fn topics(&self, log: &Log) -> embedded::Config {
+        let cluster = Retention {
+            bytes: None,
+            age_ms: Some(log.cluster_age.ms()),
+        };
+        let mut topics = vec![durable(CLUSTER_TOPIC, 1, log).keeping(cluster)];
+        for (name, lane) in self.lanes {
+            let transient = log.transient_size.0 as u64;
+            topics.push(durable(&events_topic(name), lane.partitions, log));
+            topics.push(TopicConfig::memory(
+                &inbound_topic(name),
+                lane.partitions,
+                transient,
+            ));
+            topics.push(TopicConfig::memory(
+                &outbound_topic(name),
+                lane.outbound_partitions,
+                transient,
+            ));
+        }
+        embedded::Config { topics }
+    }
+}
+
+fn durable(name: &str, partitions: u32, log: &Log) -> TopicConfig {
+    TopicConfig {
+        durability: log.durability.into(),
+        segment_bytes: log.segment_size.0 as u64,
+        ..TopicConfig::durable(name, partitions)
+    }
+}
+
+fn has_partitions(name: &str, lane: &Lane) -> Result<(), LaneError> {
+    let counts = [
+        ("partitions", lane.partitions),
+        ("outbound-partitions", lane.outbound_partitions),
+    ];
+    match counts.into_iter().find(|(_, count)| *count == 0) {
+        Some((key, _)) => Err(LaneError::NoPartitions {
+            lane: name.to_owned(),
+            key,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn named<'a>(
+    lanes: &'a BTreeMap<String, Lane>,
+    hosted: &[&str],
+) -> Result<BTreeMap<&'a str, &'a str>, LaneError> {
+    let mut found = BTreeMap::new();
+    for (lane, category) in lanes
+        .iter()
+        .flat_map(|(name, lane)| lane.categories.iter().map(move |c| (name, c)))
+    {
+        if !hosted.contains(&category.as_str()) {
+            let (lane, category) = (lane.clone(), category.clone());
+            return Err(LaneError::NotHosted {
+                lane,
+                category,
+                hosted: hosted.join(", "),
+            });
+        }
+        if let Some(other) = found.insert(category.as_str(), lane.as_str()) {
+            let (lane, other, category) = (lane.clone(), other.to_owned(), category.clone());
+            return Err(LaneError::Twice {
+                lane,
+                other,
+                category,
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn rest(lanes: &BTreeMap<String, Lane>) -> Result<Option<&str>, LaneError> {
+    let mut empty = lanes
+        .iter()
+        .filter(|(_, lane)| lane.categories.is_empty())
+        .map(|(name, _)| name.as_str());
+    match (empty.next(), empty.next()) {
+        (Some(lane), Some(other)) => Err(LaneError::TwoForTheRest {
+            lane: lane.to_owned(),
+            other: other.to_owned(),
+        }),
+        (found, _) => Ok(found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lanes(spec: &[(&str, &[&str])]) -> BTreeMap<String, Lane> {
+        let lane = |categories: &[&str]| Lane {
+            categories: categories.iter().map(|c| (*c).to_owned()).collect(),
+            ..Lane::default()
+        };
+        spec.iter()
+            .map(|(name, categories)| ((*name).to_owned(), lane(categories)))
+            .collect()
+    }
+
+    fn problem(spec: &[(&str, &[&str])], hosted: &[&str]) -> String {
+        Served::find(&lanes(spec), hosted).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn one_lane_serves_what_no_other_names() {
+        let lanes = lanes(&[("main", &[]), ("money", &["wallet"])]);
+        let served = Served::find(&lanes, &["auction", "board", "wallet"]).unwrap();
+        assert_eq!(
+            served.categories_of("main").collect::<Vec<_>>(),
+            ["auction", "board"]
+        );
+        assert_eq!(
+            served.categories_of("money").collect::<Vec<_>>(),
+            ["wallet"]
+        );
+    }
+
+    #[test]
+    fn events_and_cluster_are_durable_and_the_rest_is_in_memory() {
+        let lanes = lanes(&[("main", &[])]);
+        let topics = Served::find(&lanes, &["board"])
+            .unwrap()
+            .topics(&Log::default())
+            .topics;
+        let durable: Vec<_> = topics
+            .iter()
+            .filter(|t| t.durability == embedded::Durability::Fsync)
+            .collect();
+        assert_eq!(
+            durable.iter().map(|t| &*t.name).collect::<Vec<_>>(),
+            ["cluster", "main.events"]
+        );
+        assert_eq!(topics.len(), 4);
+    }
+
+    #[test]
+    fn lanes_that_cannot_work_are_refused_with_the_key() {
+        for (spec, hosted, says) in [
+            (
+                &[("a", &[][..]), ("b", &[])][..],
+                &["board"][..],
+                "lanes.a.categories is empty, and so is lanes.b.categories",
+            ),
+            (
+                &[("a", &["board"]), ("b", &["board"])],
+                &["board"],
+                "lanes.a serves already",
+            ),
+            (
+                &[("a", &["bord"])],
+                &["board"],
+                "names \"bord\", which this binary does not host (it hosts board)",
+            ),
+            (
+                &[("a", &["board"])],
+                &["board", "wallet"],
+                "no lane serves the hosted category \"wallet\"",
+            ),
+        ] {
+            let said = problem(spec, hosted);
+            assert!(said.contains(says), "{said}");
+        }
+        let none = BTreeMap::from([(
+            "main".to_owned(),
+            Lane {
+                partitions: 0,
+                ..Lane::default()
+            },
+        )]);
+        let said = Served::find(&none, &["board"]).unwrap_err().to_string();
+        assert_eq!(said, "lanes.main.partitions is 0: give it at least 1");
+    }
+}

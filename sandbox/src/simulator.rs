@@ -1,0 +1,24 @@
+//! The platform in virtual time, from one seed, on one thread: the real cores of state node, edge and client on
+//! a log that misbehaves, while processes crash, freeze and come back.
+//!
+//! Nothing is judged in here. A run leaves a [`History`] and the final log, and the [`checkers`] read them.
+
+pub mod checkers;
+mod world;
+mod chaos;
+mod client;
+mod edge;
+mod lane;
+mod node;
+pub mod ledger;
+pub mod switch;
+mod stage;
+mod link;
+pub mod history;
+pub mod plan;
+
+pub use checkers::{Violation, check};
+pub use history::History;
+pub use plan::Plan;
+pub use switch::Switch;
+pub use world::{Outcome, run};

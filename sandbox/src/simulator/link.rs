@@ -1,0 +1,51 @@
+//! A socket between a client and an edge: two queues in order, until it is cut.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use xp_client::Lost;
+use xp_protocol::{Address, Attempt, ConnectionId, Revision};
+
+use super::stage::{ClientId, EdgeId};
+
+/// Names a socket of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct SocketId(pub(super) u64);
+
+/// What a client says to an edge.
+#[derive(Clone, Debug)]
+pub(super) enum ToEdge {
+    Open(Hello),
+    Frame(Bytes, bool),
+    Closed(Option<u16>),
+}
+
+/// A socket's URL and token.
+#[derive(Clone, Debug)]
+pub(super) struct Hello {
+    pub(super) address: Address,
+    pub(super) subject: String,
+    pub(super) connection: ConnectionId,
+    pub(super) attempt: Attempt,
+    pub(super) since: Option<Revision>,
+}
+
+/// What an edge says to a client.
+#[derive(Clone, Debug)]
+pub(super) enum ToClient {
+    Opened,
+    Frame(Bytes, bool),
+    Closed(Lost),
+}
+
+/// One socket.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) client: ClientId,
+    pub(super) edge: EdgeId,
+    pub(super) attempt: Attempt,
+    pub(super) to_edge: VecDeque<ToEdge>,
+    pub(super) to_client: VecDeque<ToClient>,
+    /// Nothing passes any more, but what each side finds out by itself.
+    pub(super) cut: bool,
+}

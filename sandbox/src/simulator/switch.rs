@@ -1,0 +1,95 @@
+//! Rules that a run can do without, to see that the checkers notice.
+
+use xp_edge::watch;
+use xp_protocol::rules::Rules;
+
+/// One rule of PROTOCOL.md, switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// R3: records of an epoch count without being the next.
+    Seq,
+    /// R8: a new owner sends nothing again.
+    EmitAgain,
+    /// R10: any acknowledgement commits.
+    ExpectedOffset,
+    /// R11: outputs leave before their commits are acknowledged.
+    Gate,
+    /// R13: queries are answered without a lease.
+    Lease,
+    /// R19: an edge sees no gaps.
+    Prev,
+    /// R20: an edge shows revisions again.
+    Once,
+    /// R20: an edge delivers during a repair.
+    Repair,
+    /// R24: an edge delivers frames of another attempt.
+    SocketAttempts,
+    /// A session that is not accepted hears the chain.
+    Pending,
+    /// R23: commits close no sockets in the chain.
+    CloseInChain,
+    /// R27: an owner listens to old sockets.
+    Attempts,
+    /// R30: numbers need only rise.
+    DenseNumbers,
+    /// R34: tells are taken whatever their number.
+    TellNumbers,
+    /// R35: snapshots are written before their cut is committed.
+    CommittedSnapshots,
+}
+
+impl Switch {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Seq,
+        Self::EmitAgain,
+        Self::ExpectedOffset,
+        Self::Gate,
+        Self::Lease,
+        Self::Prev,
+        Self::Once,
+        Self::Repair,
+        Self::SocketAttempts,
+        Self::Pending,
+        Self::CloseInChain,
+        Self::Attempts,
+        Self::DenseNumbers,
+        Self::TellNumbers,
+        Self::CommittedSnapshots,
+    ];
+
+    /// The state node's rules without this one.
+    #[must_use]
+    pub fn owner(without: Option<Self>) -> Rules {
+        let mut rules = Rules::default();
+        match without {
+            Some(Self::Seq) => rules.seq = false,
+            Some(Self::EmitAgain) => rules.emit_again = false,
+            Some(Self::ExpectedOffset) => rules.expected_offset = false,
+            Some(Self::Gate) => rules.gate = false,
+            Some(Self::Lease) => rules.lease = false,
+            Some(Self::CloseInChain) => rules.close_in_chain = false,
+            Some(Self::Attempts) => rules.attempts = false,
+            Some(Self::DenseNumbers) => rules.dense_numbers = false,
+            Some(Self::TellNumbers) => rules.tell_numbers = false,
+            Some(Self::CommittedSnapshots) => rules.committed_snapshots = false,
+            _ => {}
+        }
+        rules
+    }
+
+    /// The edge's rules without this one.
+    #[must_use]
+    pub fn edge(without: Option<Self>) -> watch::Rules {
+        let mut rules = watch::Rules::default();
+        match without {
+            Some(Self::Prev) => rules.gaps = false,
+            Some(Self::Once) => rules.once = false,
+            Some(Self::Repair) => rules.repair = false,
+            Some(Self::SocketAttempts) => rules.attempts = false,
+            Some(Self::Pending) => rules.pending = false,
+            _ => {}
+        }
+        rules
+    }
+}

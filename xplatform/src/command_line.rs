@@ -1,0 +1,218 @@
+//! What may be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use xp_edge::units::Span;
+use xp_protocol::{Address, Offset, PartitionId};
+
+/// Real-time stateful entities: run them, talk to them, look into their log.
+///
+/// Without a subcommand it is `dev`: the whole platform in one process.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+    #[command(flatten)]
+    pub(crate) dev: Dev,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Run everything in one process on the embedded log (the default)
+    Dev(Dev),
+    /// Print a development token, signed with the secret in the data directory
+    Token(Token),
+    /// Talk to one entity: type JSON, see events; in a pipe, one JSON line is one command
+    Connect(Connect),
+    /// Look into the embedded log
+    #[command(subcommand)]
+    Log(Log),
+    /// Check, show or describe the configuration
+    #[command(subcommand)]
+    Config(Config),
+}
+
+/// Where the configuration comes from: the built-in values of `xp dev`, then the file, then the environment
+/// (`XP__EDGE__LISTEN=…`), then the flags. Later ones win.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub(crate) struct Sources {
+    /// The configuration file; without it `xp.toml`, when there is one here
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The data directory: the log, the snapshots, the development secret [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7400]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// Whose token it is
+    #[arg(long, default_value = "ana")]
+    pub(crate) sub: String,
+    /// A further claim; the value is JSON, or text when it is none. May be repeated
+    #[arg(long = "claim", value_name = "KEY=VALUE", value_parser = claim)]
+    pub(crate) claims: Vec<(String, serde_json::Value)>,
+    /// For how long it holds, as in `30s` or `24h`
+    #[arg(long, default_value = "24h", value_parser = span)]
+    pub(crate) ttl: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// Which entity, as in `board/kitchen`
+    pub(crate) entity: Address,
+    /// Where the platform is: ws:// or wss:// [default: where the configuration says that `xp dev` listens]
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// The token; without it one is signed with the development secret
+    #[arg(long, env = "XP_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Who to be, when the token is signed with the development secret
+    #[arg(long = "as", value_name = "SUBJECT", default_value = "ana")]
+    pub(crate) subject: String,
+    /// A further claim of that token; the value is JSON, or text when it is none. May be repeated
+    #[arg(long = "claim", value_name = "KEY=VALUE", value_parser = claim)]
+    pub(crate) claims: Vec<(String, serde_json::Value)>,
+    /// In a pipe: give up when the entity has not accepted us after this time
+    #[arg(long, default_value = "10s", value_parser = span)]
+    pub(crate) patience: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Log {
+    /// Print records, decoded; records that the rules make void are marked
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// The topic; without it all `events` topics
+    #[arg(long)]
+    pub(crate) topic: Option<String>,
+    /// One partition; without it all of them, one after the other
+    #[arg(long, value_parser = partition)]
+    pub(crate) partition: Option<PartitionId>,
+    /// The first offset to print
+    #[arg(long, value_parser = offset, default_value = "0")]
+    pub(crate) from: Offset,
+    /// Only records about this entity
+    #[arg(long)]
+    pub(crate) address: Option<Address>,
+    /// Go on with what is appended, until interrupted
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// One JSON object per record
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Say whether the configuration can be used, and if not which key of which file is wrong
+    Check(Sources),
+    /// Print every value in force and where it came from; secrets are masked
+    Show(Sources),
+    /// Print the page that describes every key
+    Reference,
+}
+
+fn claim(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or("write it as key=value, as in role=seller")?;
+    if key.is_empty() {
+        return Err("the key before '=' is empty".to_owned());
+    }
+    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    Ok((key.to_owned(), value))
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    text.parse::<Span>()
+        .map(|span| span.0)
+        .map_err(|error| error.to_string())
+}
+
+fn partition(text: &str) -> Result<PartitionId, String> {
+    text.parse()
+        .map(PartitionId)
+        .map_err(|_| "a partition is a number counted from 0".to_owned())
+}
+
+fn offset(text: &str) -> Result<Offset, String> {
+    text.parse()
+        .map(Offset)
+        .map_err(|_| "an offset is a number counted from 0".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> CommandLine {
+        CommandLine::try_parse_from(words).unwrap()
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        use clap::CommandFactory;
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_subcommand_the_flags_are_those_of_dev() {
+        let line = parsed(&["xp", "--listen", "127.0.0.1:0", "--data", "elsewhere"]);
+        assert!(line.task.is_none());
+        assert_eq!(line.dev.listen.unwrap().port(), 0);
+        assert_eq!(line.dev.sources.data, Some("elsewhere".into()));
+    }
+
+    #[test]
+    fn claims_are_json_or_else_text() {
+        let line = parsed(&[
+            "xp",
+            "token",
+            "--claim",
+            "role=seller",
+            "--claim",
+            "limit=5",
+            "--claim",
+            "a=[1]",
+        ]);
+        let Some(Task::Token(token)) = line.task else {
+            panic!("not a token: {line:?}")
+        };
+        let values: Vec<_> = token
+            .claims
+            .iter()
+            .map(|(_, value)| value.to_string())
+            .collect();
+        assert_eq!(values, ["\"seller\"", "5", "[1]"]);
+        assert_eq!(token.ttl, Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn a_claim_without_a_value_says_how_to_write_it() {
+        let error = CommandLine::try_parse_from(["xp", "token", "--claim", "role"]).unwrap_err();
+        assert!(error.to_string().contains("as in role=seller"), "{error}");
+    }
+}

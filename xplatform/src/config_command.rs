@@ -1,0 +1,31 @@
+//! `xp config`: check, show, describe.
+
+use std::io::Write;
+
+use anyhow::Result;
+use xp_domain_sdk::host::Registry;
+use xp_sandbox::lanes::Served;
+
+use crate::command_line::{Config, Sources};
+use crate::configuration::{self, Loaded, Overrides, Problem, reference, show};
+
+pub(crate) fn run(asked: &Config, registry: &Registry) -> Result<()> {
+    let page = match asked {
+        Config::Check(sources) => check(sources, registry)?,
+        Config::Show(sources) => show::show(&load(sources)?),
+        Config::Reference => reference::page(),
+    };
+    std::io::stdout().write_all(page.as_bytes())?;
+    Ok(())
+}
+
+fn check(sources: &Sources, registry: &Registry) -> Result<String> {
+    let loaded = load(sources)?;
+    let hosted: Vec<_> = registry.categories().collect();
+    Served::find(&loaded.config.lanes, &hosted)?;
+    Ok("the configuration can be used\n".to_owned())
+}
+
+fn load(sources: &Sources) -> Result<Loaded, Problem> {
+    configuration::load(sources, &Overrides::default(), configuration::environment())
+}

@@ -1,0 +1,100 @@
+//! The configuration: built-in values, then a file, then the environment, then flags; the later wins.
+
+mod layers;
+mod problem;
+pub(crate) mod show;
+pub(crate) mod reference;
+
+use std::path::{Path, PathBuf};
+
+use figment::{Figment, Metadata};
+use xp_sandbox::Config;
+
+use layers::{Flags, Variable};
+pub(crate) use problem::Problem;
+
+use crate::command_line::Sources;
+
+/// The file that is read without being asked for.
+const FILE: &str = "xp.toml";
+/// The data directory unless told otherwise.
+const DATA: &str = "./data";
+
+/// A configuration, and where each of its values came from.
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    layers: Figment,
+}
+
+impl Loaded {
+    /// Which layer a value came from; `path` as in `edge.listen`.
+    fn source(&self, path: &str) -> Option<&Metadata> {
+        self.layers.find_metadata(path)
+    }
+
+    /// The same in words.
+    pub(crate) fn place(&self, path: &str) -> &str {
+        self.source(path)
+            .map_or("built in", |source| source.name.as_ref())
+    }
+}
+
+/// What the command line adds on top.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overrides {
+    pub(crate) listen: Option<std::net::SocketAddr>,
+}
+
+/// Reads all layers; `environment` is the process's.
+pub(crate) fn load(
+    sources: &Sources,
+    overrides: &Overrides,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, Problem> {
+    let asked = layers(sources, overrides, environment)?;
+    let data = asked.extract_inner::<PathBuf>("data");
+    let data = data.map_err(|error| Problem::from_figment(&error, "data"))?;
+    // Beneath everything, and only now, because built-in values such as the secret's file depend on `data`.
+    let built_in = Config::development(&data);
+    let built_in = figment::providers::Serialized::defaults(built_in);
+    let layers = Figment::from(layers::BuiltIn(built_in)).merge(asked);
+    let config: Config = layers
+        .extract()
+        .map_err(|error| Problem::from_figment(&error, ""))?;
+    Ok(Loaded { config, layers })
+}
+
+fn layers(
+    sources: &Sources,
+    overrides: &Overrides,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Figment, Problem> {
+    let data = figment::providers::Serialized::default("data", DATA);
+    let mut layers = Figment::from(layers::BuiltIn(data));
+    if let Some(file) = file(sources)? {
+        layers = layers.merge(layers::File::read(&file)?);
+    }
+    for (name, value) in environment {
+        if let Some(variable) = Variable::of(name, value)? {
+            layers = layers.merge(variable);
+        }
+    }
+    Ok(layers.merge(Flags::of(sources, overrides)))
+}
+
+/// The process's variables that are text; others cannot be ours.
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// The file asked for must be there; the other one may be.
+fn file(sources: &Sources) -> Result<Option<PathBuf>, Problem> {
+    match &sources.config {
+        Some(file) => Ok(Some(file.clone())),
+        None => Ok(Some(PathBuf::from(FILE)).filter(|file| Path::exists(file))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+fn load_from(toml: &str, environment: &[(&str, &str)]) -> Result<Loaded, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("some.toml");
+    std::fs::write(&file, toml).unwrap();
+    let sources = Sources {
+        config: Some(file),
+        data: None,
+    };
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    load(&sources, &Overrides::default(), environment).map_err(|problem| problem.to_string())
+}
+
+fn problem(toml: &str, environment: &[(&str, &str)]) -> String {
+    load_from(toml, environment)
+        .err()
+        .expect("this configuration must be refused")
+}
+
+#[test]
+fn built_in_values_are_enough() {
+    let loaded = load(&Sources::default(), &Overrides::default(), []).unwrap();
+    assert_eq!(loaded.config.data, PathBuf::from("./data"));
+    assert_eq!(loaded.config.edge.listen.port(), 7400);
+}
+
+#[test]
+fn the_file_wins_over_the_built_in_and_the_environment_over_the_file() {
+    let toml = "[edge]\nname = \"from-file\"\nlisten = \"127.0.0.1:1\"\n";
+    let loaded = load_from(toml, &[("XP__EDGE__LISTEN", "127.0.0.1:2"), ("HOME", "/")]).unwrap();
+    assert_eq!(loaded.config.edge.name, "from-file");
+    assert_eq!(loaded.config.edge.listen.port(), 2);
+}
+
+#[test]
+fn flags_win_over_everything() {
+    let sources = Sources {
+        config: None,
+        data: Some("there".into()),
+    };
+    let overrides = Overrides {
+        listen: Some("127.0.0.1:3".parse().unwrap()),
+    };
+    let environment = [("XP__EDGE__LISTEN".to_owned(), "127.0.0.1:2".to_owned())];
+    let loaded = load(&sources, &overrides, environment).unwrap();
+    assert_eq!(loaded.config.edge.listen.port(), 3);
+    assert_eq!(loaded.config.data, PathBuf::from("there"));
+}
+
+#[test]
+fn the_built_in_secret_lies_in_the_data_directory_that_was_asked_for() {
+    let loaded = load_from("data = \"elsewhere\"", &[]).unwrap();
+    assert!(show::show(&loaded).contains("elsewhere/development-secret"));
+}
+
+#[test]
+fn durations_and_sizes_read_as_people_write_them() {
+    let toml = "[log]\nsegment-size = \"1 MiB\"\n[edge.timing]\nflush = \"5ms\"\n";
+    let loaded = load_from(toml, &[("XP__EDGE__LIMITS__FRAME_BYTES_MAX", "128 KiB")]).unwrap();
+    assert_eq!(loaded.config.log.segment_size.0, 1 << 20);
+    assert_eq!(loaded.config.edge.limits.frame_bytes_max.0, 128 << 10);
+    assert_eq!(loaded.config.edge.timing.flush.ms(), 5);
+}
+
+#[test]
+fn each_mistake_is_answered_with_its_key_and_its_place() {
+    for (toml, environment, says) in [
+        (
+            "[edge]\nlistn = \"x\"",
+            &[][..],
+            &["edge.listn in ", "some.toml", "Did you mean \"listen\"?"][..],
+        ),
+        ("[edge]\nlisten = 5", &[], &["edge.listen in ", "some.toml"]),
+        (
+            "[egde]\nlisten = 5",
+            &[],
+            &["egde in ", "some.toml", "Did you mean \"edge\"?"],
+        ),
+        (
+            "[lanes.main]\npartitions = \"many\"",
+            &[],
+            &["lanes.main.partitions in ", "some.toml"],
+        ),
+        (
+            "",
+            &[("XP__EDGE__LISTN", "x")],
+            &["edge.listn in $XP__EDGE__LISTN", "Did you mean"],
+        ),
+        (
+            "",
+            &[("XP__EDGE__LISTEN", "nowhere")],
+            &["edge.listen in $XP__EDGE__LISTEN", "socket address"],
+        ),
+        (
+            "",
+            &[("XP__EDGE____LISTEN", "x")],
+            &["$XP__EDGE____LISTEN", "XP__SECTION__KEY"],
+        ),
+        (
+            "[log]\nsegment-size = \"12 parsecs\"",
+            &[],
+            &["log.segment-size in ", "KiB"],
+        ),
+        (
+            "[log]\ndurability = \"paper\"",
+            &[],
+            &["log.durability", "some.toml", "fsync"],
+        ),
+        ("[edge\n", &[], &["some.toml", "is not TOML"]),
+    ] {
+        let said = problem(toml, environment);
+        for part in says {
+            assert!(said.contains(part), "{toml:?} {environment:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_be_there() {
+    let sources = Sources {
+        config: Some("no/such.toml".into()),
+        data: None,
+    };
+    let said = load(&sources, &Overrides::default(), [])
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(said.starts_with("no/such.toml: cannot be read"), "{said}");
+}
+
+#[test]
+fn what_is_shown_names_its_source_hides_secrets_and_is_toml_again() {
+    let toml = "[edge.tokens]\nkeys = [{ secret = \"hunter2\" }]\n";
+    let page = show::show(&load_from(toml, &[("XP__EDGE__NAME", "left")]).unwrap());
+    assert!(!page.contains("hunter2"), "{page}");
+    let line = |key: &str| {
+        page.lines()
+            .find(|line| line.starts_with(key))
+            .unwrap_or_else(|| panic!("{key}: {page}"))
+    };
+    assert!(line("edge.name").ends_with("# $XP__EDGE__NAME"));
+    assert!(line("edge.tokens.keys").ends_with("some.toml"));
+    assert!(line("edge.listen").ends_with("# built in"));
+    toml::from_str::<Config>(&page).unwrap();
+}
+
+#[test]
+fn every_example_under_deploy_can_be_used() {
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(deploy).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let sources = Sources {
+                config: Some(path.clone()),
+                data: None,
+            };
+            let loaded = load(&sources, &Overrides::default(), []);
+            assert!(
+                loaded.is_ok(),
+                "{}: {}",
+                path.display(),
+                loaded.err().unwrap()
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "there is no example to parse");
+}

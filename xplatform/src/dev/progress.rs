@@ -1,0 +1,52 @@
+//! Replay that takes over a second is shown.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::{interval, sleep};
+use xp_sandbox::{StartError, Starting};
+
+/// Nothing is shown of what is over by then.
+const PATIENCE: Duration = Duration::from_secs(1);
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// Waits until everything is replayed.
+pub(super) async fn show(starting: &Starting) -> Result<(), StartError> {
+    tokio::select! {
+        replayed = starting.replayed() => return replayed,
+        () = sleep(PATIENCE) => {}
+    }
+    let bar = bar();
+    let replayed = tokio::select! {
+        replayed = starting.replayed() => replayed,
+        () = redraw(&bar, starting) => unreachable!("redrawing does not end"),
+    };
+    bar.finish_and_clear();
+    replayed
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template(
+        "replaying the log  {bar:30} {human_pos}/{human_len} records, {eta} left",
+    );
+    // Drawn on stderr, and only when that is a terminal.
+    ProgressBar::new(0).with_style(style.expect("the template is constant, and a test draws it"))
+}
+
+async fn redraw(bar: &ProgressBar, starting: &Starting) {
+    let mut ticks = interval(REDRAW);
+    loop {
+        ticks.tick().await;
+        let (replayed, total) = starting.progress();
+        bar.set_length(total);
+        bar.set_position(replayed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_template_can_be_drawn() {
+        super::bar().set_position(1);
+    }
+}

@@ -1,0 +1,260 @@
+//! One record, as a few lines for people or one JSON object for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use xp_protocol::cluster::Member;
+use xp_protocol::events::{Cause, Commit, Event};
+use xp_protocol::{Offset, PartitionId, TimeMs, codec};
+use xp_transport::Stored;
+
+use super::readable::{payload, readable, text_of};
+use super::validity::{Validity, Void};
+
+/// One record, decoded as far as it can be.
+pub(super) struct Entry {
+    topic: String,
+    partition: PartitionId,
+    offset: Offset,
+    time: TimeMs,
+    key: String,
+    value: Value,
+    /// The value as it stands in the log, for people: a JSON object's keys keep their order.
+    raw: String,
+    header: Header,
+}
+
+enum Header {
+    Event(Box<Event>, Result<(), Void>),
+    Member(Member),
+    Unreadable(String),
+}
+
+impl Entry {
+    pub(super) fn new(
+        topic: &str,
+        partition: PartitionId,
+        stored: &Stored,
+        validity: &mut Validity,
+    ) -> Self {
+        let record = &stored.record;
+        Self {
+            topic: topic.to_owned(),
+            partition,
+            offset: stored.offset,
+            time: stored.time,
+            key: String::from_utf8_lossy(&record.key).into_owned(),
+            value: payload(&record.value),
+            raw: text_of(&record.value),
+            header: header(topic, stored, validity),
+        }
+    }
+
+    /// One object per record, all of the header in it.
+    pub(super) fn json(&self) -> String {
+        let (kind, header, void) = match &self.header {
+            Header::Event(event, judged) => ("events", readable(event), judged.as_ref().err()),
+            Header::Member(member) => ("cluster", readable(member), None),
+            Header::Unreadable(why) => ("unreadable", Value::from(why.as_str()), None),
+        };
+        let line = json!({
+            "topic": self.topic, "partition": self.partition, "offset": self.offset, "time": self.time,
+            "key": self.key, "format": kind, "header": header, "value": self.value,
+            "valid": void.is_none(), "void": void.map(|void| void.0.as_str()),
+        });
+        line.to_string()
+    }
+
+    /// A line, and for a commit one more for each thing it did.
+    pub(super) fn text(&self) -> String {
+        let mut text = format!(
+            "{}/{}@{} {}",
+            self.topic,
+            self.partition,
+            self.offset,
+            utc(self.time)
+        );
+        match &self.header {
+            Header::Event(event, judged) => {
+                if let Err(Void(why)) = judged {
+                    write!(text, " VOID ({why})").expect("a String takes all text");
+                }
+                self.event(&mut text, event);
+            }
+            Header::Member(member) => push(&mut text, " ", &readable(member).to_string()),
+            Header::Unreadable(why) => push(&mut text, " unreadable: ", why),
+        }
+        text
+    }
+
+    fn event(&self, text: &mut String, event: &Event) {
+        let place = event
+            .place()
+            .map(|(epoch, seq)| format!(" (epoch {epoch} seq {seq})"))
+            .unwrap_or_default();
+        match event {
+            Event::Claim(claim) => {
+                let line = format!(
+                    " claim by {} view {}.{} attempt {}",
+                    claim.incarnation, claim.view.generation, claim.view.offset, claim.attempt
+                );
+                text.push_str(&line);
+            }
+            Event::Commit(commit) => self.commit(text, commit, &place),
+            Event::Checkpoint(checkpoint) => push(
+                text,
+                &format!(" checkpoint{place} inbound "),
+                &checkpoint.inbound.to_string(),
+            ),
+            Event::Trying(trying) => push(text, &format!(" trying{place} "), &cause(&trying.cause)),
+            Event::Release { .. } => push(text, " release", &place),
+        }
+    }
+
+    fn commit(&self, text: &mut String, commit: &Commit, place: &str) {
+        let head = format!(
+            " commit {} revision {}{place} cause {}",
+            self.key,
+            commit.revision,
+            cause(&commit.cause)
+        );
+        text.push_str(&head);
+        if commit.event_count > 0 {
+            push(text, "\n    events ", &self.raw);
+        }
+        for change in &commit.changes {
+            push(text, "\n    change ", &readable(change).to_string());
+        }
+        for tell in &commit.tells {
+            let what = text_of(&tell.payload);
+            push(
+                text,
+                "\n    tell ",
+                &format!(
+                    "{} number {} to {} {what}",
+                    tell.target, tell.number, tell.to
+                ),
+            );
+        }
+    }
+}
+
+fn push(text: &mut String, head: &str, rest: &str) {
+    text.push_str(head);
+    text.push_str(rest);
+}
+
+fn header(topic: &str, stored: &Stored, validity: &mut Validity) -> Header {
+    let bytes = &stored.record.header;
+    let decoded = if topic.ends_with(".events") {
+        codec::decode::<Event>(bytes).map(|event| {
+            let judged = validity.judge(stored.offset, &event);
+            Header::Event(Box::new(event), judged)
+        })
+    } else {
+        codec::decode::<Member>(bytes).map(Header::Member)
+    };
+    decoded.unwrap_or_else(|error| Header::Unreadable(error.to_string()))
+}
+
+fn cause(cause: &Cause) -> String {
+    match cause {
+        Cause::Inbound(offset) => format!("inbound {offset}"),
+        Cause::Timer(key) => format!("timer {}", readable(key)),
+        Cause::Verdict { edge } => format!("verdict: edge {edge} is lost"),
+    }
+}
+
+/// UTC in ISO 8601, by the civil calendar (Howard Hinnant, "chrono-compatible low-level date algorithms").
+fn utc(time: TimeMs) -> String {
+    let (seconds, ms) = (time.0 / 1_000, time.0 % 1_000);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{ms:03}Z",
+        second / 3_600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use xp_protocol::{Epoch, Seq};
+    use xp_transport::Record;
+
+    #[test]
+    fn times_are_shown_in_utc() {
+        assert_eq!(utc(TimeMs(0)), "1970-01-01T00:00:00.000Z");
+        assert_eq!(utc(TimeMs(951_782_400_123)), "2000-02-29T00:00:00.123Z");
+        assert_eq!(utc(TimeMs(1_798_761_599_999)), "2026-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn a_void_record_says_why_in_both_forms() {
+        let release = Event::Release {
+            epoch: Epoch(9),
+            seq: Seq(1),
+        };
+        let record = Record {
+            header: codec::encode(&release).into(),
+            ..Record::default()
+        };
+        let stored = Stored {
+            offset: Offset(3),
+            time: TimeMs(0),
+            record,
+        };
+        let entry = Entry::new(
+            "main.events",
+            PartitionId(1),
+            &stored,
+            &mut Validity::default(),
+        );
+        assert_eq!(
+            entry.text(),
+            "main.events/1@3 1970-01-01T00:00:00.000Z VOID (nobody owns the partition here) release (epoch 9 seq 1)"
+        );
+        let object: Value = serde_json::from_str(&entry.json()).unwrap();
+        assert_eq!(
+            (&object["valid"], &object["offset"]),
+            (&json!(false), &json!(3))
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_shown_as_such() {
+        let record = Record {
+            header: Bytes::from_static(&[99]),
+            ..Record::default()
+        };
+        let stored = Stored {
+            offset: Offset(0),
+            time: TimeMs(0),
+            record,
+        };
+        let text = Entry::new(
+            "main.events",
+            PartitionId(0),
+            &stored,
+            &mut Validity::default(),
+        )
+        .text();
+        assert!(text.contains("unreadable: events has version 99"), "{text}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Which records of `events` count (R2, R3). A reader's own fold, apart from the one that owners run.
+
+use xp_protocol::events::{Claim, Event};
+use xp_protocol::{ClaimId, Epoch, Offset, Seq, View};
+
+/// The fold of one partition, as far as validity goes.
+#[derive(Debug, Default)]
+pub(super) struct Validity {
+    current: Option<Current>,
+    latest: Option<(ClaimId, View, u64)>,
+}
+
+#[derive(Debug)]
+struct Current {
+    epoch: Epoch,
+    next: Seq,
+}
+
+/// Why a record does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Void(pub(super) String);
+
+impl Validity {
+    /// Judges the next record, in the order of the log.
+    pub(super) fn judge(&mut self, offset: Offset, event: &Event) -> Result<(), Void> {
+        match event {
+            Event::Claim(claim) => self.claim(offset, claim),
+            other => self.record(other),
+        }
+    }
+
+    fn claim(&mut self, offset: Offset, claim: &Claim) -> Result<(), Void> {
+        if let Some((id, view, attempt)) = self.latest {
+            if id == claim.id {
+                return Err(Void("the same claim again".to_owned()));
+            }
+            if (claim.view, claim.attempt) <= (view, attempt) {
+                return Err(Void(
+                    "its view and attempt are not above the current claim's".to_owned(),
+                ));
+            }
+        }
+        self.latest = Some((claim.id, claim.view, claim.attempt));
+        self.current = Some(Current {
+            epoch: Epoch(offset.0),
+            next: Seq(1),
+        });
+        Ok(())
+    }
+
+    fn record(&mut self, event: &Event) -> Result<(), Void> {
+        let (epoch, seq) = event.place().expect("all but claims have a place");
+        let Some(current) = &mut self.current else {
+            return Err(Void("nobody owns the partition here".to_owned()));
+        };
+        if (epoch, seq) != (current.epoch, current.next) {
+            return Err(Void(format!(
+                "expected epoch {} seq {}",
+                current.epoch, current.next
+            )));
+        }
+        current.next = seq.next();
+        if matches!(event, Event::Release { .. }) {
+            self.current = None;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xp_protocol::{Incarnation, LogIdentity};
+
+    fn claim(id: u128, view: u64, attempt: u64) -> Event {
+        let uuid = uuid::Uuid::from_u128;
+        Event::Claim(Claim {
+            id: ClaimId(uuid(id)),
+            incarnation: Incarnation(uuid(1)),
+            view: View {
+                generation: 0,
+                offset: Offset(view),
+            },
+            attempt,
+            rules: 1,
+            inbound: LogIdentity(uuid(2)),
+        })
+    }
+
+    fn release(epoch: u64, seq: u64) -> Event {
+        Event::Release {
+            epoch: Epoch(epoch),
+            seq: Seq(seq),
+        }
+    }
+
+    fn judged(events: &[Event]) -> Vec<bool> {
+        let mut validity = Validity::default();
+        let offsets = (0..).map(Offset);
+        offsets
+            .zip(events)
+            .map(|(offset, event)| validity.judge(offset, event).is_ok())
+            .collect()
+    }
+
+    #[test]
+    fn only_the_next_record_of_the_current_epoch_counts() {
+        let events = [
+            claim(1, 5, 0),
+            release(0, 2),
+            release(7, 1),
+            release(0, 1),
+            release(0, 2),
+        ];
+        assert_eq!(judged(&events), [true, false, false, true, false]);
+    }
+
+    #[test]
+    fn a_claim_counts_when_its_view_and_attempt_are_above_the_current_ones() {
+        let events = [
+            claim(1, 5, 0),
+            claim(1, 5, 0),
+            claim(2, 4, 9),
+            claim(3, 5, 1),
+            release(0, 1),
+            release(3, 1),
+        ];
+        assert_eq!(judged(&events), [true, false, false, true, false, true]);
+    }
+}
