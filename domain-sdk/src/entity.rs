@@ -109,7 +109,8 @@ pub trait Entity: Sized + Send + 'static {
         panic!("{} has queries and needs `fn answer`", Self::CATEGORY)
     }
 
-    /// A session begins. Its `Err` refuses it: the client is told, and neither session nor entity comes to be.
+    /// A session begins; it stands in [`sessions`](Scene::sessions) already. `Err` refuses it: the client is told, and
+    /// neither session nor entity comes to be.
     ///
     /// # Errors
     /// The domain's no.
@@ -117,17 +118,18 @@ pub trait Entity: Sized + Send + 'static {
         Ok(cx.decision())
     }
 
-    /// The session's socket is gone; for a grace it may come back.
+    /// The session's socket is gone; for a grace it may come back. It still counts as attached until this is decided.
     fn disconnected(&self, cx: &Cx<'_, Self>) -> Decision<Self> {
         cx.decision()
     }
 
-    /// The session has a socket again.
+    /// The session has a socket again. It counts as attached, with the claims of its new token, once this is decided.
     fn reconnected(&self, cx: &Cx<'_, Self>) -> Decision<Self> {
         cx.decision()
     }
 
-    /// The session is over; once for each that was connected.
+    /// The session is over; once for each that was connected. It leaves [`sessions`](Scene::sessions) once this is
+    /// decided.
     fn terminated(&self, why: Termination, cx: &Cx<'_, Self>) -> Decision<Self> {
         let _ = why;
         cx.decision()

@@ -109,9 +109,9 @@ impl Payload<'_> {
 pub enum Input<'a> {
     /// A session begins; it stands in the roster already.
     Connected(ConnectionId),
-    /// A session's socket is gone; its grace begins.
+    /// A session's socket is gone; its grace begins. The roster learns of it afterwards.
     Disconnected(ConnectionId),
-    /// A session has a socket again.
+    /// A session has a socket again. The roster learns of it, and of its new claims, afterwards.
     Reconnected(ConnectionId),
     /// A session is over, once; it leaves the roster afterwards.
     Terminated(ConnectionId, Termination),

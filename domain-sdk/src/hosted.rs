@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 use xp_protocol::{Address, ConnectionId};
 
-use crate::entity::{Cx, Decision, Entity, Roster, Scene, Session, SignalCx};
+use crate::entity::{Cx, Decision, Entity, Given, Roster, Scene, Session, SignalCx};
 use crate::host::{
     self, Decided, Fault, Host, Input, Instance, Origin, Outcome, Payload, RosterChange, SceneData,
 };
@@ -195,6 +195,16 @@ impl<E: Entity> Live<E> {
     fn connected(&self, by: ConnectionId, scene: &SceneData<'_>) -> Result<Decided, Fault> {
         let cx = self.cx(by, scene)?;
         let outcome = catch("connected", || self.entity.connected(&cx))?;
+        if let Ok(Decision {
+            given: Some(Given::Rejection(_)),
+            ..
+        }) = outcome
+        {
+            // Events cannot stand where there is no session: the two ways of saying no are one here.
+            return Err(Fault::Misuse(
+                "`connected` refuses a session with `Err`, not with `refuse`".to_owned(),
+            ));
+        }
         self.encoded(outcome, Awaited::No)
     }
 

@@ -14,6 +14,58 @@ use crate::word::{Codec, Unreadable, Word};
 ///
 /// Inside `ask`'s closure it has not come yet: the closure only says which signal will carry it. Look at it where
 /// that signal arrives.
+///
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// # use xp_domain_sdk::prelude::*;
+/// # use xp_domain_sdk::testkit::Scenario;
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Kitchen { cooked: u32 }
+/// # impl Entity for Kitchen {
+/// #     const CATEGORY: Category = Category::new("kitchen");
+/// #     type Claims = (); type Command = Never; type Query = Never; type Signal = String;
+/// #     type Event = String; type Output = Never; type Reply = (); type Rejection = String;
+/// #     fn decide(&self, command: Never, _: &Cx<Self>) -> Outcome<Self> { match command {} }
+/// // The kitchen cooks everything but fish.
+/// fn signal(&self, dish: String, cx: &SignalCx<Self>) -> Outcome<Self> {
+///     if dish == "fish" {
+///         return Err("no fish today".into());
+///     }
+///     Ok(cx.decision().record(dish))
+/// }
+/// #     fn apply(&mut self, _: String) { self.cooked += 1; }
+/// # }
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Table { served: Vec<String> }
+/// #[derive(Serialize, Deserialize)]
+/// enum Signal {
+///     Cooked { dish: String, guest: Ticket, answer: Answer<Kitchen> },
+/// }
+/// # impl Entity for Table {
+/// #     const CATEGORY: Category = Category::new("table");
+/// #     type Claims = (); type Command = String; type Query = Never; type Signal = Signal;
+/// #     type Event = String; type Output = Never; type Reply = (); type Rejection = String;
+///
+/// // The table asks the kitchen, and the guest waits.
+/// fn decide(&self, dish: String, cx: &Cx<Self>) -> Outcome<Self> {
+///     let guest = cx.ticket();
+///     let cooked = |answer| Signal::Cooked { dish: dish.clone(), guest, answer };
+///     Ok(cx.decision().ask(Kitchen::at("1"), dish.clone(), cooked).later())
+/// }
+/// fn signal(&self, signal: Signal, cx: &SignalCx<Self>) -> Outcome<Self> {
+///     let Signal::Cooked { dish, guest, answer } = signal;
+///     Ok(match answer.result() {
+///         Ok(()) => cx.decision().record(dish).answer(guest, Ok(())),
+///         Err(Refusal::Rejected(why)) => cx.decision().answer(guest, Err(why)),
+///         Err(Refusal::Faulted) => cx.decision().answer(guest, Err("the kitchen is on fire".into())),
+///     })
+/// }
+/// #     fn apply(&mut self, dish: String) { self.served.push(dish); }
+/// # }
+/// let table = || Scenario::<Table>::new().with::<Kitchen>("1", []);
+/// table().when("soup".into()).from("ana").then_events(["soup".into()]).then_reply(());
+/// table().when("fish".into()).from("ana").then_rejected("no fish today".into());
+/// ```
 pub struct Answer<E> {
     state: State,
     from: PhantomData<fn() -> E>,

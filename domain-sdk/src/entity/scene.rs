@@ -10,6 +10,34 @@ use super::{Decision, Entity, Roster, Session, Ticket};
 use crate::host::{Origin, SceneData};
 
 /// What surrounds a decision: where, when and who else is here. [`Cx`] and [`SignalCx`] show it.
+///
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// # use xp_domain_sdk::prelude::*;
+/// # use xp_domain_sdk::testkit::Scenario;
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Table { thrown: Vec<u64> }
+/// # impl Entity for Table {
+/// #     const CATEGORY: Category = Category::new("table");
+/// #     type Claims = (); type Command = (); type Query = u64; type Signal = Never;
+/// #     type Event = u64; type Output = u64; type Reply = bool; type Rejection = String;
+/// // A die is thrown once all of three players are here. What fell stands in the event: `apply` never draws.
+/// fn decide(&self, _throw: (), cx: &Cx<Self>) -> Outcome<Self> {
+///     if cx.sessions().filter(|player| player.is_attached()).count() < 3 {
+///         return Err(format!("{} is impatient", cx.subject()));
+///     }
+///     Ok(cx.decision().publish(1 + cx.random_below(6)))
+/// }
+/// #     fn answer(&self, max: u64, _: &Cx<Self>) -> Result<bool, String> {
+/// #         Ok(self.thrown.iter().all(|eyes| (1..=max).contains(eyes)))
+/// #     }
+/// #     fn apply(&mut self, eyes: u64) { self.thrown.push(eyes); }
+/// # }
+/// Scenario::<Table>::new()
+///     .connects("ana").connects("ben")
+///     .when(()).from("ben").then_rejected("ben is impatient".into())
+///     .when(()).from("cleo").when_asked(6).from("ana").then_reply(true);
+/// ```
 pub struct Scene<'a, E: Entity> {
     data: &'a SceneData<'a>,
     roster: &'a Roster<E::Claims>,

@@ -125,6 +125,14 @@ impl Entity for Probe {
         self.words.clone()
     }
 
+    fn connected(&self, cx: &Cx<'_, Self>) -> crate::entity::Outcome<Self> {
+        match cx.claims().role.as_str() {
+            "stranger" => Err("members only".into()),
+            "liar" => Ok(cx.decision().record("seen".into()).refuse("go".into())),
+            _ => Ok(cx.decision()),
+        }
+    }
+
     fn terminated(&self, why: Termination, cx: &Cx<'_, Self>) -> Decision<Self> {
         cx.decision().broadcast_others(format!("{why:?}"))
     }
@@ -434,4 +442,25 @@ fn a_welcome_is_a_sequence_like_an_event_frame() {
         shown
     );
     assert_eq!(Hosted::<Probe>::new().default_reply(), "0");
+}
+
+#[test]
+fn a_session_is_refused_by_an_error_alone() {
+    let connect = |claims: &[u8]| {
+        let mut probe = probe();
+        let change = RosterChange::Attached {
+            connection: ANA,
+            subject: "ana",
+            claims,
+        };
+        probe.roster(&change).unwrap();
+        probe.decide(&Input::Connected(ANA), &scene(&address()))
+    };
+    let refused = connect(br#"{"role":"stranger"}"#).unwrap();
+    assert_eq!(
+        refused.reply,
+        Reply::Now(Outcome::Rejection("\"members only\"".into()))
+    );
+    let fault = connect(br#"{"role":"liar"}"#).unwrap_err().to_string();
+    assert!(fault.contains("refuses a session with `Err`"), "{fault}");
 }

@@ -259,7 +259,7 @@ fn a_session_without_a_socket_stays_until_its_grace_is_over() {
         .grace(Duration::from_secs(5))
         .connects("ana")
         .disconnects("ana")
-        .then_broadcast(0)
+        .then_broadcast(1)
         .after(Duration::from_secs(4))
         .then_nothing()
         .after(Duration::from_secs(1))

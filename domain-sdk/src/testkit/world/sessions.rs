@@ -60,10 +60,10 @@ impl World {
         entity: &Address,
         connection: ConnectionId,
     ) -> Result<(), Broken> {
+        self.turn(entity, &Input::Disconnected(connection), Waiter::Nobody)?;
         self.stage(entity).detach(connection);
         let due = later(self.now, self.grace);
         self.graces.insert((entity.clone(), connection), due);
-        self.turn(entity, &Input::Disconnected(connection), Waiter::Nobody)?;
         self.settle()
     }
 
@@ -72,16 +72,12 @@ impl World {
         entity: &Address,
         user: &User,
     ) -> Result<(), Broken> {
+        let connection = user.connection();
+        self.turn(entity, &Input::Reconnected(connection), Waiter::Nobody)?;
         if let Err(fault) = self.stage(entity).attach(user) {
             self.step.faults.push((entity.clone(), fault));
-            return Ok(());
         }
-        self.graces.remove(&(entity.clone(), user.connection()));
-        self.turn(
-            entity,
-            &Input::Reconnected(user.connection()),
-            Waiter::Nobody,
-        )?;
+        self.graces.remove(&(entity.clone(), connection));
         self.settle()
     }
 
