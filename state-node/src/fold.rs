@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use xp_protocol::codec::Format;
-use xp_protocol::rules::Rules;
 use xp_protocol::events::{Cause, Change, Claim, Event, Tell};
+use xp_protocol::rules::Rules;
 use xp_protocol::{ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Seq, View};
 
 /// The header of the fold: small, and stored with every snapshot. Equal prefixes of a log give equal headers.

@@ -52,6 +52,7 @@ pub(crate) struct Shared {
     stores: Stores,
     pub(crate) states: watch::Sender<BTreeMap<LanePartition, PartitionState>>,
     pub(crate) progress: Progress,
+    pub(crate) resident: Mutex<BTreeMap<LanePartition, usize>>,
 }
 
 enum Stores {
@@ -109,6 +110,11 @@ impl Shared {
                 Ok(Arc::clone(store) as Arc<dyn SnapshotStore>)
             }
         }
+    }
+
+    pub(crate) fn set_resident(&self, place: &LanePartition, entities: usize) {
+        let mut resident = self.resident.lock().expect("no holder of this lock panics");
+        resident.insert(place.clone(), entities);
     }
 
     pub(crate) fn set_state(&self, place: &LanePartition, state: PartitionState) {
@@ -174,6 +180,7 @@ pub async fn start(
         stores,
         states: watch::channel(states).0,
         progress: Progress::default(),
+        resident: Mutex::default(),
     });
     let (supervisor, supervising) = Actor::spawn(None, Supervisor, (Arc::clone(&shared), places))
         .await
@@ -228,6 +235,17 @@ impl Handle {
             .borrow()
             .values()
             .all(|state| *state == PartitionState::Owned)
+    }
+
+    /// Entities in memory, as of the partitions' last ticks.
+    #[must_use]
+    pub fn resident(&self) -> usize {
+        let resident = self
+            .shared
+            .resident
+            .lock()
+            .expect("no holder of this lock panics");
+        resident.values().sum()
     }
 
     /// How far replay is.

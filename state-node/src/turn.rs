@@ -82,9 +82,7 @@ impl Turn<'_> {
             Some(session) if session.socket.subject != wanted.subject => {
                 close(&wanted, CloseCode::ForeignConnection)
             }
-            Some(session)
-                if wanted.attempt <= session.socket.attempt && self.rules.attempts =>
-            {
+            Some(session) if wanted.attempt <= session.socket.attempt && self.rules.attempts => {
                 Turned::Nothing
             }
             Some(session) if !session.is_live() => self.begin(entity, wanted),
@@ -176,8 +174,7 @@ impl Turn<'_> {
     ) -> Turned {
         match entity.runtime.session(connection) {
             Some(session)
-                if session.is_socket(attempt)
-                    || session.is_attached() && !self.rules.attempts =>
+                if session.is_socket(attempt) || session.is_attached() && !self.rules.attempts =>
             {
                 self.detach(entity, session, why, None)
             }

@@ -217,6 +217,7 @@ impl<'a> Shell<'a> {
         }
         self.core.on_lease(self.shared.view.borrow().lease, now);
         self.core.tick(now);
+        self.shared.set_resident(self.place, self.core.resident());
         for address in self.core.take_diverged() {
             tracing::error!(entity = %address, "the domain's code computes another state from the same events");
         }

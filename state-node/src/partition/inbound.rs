@@ -22,6 +22,8 @@ struct Client {
 impl Partition {
     /// Records of `inbound`, decided one after the other.
     pub fn on_inbound(&mut self, batch: &[Stored], now: TimeMs) {
+        // What was due before these messages came is decided before them.
+        self.fire_timers(now);
         for stored in batch {
             let Some(owner) = self.owner() else { return };
             if stored.offset < owner.inbound {

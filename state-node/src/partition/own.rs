@@ -223,9 +223,7 @@ impl Partition {
             event_count: draft.event_count,
             changes: draft.changes.clone(),
             links,
-            deliveries: draft
-                .shown
-                .delivered(self.setting.rules.close_in_chain),
+            deliveries: draft.shown.delivered(self.setting.rules.close_in_chain),
             frames: Bytes::copy_from_slice(&draft.shown.frames),
             tells,
         })

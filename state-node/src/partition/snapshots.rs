@@ -84,7 +84,10 @@ impl Partition {
         let early = !self.setting.rules.committed_snapshots;
         let Some(owner) = self.owner() else { return };
         let committed = owner.committed;
-        if let Some((_, mark, batch)) = owner.snapshot.take_if(|(seq, ..)| *seq <= committed || early) {
+        if let Some((_, mark, batch)) = owner
+            .snapshot
+            .take_if(|(seq, ..)| *seq <= committed || early)
+        {
             self.saving = Some(mark);
             self.actions.push(Action::Save(batch));
         }

@@ -28,7 +28,9 @@ impl Partition {
         let open = !self.setting.rules.gate;
         while let Role::Owning(owner) = &mut self.role
             && let Some((after, output)) =
-                owner.gate.pop(if open { Seq(u64::MAX) } else { owner.committed })
+                owner
+                    .gate
+                    .pop(if open { Seq(u64::MAX) } else { owner.committed })
         {
             let commit = Offset(owner.base + after.0);
             self.let_out(commit, output, now);

@@ -1,0 +1,175 @@
+//! A small entity with every trait of the platform's life in it.
+
+use serde::{Deserialize, Serialize};
+use xp_domain_sdk::prelude::*;
+
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Ledger {
+    entries: Vec<String>,
+    present: u32,
+    poisoned: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub(crate) enum Command {
+    Add { entry: String },
+    Panic,
+    SpoilApply,
+    Grow { bytes: usize },
+    Alarm { ms: u64 },
+    Borrow { from: String, entry: String },
+    Later { ms: u64 },
+    Nothing,
+    Kick,
+    Whisper { text: String },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub(crate) enum Event {
+    Added { entry: String },
+    Spoilt,
+    Joined,
+    Left,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub(crate) enum Signal {
+    Alarm,
+    Answer {
+        ticket: Ticket,
+    },
+    Lend {
+        entry: String,
+    },
+    Lent {
+        ticket: Ticket,
+        answer: Answer<Ledger>,
+    },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub(crate) enum Output {
+    All { entries: Vec<String>, present: u32 },
+    Added { entry: String },
+    Text { text: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum No {
+    Guests,
+    Empty,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Who {
+    #[serde(default)]
+    guest: bool,
+}
+
+impl Entity for Ledger {
+    const CATEGORY: Category = Category::new("ledger");
+    type Claims = Who;
+    type Command = Command;
+    type Query = ();
+    type Signal = Signal;
+    type Event = Event;
+    type Output = Output;
+    type Reply = usize;
+    type Rejection = No;
+
+    fn decide(&self, command: Command, cx: &Cx<'_, Self>) -> Outcome<Self> {
+        Ok(match command {
+            Command::Add { entry } if entry.is_empty() => return Err(No::Empty),
+            Command::Add { entry } => self.add(entry, cx.decision()),
+            Command::Panic => panic!("a bug in decide"),
+            Command::SpoilApply => cx.decision().record(Event::Spoilt),
+            Command::Grow { bytes } => self.add("x".repeat(bytes), cx.decision()),
+            Command::Alarm { ms } => {
+                cx.decision()
+                    .schedule("alarm", std::time::Duration::from_millis(ms), Signal::Alarm)
+            }
+            Command::Borrow { from, entry } => {
+                let ticket = cx.ticket();
+                let lent = move |answer| Signal::Lent { ticket, answer };
+                cx.decision()
+                    .ask(Self::at(from), Signal::Lend { entry }, lent)
+                    .later()
+            }
+            Command::Later { ms } => {
+                let signal = Signal::Answer {
+                    ticket: cx.ticket(),
+                };
+                cx.decision()
+                    .schedule("later", std::time::Duration::from_millis(ms), signal)
+                    .later()
+            }
+            Command::Nothing => cx.decision().later(),
+            Command::Kick => cx.decision().terminate(cx.connection()),
+            Command::Whisper { text } => cx
+                .decision()
+                .broadcast(Output::Text {
+                    text: "for all".to_owned(),
+                })
+                .whisper(cx.connection(), Output::Text { text }),
+        })
+    }
+
+    fn signal(&self, signal: Signal, cx: &SignalCx<'_, Self>) -> Outcome<Self> {
+        Ok(match signal {
+            Signal::Alarm => self.add("alarm".to_owned(), cx.decision()),
+            Signal::Answer { ticket } => cx.decision().answer(ticket, Ok(7)),
+            Signal::Lend { entry } if entry.is_empty() => return Err(No::Empty),
+            Signal::Lend { entry } => self.add(entry, cx.decision()),
+            Signal::Lent { ticket, answer } => match answer.result() {
+                Ok(reply) => cx.decision().answer(ticket, Ok(reply + 100)),
+                Err(_) => cx.decision().answer(ticket, Err(No::Empty)),
+            },
+        })
+    }
+
+    fn answer(&self, (): (), _: &Cx<'_, Self>) -> Result<usize, No> {
+        Ok(self.entries.len())
+    }
+
+    fn connected(&self, cx: &Cx<'_, Self>) -> Outcome<Self> {
+        if cx.claims().guest {
+            return Err(No::Guests);
+        }
+        Ok(cx.decision().record(Event::Joined))
+    }
+
+    fn terminated(&self, _: Termination, cx: &Cx<'_, Self>) -> Decision<Self> {
+        cx.decision().record(Event::Left)
+    }
+
+    fn apply(&mut self, event: Event) {
+        match event {
+            Event::Added { entry } => self.entries.push(entry),
+            Event::Spoilt => panic!("a bug in apply"),
+            Event::Joined => self.present += 1,
+            Event::Left => self.present -= 1,
+        }
+    }
+
+    fn welcome(&self, _: &Cx<'_, Self>) -> Vec<Output> {
+        vec![Output::All {
+            entries: self.entries.clone(),
+            present: self.present,
+        }]
+    }
+}
+
+impl Ledger {
+    fn add(&self, entry: String, decision: Decision<Self>) -> Decision<Self> {
+        decision
+            .record(Event::Added {
+                entry: entry.clone(),
+            })
+            .broadcast(Output::Added { entry })
+            .reply(self.entries.len() + 1)
+    }
+}
