@@ -1,1 +1,263 @@
-// tests follow
+mod signing;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::Key;
+use crate::units::Span;
+use signing::{Signer, unsigned};
+
+const NOW: TimeMs = TimeMs(1_000_000_000);
+
+fn tokens() -> Tokens {
+    Tokens {
+        keys: Vec::new(),
+        issuers: Vec::new(),
+        audiences: Vec::new(),
+        required: Vec::new(),
+        leeway: Span::from_secs(5),
+    }
+}
+
+fn claims() -> Value {
+    json!({ "sub": "ana", "exp": 1_000_060, "role": "painter" })
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut claims = claims();
+    claims[name] = value;
+    claims
+}
+
+fn without(name: &str) -> Value {
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().remove(name);
+    claims
+}
+
+/// Judges claims that are signed well.
+fn judge(tokens: &Tokens, claims: &Value) -> Result<Verified, TokenError> {
+    let signer = Signer::secret();
+    Demands::new(tokens).verify(&signer.keys(), &signer.sign(claims), NOW)
+}
+
+fn refusal(tokens: &Tokens, claims: &Value) -> String {
+    let error = judge(tokens, claims).unwrap_err();
+    format!("{}: {error}", error.code().name())
+}
+
+#[test]
+fn a_good_token_tells_who_it_is_and_hands_the_claims_on_as_they_are() {
+    let verified = judge(&tokens(), &claims()).unwrap();
+    assert_eq!(&*verified.identity.subject, "ana");
+    assert_eq!(verified.identity.expires, TimeMs(1_000_065_000));
+    assert_eq!(
+        &*verified.identity.about,
+        r#"{"role":"painter","sub":"ana"}"#
+    );
+    assert_eq!(verified.claims, claims().to_string());
+}
+
+#[test]
+fn all_four_algorithms_verify_with_their_own_key() {
+    for signer in Signer::all() {
+        let judged = Demands::new(&tokens()).verify(&signer.keys(), &signer.sign(&claims()), NOW);
+        judged.unwrap_or_else(|error| panic!("{:?}: {error}", signer.algorithm));
+    }
+}
+
+#[test]
+fn no_key_verifies_what_another_signed() {
+    let signers = Signer::all();
+    for (i, signer) in signers.iter().enumerate() {
+        for (j, other) in signers.iter().enumerate() {
+            let judged =
+                Demands::new(&tokens()).verify(&other.keys(), &signer.sign(&claims()), NOW);
+            assert_eq!(judged.is_ok(), i == j, "{i} by {j}");
+        }
+    }
+    let twin = Signer::es256();
+    let judged = Demands::new(&tokens()).verify(&twin.keys(), &signers[2].sign(&claims()), NOW);
+    assert!(judged.is_err(), "the same algorithm, another key");
+}
+
+#[test]
+fn a_public_key_is_no_secret() {
+    let rsa = Signer::rs256();
+    for secret in [rsa.public_pem().into_bytes(), rsa.public_der()] {
+        let forged = Signer::from_secret(&secret).sign(&claims());
+        let judged = Demands::new(&tokens()).verify(&rsa.keys(), &forged, NOW);
+        let error = judged.unwrap_err();
+        assert!(matches!(error, TokenError::UnknownKey { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_token_without_a_signature_is_refused() {
+    let signer = Signer::secret();
+    for algorithm in ["none", "None", "NONE"] {
+        let judged =
+            Demands::new(&tokens()).verify(&signer.keys(), &unsigned(algorithm, &claims()), NOW);
+        assert_eq!(judged.unwrap_err().code(), xp_protocol::CloseCode::BadToken);
+    }
+}
+
+#[test]
+fn a_changed_token_is_refused() {
+    let signer = Signer::secret();
+    let token = signer.sign(&claims());
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let other = signer.sign(&with("sub", json!("ben")));
+    let (payload, _) = other.rsplit_once('.').unwrap();
+    for forged in [
+        format!("{payload}.{signature}"),
+        format!("{signed}."),
+        signed.to_owned(),
+        String::new(),
+        "a.b.c".to_owned(),
+        "x".repeat(TOKEN_BYTES_MAX + 1),
+    ] {
+        let judged = Demands::new(&tokens()).verify(&signer.keys(), &forged, NOW);
+        assert_eq!(
+            judged.unwrap_err().code(),
+            xp_protocol::CloseCode::BadToken,
+            "{forged}"
+        );
+    }
+}
+
+#[test]
+fn times_are_judged_with_leeway() {
+    assert!(judge(&tokens(), &with("exp", json!(999_996))).is_ok());
+    let expired = refusal(&tokens(), &with("exp", json!(999_995)));
+    assert!(expired.starts_with("token-expired"), "{expired}");
+    assert!(judge(&tokens(), &with("nbf", json!(1_000_005))).is_ok());
+    let early = refusal(&tokens(), &with("nbf", json!(1_000_006)));
+    assert!(early.starts_with("bad-token: not valid before"), "{early}");
+    let strange = refusal(&tokens(), &with("exp", json!("soon")));
+    assert!(strange.contains("\"exp\" is no time"), "{strange}");
+}
+
+#[test]
+fn a_token_that_lacks_a_required_claim_is_refused_by_name() {
+    let strict = Tokens {
+        issuers: vec!["issuer".to_owned()],
+        audiences: vec!["xp".to_owned()],
+        required: vec!["role".to_owned()],
+        ..tokens()
+    };
+    let mut complete = with("iss", json!("issuer"));
+    complete["aud"] = json!(["other", "xp"]);
+    assert!(judge(&strict, &complete).is_ok());
+    for name in ["exp", "sub", "iss", "aud", "role"] {
+        let mut lacking = complete.clone();
+        lacking.as_object_mut().unwrap().remove(name);
+        let refused = refusal(&strict, &lacking);
+        assert!(refused.starts_with("bad-token"), "{refused}");
+        assert!(refused.contains(name), "{refused}");
+        lacking[name] = Value::Null;
+        assert!(judge(&strict, &lacking).is_err(), "{name}: null is missing");
+    }
+}
+
+#[test]
+fn a_foreign_issuer_or_audience_is_refused() {
+    let issuers = Tokens {
+        issuers: vec!["issuer".to_owned()],
+        ..tokens()
+    };
+    assert!(refusal(&issuers, &with("iss", json!("other"))).starts_with("bad-token"));
+    let audiences = Tokens {
+        audiences: vec!["xp".to_owned()],
+        ..tokens()
+    };
+    assert!(refusal(&audiences, &with("aud", json!("other"))).starts_with("bad-token"));
+}
+
+#[test]
+fn exp_and_sub_are_required_without_any_configuration() {
+    assert!(refusal(&tokens(), &without("exp")).contains("\"exp\" is missing"));
+    assert!(refusal(&tokens(), &without("sub")).contains("\"sub\" is missing"));
+    assert!(refusal(&tokens(), &with("sub", json!(""))).contains("\"sub\" is a text"));
+    assert!(refusal(&tokens(), &with("sub", json!(7))).contains("\"sub\" is a text"));
+}
+
+#[test]
+fn a_key_set_gives_each_key_its_one_algorithm() {
+    let signers = [Signer::rs256(), Signer::es256(), Signer::eddsa()];
+    let jwks: Vec<Value> = signers
+        .iter()
+        .map(|s| s.jwk(&format!("{:?}", s.algorithm)))
+        .collect();
+    let json = json!({ "keys": jwks }).to_string();
+    let keys = KeySet::from_jwks(json.as_bytes(), "test").unwrap();
+    for signer in &signers {
+        let kid = format!("{:?}", signer.algorithm);
+        let token = signer.sign_named(&kid, &claims());
+        Demands::new(&tokens()).verify(&keys, &token, NOW).unwrap();
+        let unnamed = signer.sign(&claims());
+        Demands::new(&tokens())
+            .verify(&keys, &unnamed, NOW)
+            .unwrap();
+        let stranger = signer.sign_named("other", &claims());
+        let judged = Demands::new(&tokens()).verify(&keys, &stranger, NOW);
+        assert!(matches!(judged, Err(TokenError::UnknownKey { .. })));
+    }
+}
+
+#[test]
+fn symmetric_keys_and_keys_for_encryption_in_a_set_are_left_out() {
+    let mut encrypting = Signer::es256().jwk("enc");
+    encrypting["use"] = json!("enc");
+    let json = json!({ "keys": [{ "kty": "oct", "k": "c2VjcmV0", "alg": "HS256" }, encrypting] });
+    let keys = KeySet::from_jwks(json.to_string().as_bytes(), "test").unwrap();
+    assert!(keys.keys.is_empty());
+}
+
+#[test]
+fn a_pem_file_says_by_itself_which_algorithm_it_is_for() {
+    let dir = tempfile::tempdir().unwrap();
+    for signer in [Signer::rs256(), Signer::es256(), Signer::eddsa()] {
+        let path = dir.path().join("key.pem");
+        std::fs::write(&path, signer.public_pem()).unwrap();
+        let keys = KeySet::local(&[Key::PemFile(path)]).unwrap();
+        assert_eq!(keys.keys[0].algorithm, signer.algorithm);
+        Demands::new(&tokens())
+            .verify(&keys, &signer.sign(&claims()), NOW)
+            .unwrap();
+    }
+}
+
+#[test]
+fn keys_that_cannot_be_had_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let garbage = dir.path().join("garbage");
+    std::fs::write(&garbage, "no key").unwrap();
+    for (keys, reason) in [
+        (vec![], "name at least one key"),
+        (vec![Key::Secret("short".to_owned())], "at least 32 bytes"),
+        (
+            vec![Key::SecretEnv("XP_NOT_SET_ANYWHERE".to_owned())],
+            "XP_NOT_SET_ANYWHERE",
+        ),
+        (vec![Key::PemFile(dir.path().join("missing"))], "missing"),
+        (
+            vec![Key::PemFile(garbage.clone())],
+            "not a public key in PEM form",
+        ),
+        (vec![Key::JwksFile(garbage)], "not a JSON Web Key Set"),
+    ] {
+        let error = KeySet::local(&keys).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_file_may_end_with_a_newline() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("secret");
+    std::fs::write(&path, format!("{}\n", signing::SECRET)).unwrap();
+    let keys = KeySet::local(&[Key::SecretFile(path)]).unwrap();
+    let token = Signer::secret().sign(&claims());
+    Demands::new(&tokens()).verify(&keys, &token, NOW).unwrap();
+}

@@ -1,5 +1,11 @@
 //! An edge on a real socket, against an owner made for the test.
 #![allow(unreachable_pub, reason = "modules of one test program")]
 
+mod door;
+mod drain;
+mod limits;
 mod live;
+mod recovery;
+mod rotation;
+mod tls;
 mod world;
