@@ -43,7 +43,8 @@ pub type Shown<E> = Vec<<E as Entity>::Output>;
 /// * `#[serde(skip)]` in state forgets the field at the next takeover.
 /// * Arithmetic that overflows panics, in release builds too, and the message becomes a fault. In `apply` that
 ///   quarantines the entity, so check in `decide`.
-/// * A wildcard arm in `apply` swallows the event that you add next year.
+/// * A wildcard arm in `apply` swallows the event that you add next year; `#![warn(clippy::wildcard_enum_match_arm)]`
+///   finds it.
 /// * A float that is not finite has no JSON form; refuse it in `decide`.
 ///
 /// [`Scenario`](crate::testkit::Scenario) finds most of them.

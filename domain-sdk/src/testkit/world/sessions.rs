@@ -87,7 +87,7 @@ impl World {
         connection: ConnectionId,
         why: Termination,
     ) -> Result<(), Broken> {
-        // A session ends once, whatever else wanted to end it meanwhile.
+        // R26: a session ends once, whatever else wanted to end it meanwhile.
         if !self.stage(entity).members.contains_key(&connection) {
             return Ok(());
         }
@@ -99,6 +99,7 @@ impl World {
         Ok(())
     }
 
+    /// R33: open tickets end with their session.
     pub(super) fn void_tickets_of(&mut self, entity: &Address, connection: ConnectionId) {
         let held = self
             .stage(entity)
