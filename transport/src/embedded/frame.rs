@@ -142,6 +142,11 @@ impl Head {
         })
     }
 
+    /// The offset after the last record.
+    pub(super) fn next(&self) -> Offset {
+        Offset(self.base.0 + u64::from(self.count))
+    }
+
     /// The whole frame's size.
     pub(super) fn frame_bytes(&self) -> u64 {
         HEAD_BYTES as u64 + u64::from(self.body_bytes)
@@ -154,8 +159,8 @@ impl Head {
     }
 }
 
-/// Reads the frame at the start of `bytes`, which was stored at `position`; its records share `bytes`.
-pub(super) fn decode(bytes: &Bytes, place: Place, position: u64) -> Result<(Head, Batch), Damage> {
+/// Checks the frame at the start of `bytes`, which was stored at `position`.
+pub(super) fn check(bytes: &[u8], place: Place, position: u64) -> Result<Head, Damage> {
     let damage = |what| Damage { position, what };
     let head = Head::decode(bytes).ok_or(damage("no batch starts here"))?;
     let size = usize::try_from(head.frame_bytes()).unwrap_or(usize::MAX);
@@ -163,8 +168,16 @@ pub(super) fn decode(bytes: &Bytes, place: Place, position: u64) -> Result<(Head
     if !head.is_intact(frame, place, position) {
         return Err(damage("the batch fails its checksum"));
     }
-    let records = records_of(&bytes.slice(HEAD_BYTES..size), head.count)
-        .ok_or(damage("the batch does not hold what it announces"))?;
+    Ok(head)
+}
+
+/// Reads the frame at the start of `bytes`, which was stored at `position`; its records share `bytes`.
+pub(super) fn decode(bytes: &Bytes, place: Place, position: u64) -> Result<(Head, Batch), Damage> {
+    let head = check(bytes, place, position)?;
+    let size = usize::try_from(head.frame_bytes()).expect("the whole frame was just checked");
+    let what = "the batch does not hold what it announces";
+    let records =
+        records_of(&bytes.slice(HEAD_BYTES..size), head.count).ok_or(Damage { position, what })?;
     let batch = Batch {
         partition: head.partition,
         base: head.base,

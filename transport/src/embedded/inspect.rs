@@ -8,11 +8,11 @@ use std::sync::Arc;
 use xp_protocol::{Offset, PartitionId};
 
 use super::error::OpenError;
-use super::frame::{Damage, Place};
+use super::frame::{Batch, Damage, Place};
 use super::head::{SegmentHead, segment_path};
 use super::meta::Meta;
 use super::opening::segment_numbers;
-use super::scan::{Found, Scan, Stop, was_synced};
+use super::scan::{Scan, Stop, was_synced};
 use super::segment::{Segment, holding};
 use crate::log::Stored;
 
@@ -101,33 +101,20 @@ pub struct Inspection {
 
 impl Inspection {
     /// The next batch of the partition; `None` at the end.
-    fn batch(&mut self) -> Result<Option<Found>, OpenError> {
+    fn batch(&mut self) -> Result<Option<Batch>, OpenError> {
         loop {
-            if self.scan.is_none() {
+            let Some((segment, scan)) = &mut self.scan else {
                 let Some(segment) = self.segments.pop_front() else {
                     return Ok(None);
                 };
                 self.scan = Some(begin(segment)?);
-            }
-            match self.step()? {
-                Some(found) if found.batch.partition == self.partition => return Ok(Some(found)),
-                Some(_) => {}
+                continue;
+            };
+            let is_last = self.segments.is_empty();
+            match next_of(self.partition, segment, scan, is_last)? {
                 None => self.scan = None,
+                found => return Ok(found),
             }
-        }
-    }
-
-    fn step(&mut self) -> Result<Option<Found>, OpenError> {
-        let Some((segment, scan)) = &mut self.scan else {
-            return Ok(None);
-        };
-        match scan.next() {
-            Ok(found) => Ok(found),
-            Err(Stop::Failed(error)) => Err(OpenError::io("read", &segment.path)(error)),
-            Err(Stop::Damaged(damage)) if self.segments.is_empty() => {
-                end_at(segment, scan, damage).map(|()| None)
-            }
-            Err(Stop::Damaged(damage)) => Err(OpenError::from_damage(&segment.path, damage)),
         }
     }
 
@@ -136,7 +123,7 @@ impl Inspection {
             let Some(found) = self.batch()? else {
                 return Ok(());
             };
-            self.found.extend(found.batch.stored_from(self.from));
+            self.found.extend(found.stored_from(self.from));
         }
         Ok(())
     }
@@ -147,6 +134,30 @@ fn begin(segment: Arc<Segment>) -> Result<(Arc<Segment>, Scan<File>), OpenError>
     let file = File::open(&segment.path).map_err(OpenError::io("open", &segment.path))?;
     let scan = Scan::new(file, segment.place, start);
     Ok((segment, scan))
+}
+
+/// The next batch of one partition in a segment; `None` at the segment's end.
+fn next_of(
+    partition: PartitionId,
+    segment: &Segment,
+    scan: &mut Scan<File>,
+    is_last: bool,
+) -> Result<Option<Batch>, OpenError> {
+    let damaged = |damage| OpenError::from_damage(&segment.path, damage);
+    loop {
+        match scan.next() {
+            Ok(None) => return Ok(None),
+            Ok(Some(found)) if found.head.partition == partition => {
+                return found.batch().map(Some).map_err(damaged);
+            }
+            Ok(Some(_)) => {}
+            Err(Stop::Failed(error)) => return Err(OpenError::io("read", &segment.path)(error)),
+            Err(Stop::Damaged(damage)) if is_last => {
+                return end_at(segment, scan, damage).map(|()| None);
+            }
+            Err(Stop::Damaged(damage)) => return Err(damaged(damage)),
+        }
+    }
 }
 
 /// A torn end of the last segment is the end; damage to what was safe is an error.

@@ -3,8 +3,9 @@
 use std::borrow::Borrow;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::frame::{self, Batch, Damage, HEAD_BYTES, Head, MAGIC, Place};
 use super::head::read_at_most;
@@ -12,20 +13,30 @@ use super::head::read_at_most;
 /// How much a scan reads at once.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// Walks the frames of a segment from a position to the end.
+/// Walks the frames of a segment from a position to the end. Reads each byte once and copies none.
 pub(super) struct Scan<F> {
     file: F,
     place: Place,
     position: u64,
-    window: Bytes,
+    window: Vec<u8>,
+    /// The part of the window that was read and not yet walked over.
+    unread: Range<usize>,
 }
 
 /// One intact frame and where it lies.
-#[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct Found<'a> {
     pub(super) position: u64,
-    pub(super) bytes: u64,
-    pub(super) batch: Batch,
+    pub(super) head: Head,
+    frame: &'a [u8],
+    place: Place,
+}
+
+impl Found<'_> {
+    /// The frame's records.
+    pub(super) fn batch(&self) -> Result<Batch, Damage> {
+        let bytes = Bytes::copy_from_slice(self.frame);
+        frame::decode(&bytes, self.place, self.position).map(|(_, batch)| batch)
+    }
 }
 
 /// How a scan stopped.
@@ -47,7 +58,8 @@ impl<F: Borrow<File>> Scan<F> {
             file,
             place,
             position,
-            window: Bytes::new(),
+            window: Vec::new(),
+            unread: 0..0,
         }
     }
 
@@ -61,41 +73,47 @@ impl<F: Borrow<File>> Scan<F> {
     }
 
     /// The next frame; `None` at the very end of the file.
-    pub(super) fn next(&mut self) -> Result<Option<Found>, Stop> {
+    pub(super) fn next(&mut self) -> Result<Option<Found<'_>>, Stop> {
         self.want(HEAD_BYTES)?;
-        if self.window.is_empty() {
+        if self.unread.is_empty() {
             return Ok(None);
         }
-        let announced = Head::decode(&self.window).map_or(0, |head| head.frame_bytes());
-        if announced > self.window.len() as u64 && announced <= self.file().metadata()?.len() {
+        let announced = Head::decode(self.ahead()).map_or(0, |head| head.frame_bytes());
+        if announced > self.unread.len() as u64 && announced <= self.file().metadata()?.len() {
             self.want(usize::try_from(announced).unwrap_or(usize::MAX))?;
         }
-        let (head, batch) =
-            frame::decode(&self.window, self.place, self.position).map_err(Stop::Damaged)?;
-        Ok(Some(self.step(&head, batch)))
+        let head = frame::check(self.ahead(), self.place, self.position).map_err(Stop::Damaged)?;
+        Ok(Some(self.step(head)))
     }
 
-    fn step(&mut self, head: &Head, batch: Batch) -> Found {
-        let found = Found {
-            position: self.position,
-            bytes: head.frame_bytes(),
-            batch,
-        };
-        let size = usize::try_from(found.bytes).expect("the frame was just decoded from memory");
-        self.window = self.window.slice(size..);
-        self.position += found.bytes;
-        found
+    fn ahead(&self) -> &[u8] {
+        &self.window[self.unread.clone()]
     }
 
-    /// Makes the window hold `bytes` bytes, if the file does.
+    fn step(&mut self, head: Head) -> Found<'_> {
+        let size =
+            usize::try_from(head.frame_bytes()).expect("the frame was just checked in memory");
+        let start = self.unread.start;
+        let position = self.position;
+        self.unread.start += size;
+        self.position += head.frame_bytes();
+        Found {
+            position,
+            head,
+            frame: &self.window[start..start + size],
+            place: self.place,
+        }
+    }
+
+    /// Makes the window hold `bytes` bytes ahead, if the file does.
     fn want(&mut self, bytes: usize) -> io::Result<()> {
-        if self.window.len() >= bytes {
+        if self.unread.len() >= bytes {
             return Ok(());
         }
-        let mut fresh = BytesMut::zeroed(bytes.max(CHUNK_BYTES));
-        let got = read_at_most(self.file(), &mut fresh, self.position)?;
-        fresh.truncate(got);
-        self.window = fresh.freeze();
+        let size = bytes.max(CHUNK_BYTES).max(self.window.len());
+        self.window.resize(size, 0);
+        let got = read_at_most(self.file.borrow(), &mut self.window, self.position)?;
+        self.unread = 0..got;
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use super::frame::{self, Place};
 use super::head::{SegmentHead, read_at_most};
 use super::index::{self, Index, Run, index_path};
 use super::machine::Machine;
-use super::scan::{Scan, Stop};
+use super::scan::{Found, Scan, Stop};
 use crate::log::Stored;
 
 /// A segment file. Its head and index are read when they are first needed.
@@ -251,25 +251,25 @@ impl Survey {
         Ok(survey)
     }
 
-    fn add(&mut self, found: &super::scan::Found, path: &Path) -> Result<(), OpenError> {
-        let batch = &found.batch;
-        let next = self.nexts.get_mut(batch.partition.0 as usize);
+    fn add(&mut self, found: &Found<'_>, path: &Path) -> Result<(), OpenError> {
+        let head = &found.head;
+        let next = self.nexts.get_mut(head.partition.0 as usize);
         match next {
-            Some(next) if *next == batch.base => *next = batch.next(),
+            Some(next) if *next == head.base => *next = head.next(),
             _ => {
                 let what = format!(
                     "the batch at offset {} of partition {} does not follow the one before it",
-                    batch.base, batch.partition
+                    head.base, head.partition
                 );
                 return Err(OpenError::damaged(path, found.position, what));
             }
         }
         let run = Run {
-            base: batch.base,
+            base: head.base,
             position: found.position,
-            bytes: found.bytes,
+            bytes: head.frame_bytes(),
         };
-        self.index.add(batch.partition, run);
+        self.index.add(head.partition, run);
         Ok(())
     }
 }
