@@ -1,6 +1,6 @@
 """A whole client of xp.v1 (see protocol.md) over `websockets` 15 or newer. `python client.py URL TOKEN`, with a URL like
 ws://127.0.0.1:7700/v1/board/kitchen, sends each line of its input, prints every frame, and leaves when all is answered."""
-import asyncio, contextlib, math, random, sys, threading, time, uuid
+import asyncio, concurrent.futures, contextlib, math, random, sys, threading, time, uuid
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 WINDOW, SILENCE = 64, 2.0  # how far commands run ahead of answers; seconds until what is unanswered is sent again
@@ -67,13 +67,13 @@ async def main(url, token):
     client, loop = Client(url, token), asyncio.get_running_loop()
     def type_in():
         run = lambda step: asyncio.run_coroutine_threadsafe(step, loop).result()
-        for answer in [run(client.command(line.strip())) for line in sys.stdin]:
-            run(asyncio.wait_for(answer, None))
-        client.left = run(client.welcomed.wait())
-        run(client.socket.close())
+        with contextlib.suppress(concurrent.futures.CancelledError):  # sent away meanwhile
+            for answer in [run(client.command(line.strip())) for line in sys.stdin]:
+                run(asyncio.wait_for(answer, None))
+            client.left = run(client.welcomed.wait())
+            run(client.socket.close())
     threading.Thread(target=type_in, daemon=True).start()
     async for frame in client.events():
         print(frame, flush=True)
     sys.exit(0 if client.left else f"closed with {client.code}")
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+if __name__ == "__main__": asyncio.run(main(*sys.argv[1:]))
