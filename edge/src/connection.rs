@@ -1,7 +1,10 @@
 //! One socket: reads frames, asks the session machine, writes what the outlet holds.
 
+mod goodbye;
 mod inlet;
 mod writer;
+
+pub(crate) use goodbye::turn_away;
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -18,8 +21,6 @@ use tracing::info;
 use xp_protocol::inbound::Action;
 use xp_protocol::{CloseCode, Revision};
 
-use crate::connection::inlet::Inlet;
-use crate::connection::writer::Writer;
 use crate::handshake::{Admitted, Places};
 use crate::lane::{Fate, Partition};
 use crate::limits::Rate;
@@ -28,6 +29,9 @@ use crate::outlet::{Closing, Item, Outlet};
 use crate::session::{Due, Limits, Session, Step};
 use crate::watch::Means;
 use crate::wire;
+use goodbye::{close_frame, part};
+use inlet::Inlet;
+use writer::Writer;
 
 /// An idle connection keeps this much for reading.
 const READ_BUFFER_BYTES: usize = 4096;
@@ -78,48 +82,6 @@ where
         .max_frame_size(frame_bytes_max);
     let inlet = Inlet::new(read);
     WebSocketStream::from_partially_read(inlet, behind, Role::Server, Some(config)).await
-}
-
-/// Closes a socket that may not come in.
-pub(crate) async fn turn_away<R, W>(node: &Node, read: R, write: W, refused: &Closing)
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    let mut writer = Writer::new(write);
-    writer.push(close_frame(refused));
-    part(
-        &mut writer,
-        &mut Inlet::new(read),
-        node.config.timing.close.0,
-    )
-    .await;
-}
-
-fn close_frame(closing: &Closing) -> Bytes {
-    let name = closing.code.name();
-    let reason = match (closing.code, closing.detail.as_str()) {
-        (CloseCode::ProtocolError, detail) if !detail.is_empty() => format!("{name}: {detail}"),
-        _ => name.to_owned(),
-    };
-    wire::close(closing.code.number(), &reason)
-}
-
-/// Sends what is left, then reads on until the client has closed too: closing with unread bytes would
-/// reset the socket, and the client might never see why.
-async fn part<R, W>(writer: &mut Writer<W>, inlet: &mut Inlet<R>, patience: Duration)
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    let goodbye = async {
-        writer.finish().await?;
-        let mut rest = [0; 512];
-        while inlet.read(&mut rest).await? > 0 {}
-        io::Result::Ok(())
-    };
-    // Late or broken, the socket is dropped all the same.
-    let _ = tokio::time::timeout(patience, goodbye).await;
 }
 
 impl<R, W> Connection<R, W>

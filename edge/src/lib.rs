@@ -6,19 +6,19 @@
 
 pub mod edge;
 pub(crate) mod accept;
-pub(crate) mod http;
 pub(crate) mod connection;
 pub(crate) mod handshake;
+pub(crate) mod http;
 pub(crate) mod fanout;
 pub(crate) mod membership;
 pub(crate) mod node;
 pub(crate) mod registry;
 pub(crate) mod lane;
 pub(crate) mod outlet;
+pub mod jwt;
 pub mod session;
 pub mod watch;
 pub(crate) mod wire;
-pub mod jwt;
 pub(crate) mod limits;
 pub mod config;
 pub mod units;

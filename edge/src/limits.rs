@@ -102,6 +102,7 @@ impl Shared {
         self.handshakes.check_key(&from).is_ok()
     }
 
+    #[expect(clippy::borrowed_box, reason = "the limiter is keyed by boxes")]
     pub(crate) fn frame_passes(&self, rate: &Rate, subject: &Box<str>) -> bool {
         rate.check().is_ok() && self.subject_frames.check_key(subject).is_ok()
     }

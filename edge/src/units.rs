@@ -63,7 +63,7 @@ fn read(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 fn write(value: u64, units: &[(&str, u64)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let whole = units
         .iter()
-        .find(|(_, factor)| value % factor == 0 && value >= *factor);
+        .find(|(_, factor)| value.is_multiple_of(*factor) && value >= *factor);
     let (name, factor) = whole.or(units.last()).expect("there is a smallest unit");
     write!(f, "{} {name}", value / factor)
 }

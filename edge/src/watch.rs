@@ -3,8 +3,8 @@
 //! No I/O, no clock, no randomness; the simulator runs it as it is, and switches [`Rules`] off to see
 //! that its checkers notice.
 
-mod delivery;
 mod record;
+mod delivery;
 
 use std::collections::HashMap;
 
