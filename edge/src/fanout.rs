@@ -100,7 +100,7 @@ pub(crate) fn apply(node: &Node, address: &Address, effects: Vec<Effect<Arc<Outl
     for effect in effects {
         match effect {
             Effect::Show { to, shown, means } => show(&to, &shown, &means),
-            Effect::Close { to, code } => to.close(code, ""),
+            Effect::Close { to, code } => to.close(code, "the entity said so"),
             Effect::Resume { of, since } => {
                 node.tell(address, of.socket, Action::Resume { since }, Fate::Loose);
             }

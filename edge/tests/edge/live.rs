@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as Code;
 use xp_edge::units::Span;
 use xp_protocol::CloseCode;
 use xp_protocol::inbound::Action;
+use xp_protocol::outbound::Item;
 
 use crate::world::owner::Heard;
 use crate::world::{World, config, sign, time, token, until};
@@ -223,5 +224,32 @@ async fn a_busy_connection_gets_everything_in_order() {
     }
     for n in 1..=500 {
         assert_eq!(ana.frame().await, format!("event {n} {n}"));
+    }
+}
+
+#[tokio::test]
+async fn whatever_the_entity_closes_with_reaches_the_client() {
+    let world = World::new().await;
+    let address = "board/1".parse().unwrap();
+    let connect = |number| {
+        move |heard: &Heard| {
+            let connects = matches!(heard.action, Action::Connect { .. });
+            let socket = heard.socket;
+            (connects && socket.connection == crate::world::connection(number)).then_some(socket)
+        }
+    };
+    world.owner.moods(|moods| moods.sleeps = true);
+    let codes = [
+        CloseCode::Refused,
+        CloseCode::SessionExpired,
+        CloseCode::Terminated,
+        CloseCode::ForeignConnection,
+        CloseCode::ComeBack,
+    ];
+    for (number, code) in (1..).zip(codes) {
+        let mut ana = world.dial("ana").connection(number).open().await;
+        let socket = world.owner.hears("a connect", connect(number)).await;
+        world.owner.whisper(&address, socket, Item::Close { code }, b"");
+        assert_eq!(ana.closed().await, code);
     }
 }
