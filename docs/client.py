@@ -1,5 +1,5 @@
 """A whole client of xp.v1 (see protocol.md) over `websockets` 15 or newer. `python client.py URL TOKEN`, with a URL like
-ws://127.0.0.1:7700/v1/board/kitchen, sends each line of its input, prints every frame, and leaves when all is answered."""
+ws://127.0.0.1:7400/v1/board/kitchen, sends each line of its input, prints every frame, and leaves when all is answered."""
 import asyncio, concurrent.futures, contextlib, math, random, sys, threading, time, uuid
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException

@@ -9,7 +9,7 @@
 //! use xp_client::{Client, Item, Options};
 //!
 //! # async fn story(token: String) -> Result<(), Box<dyn std::error::Error>> {
-//! let mut client = Client::connect(Options::new("ws://127.0.0.1:7700", "board/kitchen".parse()?, token))?;
+//! let mut client = Client::connect(Options::new("ws://127.0.0.1:7400", "board/kitchen".parse()?, token))?;
 //! let answer = client.command(&serde_json::json!({"type": "Clear"})).await?;
 //! println!("taken at revision {}", answer.revision());
 //! while let Some(item) = client.next().await {
