@@ -376,7 +376,7 @@ impl Draft {
             .list
             .iter()
             .any(|routed| routed.partition.is_none());
-        for partition in entity.listeners.keys() {
+        for partition in &entity.watched_from() {
             let named = || {
                 self.shown
                     .list

@@ -14,6 +14,7 @@ use xp_protocol::{
 };
 
 use crate::limits::Limits;
+use crate::watched::Watched;
 
 /// The platform's state about one entity, as the snapshot stores it. A fold over its commits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -334,18 +335,12 @@ pub struct Entity {
     pub instance: Box<dyn Instance>,
     /// The platform's part.
     pub runtime: Runtime,
-    /// The last commits, while anybody watches.
-    pub recent: VecDeque<Arc<Commit>>,
-    /// The bytes of their frames.
-    pub recent_bytes: usize,
     /// When it was last touched, by the owner's clock.
     pub touched: TimeMs,
     /// Its stored events cannot be applied: it is set aside until that is mended.
     pub quarantined: bool,
-    /// How many attached sessions each outbound partition has.
-    pub listeners: BTreeMap<PartitionId, u32>,
-    /// The edges that hold its attached sessions.
-    pub edges: BTreeSet<Incarnation>,
+    /// What is kept while anybody watches.
+    pub watched: Option<Box<Watched>>,
 }
 
 impl Entity {
@@ -360,37 +355,40 @@ impl Entity {
                 instance.roster(&RosterChange::Detached(session.socket.connection))?;
             }
         }
-        let mut entity = Self {
+        let watched = watching(&runtime);
+        let touched = TimeMs(0);
+        Ok(Self {
             instance,
             runtime,
-            recent: VecDeque::new(),
-            recent_bytes: 0,
-            touched: TimeMs(0),
+            touched,
             quarantined: false,
-            listeners: BTreeMap::new(),
-            edges: BTreeSet::new(),
-        };
-        entity.count_listeners();
-        Ok(entity)
-    }
-
-    fn count_listeners(&mut self) {
-        self.listeners.clear();
-        self.edges.clear();
-        for session in self
-            .runtime
-            .sessions()
-            .filter(|session| session.is_attached())
-        {
-            *self.listeners.entry(session.socket.outbound).or_default() += 1;
-            self.edges.insert(session.socket.edge);
-        }
+            watched,
+        })
     }
 
     /// The partitions from which anybody watches.
     #[must_use]
     pub fn watched_from(&self) -> BTreeSet<PartitionId> {
-        self.listeners.keys().copied().collect()
+        self.watched
+            .iter()
+            .flat_map(|watched| watched.partitions())
+            .collect()
+    }
+
+    /// The edges that hold its attached sessions.
+    #[must_use]
+    pub fn edges(&self) -> BTreeSet<Incarnation> {
+        self.watched
+            .as_ref()
+            .map_or_else(BTreeSet::new, |watched| watched.edges().clone())
+    }
+
+    fn recount(&mut self) {
+        let now = watching(&self.runtime);
+        match (&mut self.watched, now) {
+            (Some(watched), Some(now)) => watched.recount(*now),
+            (watched, now) => *watched = now,
+        }
     }
 
     /// Folds a commit whose events the instance has applied already: the owner applies them before it
@@ -422,7 +420,7 @@ impl Entity {
             roster(self.instance.as_mut(), change, &self.runtime)?;
         }
         if commit.changes.iter().any(moves_sockets) {
-            self.count_listeners();
+            self.recount();
         }
         self.runtime.revision = revision;
         self.runtime.now = self.runtime.now.max(commit.now);
@@ -431,27 +429,37 @@ impl Entity {
             let busy = self.runtime.busy.get_or_insert_default();
             busy.chain.insert(link.partition, revision);
         }
-        self.remember(commit, bounds);
+        if let Some(watched) = &mut self.watched {
+            watched.remember(commit, bounds);
+        }
         Ok(())
     }
+}
 
-    fn remember(&mut self, commit: &Arc<Commit>, bounds: &Limits) {
-        if self.runtime.live_sessions().next().is_none() {
-            self.recent.clear();
-            self.recent_bytes = 0;
-            return;
-        }
-        self.recent.push_back(Arc::clone(commit));
-        self.recent_bytes += commit.frames.len();
-        while self.recent.len() > bounds.recent_commits_max
-            || self.recent_bytes > bounds.recent_bytes_max
-        {
-            let Some(oldest) = self.recent.pop_front() else {
-                break;
-            };
-            self.recent_bytes -= oldest.frames.len();
+/// Who watches an entity with these sessions; `None` when nobody does or may come back.
+fn watching(runtime: &Runtime) -> Option<Box<Watched>> {
+    let mut watched: Option<Box<Watched>> = None;
+    for session in runtime.live_sessions() {
+        let watched = watched.get_or_insert_default();
+        if session.is_attached() {
+            watched.attach(session.socket.outbound, session.socket.edge);
         }
     }
+    watched
+}
+
+/// Whether a change sets, moves or clears a timer, or moves a socket.
+#[must_use]
+pub fn moves_waiting(change: &Change) -> bool {
+    let timer = matches!(
+        change,
+        Change::TimerSet { .. }
+            | Change::TimerCleared(_)
+            | Change::TicketOpened { .. }
+            | Change::TicketClosed(_)
+            | Change::SessionForgotten(_)
+    );
+    timer || moves_sockets(change)
 }
 
 fn moves_sockets(change: &Change) -> bool {

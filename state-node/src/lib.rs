@@ -10,6 +10,7 @@ pub mod action;
 pub mod gate;
 pub mod snapshot;
 pub mod entity;
+pub mod watched;
 pub mod fold;
 pub mod sled_store;
 pub mod store;

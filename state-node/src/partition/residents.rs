@@ -8,7 +8,7 @@ use xp_protocol::events::{Commit, TimerKey};
 use xp_protocol::{Address, Incarnation, Offset, TimeMs};
 
 use super::Partition;
-use crate::entity::{Entity, Runtime};
+use crate::entity::{Entity, Runtime, moves_waiting};
 use crate::snapshot;
 
 impl Partition {
@@ -52,14 +52,17 @@ impl Partition {
         let Some(entity) = self.entities.get_mut(address) else {
             return;
         };
-        let before = Waiting::of(entity);
+        let moves = commit.changes.iter().any(moves_waiting);
+        let before = moves.then(|| Waiting::of(entity));
         if let Err(fault) = entity.fold(commit, offset, &self.setting.limits) {
             tracing::error!(entity = %address, %offset, %fault, "a stored commit cannot be folded; the entity is quarantined");
             entity.quarantined = true;
         }
-        let after = Waiting::of(entity);
+        let after = moves.then(|| Waiting::of(entity));
         let forget = entity.runtime.is_forgettable();
-        self.reindex(address, before, after);
+        if let Some((before, after)) = before.zip(after) {
+            self.reindex(address, &before, &after);
+        }
         if forget {
             self.entities.remove(address);
         }
@@ -67,7 +70,7 @@ impl Partition {
         self.dirty.insert(address.clone(), self.changes);
     }
 
-    fn reindex(&mut self, address: &Address, before: Waiting, after: Waiting) {
+    fn reindex(&mut self, address: &Address, before: &Waiting, after: &Waiting) {
         for (due, key) in before.timers.difference(&after.timers) {
             self.timers.remove(&(*due, address.clone(), key.clone()));
         }
@@ -120,7 +123,7 @@ impl Partition {
             let stays = leaving == 0
                 || dirty.contains_key(address)
                 || entity.quarantined
-                || !entity.listeners.is_empty()
+                || !entity.edges().is_empty()
                 || now.since_ms(entity.touched) < limits.passivate_ms;
             leaving -= usize::from(!stays);
             stays
@@ -137,7 +140,7 @@ impl Waiting {
     fn of(entity: &Entity) -> Self {
         Self {
             timers: entity.runtime.timers().collect(),
-            edges: entity.edges.clone(),
+            edges: entity.edges(),
         }
     }
 }

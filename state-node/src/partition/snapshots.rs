@@ -67,7 +67,7 @@ impl Partition {
             });
         }
         let timers: Vec<_> = entity.runtime.timers().collect();
-        let edges: Vec<_> = entity.edges.iter().copied().collect();
+        let edges: Vec<_> = entity.edges().into_iter().collect();
         let waits = !timers.is_empty() || !edges.is_empty();
         let pending = waits.then(|| snapshot::sealed(&codec::encode(&Pending { timers, edges })));
         batch.pending.push((address.clone(), pending));

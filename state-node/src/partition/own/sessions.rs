@@ -145,9 +145,12 @@ impl Partition {
             upto,
             announce,
         };
-        let oldest = entity.recent.front().map(|commit| commit.revision);
-        if since >= upto || oldest.is_some_and(|oldest| oldest <= since.next()) {
-            let commits: Vec<_> = entity.recent.iter().cloned().collect();
+        let known = match &entity.watched {
+            _ if since >= upto => Some(Vec::new()),
+            Some(watched) => watched.since(since),
+            None => None,
+        };
+        if let Some(commits) = known {
             return self.repeat_commits(address, &resume, &commits);
         }
         let floor = session.floor;
