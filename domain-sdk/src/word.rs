@@ -131,7 +131,7 @@ fn split_json(sequence: &[u8]) -> Result<Vec<&[u8]>, Unreadable> {
         .collect())
 }
 
-/// Bytes that are no word of the vocabulary they were read as, and why.
+/// Bytes that are no word of the vocabulary they were read as, or a word that has no bytes; and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(String);

@@ -35,7 +35,8 @@ impl<E: Entity + State> Scenario<E> {
         }
     }
 
-    /// These events have happened.
+    /// These events have happened. Timers are no events: to have them run, let the story begin with the command that
+    /// sets them.
     #[track_caller]
     pub fn given(events: impl IntoIterator<Item = E::Event>) -> Self {
         let mut scenario = Self::new();

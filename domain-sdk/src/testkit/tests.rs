@@ -1,12 +1,14 @@
 //! That each silent check can fail, and that a story that goes otherwise says so readably.
 
 mod bad;
+mod ledger;
 mod shop;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bad::{Bad, Command, Event, Signal};
+use ledger::Ledger;
 use shop::{Scale, Shop};
 
 use super::*;
@@ -326,4 +328,28 @@ fn a_binary_entity_answers_a_json_one_whatever_the_asker_is_called() {
         .when(501)
         .from("ana")
         .then_events([r#"ana: Err(Rejected("only 500 g"))"#.to_owned()]);
+}
+
+#[test]
+fn events_of_older_builds_are_read_as_todays() {
+    let stored = [
+        r#"{"type":"Moved","data":{"gave":2,"got":5}}"#,
+        r#"{"type":"PageTurned"}"#,
+        r#"{"type":"Booked","data":{"cents":7}}"#,
+    ];
+    Scenario::<Ledger>::given_stored(stored)
+        .log_only(["PageTurned"])
+        .when(1)
+        .from("ana")
+        .then_events([ledger::Event::Booked { cents: 1 }])
+        .takeover()
+        .when_asked(())
+        .from("ana")
+        .then_reply(308);
+    fails_with(
+        "cannot apply what is given: unreadable event: unknown variant `Burnt`",
+        || {
+            let _ = Scenario::<Ledger>::given_stored([r#"{"type":"Burnt"}"#]);
+        },
+    );
 }

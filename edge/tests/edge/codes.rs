@@ -29,6 +29,9 @@ fn every_fault_code_has_a_page() {
     for code in FaultCode::ALL {
         let name = code.name();
         assert!(page(&format!("fault-{name}.md")).starts_with(&format!("# fault `{name}`")));
-        assert!(table.contains(&format!("[`{name}`](fault-{name}.md)")), "{name}");
+        assert!(
+            table.contains(&format!("[`{name}`](fault-{name}.md)")),
+            "{name}"
+        );
     }
 }

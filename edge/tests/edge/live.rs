@@ -249,7 +249,9 @@ async fn whatever_the_entity_closes_with_reaches_the_client() {
     for (number, code) in (1..).zip(codes) {
         let mut ana = world.dial("ana").connection(number).open().await;
         let socket = world.owner.hears("a connect", connect(number)).await;
-        world.owner.whisper(&address, socket, Item::Close { code }, b"");
+        world
+            .owner
+            .whisper(&address, socket, Item::Close { code }, b"");
         assert_eq!(ana.closed().await, code);
     }
 }

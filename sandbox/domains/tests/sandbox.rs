@@ -1,4 +1,5 @@
 //! The example domains on the whole platform: what no `Scenario` can show.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::time::Duration;
 

@@ -144,6 +144,7 @@ fn next_of(
     is_last: bool,
 ) -> Result<Option<Batch>, OpenError> {
     let damaged = |damage| OpenError::from_damage(&segment.path, damage);
+    let mut suspect = None;
     loop {
         match scan.next() {
             Ok(None) => return Ok(None),
@@ -152,22 +153,23 @@ fn next_of(
             }
             Ok(Some(_)) => {}
             Err(Stop::Failed(error)) => return Err(OpenError::io("read", &segment.path)(error)),
-            Err(Stop::Damaged(damage)) if is_last => {
-                return end_at(segment, scan, damage).map(|()| None);
+            Err(Stop::Damaged(damage)) if is_last && suspect != Some(damage.position) => {
+                if !is_proven(segment, scan, &damage)? {
+                    return Ok(None);
+                }
+                // A process that has the log open may have been writing it just then: look again.
+                suspect = Some(damage.position);
+                scan.forget_ahead();
             }
             Err(Stop::Damaged(damage)) => return Err(damaged(damage)),
         }
     }
 }
 
-/// A torn end of the last segment is the end; damage to what was safe is an error.
-fn end_at(segment: &Segment, scan: &Scan<File>, damage: Damage) -> Result<(), OpenError> {
-    let synced = was_synced(scan.file(), segment.place, damage.position)
-        .map_err(OpenError::io("read", &segment.path))?;
-    if synced {
-        return Err(OpenError::from_damage(&segment.path, damage));
-    }
-    Ok(())
+/// Whether the damage is in what was safe; if not, the log is torn here, which is its end.
+fn is_proven(segment: &Segment, scan: &Scan<File>, damage: &Damage) -> Result<bool, OpenError> {
+    was_synced(scan.file(), segment.place, damage.position)
+        .map_err(OpenError::io("read", &segment.path))
 }
 
 impl Iterator for Inspection {

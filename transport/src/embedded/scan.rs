@@ -86,6 +86,11 @@ impl<F: Borrow<File>> Scan<F> {
         Ok(Some(self.step(head)))
     }
 
+    /// Lets the next frame be read from the file again.
+    pub(super) fn forget_ahead(&mut self) {
+        self.unread = 0..0;
+    }
+
     fn ahead(&self) -> &[u8] {
         &self.window[self.unread.clone()]
     }

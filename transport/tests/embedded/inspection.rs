@@ -26,6 +26,28 @@ async fn a_log_can_be_read_beside_the_process_that_has_it_and_after_it() {
     assert_eq!(topics(dir.path()).unwrap(), [(EVENTS.to_owned(), 2)]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inspection_beside_a_busy_writer_sees_a_whole_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), small_segments(100_000)).unwrap();
+    let writer = log.clone();
+    let writing = tokio::spawn(async move { fill(&writer, 0, 0..3000).await });
+    let mut seen = 0;
+    while seen < 3000 {
+        let found = inspect(dir.path(), EVENTS, PartitionId(0), Offset(0)).unwrap();
+        let found: Vec<_> = found.map(|stored| stored.unwrap().record).collect();
+        assert!(found.len() >= seen);
+        assert!(
+            found
+                .iter()
+                .cloned()
+                .eq((0..found.len() as u64).map(record))
+        );
+        seen = found.len();
+    }
+    writing.await.unwrap();
+}
+
 #[tokio::test]
 async fn damage_ends_the_inspection_with_an_error() {
     let dir = tempfile::tempdir().unwrap();
