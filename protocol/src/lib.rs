@@ -1,10 +1,10 @@
 //! Every byte X Platform puts on a wire or a log, and nothing else: no I/O, no clock, no randomness.
 #![warn(missing_docs)]
 
-pub mod frame;
-pub mod inbound;
 pub mod events;
 pub mod outbound;
+pub mod inbound;
+pub mod frame;
 pub mod cluster;
 pub mod codes;
 pub mod codec;

@@ -36,7 +36,7 @@
 //! The binary then has the `xp` command line: `dev` (the default: everything in one process), `token`, `connect`,
 //! `log show` and `config`.
 
-mod domain;
+mod program;
 mod dev;
 mod token;
 mod connect;
@@ -44,6 +44,7 @@ mod log_show;
 mod config_command;
 mod configuration;
 mod command_line;
+mod domain;
 
 pub use domain::Domain;
 pub use xp_domain_sdk as sdk;

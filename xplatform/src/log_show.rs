@@ -1,7 +1,7 @@
 //! `xp log show`: the embedded log's records, readable.
 
-mod readable;
 mod line;
+mod readable;
 mod validity;
 
 use std::io::Write;

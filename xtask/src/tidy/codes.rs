@@ -16,6 +16,14 @@ struct Code {
     line: usize,
 }
 
+impl Code {
+    /// Fault codes share names with close codes, so their pages say which they are.
+    fn page(&self) -> String {
+        let family = if self.number.is_some() { "" } else { "fault-" };
+        format!("{family}{}", self.name)
+    }
+}
+
 pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
     let Some(table) = tree.file(TABLE) else {
         return vec![Problem::new(
@@ -75,7 +83,7 @@ fn code(text: &str, line: usize) -> Option<Code> {
 }
 
 fn page_problem(tree: &Tree, code: &Code) -> Option<Problem> {
-    let page = format!("{PAGES}{}.md", code.name);
+    let page = format!("{PAGES}{}.md", code.page());
     let Some(text) = tree.text(&page) else {
         let mend = format!("write {page}: what it means, why a client gets it, what to do");
         return Some(Problem::new(
@@ -106,7 +114,7 @@ fn page_problem(tree: &Tree, code: &Code) -> Option<Problem> {
 
 fn orphan(page: &File, codes: &[Code]) -> Option<Problem> {
     let name = page.path.strip_prefix(PAGES)?.strip_suffix(".md")?;
-    let known = name == "README" || codes.iter().any(|code| code.name == name);
+    let known = name == "README" || codes.iter().any(|code| code.page() == name);
     let mend = format!("delete the page, or name its code in {TABLE}");
     (!known).then(|| Problem::new(&page.path, 1, format!("there is no code `{name}`"), mend))
 }
@@ -130,7 +138,7 @@ mod tests {
 
     const GOOD: [(&str, &str); 2] = [
         ("docs/codes/bad-token.md", "# 4001 bad-token\n"),
-        ("docs/codes/panicked.md", "# panicked\n"),
+        ("docs/codes/fault-panicked.md", "# fault `panicked`\n"),
     ];
 
     #[test]
