@@ -1,0 +1,133 @@
+//! What clients say: commands, numbered (R30) or not, and queries (R13).
+
+use xp_domain_sdk::host::Input;
+use xp_protocol::events::{Answer, Awaiter, Change};
+use xp_protocol::frame::{RequestId, Tag};
+use xp_protocol::{CloseCode, FaultCode, MessageNumber};
+
+use super::refusal::close;
+use super::{Said, Turn, Turned, code};
+use crate::draft::{Deliveries, Draft, answer_item, stored};
+use crate::entity::{Entity, Session};
+
+impl Turn<'_> {
+    /// R30: a numbered command.
+    pub fn send(self, entity: &Entity, said: Said<'_>, n: MessageNumber) -> Turned {
+        let Some(session) = entity
+            .runtime
+            .session(said.connection)
+            .filter(|s| s.is_socket(said.attempt))
+        else {
+            return Turned::Nothing;
+        };
+        if n <= session.n {
+            return repeat(session, self.host.is_text(), n);
+        }
+        if n > session.n.next() && self.rules.dense_numbers {
+            return close(&session.socket, CloseCode::ComeBack);
+        }
+        let connection = said.connection;
+        let mut draft = self.draft(entity);
+        draft.changes.push(Change::Taken { connection, n });
+        let input = Input::Command {
+            by: connection,
+            n: Some(n),
+            payload: said.payload,
+        };
+        let awaiter = Awaiter::Session { connection, n };
+        draft.awaiter = Some(awaiter.clone());
+        match self.decide(entity, &input) {
+            Ok(decided) => self.answered(entity, &mut draft, decided, Some(awaiter)),
+            Err(fault) => self.fault(entity, &mut draft, Some(awaiter), code(&fault)),
+        }
+        Turned::Commit(Box::new(draft))
+    }
+
+    /// A message that failed after its turn: taken, without effect.
+    #[must_use]
+    pub fn failed(
+        self,
+        entity: &Entity,
+        mut changes: Vec<Change>,
+        awaiter: Option<Awaiter>,
+        code: FaultCode,
+    ) -> Draft {
+        let mut draft = self.draft(entity);
+        draft.changes.append(&mut changes);
+        self.fault(entity, &mut draft, awaiter, code);
+        draft
+    }
+
+    /// A command without a number or an answer: volatile outputs or nothing.
+    pub fn ephemeral(self, entity: &Entity, said: Said<'_>) -> Turned {
+        let attached = entity
+            .runtime
+            .session(said.connection)
+            .is_some_and(|s| s.is_socket(said.attempt));
+        if !attached {
+            return Turned::Nothing;
+        }
+        let input = Input::Command {
+            by: said.connection,
+            n: None,
+            payload: said.payload,
+        };
+        let Ok(decided) = self.decide(entity, &input) else {
+            return Turned::Nothing;
+        };
+        let mut draft = self.draft(entity);
+        draft.show(self.host, &entity.runtime, &decided.shows);
+        Turned::Unlogged {
+            outputs: draft.volatile,
+            leased: false,
+        }
+    }
+
+    /// R13: a query; it writes nothing.
+    pub fn ask(self, entity: &Entity, said: Said<'_>, tag: Tag) -> Turned {
+        let Some(session) = entity
+            .runtime
+            .session(said.connection)
+            .filter(|s| s.is_socket(said.attempt))
+        else {
+            return Turned::Nothing;
+        };
+        let answer =
+            match entity
+                .instance
+                .answer(said.connection, &said.payload, &self.scene(entity))
+            {
+                Ok(outcome) => stored(&outcome),
+                Err(fault) => {
+                    self.log(&fault, "ask");
+                    Answer::Fault(code(&fault))
+                }
+            };
+        let (item, payload) = answer_item(
+            RequestId::Tag(tag),
+            entity.runtime.revision,
+            self.host.is_text(),
+            &answer,
+        );
+        let mut outputs = Deliveries::default();
+        outputs.to_session(session, item, &payload);
+        Turned::Unlogged {
+            outputs,
+            leased: true,
+        }
+    }
+}
+
+/// The stored answer again (R30), outside the chain; nothing while it is still awaited.
+fn repeat(session: &Session, text: bool, n: MessageNumber) -> Turned {
+    let Some((revision, answer)) = session.answer(n) else {
+        return Turned::Nothing;
+    };
+    let (item, payload) = answer_item(RequestId::Number(n), revision, text, answer);
+    let mut outputs = Deliveries::default();
+    outputs.to_session(session, item, &payload);
+    Turned::Unlogged {
+        outputs,
+        leased: false,
+    }
+}

@@ -1,0 +1,229 @@
+//! A session's life: it begins, loses its socket, has one again, and ends once (R23, R26, R27).
+
+use bytes::Bytes;
+use xp_domain_sdk::host::{Decided, Fault, Input, Outcome, Reply, RosterChange, Termination};
+use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Ending};
+use xp_protocol::{Attempt, CloseCode, ConnectionId, FaultCode, MessageNumber, Revision, TicketId};
+
+use super::refusal::{close, refuse};
+use super::{Turn, Turned, code};
+use crate::draft::{After, Draft};
+use crate::entity::{Entity, Phase, Session, attached};
+
+impl Turn<'_> {
+    /// R26, R27: a socket wants in. `since` is what its client saw last.
+    pub fn connect(
+        self,
+        entity: &mut Entity,
+        wanted: Attachment,
+        since: Option<Revision>,
+    ) -> Turned {
+        let known = entity.runtime.session(wanted.connection).cloned();
+        match &known {
+            None if since.is_some() => close(&wanted, CloseCode::SessionExpired),
+            None => self.begin(entity, wanted),
+            Some(session) if session.socket.subject != wanted.subject => {
+                close(&wanted, CloseCode::ForeignConnection)
+            }
+            Some(session) if wanted.attempt <= session.socket.attempt && self.rules.attempts => {
+                Turned::Nothing
+            }
+            Some(session) if !session.is_live() => self.begin(entity, wanted),
+            Some(session) => self.attach(entity, session, wanted, since),
+        }
+    }
+
+    fn begin(self, entity: &mut Entity, wanted: Attachment) -> Turned {
+        if let Err(fault) = entity.instance.roster(&attached(&wanted)) {
+            self.log(&fault, "connect");
+            return self.refuse(entity, &wanted, &Answer::Fault(code(&fault)));
+        }
+        let connection = wanted.connection;
+        match accepted(self.decide(entity, &Input::Connected(connection))) {
+            Ok(decided) => {
+                let mut draft = self.draft(entity);
+                draft.changes.push(Change::SessionBegun(Box::new(wanted)));
+                draft.after = Some(After::Welcome(connection));
+                self.effects(entity, &mut draft, decided);
+                Turned::Commit(Box::new(draft))
+            }
+            Err(answer) => {
+                let gone = RosterChange::Ended(connection);
+                let left = entity.instance.roster(&gone);
+                left.expect("leaving the roster reads no bytes");
+                self.refuse(entity, &wanted, &answer)
+            }
+        }
+    }
+
+    fn refuse(&self, entity: &Entity, wanted: &Attachment, answer: &Answer) -> Turned {
+        let revision = entity.runtime.revision;
+        refuse(wanted, revision, self.host.is_text(), answer)
+    }
+
+    fn attach(
+        self,
+        entity: &mut Entity,
+        session: &Session,
+        wanted: Attachment,
+        since: Option<Revision>,
+    ) -> Turned {
+        let connection = wanted.connection;
+        if let Err(fault) = entity.instance.roster(&attached(&wanted)) {
+            self.log(&fault, "reconnect");
+            return self.refuse(entity, &wanted, &Answer::Fault(code(&fault)));
+        }
+        let mut draft = self.draft(entity);
+        if session.is_attached() {
+            draft.close(session, CloseCode::Replaced);
+        }
+        draft
+            .changes
+            .push(Change::SessionAttached(Box::new(wanted)));
+        let known = since.filter(|since| *since <= entity.runtime.revision);
+        draft.after = Some(known.map_or(After::Welcome(connection), |since| {
+            After::Resume(connection, since)
+        }));
+        self.lifecycle(entity, &mut draft, &Input::Reconnected(connection));
+        Turned::Commit(Box::new(draft))
+    }
+
+    /// R27, R28: a socket is gone.
+    pub fn disconnect(
+        self,
+        entity: &Entity,
+        connection: ConnectionId,
+        attempt: Attempt,
+        why: Ending,
+    ) -> Turned {
+        match entity.runtime.session(connection) {
+            Some(session)
+                if session.is_socket(attempt) || session.is_attached() && !self.rules.attempts =>
+            {
+                self.detach(entity, session, why, None)
+            }
+            _ => Turned::Nothing,
+        }
+    }
+
+    /// R23, R29: the session's edge was lost.
+    pub fn lose_edge(self, entity: &Entity, connection: ConnectionId) -> Turned {
+        match entity.runtime.session(connection) {
+            Some(session) if session.is_attached() => {
+                self.detach(entity, session, Ending::Lost, Some(CloseCode::ComeBack))
+            }
+            _ => Turned::Nothing,
+        }
+    }
+
+    fn detach(
+        self,
+        entity: &Entity,
+        session: &Session,
+        why: Ending,
+        close: Option<CloseCode>,
+    ) -> Turned {
+        let connection = session.socket.connection;
+        let mut draft = self.draft(entity);
+        // R23: also for a socket that its own edge reported gone, since another one may have spoken.
+        draft.close(session, close.unwrap_or(CloseCode::ComeBack));
+        draft.changes.push(self.detached(connection, why));
+        self.lifecycle(entity, &mut draft, &Input::Disconnected(connection));
+        Turned::Commit(Box::new(draft))
+    }
+
+    pub(super) fn detached(&self, connection: ConnectionId, why: Ending) -> Change {
+        let grace_ms = if why == Ending::Lost {
+            self.limits.grace_ms
+        } else {
+            0
+        };
+        Change::SessionDetached {
+            connection,
+            until: self.now.plus_ms(grace_ms),
+            why,
+        }
+    }
+
+    /// Other claims from a fresh token.
+    pub fn claims(
+        self,
+        entity: &Entity,
+        connection: ConnectionId,
+        attempt: Attempt,
+        claims: Bytes,
+    ) -> Turned {
+        let known = entity
+            .runtime
+            .session(connection)
+            .filter(|s| s.is_socket(attempt));
+        match known {
+            Some(session) if session.socket.claims != claims => {
+                let mut draft = self.draft(entity);
+                draft
+                    .changes
+                    .push(Change::ClaimsChanged { connection, claims });
+                Turned::Commit(Box::new(draft))
+            }
+            _ => Turned::Nothing,
+        }
+    }
+
+    /// R26, R33: the session is over, once; open tickets of it are void.
+    pub(super) fn end(&self, entity: &Entity, draft: &mut Draft, session: &Session) {
+        let connection = session.socket.connection;
+        let until = self.now.plus_ms(self.limits.memory_ms);
+        let terminated = Input::Terminated(connection, reason(session.phase));
+        self.lifecycle(entity, draft, &terminated);
+        for (ticket, n) in tickets_of(entity, connection) {
+            if draft.changes.contains(&Change::TicketClosed(ticket)) {
+                continue;
+            }
+            draft.changes.push(Change::TicketClosed(ticket));
+            draft.changes.push(Change::Answered {
+                connection,
+                n,
+                answer: Answer::Fault(FaultCode::Unanswered),
+            });
+        }
+        draft
+            .changes
+            .push(Change::SessionEnded { connection, until });
+    }
+}
+
+/// The decision of a `connected` that lets the session begin, or why it does not.
+fn accepted(decided: Result<Decided, Fault>) -> Result<Decided, Answer> {
+    match decided {
+        Err(fault) => Err(Answer::Fault(code(&fault))),
+        Ok(Decided {
+            reply: Reply::Now(Outcome::Rejection(no)),
+            event_count: 0,
+            ..
+        }) => Err(Answer::Reject(no)),
+        Ok(decided) => Ok(decided),
+    }
+}
+
+fn reason(phase: Phase) -> Termination {
+    match phase {
+        Phase::Detached { why, .. } => match why {
+            Ending::Left => Termination::Left,
+            Ending::ByEntity => Termination::ByEntity,
+            Ending::Lost => Termination::Expired,
+        },
+        Phase::Attached | Phase::Ended { .. } => Termination::Expired,
+    }
+}
+
+/// The open tickets on which a session waits.
+fn tickets_of(
+    entity: &Entity,
+    session: ConnectionId,
+) -> impl Iterator<Item = (TicketId, MessageNumber)> {
+    let tickets = entity.runtime.busy.iter().flat_map(|busy| &busy.tickets);
+    tickets.filter_map(move |(ticket, open)| match open.awaiter {
+        Awaiter::Session { connection, n } if connection == session => Some((*ticket, n)),
+        _ => None,
+    })
+}

@@ -1,0 +1,69 @@
+//! Timers: the domain's, and those by which sessions and tickets end.
+
+use xp_domain_sdk::host::{Input, Origin};
+use xp_protocol::events::{Change, TimerKey};
+use xp_protocol::{FaultCode, TicketId};
+
+use super::{Turn, Turned, code};
+use crate::draft::Draft;
+use crate::entity::{Busy, Entity};
+
+impl Turn<'_> {
+    /// A timer that is due, by its key.
+    pub fn timer(self, entity: &Entity, key: &TimerKey) -> Turned {
+        let Some(busy) = entity.runtime.busy.as_deref() else {
+            return Turned::Nothing;
+        };
+        let mut draft = self.draft(entity);
+        let fired = match key {
+            TimerKey::Domain(name) => self.domain_timer(entity, busy, &mut draft, name),
+            TimerKey::Ticket(ticket) => self.unanswered(entity, busy, &mut draft, *ticket),
+            TimerKey::Grace(connection) => busy.sessions.get(connection).map(|session| {
+                self.end(entity, &mut draft, session);
+            }),
+            TimerKey::Forget(connection) => {
+                draft.changes.push(Change::SessionForgotten(*connection));
+                Some(())
+            }
+        };
+        match fired {
+            Some(()) => Turned::Commit(Box::new(draft)),
+            None => Turned::Nothing,
+        }
+    }
+
+    fn domain_timer(
+        &self,
+        entity: &Entity,
+        busy: &Busy,
+        draft: &mut Draft,
+        name: &str,
+    ) -> Option<()> {
+        let timer = busy.timers.get(name)?;
+        draft.changes.push(Change::TimerCleared(name.into()));
+        let input = Input::Signal {
+            origin: Origin::Timer(name),
+            payload: &timer.signal,
+        };
+        match self.decide(entity, &input) {
+            Ok(decided) => self.answered(entity, draft, decided, None),
+            Err(fault) => self.fault(entity, draft, None, code(&fault)),
+        }
+        Some(())
+    }
+
+    /// A ticket that nobody answered in time.
+    fn unanswered(
+        &self,
+        entity: &Entity,
+        busy: &Busy,
+        draft: &mut Draft,
+        ticket: TicketId,
+    ) -> Option<()> {
+        let open = busy.tickets.get(&ticket)?;
+        draft.changes.push(Change::TicketClosed(ticket));
+        let awaiter = Some(open.awaiter.clone());
+        self.fault(entity, draft, awaiter, FaultCode::Unanswered);
+        Some(())
+    }
+}

@@ -1,0 +1,107 @@
+//! What other entities say: signals, and the answers to what this one asked (R34).
+
+use bytes::Bytes;
+use xp_domain_sdk::host::{Input, Origin, Outcome, Reply};
+use xp_protocol::events::{Awaiter, Change};
+use xp_protocol::inbound::{AnswerKind, Told};
+use xp_protocol::{Address, LanePartition};
+
+use super::{Turn, Turned, code};
+use crate::draft::Draft;
+use crate::entity::Entity;
+
+impl Turn<'_> {
+    /// R34: another entity's word, already found to be the next of its source.
+    pub fn told(
+        self,
+        entity: &Entity,
+        (source, number): (LanePartition, u64),
+        from: &Address,
+        what: &Told,
+        payload: &[u8],
+    ) -> Turned {
+        let mut draft = self.draft(entity);
+        draft.changes.push(Change::TellTaken { source, number });
+        match what {
+            Told::Signal { conversation } => {
+                self.signalled(entity, &mut draft, from, *conversation, payload)
+            }
+            Told::Answer { conversation, kind } => {
+                self.answer_came(
+                    entity,
+                    &mut draft,
+                    from,
+                    *conversation,
+                    outcome(*kind, payload),
+                );
+            }
+        }
+        Turned::Commit(Box::new(draft))
+    }
+
+    fn signalled(
+        &self,
+        entity: &Entity,
+        draft: &mut Draft,
+        from: &Address,
+        conversation: Option<u64>,
+        payload: &[u8],
+    ) {
+        let origin = Origin::Entity {
+            from,
+            asked: conversation.is_some(),
+        };
+        let awaiter = conversation.map(|conversation| Awaiter::Entity {
+            address: from.clone(),
+            conversation,
+        });
+        draft.awaiter.clone_from(&awaiter);
+        match self.decide(entity, &Input::Signal { origin, payload }) {
+            Ok(decided) => {
+                if let (None, Reply::Now(Outcome::Rejection(_))) = (conversation, &decided.reply) {
+                    tracing::warn!(entity = %self.address, %from, "a told signal was refused");
+                }
+                self.answered(entity, draft, decided, awaiter);
+            }
+            Err(fault) => self.fault(entity, draft, awaiter, code(&fault)),
+        }
+    }
+
+    fn answer_came(
+        &self,
+        entity: &Entity,
+        draft: &mut Draft,
+        from: &Address,
+        conversation: u64,
+        outcome: Outcome,
+    ) {
+        let continuation = entity
+            .runtime
+            .busy
+            .as_ref()
+            .and_then(|busy| busy.conversations.get(&conversation));
+        let Some(continuation) = continuation else {
+            tracing::warn!(entity = %self.address, %from, conversation, "an answer came that nobody asked for");
+            return;
+        };
+        draft.changes.push(Change::AskClosed(conversation));
+        let input = Input::Answer {
+            from,
+            continuation,
+            outcome: &outcome,
+        };
+        match self.decide(entity, &input) {
+            Ok(decided) => self.answered(entity, draft, decided, None),
+            Err(fault) => self.fault(entity, draft, None, code(&fault)),
+        }
+    }
+}
+
+fn outcome(kind: AnswerKind, payload: &[u8]) -> Outcome {
+    let payload = Bytes::copy_from_slice(payload);
+    match kind {
+        AnswerKind::Reply => Outcome::Reply(payload),
+        AnswerKind::Rejection => Outcome::Rejection(payload),
+        AnswerKind::Fault => Outcome::Fault,
+    }
+}
