@@ -61,3 +61,21 @@ impl Entity for Counter {
 fn main() -> ExitCode {
     Domain::new().host::<Counter>().run()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xplatform::testkit::Scenario;
+
+    #[test]
+    fn a_counter_counts() {
+        Scenario::<Counter>::new()
+            .when(Command::Increment { by: 2 })
+            .from("ana")
+            .then_events([Event::Incremented { by: 2, total: 2 }])
+            .takeover()
+            .when(Command::Increment { by: u64::MAX })
+            .from("bob")
+            .then_rejected(Rejection::TooLarge { most: u64::MAX - 2 });
+    }
+}
