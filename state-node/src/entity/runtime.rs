@@ -1,0 +1,237 @@
+//! The platform's own state about an entity: a fold over its commits, and part of its snapshot.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use xp_protocol::codec::Format;
+use xp_protocol::events::{Attachment, Awaiter, Change, TimerKey};
+use xp_protocol::{ConnectionId, PartitionId, Revision, TicketId, TimeMs};
+
+use super::session::{Floor, Phase, Session};
+
+/// The platform's state about one entity, as the snapshot stores it. A fold over its commits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runtime {
+    /// How many commits it has seen.
+    pub revision: Revision,
+    /// The time of the last commit; later decisions never see an earlier one.
+    pub now: TimeMs,
+    /// Whether it has ever recorded an event; before that it is forgotten with its last session.
+    pub exists: bool,
+    /// What most entities have none of.
+    pub busy: Option<Box<Busy>>,
+}
+
+/// Sessions, timers and open answers of an entity that has any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Busy {
+    /// Sessions, ended ones as long as they are remembered.
+    pub sessions: BTreeMap<ConnectionId, Session>,
+    /// Deferred answers.
+    pub tickets: BTreeMap<TicketId, Ticket>,
+    /// The domain's timers.
+    pub timers: BTreeMap<Box<str>, Timer>,
+    /// Answers awaited from other entities.
+    pub conversations: BTreeMap<u64, Bytes>,
+    /// The last conversation's name.
+    pub conversation: u64,
+    /// The last revision written to each outbound partition (R19).
+    pub chain: BTreeMap<PartitionId, Revision>,
+}
+
+/// A deferred answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// Who waits.
+    pub awaiter: Awaiter,
+    /// When it goes unanswered.
+    pub until: TimeMs,
+}
+
+/// A domain timer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timer {
+    /// When it is due.
+    pub due: TimeMs,
+    /// The signal's JSON.
+    pub signal: Bytes,
+}
+
+impl Format for Runtime {
+    const NAME: &'static str = "entity runtime";
+    const VERSION: u8 = 1;
+}
+
+impl Runtime {
+    /// A session by its connection id.
+    #[must_use]
+    pub fn session(&self, connection: ConnectionId) -> Option<&Session> {
+        self.busy.as_ref()?.sessions.get(&connection)
+    }
+
+    /// Sessions that are not over.
+    pub fn live_sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions().filter(|session| session.is_live())
+    }
+
+    /// All remembered sessions.
+    pub fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.busy.iter().flat_map(|busy| busy.sessions.values())
+    }
+
+    /// Whether nothing about it needs to be kept.
+    #[must_use]
+    pub fn is_forgettable(&self) -> bool {
+        !self.exists && self.busy.as_ref().is_none_or(|busy| busy.is_idle())
+    }
+
+    /// All its timers and when they are due.
+    pub fn timers(&self) -> impl Iterator<Item = (TimeMs, TimerKey)> + '_ {
+        self.busy.iter().flat_map(|busy| busy.timers())
+    }
+
+    /// When a timer is due, if it is set.
+    #[must_use]
+    pub fn due(&self, key: &TimerKey) -> Option<TimeMs> {
+        let busy = self.busy.as_ref()?;
+        match key {
+            TimerKey::Domain(name) => busy.timers.get(name).map(|timer| timer.due),
+            TimerKey::Ticket(ticket) => busy.tickets.get(ticket).map(|ticket| ticket.until),
+            TimerKey::Grace(connection) => match busy.sessions.get(connection)?.phase {
+                Phase::Detached { until, .. } => Some(until),
+                Phase::Attached | Phase::Ended { .. } => None,
+            },
+            TimerKey::Forget(connection) => match busy.sessions.get(connection)?.phase {
+                Phase::Ended { until } => Some(until),
+                Phase::Attached | Phase::Detached { .. } => None,
+            },
+        }
+    }
+
+    /// Folds one change; total, and decides nothing. `answers_max` is B (R30).
+    pub fn apply(&mut self, change: &Change, floor: Floor, answers_max: usize) {
+        let busy = self.busy.get_or_insert_default();
+        busy.apply(change, floor, answers_max);
+        if busy.is_idle() && busy.chain.is_empty() {
+            self.busy = None;
+        }
+    }
+}
+
+impl Busy {
+    fn is_idle(&self) -> bool {
+        self.sessions.is_empty()
+            && self.tickets.is_empty()
+            && self.timers.is_empty()
+            && self.conversations.is_empty()
+    }
+
+    fn timers(&self) -> impl Iterator<Item = (TimeMs, TimerKey)> + '_ {
+        let domain = self.timers.iter();
+        let domain = domain.map(|(name, timer)| (timer.due, TimerKey::Domain(name.clone())));
+        let tickets = self.tickets.iter();
+        let tickets = tickets.map(|(id, ticket)| (ticket.until, TimerKey::Ticket(*id)));
+        let sessions =
+            self.sessions
+                .iter()
+                .filter_map(|(connection, session)| match session.phase {
+                    Phase::Attached => None,
+                    Phase::Detached { until, .. } => Some((until, TimerKey::Grace(*connection))),
+                    Phase::Ended { until } => Some((until, TimerKey::Forget(*connection))),
+                });
+        domain.chain(tickets).chain(sessions)
+    }
+
+    fn apply(&mut self, change: &Change, floor: Floor, answers_max: usize) {
+        use Change as C;
+        match change {
+            C::SessionBegun(socket) => self.begin(socket, floor),
+            C::SessionAttached(socket) => self.attach(socket),
+            C::SessionDetached {
+                connection,
+                until,
+                why,
+            } => {
+                let (until, why) = (*until, *why);
+                self.with(connection, |s| s.phase = Phase::Detached { until, why });
+            }
+            C::SessionEnded { connection, until } => {
+                self.with(connection, |s| s.phase = Phase::Ended { until: *until });
+            }
+            C::SessionForgotten(connection) => drop(self.sessions.remove(connection)),
+            C::ClaimsChanged { connection, claims } => {
+                self.with(connection, |s| s.socket.claims = claims.clone());
+            }
+            C::Taken { connection, n } => self.with(connection, |s| s.take(*n, answers_max)),
+            C::Answered {
+                connection,
+                n,
+                answer,
+            } => {
+                let answer = (*n, floor.revision, answer.clone());
+                self.with(connection, |s| s.answers.push_back(answer));
+            }
+            // The fold header keeps these numbers.
+            C::TellTaken { .. } => {}
+            C::TicketOpened { .. }
+            | C::TicketClosed(_)
+            | C::TimerSet { .. }
+            | C::TimerCleared(_)
+            | C::Asked { .. }
+            | C::AskClosed(_) => self.wait(change),
+        }
+    }
+
+    /// What the entity waits for: tickets, timers and answers of others.
+    fn wait(&mut self, change: &Change) {
+        match change.clone() {
+            Change::TicketOpened {
+                ticket,
+                awaiter,
+                until,
+            } => drop(self.tickets.insert(ticket, Ticket { awaiter, until })),
+            Change::TicketClosed(ticket) => drop(self.tickets.remove(&ticket)),
+            Change::TimerSet { name, due, signal } => {
+                self.timers.insert(name, Timer { due, signal });
+            }
+            Change::TimerCleared(name) => drop(self.timers.remove(&name)),
+            Change::Asked {
+                conversation,
+                continuation,
+            } => {
+                self.conversation = conversation;
+                self.conversations.insert(conversation, continuation);
+            }
+            Change::AskClosed(conversation) => drop(self.conversations.remove(&conversation)),
+            _ => {}
+        }
+    }
+
+    /// A new life keeps the numbers and answers of the one before, so that no command runs twice (R26).
+    fn begin(&mut self, socket: &Attachment, floor: Floor) {
+        let former = self.sessions.remove(&socket.connection);
+        let (n, answers) = former.map_or_else(Default::default, |old| (old.n, old.answers));
+        let session = Session {
+            socket: socket.clone(),
+            phase: Phase::Attached,
+            n,
+            answers,
+            floor,
+        };
+        self.sessions.insert(socket.connection, session);
+    }
+
+    fn attach(&mut self, socket: &Attachment) {
+        self.with(&socket.connection, |session| {
+            session.socket = socket.clone();
+            session.phase = Phase::Attached;
+        });
+    }
+
+    fn with(&mut self, connection: &ConnectionId, change: impl FnOnce(&mut Session)) {
+        if let Some(session) = self.sessions.get_mut(connection) {
+            change(session);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A client's logical connection, as the fold keeps it.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use xp_protocol::events::{Answer, Attachment, Ending};
+use xp_protocol::{Attempt, Epoch, MessageNumber, Offset, Revision, Seq, TimeMs};
+
+/// A client's logical connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its latest socket.
+    pub socket: Attachment,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// The last command taken.
+    pub n: MessageNumber,
+    /// The last B answers, and the revision of the commit that gave each.
+    pub answers: VecDeque<(MessageNumber, Revision, Answer)>,
+    /// A position at or before everything a resume may ask for.
+    pub floor: Floor,
+}
+
+/// A valid commit: a place in the log from which records can be judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Floor {
+    /// The commit's offset, or one before it.
+    pub offset: Offset,
+    /// The commit's epoch.
+    pub epoch: Epoch,
+    /// The commit's number.
+    pub seq: Seq,
+    /// The entity's revision after it.
+    pub revision: Revision,
+}
+
+/// Where a session is in its life (R26).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// It has a socket.
+    Attached,
+    /// It may come back until then.
+    Detached {
+        /// The end of its grace.
+        until: TimeMs,
+        /// Why the socket is gone.
+        why: Ending,
+    },
+    /// It is over and remembered until then.
+    Ended {
+        /// The end of its memory.
+        until: TimeMs,
+    },
+}
+
+impl Session {
+    /// Whether it has a socket.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.phase == Phase::Attached
+    }
+
+    /// Whether it is not over.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        !matches!(self.phase, Phase::Ended { .. })
+    }
+
+    /// Whether `attempt` is its living socket (R27).
+    #[must_use]
+    pub fn is_socket(&self, attempt: Attempt) -> bool {
+        self.is_attached() && self.socket.attempt == attempt
+    }
+
+    /// The stored answer to a command, and the revision of the commit that gave it.
+    #[must_use]
+    pub fn answer(&self, n: MessageNumber) -> Option<(Revision, &Answer)> {
+        let found = self.answers.iter().find(|(number, ..)| *number == n);
+        found.map(|(_, revision, answer)| (*revision, answer))
+    }
+
+    /// A command is taken: answers that fall out of the bound of B are dropped (R30).
+    pub(super) fn take(&mut self, n: MessageNumber, answers_max: usize) {
+        self.n = n;
+        self.answers
+            .retain(|(number, ..)| number.0 + answers_max as u64 > n.0);
+    }
+}
