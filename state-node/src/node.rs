@@ -1,8 +1,8 @@
 //! A state node: one supervised partition after the other, and word to the cluster that it lives.
 
+mod supervisor;
 mod shell;
 mod cluster;
-mod supervisor;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,11 +4,14 @@
 //! I/O but the snapshot store's look-ups, no `await`, no clock: the state node and the simulator drive the
 //! same code.
 
+mod open;
+mod follow;
 mod inbound;
 mod own;
-mod follow;
 mod snapshots;
 mod residents;
+mod role;
+mod record;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,23 +20,25 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use xp_cluster::{Lease, Members};
 use xp_domain_sdk::host::Registry;
-use xp_protocol::events::{Commit, TimerKey};
+use xp_protocol::events::{StateHash, TimerKey};
 use xp_protocol::rules::Rules;
 use xp_protocol::{
-    Address, ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, Seq,
-    TimeMs, View,
+    Address, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, TimeMs, View,
 };
-use xp_transport::{Record, Stored};
 
 use crate::action::Action;
 use crate::entity::Entity;
 use crate::fold::Fold;
-use crate::gate::{Emitter, Gate};
 use crate::lanes::Lanes;
 use crate::limits::Limits;
 use crate::store::SnapshotStore;
 
-pub use follow::OpenError;
+use record::{bare, key, record};
+use role::{
+    Checkpointed, Claiming, Following, Owner, Rescanning, Role, Tells, Uncommitted, Unsent,
+};
+
+pub use open::OpenError;
 
 /// What a partition is made of and never changes.
 #[derive(Clone)]
@@ -70,7 +75,7 @@ pub struct Partition {
     dirty: BTreeMap<Address, u64>,
     changes: u64,
     saving: Option<u64>,
-    hashes: Vec<xp_protocol::events::StateHash>,
+    hashes: Vec<StateHash>,
     saved_at: TimeMs,
     passivated_at: TimeMs,
     role: Role,
@@ -79,108 +84,6 @@ pub struct Partition {
     actions: Vec<Action>,
     /// Entities whose stored hash differed from ours, for the node's report.
     diverged: Vec<Address>,
-}
-
-#[derive(Clone)]
-struct Unsent {
-    offset: Offset,
-    address: Address,
-    commit: Arc<Commit>,
-}
-
-enum Role {
-    /// Reads the log; `from` is the next offset it wants.
-    Following(Following),
-    Owning(Box<Owner>),
-    /// Thrown away; every input is ignored.
-    Over,
-}
-
-struct Following {
-    /// Records up to here were folded into the snapshot already and are only looked through.
-    snapshot_end: Option<Offset>,
-    rereading: Option<crate::fold::Rereading>,
-    next: Offset,
-    claiming: Option<Claiming>,
-}
-
-struct Claiming {
-    id: ClaimId,
-    attempt: u64,
-}
-
-/// What only the owner has.
-struct Owner {
-    /// The expected offset of number s is `base + s`, when nothing foreign lies between (R10).
-    base: u64,
-    committed: Seq,
-    /// Appended and not committed, in order.
-    uncommitted: std::collections::VecDeque<Uncommitted>,
-    acknowledged: BTreeMap<Seq, Offset>,
-    round: u64,
-    /// Records decided since the last `Action::Append`.
-    fresh: Vec<Record>,
-    reading_gap: bool,
-    repeat_at: Option<TimeMs>,
-    gate: Gate,
-    emitter: Emitter,
-    emit_again_at: Option<TimeMs>,
-    /// Answers to queries that wait for the lease (R13).
-    leased: Vec<(xp_protocol::PartitionId, Record)>,
-    /// The next inbound offset to look at.
-    inbound: Offset,
-    checkpointed: Checkpointed,
-    tells: BTreeMap<LanePartition, Tells>,
-    tells_taken_dirty: BTreeSet<LanePartition>,
-    rescans: BTreeMap<u64, Rescanning>,
-    next_rescan: u64,
-    releasing: bool,
-    released: Option<Seq>,
-    snapshot: Option<(Seq, u64, crate::store::Batch)>,
-}
-
-struct Uncommitted {
-    record: Record,
-    /// Whether it has effects that a checkpoint should note as sent.
-    effects: bool,
-}
-
-struct Checkpointed {
-    at: TimeMs,
-    inbound: Offset,
-    sent: Offset,
-    effects_before: Offset,
-    tells: BTreeMap<LanePartition, u64>,
-}
-
-#[derive(Default)]
-struct Tells {
-    confirmed: u64,
-    sent_at: TimeMs,
-    /// The last number that has left the gate.
-    sent: u64,
-    /// They go out again at once: an earlier owner may not have sent them.
-    again: bool,
-}
-
-impl Tells {
-    fn again(sent: u64) -> Self {
-        Self {
-            sent,
-            again: true,
-            ..Self::default()
-        }
-    }
-}
-
-struct Rescanning {
-    address: Address,
-    connection: xp_protocol::ConnectionId,
-    attempt: xp_protocol::Attempt,
-    since: Revision,
-    upto: Revision,
-    floor: crate::entity::Floor,
-    announce: bool,
 }
 
 impl Partition {
@@ -310,9 +213,4 @@ impl Partition {
 
 fn seeded(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
-}
-
-/// The address in a record's key.
-fn key(stored: &Stored) -> Option<Address> {
-    std::str::from_utf8(&stored.record.key).ok()?.parse().ok()
 }

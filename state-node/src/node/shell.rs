@@ -1,5 +1,9 @@
 //! The loop around a partition: it moves bytes between the core and the log, and reads the clock.
 
+mod open;
+mod perform;
+mod read;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -9,13 +13,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
-use xp_protocol::{ClaimId, LanePartition, Offset, PartitionId, Seq};
-use xp_transport::{AppendError, ReadError, Reader, Record, Stored, TopicPartition};
+use xp_protocol::{ClaimId, LanePartition, Offset, Seq};
+use xp_transport::{AppendError, ReadError, Reader, Stored, TopicPartition};
 
 use super::{PartitionState, Shared};
-use crate::action::{Action, Opening};
-use crate::partition::{Partition, Setting};
-use crate::store::{Batch, SnapshotStore};
+use crate::partition::Partition;
+use crate::store::SnapshotStore;
+use read::next;
 
 /// The longest time between two ticks, and between two ticks while something waits.
 const IDLE_TICK: Duration = Duration::from_millis(200);
@@ -100,71 +104,6 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
 }
 
 impl<'a> Shell<'a> {
-    async fn open(
-        shared: &'a Shared,
-        place: &'a LanePartition,
-        faulted: BTreeSet<Offset>,
-    ) -> Result<Self, String> {
-        let lane = shared
-            .lanes
-            .get(&place.lane)
-            .expect("places come from these lanes");
-        let topic = |name: &Arc<str>| TopicPartition {
-            topic: Arc::clone(name),
-            partition: place.partition,
-        };
-        let topics = Topics {
-            events: topic(&lane.events),
-            inbound: topic(&lane.inbound),
-            outbound: Arc::clone(&lane.outbound),
-        };
-        let log = &shared.log;
-        let bounds = log
-            .bounds(&topics.events)
-            .await
-            .map_err(|error| error.to_string())?;
-        let inbound = log
-            .identity(&topics.inbound)
-            .await
-            .map_err(|error| error.to_string())?;
-        let store = shared.store(place).map_err(|error| error.to_string())?;
-        let setting = Setting {
-            place: place.clone(),
-            incarnation: shared.incarnation,
-            lanes: Arc::clone(&shared.lanes),
-            domain: Arc::clone(&shared.domain),
-            limits: Arc::clone(&shared.limits),
-            store: Arc::clone(&store),
-            rules: Default::default(),
-        };
-        let opening = Opening {
-            inbound,
-            first: bounds.first,
-            now: shared.clock.now(),
-        };
-        let mut core =
-            Partition::open(setting, opening, random_u64()).map_err(|error| error.to_string())?;
-        core.set_faulted(faulted);
-        let from = core
-            .next_event()
-            .expect("a partition that was just opened follows");
-        shared.progress.expect(bounds.next.0.saturating_sub(from.0));
-        let events = Some(log.read(&topics.events, from));
-        let mut shell = Self {
-            shared,
-            place,
-            topics,
-            store,
-            core,
-            flying: FuturesUnordered::new(),
-            events,
-            inbound: None,
-            claim_at: Some(Instant::now()),
-        };
-        shell.see_members();
-        Ok(shell)
-    }
-
     async fn live(&mut self) -> Left {
         let mut view = self.shared.view.clone();
         let mut stop = self.shared.stop.clone();
@@ -293,140 +232,6 @@ impl<'a> Shell<'a> {
         None
     }
 
-    /// Does what the core asks for; outbound records of one batch go out in one append per partition.
-    fn perform(&mut self) -> Option<Left> {
-        let mut outbound: Vec<(PartitionId, Vec<Option<u64>>, Vec<Record>)> = Vec::new();
-        for action in self.core.actions() {
-            let (id, partition, record) = match action {
-                Action::Emit {
-                    id,
-                    partition,
-                    record,
-                } => (Some(id), partition, record),
-                Action::Speak { partition, record } => (None, partition, record),
-                other => {
-                    if let Some(left) = self.act(other) {
-                        return Some(left);
-                    }
-                    continue;
-                }
-            };
-            match outbound.iter_mut().find(|(at, ..)| *at == partition) {
-                Some((_, ids, records)) => {
-                    ids.push(id);
-                    records.push(record);
-                }
-                None => outbound.push((partition, vec![id], vec![record])),
-            }
-        }
-        for (partition, ids, records) in outbound {
-            self.emit(partition, ids, records);
-        }
-        None
-    }
-
-    fn emit(&mut self, partition: PartitionId, ids: Vec<Option<u64>>, records: Vec<Record>) {
-        let at = TopicPartition {
-            topic: Arc::clone(&self.topics.outbound),
-            partition,
-        };
-        let acknowledged = self.shared.log.append(&at, records);
-        if ids.iter().any(Option::is_some) {
-            self.flying.push(Box::pin(async move {
-                Done::Emitted {
-                    ids,
-                    results: acknowledged.await,
-                }
-            }));
-        }
-    }
-
-    fn act(&mut self, action: Action) -> Option<Left> {
-        let log = &self.shared.log;
-        match action {
-            Action::Claim(record) => {
-                let acknowledged = log.append(&self.topics.events, vec![record]);
-                self.flying.push(Box::pin(async move {
-                    Done::Claimed(acknowledged.await.iter().all(Result::is_ok))
-                }));
-            }
-            Action::Append {
-                first,
-                round,
-                records,
-            } => {
-                let acknowledged = log.append(&self.topics.events, records);
-                self.flying.push(Box::pin(async move {
-                    Done::Appended {
-                        first,
-                        round,
-                        results: acknowledged.await,
-                    }
-                }));
-            }
-            Action::ReadGap { from, upto } => {
-                let reader = log.read(&self.topics.events, from);
-                self.flying.push(Box::pin(async move {
-                    Done::Gap(read_upto(reader, upto.next()).await)
-                }));
-            }
-            Action::Tell(telling) => self.tell(*telling),
-            Action::ReadInbound { from } => {
-                self.events = None;
-                self.inbound = Some(log.read(&self.topics.inbound, from));
-                self.shared.set_state(self.place, PartitionState::Owned);
-            }
-            Action::Rescan {
-                id,
-                from,
-                upto,
-                bytes_max,
-            } => {
-                let reader = log.read(&self.topics.events, from);
-                self.flying.push(Box::pin(async move {
-                    Done::Rescanned {
-                        id,
-                        batch: read_bounded(reader, upto, bytes_max).await,
-                    }
-                }));
-            }
-            Action::Save(batch) => self.save(batch),
-            Action::Lost(why) => {
-                tracing::warn!(place = %self.place, why, "a partition was lost and is opened anew");
-                return Some(Left::Lost);
-            }
-            Action::Released => return Some(Left::Released),
-            Action::Stop(reason) => return Some(Left::Stopped(reason)),
-            Action::Emit { .. } | Action::Speak { .. } => {}
-        }
-        None
-    }
-
-    fn tell(&self, telling: crate::action::Telling) {
-        if let Some(lane) = self.shared.lanes.get(&telling.target.lane) {
-            let at = TopicPartition {
-                topic: Arc::clone(&lane.inbound),
-                partition: telling.target.partition,
-            };
-            // Lost ones are repeated until the target confirms them (R34).
-            drop(self.shared.log.append(&at, vec![telling.record]));
-        }
-    }
-
-    fn save(&self, batch: Batch) {
-        let store = Arc::clone(&self.store);
-        let place = self.place.clone();
-        let writing = tokio::task::spawn_blocking(move || store.write(batch));
-        self.flying.push(Box::pin(async move {
-            let written = writing.await.map_err(|error| error.to_string());
-            let written = written.and_then(|written| written.map_err(|error| error.to_string()));
-            if let Err(error) = &written {
-                tracing::error!(%place, %error, "a snapshot was not written; the log keeps everything");
-            }
-            Done::Saved(written.is_ok())
-        }));
-    }
-
     /// The last snapshot, so that the next start replays nothing.
     async fn save_all(&mut self) {
         let now = self.shared.clock.now();
@@ -440,44 +245,6 @@ impl<'a> Shell<'a> {
             self.core.cut(now);
         }
     }
-}
-
-async fn next(reader: &mut Option<Box<dyn Reader>>) -> Result<Vec<Stored>, ReadError> {
-    match reader {
-        Some(reader) => reader.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn read_upto(mut reader: Box<dyn Reader>, end: Offset) -> Result<Vec<Stored>, ReadError> {
-    let mut found: Vec<Stored> = Vec::new();
-    while found.last().is_none_or(|last| last.offset.next() < end) {
-        found.extend(reader.next().await?);
-    }
-    found.retain(|stored| stored.offset < end);
-    Ok(found)
-}
-
-/// Everything before `end`, or `None` when it is gone or has more than `bytes_max` bytes.
-async fn read_bounded(
-    mut reader: Box<dyn Reader>,
-    end: Offset,
-    bytes_max: usize,
-) -> Option<Vec<Stored>> {
-    let mut found: Vec<Stored> = Vec::new();
-    let mut bytes = 0;
-    while found.last().is_none_or(|last| last.offset.next() < end) {
-        let batch = reader.next().await.ok()?;
-        bytes += batch
-            .iter()
-            .map(|stored| stored.record.header.len() + stored.record.value.len())
-            .sum::<usize>();
-        if bytes > bytes_max {
-            return None;
-        }
-        found.extend(batch);
-    }
-    Some(found)
 }
 
 fn random_u64() -> u64 {

@@ -1,13 +1,10 @@
-//! What leaves: chain records, plain outputs, tells, and the positions that say what has left (R11–R15, R34).
+//! What leaves: chain records, plain outputs and tells (R11–R14, R34).
 
-use xp_protocol::codec;
-use xp_protocol::events::{Checkpoint, Event, Tell};
-use xp_protocol::inbound::{Inbound, Word};
+use xp_protocol::events::Tell;
 use xp_protocol::{LanePartition, Offset, PartitionId, Seq, TimeMs};
 use xp_transport::Record;
 
-use super::super::{Owner, Partition, Role, Tells};
-use super::bare;
+use super::super::{Partition, Role, Tells};
 use crate::action::{Action, Telling, tell_record};
 use crate::gate::Output;
 
@@ -171,128 +168,5 @@ impl Partition {
             let tells = owner.tells.entry(target.clone()).or_default();
             tells.confirmed = tells.confirmed.max(number);
         }
-    }
-
-    /// R15: positions are recorded at least once a second, also when only queries came.
-    pub(in crate::partition) fn checkpoint(&mut self, now: TimeMs) {
-        let every_ms = self.setting.limits.checkpoint_ms;
-        let place = self.setting.place.clone();
-        let Role::Owning(owner) = &mut self.role else {
-            return;
-        };
-        if now.since_ms(owner.checkpointed.at) < every_ms {
-            return;
-        }
-        for source in std::mem::take(&mut owner.tells_taken_dirty) {
-            let number = self.fold.tells_in.get(&source).copied().unwrap_or_default();
-            let word = Word::TellsTaken {
-                taker: place.clone(),
-                number,
-            };
-            let header = codec::encode(&Inbound {
-                time: now,
-                trace: None,
-                word,
-            })
-            .into();
-            let record = Record {
-                header,
-                ..Record::default()
-            };
-            // Behind the gate, so that nothing uncommitted is confirmed.
-            let output = Output::Confirm(source, record);
-            owner.gate.push(self.fold.seq, output);
-        }
-        if owner.has_news() {
-            self.append_checkpoint(now);
-        }
-        self.drain(now);
-    }
-
-    fn append_checkpoint(&mut self, now: TimeMs) {
-        let (epoch, seq, sent) = (self.epoch(), self.fold.seq.next(), self.sent());
-        let hashes = std::mem::take(&mut self.hashes);
-        let Some(owner) = self.owner() else { return };
-        let confirmed = owner
-            .tells
-            .iter()
-            .map(|(target, tells)| (target.clone(), tells.confirmed));
-        let tells_taken: Vec<_> = confirmed.filter(|(_, number)| *number > 0).collect();
-        let inbound = owner.inbound;
-        owner.checkpointed.at = now;
-        owner.checkpointed.inbound = inbound;
-        owner.checkpointed.sent = sent;
-        owner.checkpointed.tells = tells_taken.iter().cloned().collect();
-        let event = Event::Checkpoint(Checkpoint {
-            epoch,
-            seq,
-            sent,
-            inbound,
-            tells_taken,
-            hashes,
-        });
-        self.append_bare(&event);
-    }
-
-    fn append_bare(&mut self, event: &Event) {
-        let expected = self.expected(self.fold.seq.next());
-        self.fold.step(expected, event);
-        self.append(bare(event), false);
-    }
-
-    /// Ends the ownership in order: what was decided is committed and leaves, then `Release` follows (R17).
-    pub fn release(&mut self, now: TimeMs) {
-        match &mut self.role {
-            Role::Owning(owner) => {
-                owner.releasing = true;
-                self.drain(now);
-            }
-            Role::Following(_) => {
-                self.role = Role::Over;
-                self.actions.push(Action::Released);
-            }
-            Role::Over => {}
-        }
-    }
-
-    fn finish_release(&mut self) {
-        let (epoch, seq_next) = (self.epoch(), self.fold.seq.next());
-        let Role::Owning(owner) = &mut self.role else {
-            return;
-        };
-        if !owner.releasing {
-            return;
-        }
-        match owner.released {
-            None if owner.uncommitted.is_empty()
-                && owner.gate.is_empty()
-                && owner.emitter.is_empty() =>
-            {
-                owner.released = Some(seq_next);
-                self.append_bare(&Event::Release {
-                    epoch,
-                    seq: seq_next,
-                });
-            }
-            Some(seq) if owner.committed >= seq => {
-                owner.released = Some(Seq(u64::MAX));
-                self.actions.push(Action::Released);
-            }
-            _ => {}
-        }
-    }
-}
-
-impl Owner {
-    fn has_news(&self) -> bool {
-        let noted = &self.checkpointed;
-        let confirmed =
-            |target: &LanePartition| noted.tells.get(target).copied().unwrap_or_default();
-        self.inbound > noted.inbound
-            || noted.sent < noted.effects_before
-            || self
-                .tells
-                .iter()
-                .any(|(target, tells)| tells.confirmed > confirmed(target))
     }
 }

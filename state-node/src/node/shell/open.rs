@@ -1,0 +1,81 @@
+//! A partition as it starts: where its log begins, where its snapshot ends.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+use xp_protocol::{LanePartition, Offset};
+use xp_transport::TopicPartition;
+
+use super::{Shell, Topics, random_u64};
+use crate::action::Opening;
+use crate::node::Shared;
+use crate::partition::{Partition, Setting};
+
+impl<'a> Shell<'a> {
+    pub(super) async fn open(
+        shared: &'a Shared,
+        place: &'a LanePartition,
+        faulted: BTreeSet<Offset>,
+    ) -> Result<Self, String> {
+        let lane = shared
+            .lanes
+            .get(&place.lane)
+            .expect("places come from these lanes");
+        let topic = |name: &Arc<str>| TopicPartition {
+            topic: Arc::clone(name),
+            partition: place.partition,
+        };
+        let topics = Topics {
+            events: topic(&lane.events),
+            inbound: topic(&lane.inbound),
+            outbound: Arc::clone(&lane.outbound),
+        };
+        let log = &shared.log;
+        let bounds = log
+            .bounds(&topics.events)
+            .await
+            .map_err(|error| error.to_string())?;
+        let inbound = log
+            .identity(&topics.inbound)
+            .await
+            .map_err(|error| error.to_string())?;
+        let store = shared.store(place).map_err(|error| error.to_string())?;
+        let setting = Setting {
+            place: place.clone(),
+            incarnation: shared.incarnation,
+            lanes: Arc::clone(&shared.lanes),
+            domain: Arc::clone(&shared.domain),
+            limits: Arc::clone(&shared.limits),
+            store: Arc::clone(&store),
+            rules: Default::default(),
+        };
+        let opening = Opening {
+            inbound,
+            first: bounds.first,
+            now: shared.clock.now(),
+        };
+        let mut core =
+            Partition::open(setting, opening, random_u64()).map_err(|error| error.to_string())?;
+        core.set_faulted(faulted);
+        let from = core
+            .next_event()
+            .expect("a partition that was just opened follows");
+        shared.progress.expect(bounds.next.0.saturating_sub(from.0));
+        let events = Some(log.read(&topics.events, from));
+        let mut shell = Self {
+            shared,
+            place,
+            topics,
+            store,
+            core,
+            flying: FuturesUnordered::new(),
+            events,
+            inbound: None,
+            claim_at: Some(Instant::now()),
+        };
+        shell.see_members();
+        Ok(shell)
+    }
+}

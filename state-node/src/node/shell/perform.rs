@@ -1,0 +1,148 @@
+//! What the core asks for, done: appends, reads and snapshots that fly until they answer.
+
+use std::sync::Arc;
+
+use xp_protocol::PartitionId;
+use xp_transport::{Record, TopicPartition};
+
+use super::read::{read_bounded, read_upto};
+use super::{Done, Left, Shell};
+use crate::action::{Action, Telling};
+use crate::node::PartitionState;
+use crate::store::Batch;
+
+impl Shell<'_> {
+    /// Does what the core asks for; outbound records of one batch go out in one append per partition.
+    pub(super) fn perform(&mut self) -> Option<Left> {
+        let mut outbound: Vec<(PartitionId, Vec<Option<u64>>, Vec<Record>)> = Vec::new();
+        for action in self.core.actions() {
+            let (id, partition, record) = match action {
+                Action::Emit {
+                    id,
+                    partition,
+                    record,
+                } => (Some(id), partition, record),
+                Action::Speak { partition, record } => (None, partition, record),
+                other => {
+                    if let Some(left) = self.act(other) {
+                        return Some(left);
+                    }
+                    continue;
+                }
+            };
+            match outbound.iter_mut().find(|(at, ..)| *at == partition) {
+                Some((_, ids, records)) => {
+                    ids.push(id);
+                    records.push(record);
+                }
+                None => outbound.push((partition, vec![id], vec![record])),
+            }
+        }
+        for (partition, ids, records) in outbound {
+            self.emit(partition, ids, records);
+        }
+        None
+    }
+
+    fn emit(&mut self, partition: PartitionId, ids: Vec<Option<u64>>, records: Vec<Record>) {
+        let at = TopicPartition {
+            topic: Arc::clone(&self.topics.outbound),
+            partition,
+        };
+        let acknowledged = self.shared.log.append(&at, records);
+        if ids.iter().any(Option::is_some) {
+            self.flying.push(Box::pin(async move {
+                Done::Emitted {
+                    ids,
+                    results: acknowledged.await,
+                }
+            }));
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Option<Left> {
+        let log = &self.shared.log;
+        match action {
+            Action::Claim(record) => {
+                let acknowledged = log.append(&self.topics.events, vec![record]);
+                self.flying.push(Box::pin(async move {
+                    Done::Claimed(acknowledged.await.iter().all(Result::is_ok))
+                }));
+            }
+            Action::Append {
+                first,
+                round,
+                records,
+            } => {
+                let acknowledged = log.append(&self.topics.events, records);
+                self.flying.push(Box::pin(async move {
+                    Done::Appended {
+                        first,
+                        round,
+                        results: acknowledged.await,
+                    }
+                }));
+            }
+            Action::ReadGap { from, upto } => {
+                let reader = log.read(&self.topics.events, from);
+                self.flying.push(Box::pin(async move {
+                    Done::Gap(read_upto(reader, upto.next()).await)
+                }));
+            }
+            Action::Tell(telling) => self.tell(*telling),
+            Action::ReadInbound { from } => {
+                self.events = None;
+                self.inbound = Some(log.read(&self.topics.inbound, from));
+                self.shared.set_state(self.place, PartitionState::Owned);
+            }
+            Action::Rescan {
+                id,
+                from,
+                upto,
+                bytes_max,
+            } => {
+                let reader = log.read(&self.topics.events, from);
+                self.flying.push(Box::pin(async move {
+                    Done::Rescanned {
+                        id,
+                        batch: read_bounded(reader, upto, bytes_max).await,
+                    }
+                }));
+            }
+            Action::Save(batch) => self.save(batch),
+            Action::Lost(why) => {
+                tracing::warn!(place = %self.place, why, "a partition was lost and is opened anew");
+                return Some(Left::Lost);
+            }
+            Action::Released => return Some(Left::Released),
+            Action::Stop(reason) => return Some(Left::Stopped(reason)),
+            Action::Emit { .. } | Action::Speak { .. } => {}
+        }
+        None
+    }
+
+    fn tell(&self, telling: Telling) {
+        if let Some(lane) = self.shared.lanes.get(&telling.target.lane) {
+            let at = TopicPartition {
+                topic: Arc::clone(&lane.inbound),
+                partition: telling.target.partition,
+            };
+            // Lost ones are repeated until the target confirms them (R34).
+            drop(self.shared.log.append(&at, vec![telling.record]));
+        }
+    }
+
+    fn save(&self, batch: Batch) {
+        let store = Arc::clone(&self.store);
+        let place = self.place.clone();
+        let writing = tokio::task::spawn_blocking(move || store.write(batch));
+        self.flying.push(Box::pin(async move {
+            let written = writing.await.map_err(|error| error.to_string());
+            let written = written.and_then(|written| written.map_err(|error| error.to_string()));
+            if let Err(error) = &written {
+                tracing::error!(%place, %error, "a snapshot was not written; the log keeps everything");
+            }
+            Done::Saved(written.is_ok())
+        }));
+    }
+}

@@ -1,0 +1,192 @@
+//! From a draft to a commit that is appended (R9), or to a fault.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use xp_protocol::events::{Cause, Change, Commit, Ending, Event, Tell, TimerKey};
+use xp_protocol::{Address, FaultCode, Offset};
+use xp_transport::Record;
+
+use super::super::{Partition, record};
+use crate::draft::{Deliveries, Draft, chain_records};
+use crate::entity::Entity;
+use crate::gate::Output;
+use crate::turn::Turn;
+
+impl Partition {
+    /// R9: the encoded size is checked, the events are read back from the bytes to be appended and applied,
+    /// then the record is appended.
+    pub(super) fn commit(&mut self, address: &Address, draft: Draft) {
+        if let Some(to) = self.unreachable(&draft) {
+            tracing::error!(entity = %address, %to, "a message faulted: it tells a category that no lane serves");
+            return self.commit_fault(address, &draft, FaultCode::Misuse);
+        }
+        let Some((commit, record)) = self.place(address, &draft) else {
+            return;
+        };
+        let bytes = record.header.len() + record.value.len();
+        if bytes > self.setting.limits.record_bytes_max {
+            tracing::error!(entity = %address, bytes, "a message faulted: its record would be too large");
+            return self.commit_fault(address, &draft, FaultCode::TooLarge);
+        }
+        if self.apply_own(address, &draft, &commit.cause) {
+            self.accept(address, commit, record, draft);
+        }
+    }
+
+    /// An entity that is told and lives nowhere.
+    fn unreachable<'d>(&self, draft: &'d Draft) -> Option<&'d Address> {
+        let mut told = draft.tells.iter().map(|word| &word.to);
+        told.find(|to| self.setting.lanes.of(to.category()).is_none())
+    }
+
+    /// A panic in the owner's `apply` is a fault before the append. The instance is spoilt, so the partition
+    /// is opened anew and takes the message as a fault then.
+    fn apply_own(&mut self, address: &Address, draft: &Draft, cause: &Cause) -> bool {
+        let Some(entity) = self.entities.get_mut(address) else {
+            return false;
+        };
+        if draft.event_count == 0 || entity.quarantined {
+            return true;
+        }
+        let Err(fault) = entity.instance.apply(&draft.events) else {
+            return true;
+        };
+        tracing::error!(entity = %address, ?cause, %fault, "a message faulted: its events cannot be applied");
+        if let Cause::Inbound(offset) = cause {
+            self.faulted.insert(*offset);
+        }
+        self.lose("events could not be applied; the partition is opened anew");
+        false
+    }
+
+    /// Messages that must be taken as faults when they are decided again.
+    #[must_use]
+    pub fn faulted(&self) -> &BTreeSet<Offset> {
+        &self.faulted
+    }
+
+    /// Gives a draft its place in the log: the commit, and the record to be appended.
+    fn place(&self, address: &Address, draft: &Draft) -> Option<(Commit, Record)> {
+        let entity = self.entities.get(address)?;
+        let commit = Commit {
+            epoch: self.epoch(),
+            seq: self.fold.seq.next(),
+            sent: self.sent(),
+            cause: draft.cause.clone(),
+            now: draft.now,
+            revision: draft.revision,
+            trace: draft.trace.clone(),
+            seed: draft.seed,
+            event_count: draft.event_count,
+            changes: draft.changes.clone(),
+            links: draft.links(entity),
+            deliveries: draft.shown.delivered(self.setting.rules.close_in_chain),
+            frames: Bytes::copy_from_slice(&draft.shown.frames),
+            tells: self.numbered(address, draft),
+        };
+        let event = Event::Commit(Box::new(commit.clone()));
+        let record = record(Some(address), &event, draft.events.clone());
+        Some((commit, record))
+    }
+
+    /// R34: the draft's tells, numbered densely for each target.
+    fn numbered(&self, address: &Address, draft: &Draft) -> Vec<Tell> {
+        let mut last = BTreeMap::new();
+        draft.tells(address, |to| {
+            let target = self.setting.lanes.locate(to)?;
+            let known = self.fold.tells_out.get(&target).copied();
+            let number = last
+                .entry(target.clone())
+                .or_insert(known.unwrap_or_default());
+            *number += 1;
+            Some((target, *number))
+        })
+    }
+
+    /// The commit stands: fold it, append it, and put what it says behind it at the gate.
+    fn accept(&mut self, address: &Address, commit: Commit, record: Record, draft: Draft) {
+        let expected = self.expected(commit.seq);
+        let event = Event::Commit(Box::new(commit));
+        self.fold.step(expected, &event);
+        let Event::Commit(commit) = event else { return };
+        let commit: Arc<Commit> = Arc::from(commit);
+        self.fold_commit(address, &commit, expected);
+        let effects = !commit.links.is_empty() || !commit.tells.is_empty();
+        self.append(record, effects);
+        self.put_effects(address, &commit, draft.volatile);
+        if let Some(after) = draft.after {
+            self.follow_up(address, after);
+        }
+    }
+
+    fn put_effects(&mut self, address: &Address, commit: &Commit, volatile: Deliveries) {
+        for (partition, record) in chain_records(address, commit) {
+            self.put_behind(Output::Chain(partition, record));
+        }
+        for tell in &commit.tells {
+            self.put_behind(Output::Tell(tell.clone()));
+        }
+        let entity = self.entities.get(address);
+        let watched = entity.map(Entity::watched_from).unwrap_or_default();
+        for (partition, record) in volatile.records(address, &watched) {
+            self.put_behind(Output::Plain(partition, record));
+        }
+    }
+
+    /// The message is taken without effect: what it would have told and recorded is dropped.
+    pub(super) fn commit_fault(&mut self, address: &Address, failed: &Draft, code: FaultCode) {
+        if let Some(wanted) = failed.begins() {
+            return self.refuse_begun(address, wanted, code);
+        }
+        let (host, limits) = (
+            self.setting.domain.get(address.category()).cloned(),
+            Arc::clone(&self.setting.limits),
+        );
+        let Some((host, entity)) = host.zip(self.entities.get(address)) else {
+            return;
+        };
+        let stands = |change: &&Change| stands(&failed.cause, change);
+        let kept = failed.changes.iter().filter(stands).cloned().collect();
+        let turn = Turn {
+            address,
+            host: host.as_ref(),
+            limits: &limits,
+            cause: failed.cause.clone(),
+            now: failed.now,
+            seed: failed.seed,
+            trace: failed.trace.clone(),
+            rules: self.setting.rules,
+        };
+        let mut draft = turn.failed(entity, kept, failed.awaiter.clone(), code);
+        draft.after = failed.after;
+        if let Some((commit, record)) = self.place(address, &draft) {
+            self.accept(address, commit, record, draft);
+        }
+    }
+}
+
+/// Whether a change stands even when its message failed: what says that the message was taken, and the
+/// session's life, which no handler can refuse.
+fn stands(cause: &Cause, change: &Change) -> bool {
+    use Change as C;
+    match change {
+        C::Taken { .. }
+        | C::TellTaken { .. }
+        | C::AskClosed(_)
+        | C::TimerCleared(_)
+        | C::SessionAttached(_) => true,
+        C::SessionDetached { why, .. } => *why != Ending::ByEntity,
+        C::SessionEnded { .. }
+        | C::SessionForgotten(_)
+        | C::TicketClosed(_)
+        | C::Answered { .. } => {
+            matches!(
+                cause,
+                Cause::Timer(TimerKey::Grace(_) | TimerKey::Forget(_) | TimerKey::Ticket(_))
+            )
+        }
+        _ => false,
+    }
+}

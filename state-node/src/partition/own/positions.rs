@@ -1,0 +1,142 @@
+//! The positions that say what has been taken and has left (R15), and the end in order (R17).
+
+use xp_protocol::codec;
+use xp_protocol::events::{Checkpoint, Event};
+use xp_protocol::inbound::{Inbound, Word};
+use xp_protocol::{LanePartition, Seq, TimeMs};
+use xp_transport::Record;
+
+use super::super::{Owner, Partition, Role, bare};
+use crate::action::Action;
+use crate::fold::Fold;
+use crate::gate::Output;
+
+impl Partition {
+    /// R15: positions are recorded at least once a second, also when only queries came.
+    pub(in crate::partition) fn checkpoint(&mut self, now: TimeMs) {
+        let every_ms = self.setting.limits.checkpoint_ms;
+        let place = self.setting.place.clone();
+        let Role::Owning(owner) = &mut self.role else {
+            return;
+        };
+        if now.since_ms(owner.checkpointed.at) < every_ms {
+            return;
+        }
+        let taken: Vec<_> = std::mem::take(&mut owner.tells_taken_dirty)
+            .into_iter()
+            .map(|source| (tells_taken(&place, &self.fold, &source, now), source))
+            .collect();
+        for (record, source) in taken {
+            // Behind the gate, so that nothing uncommitted is confirmed.
+            self.put_behind(Output::Confirm(source, record));
+        }
+        if self.owner().is_some_and(|owner| owner.has_news()) {
+            self.append_checkpoint(now);
+        }
+        self.drain(now);
+    }
+
+    fn append_checkpoint(&mut self, now: TimeMs) {
+        let (epoch, seq, sent) = (self.epoch(), self.fold.seq.next(), self.sent());
+        let hashes = std::mem::take(&mut self.hashes);
+        let Some(owner) = self.owner() else { return };
+        let confirmed = owner
+            .tells
+            .iter()
+            .map(|(target, tells)| (target.clone(), tells.confirmed));
+        let tells_taken: Vec<_> = confirmed.filter(|(_, number)| *number > 0).collect();
+        let inbound = owner.inbound;
+        owner.checkpointed.at = now;
+        owner.checkpointed.inbound = inbound;
+        owner.checkpointed.sent = sent;
+        owner.checkpointed.tells = tells_taken.iter().cloned().collect();
+        let event = Event::Checkpoint(Checkpoint {
+            epoch,
+            seq,
+            sent,
+            inbound,
+            tells_taken,
+            hashes,
+        });
+        self.append_bare(&event);
+    }
+
+    fn append_bare(&mut self, event: &Event) {
+        let expected = self.expected(self.fold.seq.next());
+        self.fold.step(expected, event);
+        self.append(bare(event), false);
+    }
+
+    /// Ends the ownership in order: what was decided is committed and leaves, then `Release` follows (R17).
+    pub fn release(&mut self, now: TimeMs) {
+        match &mut self.role {
+            Role::Owning(owner) => {
+                owner.releasing = true;
+                self.drain(now);
+            }
+            Role::Following(_) => {
+                self.role = Role::Over;
+                self.actions.push(Action::Released);
+            }
+            Role::Over => {}
+        }
+    }
+
+    pub(super) fn finish_release(&mut self) {
+        let (epoch, seq_next) = (self.epoch(), self.fold.seq.next());
+        let Role::Owning(owner) = &mut self.role else {
+            return;
+        };
+        if !owner.releasing {
+            return;
+        }
+        match owner.released {
+            None if owner.uncommitted.is_empty()
+                && owner.gate.is_empty()
+                && owner.emitter.is_empty() =>
+            {
+                owner.released = Some(seq_next);
+                self.append_bare(&Event::Release {
+                    epoch,
+                    seq: seq_next,
+                });
+            }
+            Some(seq) if owner.committed >= seq => {
+                owner.released = Some(Seq(u64::MAX));
+                self.actions.push(Action::Released);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Owner {
+    fn has_news(&self) -> bool {
+        let noted = &self.checkpointed;
+        let confirmed =
+            |target: &LanePartition| noted.tells.get(target).copied().unwrap_or_default();
+        self.inbound > noted.inbound
+            || noted.sent < noted.effects_before
+            || self
+                .tells
+                .iter()
+                .any(|(target, tells)| tells.confirmed > confirmed(target))
+    }
+}
+
+/// Word to `source` which of its tells this partition has taken (R34).
+fn tells_taken(place: &LanePartition, fold: &Fold, source: &LanePartition, now: TimeMs) -> Record {
+    let word = Word::TellsTaken {
+        taker: place.clone(),
+        number: fold.tells_in.get(source).copied().unwrap_or_default(),
+    };
+    let inbound = Inbound {
+        time: now,
+        trace: None,
+        word,
+    };
+    Record {
+        header: codec::encode(&inbound).into(),
+        ..Record::default()
+    }
+}

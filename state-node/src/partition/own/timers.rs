@@ -1,0 +1,70 @@
+//! Timers of entities, in the order of their times.
+
+use xp_protocol::events::{Cause, TimerKey};
+use xp_protocol::{Address, ConnectionId, TimeMs};
+
+use super::super::{Partition, Role};
+use crate::turn::Turned;
+
+impl Partition {
+    /// Timers that are due, in the order of their times.
+    pub(in crate::partition) fn fire_timers(&mut self, now: TimeMs) {
+        while self.is_deciding()
+            && let Some((due, address, key)) = self.timers.first().cloned()
+            && due <= now
+        {
+            self.timers.pop_first();
+            self.fire(&address, due, &key, now);
+        }
+    }
+
+    /// A timer fires at the owner's time, never before it was due.
+    fn fire(&mut self, address: &Address, due: TimeMs, key: &TimerKey, now: TimeMs) {
+        let cause = Cause::Timer(key.clone());
+        self.run(
+            address,
+            cause,
+            now.max(due),
+            None,
+            now.max(due),
+            |turn, entity| match entity.runtime.due(key) {
+                Some(set) if set == due => turn.timer(entity, key),
+                _ => Turned::Nothing,
+            },
+        );
+    }
+
+    fn is_deciding(&self) -> bool {
+        match &self.role {
+            Role::Owning(owner) => {
+                !owner.releasing && owner.uncommitted.len() < self.setting.limits.uncommitted_max
+            }
+            Role::Following(_) | Role::Over => false,
+        }
+    }
+
+    /// A session that ended in all but name ends before the next word about it.
+    pub(in crate::partition) fn end_overdue(
+        &mut self,
+        address: &Address,
+        connection: ConnectionId,
+        now: TimeMs,
+    ) {
+        if let Err(reason) = self.load(address) {
+            return self.set_aside(&reason);
+        }
+        let key = TimerKey::Grace(connection);
+        let due = self
+            .entities
+            .get(address)
+            .and_then(|entity| entity.runtime.due(&key));
+        let Some(due) = due else { return };
+        let entity_now = self
+            .entities
+            .get(address)
+            .map_or(now, |entity| entity.runtime.now.max(now));
+        if due <= entity_now && self.timers.remove(&(due, address.clone(), key.clone())) {
+            self.fire(address, due, &key, entity_now);
+        }
+    }
+}
