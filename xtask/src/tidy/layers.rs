@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 7] = [
     &["xp-state-node", "xp-edge"],
     &["xp-sandbox"],
     &["xplatform"],
-    &["xp-domains"],
+    &["xp-domains", "xp-bench"],
 ];
 
 /// Stands beside the layers: nothing depends on it, and it depends on nothing of the platform.

@@ -1,0 +1,89 @@
+//! The platform under load: cells that hold a text, and a sower that fills many of them.
+
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+use xplatform::prelude::*;
+
+/// Holds the last text that was put.
+#[derive(Default, Serialize, Deserialize)]
+struct Cell {
+    text: String,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum Put {
+    Put { text: String },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Ask {
+    Length,
+}
+
+impl Entity for Cell {
+    const CATEGORY: Category = Category::new("cell");
+    type Claims = ();
+    type Command = Put;
+    type Query = Ask;
+    type Signal = Put;
+    type Event = Put;
+    type Output = Put;
+    type Reply = usize;
+    type Rejection = Never;
+
+    fn decide(&self, put: Put, cx: &Cx<Self>) -> Outcome<Self> {
+        Ok(cx.decision().publish(put))
+    }
+
+    fn answer(&self, Ask::Length: Ask, _: &Cx<Self>) -> Result<usize, Never> {
+        Ok(self.text.len())
+    }
+
+    fn signal(&self, put: Put, cx: &SignalCx<Self>) -> Outcome<Self> {
+        Ok(cx.decision().record(put))
+    }
+
+    fn apply(&mut self, Put::Put { text }: Put) {
+        self.text = text;
+    }
+}
+
+/// Puts a text into cells `from..upto`, so that many entities come to be without a socket each.
+#[derive(Default, Serialize, Deserialize)]
+struct Sower;
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum Sow {
+    Sow { from: u32, upto: u32, text: String },
+}
+
+impl Entity for Sower {
+    const CATEGORY: Category = Category::new("sower");
+    type Claims = ();
+    type Command = Sow;
+    type Query = Never;
+    type Signal = Never;
+    type Event = Never;
+    type Output = Never;
+    type Reply = ();
+    type Rejection = Never;
+
+    fn decide(&self, Sow::Sow { from, upto, text }: Sow, cx: &Cx<Self>) -> Outcome<Self> {
+        let decision = (from..upto).fold(cx.decision(), |decision, id| {
+            decision.tell(Cell::at(id), Put::Put { text: text.clone() })
+        });
+        Ok(decision)
+    }
+
+    fn apply(&mut self, event: Never) {
+        match event {}
+    }
+}
+
+fn main() -> ExitCode {
+    Domain::new().host::<Cell>().host::<Sower>().run()
+}

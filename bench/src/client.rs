@@ -1,0 +1,108 @@
+//! One session on one cell: numbered commands, and what comes back.
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+
+use crate::node::Node;
+use crate::wire::Wire;
+
+pub(crate) struct Client {
+    wire: Wire,
+    /// The last number given out.
+    last: u64,
+}
+
+/// The verb, and the number behind it.
+pub(crate) fn head(frame: &Bytes) -> Result<(&[u8], u64)> {
+    let mut words = frame.splitn(3, |byte| *byte == b' ');
+    let verb = words.next().context("a frame has a verb")?;
+    let number = words.next().context("a frame has a number")?;
+    Ok((verb, std::str::from_utf8(number)?.parse()?))
+}
+
+impl Client {
+    /// Connects and waits for the welcome. `session` makes the connection id.
+    pub(crate) async fn join(node: &Node, address: &str, session: u32) -> Result<Self> {
+        let path = format!("/v1/{address}?connection=00000000-0000-4000-8000-{session:012}");
+        let mut wire = Wire::open(node.addr, &path, &node.token).await?;
+        let welcome = wire.next().await?;
+        anyhow::ensure!(
+            welcome.starts_with(b"welcome "),
+            "{welcome:?} is no welcome"
+        );
+        Ok(Self { wire, last: 0 })
+    }
+
+    /// Queues a command.
+    pub(crate) fn send(&mut self, payload: &str) -> u64 {
+        self.last += 1;
+        self.wire
+            .queue(format!("send {} {payload}", self.last).as_bytes());
+        self.last
+    }
+
+    pub(crate) async fn flush(&mut self) -> Result<()> {
+        self.wire.flush().await
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Bytes> {
+        self.wire.next().await
+    }
+
+    /// Reads until command `n` has its reply.
+    pub(crate) async fn replied(&mut self, n: u64) -> Result<()> {
+        loop {
+            let frame = self.wire.next().await?;
+            match head(&frame)? {
+                (b"reply", number) if number == n => return Ok(()),
+                (b"reply" | b"event", _) => {}
+                _ => anyhow::bail!("command {n} was answered {frame:?}"),
+            }
+        }
+    }
+
+    /// How long the cell's text is.
+    async fn length(&mut self) -> Result<usize> {
+        self.wire.queue(br#"ask ?length {"type":"Length"}"#);
+        self.flush().await?;
+        loop {
+            let frame = self.wire.next().await?;
+            if let Some(answer) = frame.strip_prefix(b"reply ?length ") {
+                let length = answer.rsplit(|byte| *byte == b' ').next();
+                return Ok(std::str::from_utf8(length.context("it has a payload")?)?.parse()?);
+            }
+        }
+    }
+
+    /// One command, from sending it to its answer.
+    pub(crate) async fn command(&mut self, payload: &str) -> Result<()> {
+        let n = self.send(payload);
+        self.flush().await?;
+        self.replied(n).await
+    }
+}
+
+/// The command that puts a text of `bytes` bytes into a cell.
+pub(crate) fn put(bytes: usize) -> String {
+    let text = crate::figures::text(bytes);
+    format!(r#"{{"type":"Put","data":{{"text":"{text}"}}}}"#)
+}
+
+/// Fills cells `0..cells` with texts of `bytes` bytes, and returns when the last of them is there.
+pub(crate) async fn sow(node: &Node, cells: u32, bytes: usize) -> Result<()> {
+    const AT_ONCE: u32 = 500;
+    let text = crate::figures::text(bytes);
+    let mut sower = Client::join(node, "sower/1", 1_000_000).await?;
+    for from in (0..cells).step_by(AT_ONCE as usize) {
+        let upto = cells.min(from + AT_ONCE);
+        let sow =
+            format!(r#"{{"type":"Sow","data":{{"from":{from},"upto":{upto},"text":"{text}"}}}}"#);
+        sower.command(&sow).await?;
+    }
+    // A partition's words arrive in the order in which they were told, so its last cell is filled last.
+    for cell in cells.saturating_sub(64)..cells {
+        let mut client = Client::join(node, &format!("cell/{cell}"), cell).await?;
+        while client.length().await? != bytes {}
+    }
+    Ok(())
+}

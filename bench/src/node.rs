@@ -1,0 +1,121 @@
+//! The platform in a process of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+use xp_sandbox::config::secret_file;
+use xp_sandbox::{Grant, Secret};
+use xp_transport::Clock;
+
+use crate::figures::{GENERATOR_CORE, SERVER_CORE, pin_to};
+
+/// The generator is one subject at one address, so their bounds are lifted; all others stay built in.
+const LIMITS: &str = "[edge.limits]\nconnections-per-subject = 100000\nconnections-per-address = 100000\n\
+    frames-per-second = 1000000\nframes-burst = 1000000\nsubject-frames-per-second = 10000000\n\
+    subject-frames-burst = 10000000\n[edge]\nlisten = \"127.0.0.1:0\"\n";
+
+/// Where a server keeps what outlives it.
+pub(crate) struct Home(TempDir);
+
+impl Home {
+    /// An empty one. `more` is appended to its configuration.
+    pub(crate) fn new(more: &str) -> Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("bench-")
+            .tempdir_in(env!("CARGO_MANIFEST_DIR"))?;
+        fs::write(dir.path().join("xp.toml"), format!("{LIMITS}{more}"))?;
+        Ok(Self(dir))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// A running server. Dropped, it is killed.
+pub(crate) struct Node {
+    child: Child,
+    pub(crate) addr: SocketAddr,
+    pub(crate) token: String,
+}
+
+impl Node {
+    /// Starts a server and waits until it listens.
+    pub(crate) fn start(home: &Home) -> Result<Self> {
+        let program = std::env::current_exe()?.with_file_name("bench-node");
+        pin_to(SERVER_CORE);
+        let child = Command::new(&program)
+            .current_dir(home.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        pin_to(GENERATOR_CORE);
+        let mut child = child.with_context(|| {
+            let build = "build it with `cargo build --release -p xp-bench`";
+            format!("{} does not start; {build}", program.display())
+        })?;
+        let stdout = child.stdout.take().context("its output is piped")?;
+        let addr = address(BufReader::new(stdout))?;
+        let secret = Secret::load_or_make(&secret_file(&home.path().join("data")))?;
+        let token = secret.sign(&Grant::of("ana"), Clock::system().now());
+        Ok(Self { child, addr, token })
+    }
+
+    /// As by the kernel when memory is short: nothing is flushed.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// User and system time so far, in seconds.
+    pub(crate) fn cpu(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, fields) = stat
+            .rsplit_once(')')
+            .context("the name is in parentheses")?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        // utime and stime are fields 14 and 15 of proc_pid_stat(5); the first two stand before the parenthesis' end.
+        let ticks = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+        Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn resident(&self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line
+            .and_then(|line| line.split_whitespace().next())
+            .context("VmRSS stands in status")?;
+        Ok(kib.parse::<f64>()? * 1024.0)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn address(mut output: BufReader<ChildStdout>) -> Result<SocketAddr> {
+    let mut line = String::new();
+    if output.read_line(&mut line)? == 0 {
+        bail!(
+            "the server ended before it listened; start `bench-node` by hand and read what it says"
+        );
+    }
+    let addr = line
+        .split("://")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    let addr = addr.with_context(|| format!("no address in {line:?}"))?;
+    // Whatever else it prints must not fill the pipe.
+    std::thread::spawn(move || std::io::copy(&mut { output }, &mut std::io::sink()));
+    Ok(addr.parse()?)
+}
