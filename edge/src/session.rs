@@ -96,6 +96,9 @@ pub struct Session {
     /// The lowest number answered `busy` and not passed since; nothing later passes before it.
     shed: Option<MessageNumber>,
     unanswered: BTreeSet<MessageNumber>,
+    /// The highest numbers whose answers went out on this socket, as many as the window holds. One that
+    /// comes again crossed its answer on the way: the client does not count it as unanswered.
+    answered: BTreeSet<MessageNumber>,
     asks: VecDeque<(Tag, TimeMs)>,
     trace: Option<Box<str>>,
     heard: TimeMs,
@@ -120,6 +123,7 @@ impl Session {
             passed: MessageNumber(0),
             shed: None,
             unanswered: BTreeSet::new(),
+            answered: BTreeSet::new(),
             asks: VecDeque::new(),
             trace: None,
             heard: now.running,
@@ -138,6 +142,10 @@ impl Session {
         match id {
             RequestId::Number(n) => {
                 self.unanswered.remove(n);
+                self.answered.insert(*n);
+                if self.answered.len() as u64 > self.limits.window {
+                    self.answered.pop_first();
+                }
             }
             RequestId::Tag(tag) => self.asks.retain(|(asked, _)| asked != tag),
         }
@@ -202,7 +210,9 @@ impl Session {
         }
         self.shed = self.shed.filter(|shed| *shed != n);
         self.passed = self.passed.max(n);
-        self.unanswered.insert(n);
+        if !self.answered.contains(&n) {
+            self.unanswered.insert(n);
+        }
         Self::pass(Action::Send { n, text }, self.trace.take(), payload)
     }
 

@@ -102,6 +102,23 @@ fn what_was_answered_may_be_sent_again_but_not_in_any_number() {
     assert!(say(&mut session, true, "send 6 x").starts_with("close protocol-error"));
 }
 
+/// R32: after a welcome everything unanswered is sent again, while a resume already brings its answers (R21).
+#[test]
+fn a_command_that_crossed_its_answer_does_not_hold_the_window_back() {
+    let mut session = welcomed(4);
+    answer(&mut session, 1);
+    answer(&mut session, 2);
+    for n in 1..=4 {
+        assert_eq!(
+            say(&mut session, true, &format!("send {n} x")),
+            format!("send {n} x")
+        );
+    }
+    assert_eq!(say(&mut session, true, "send 5 x"), "send 5 x");
+    assert_eq!(say(&mut session, true, "send 6 x"), "send 6 x");
+    assert!(say(&mut session, true, "send 7 x").starts_with("close protocol-error"));
+}
+
 #[test]
 fn without_room_only_what_is_new_to_the_owner_is_shed() {
     let mut session = welcomed(3);
