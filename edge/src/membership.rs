@@ -79,7 +79,10 @@ pub(crate) async fn watch(node: Arc<Node>) {
     let mut from = node.joined.next();
     loop {
         if follow(&node, &mut from).await {
-            error!(target: "xp_edge::cluster", "this edge was replaced; it closes all sockets");
+            // What a draining edge reads is its own goodbye.
+            if !node.state.is_draining() {
+                error!(target: "xp_edge::cluster", "this edge was replaced; it closes all sockets");
+            }
             node.state.evict();
             return node.close_all(CloseCode::ComeBack, "the edge was replaced");
         }
