@@ -31,7 +31,11 @@ async fn sees_stroke(who: &mut Visitor, colour: &str) {
 }
 
 async fn with_boards() -> Sandbox {
-    Sandbox::builder().host::<Board>().start().await.unwrap()
+    Sandbox::builder()
+        .host::<Board>()
+        .start()
+        .await
+        .expect("the sandbox starts")
 }
 
 #[tokio::test]

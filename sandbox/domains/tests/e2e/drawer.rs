@@ -1,0 +1,175 @@
+//! Somebody who draws without pause and writes down what was answered and what was shown.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use xp_client::{Answer, Client, Handle, Items, Options, Payload, Pending, Tokens};
+
+use crate::checker::{History, View};
+use crate::process::PATIENCE;
+
+/// Commands that wait for their answers; the client has a bound of its own.
+const PENDING_MAX: usize = 256;
+
+/// What all drawers of a test share: how much they may do, and how much was answered.
+#[derive(Clone)]
+pub(crate) struct Load {
+    budget: Arc<Semaphore>,
+    answered: watch::Sender<u64>,
+}
+
+impl Load {
+    pub(crate) fn new() -> Self {
+        Self {
+            budget: Arc::new(Semaphore::new(0)),
+            answered: watch::channel(0).0,
+        }
+    }
+
+    /// Allows so many more commands, whoever is first.
+    pub(crate) fn grant(&self, commands: usize) {
+        self.budget.add_permits(commands);
+    }
+
+    /// Waits until so many commands were answered since the beginning.
+    pub(crate) async fn answered(&self, commands: u64) {
+        let mut answered = self.answered.subscribe();
+        let reached = timeout(PATIENCE, answered.wait_for(|count| *count >= commands));
+        // The guard inside must go before anything else is read: a writer that waits between would wait for ever.
+        let reached = reached.await.is_ok();
+        let count = self.answered_so_far();
+        assert!(
+            reached,
+            "only {count} of {commands} commands were answered in {PATIENCE:?}"
+        );
+    }
+
+    pub(crate) fn answered_so_far(&self) -> u64 {
+        *self.answered.borrow()
+    }
+
+    /// Nobody sends any more.
+    pub(crate) fn end(&self) {
+        self.budget.close();
+    }
+}
+
+pub(crate) struct Drawer {
+    name: String,
+    board: String,
+    handle: Handle,
+    sending: JoinHandle<()>,
+    answering: JoinHandle<Vec<u64>>,
+    view: watch::Receiver<View>,
+}
+
+impl Drawer {
+    pub(crate) fn start(name: &str, board: &str, url: &str, tokens: Tokens, load: &Load) -> Self {
+        let address = format!("board/{board}").parse().unwrap();
+        let mut options = Options::new(url, address, tokens);
+        options.settings.backoff_min_ms = 5;
+        options.settings.backoff_max_ms = 100;
+        let (handle, items) = Client::connect(options).unwrap().split();
+        let (pending, coming) = mpsc::channel(PENDING_MAX);
+        let (shown, view) = watch::channel(View::default());
+        tokio::spawn(look(items, shown));
+        Self {
+            name: name.to_owned(),
+            board: board.to_owned(),
+            handle: handle.clone(),
+            sending: tokio::spawn(draw(name.to_owned(), handle, load.clone(), pending)),
+            answering: tokio::spawn(collect(coming, load.answered.clone())),
+            view,
+        }
+    }
+
+    /// Waits until all is answered and shown, and leaves. `strokes` is how many the board must have then.
+    pub(crate) async fn finish(mut self, strokes: usize) -> History {
+        let shown = timeout(
+            PATIENCE,
+            self.view.wait_for(|view| view.strokes.len() >= strokes),
+        )
+        .await;
+        assert!(
+            shown.is_ok(),
+            "{} was never shown all of {strokes} strokes",
+            self.name
+        );
+        drop(shown);
+        self.handle.close().await;
+        let view = self.view.borrow().clone();
+        let numbers = self.answering.await.unwrap();
+        History {
+            name: self.name,
+            board: self.board,
+            numbers,
+            view,
+        }
+    }
+
+    pub(crate) fn board(&self) -> &str {
+        &self.board
+    }
+
+    /// Waits until all that was sent is answered, and says how much that was.
+    pub(crate) async fn answered(&mut self) -> usize {
+        timeout(PATIENCE, &mut self.sending)
+            .await
+            .expect("sending ends")
+            .unwrap();
+        let numbers = timeout(PATIENCE, &mut self.answering).await;
+        let numbers = numbers
+            .unwrap_or_else(|_| panic!("{} waits for an answer", self.name))
+            .unwrap();
+        let count = numbers.len();
+        self.answering = tokio::spawn(async { numbers });
+        count
+    }
+}
+
+async fn draw(name: String, handle: Handle, load: Load, pending: mpsc::Sender<Pending>) {
+    for i in 1_u64.. {
+        let Ok(permit) = load.budget.acquire().await else {
+            return;
+        };
+        permit.forget();
+        let stroke =
+            json!({"type": "Draw", "data": {"colour": format!("{name}-{i}"), "points": [[0, 0]]}});
+        let answer = handle
+            .submit(Payload::json(&stroke).unwrap())
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        if pending.send(answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The numbers under which the strokes were drawn, in the order they were sent.
+async fn collect(mut coming: mpsc::Receiver<Pending>, answered: watch::Sender<u64>) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    while let Some(pending) = coming.recv().await {
+        let answer: Answer = pending
+            .await
+            .unwrap_or_else(|error| panic!("a command was not answered: {error}"));
+        let reply: serde_json::Value = answer
+            .reply()
+            .unwrap_or_else(|error| panic!("a stroke was not drawn: {error}"));
+        numbers.push(
+            reply["data"]["number"]
+                .as_u64()
+                .expect("a Drawn reply has a number"),
+        );
+        answered.send_modify(|count| *count += 1);
+    }
+    numbers
+}
+
+async fn look(mut items: Items, shown: watch::Sender<View>) {
+    while let Some(item) = items.next().await {
+        shown.send_modify(|view| view.see(&item));
+    }
+}

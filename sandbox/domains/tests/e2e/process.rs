@@ -1,0 +1,193 @@
+//! The `xp` binary as a process of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// How long anything may take before a test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn xp(words: &[&str], data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xp"));
+    // Nothing of the developer's own configuration may reach a test.
+    let ours = std::env::vars()
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with("XP_"));
+    for name in ours {
+        command.env_remove(name);
+    }
+    command
+        .current_dir(data)
+        .args(words)
+        .arg("--data")
+        .arg(data);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// What a command printed, and how it ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+pub(crate) async fn run(words: &[&str], data: &Path) -> Ended {
+    let output = timeout(PATIENCE, xp(words, data).output()).await;
+    let output = output
+        .unwrap_or_else(|_| panic!("xp {words:?} did not end"))
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ended {
+        code: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+/// A running `xp dev`.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) addr: SocketAddr,
+    /// Kept open: a server whose greeting nobody reads must not stumble over it.
+    _out: Lines<BufReader<ChildStdout>>,
+}
+
+impl Server {
+    /// Starts on a free port and waits until it says where.
+    pub(crate) async fn start(data: &Path) -> Self {
+        Self::start_on("127.0.0.1:0", data).await
+    }
+
+    /// Starts where an earlier one listened, so that its clients find it again.
+    pub(crate) async fn start_on(listen: &str, data: &Path) -> Self {
+        let mut command = xp(&["dev", "--listen", listen], data);
+        let mut child = command
+            .stderr(Stdio::inherit())
+            .env("RUST_LOG", "error")
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = timeout(PATIENCE, out.next_line())
+            .await
+            .expect("xp dev says where it listens")
+            .unwrap();
+        let first = first.unwrap_or_else(|| panic!("xp dev ended at once; what it said is above"));
+        let addr = first
+            .strip_prefix("listening on ws://")
+            .and_then(|rest| rest.split(' ').next());
+        let addr = addr
+            .unwrap_or_else(|| panic!("not a greeting: {first}"))
+            .parse()
+            .unwrap();
+        Self {
+            child,
+            addr,
+            _out: out,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("ws://{}", self.addr)
+    }
+
+    /// SIGKILL: the process can do nothing about it.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM, and the exit code it ends with.
+    pub(crate) async fn terminate(mut self) -> Option<i32> {
+        let id = self.child.id().expect("it still runs").to_string();
+        let sent = Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .await
+            .unwrap();
+        assert!(sent.success());
+        let status = timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it drains and ends")
+            .unwrap();
+        status.code()
+    }
+}
+
+/// A program that is typed to and read from, line by line.
+pub(crate) struct Talk {
+    child: Child,
+    typing: Option<ChildStdin>,
+    out: Lines<BufReader<ChildStdout>>,
+    pub(crate) seen: Vec<String>,
+}
+
+impl Talk {
+    pub(crate) fn with(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap()).lines();
+        let typing = child.stdin.take();
+        Self {
+            child,
+            typing,
+            out,
+            seen: Vec::new(),
+        }
+    }
+
+    pub(crate) async fn types(&mut self, line: &str) {
+        let typing = self.typing.as_mut().expect("still typing");
+        typing
+            .write_all(format!("{line}\n").as_bytes())
+            .await
+            .unwrap();
+        typing.flush().await.unwrap();
+    }
+
+    /// Waits for a line that holds all of `parts`.
+    pub(crate) async fn sees(&mut self, parts: &[&str]) -> String {
+        loop {
+            let line = timeout(PATIENCE, self.out.next_line()).await;
+            let line = line
+                .unwrap_or_else(|_| panic!("no line with {parts:?}; seen: {:#?}", self.seen))
+                .unwrap();
+            let line = line.unwrap_or_else(|| {
+                panic!(
+                    "it ended without a line with {parts:?}; seen: {:#?}",
+                    self.seen
+                )
+            });
+            self.seen.push(line.clone());
+            if parts.iter().all(|part| line.contains(part)) {
+                return line;
+            }
+        }
+    }
+
+    /// Stops typing, and waits for the end.
+    pub(crate) async fn ends(mut self) -> Option<i32> {
+        drop(self.typing.take());
+        // What is left to print is read, so that nobody waits for a full pipe.
+        let rest = async { while let Ok(Some(_)) = self.out.next_line().await {} };
+        timeout(PATIENCE, rest).await.expect("it ends");
+        timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it ends")
+            .unwrap()
+            .code()
+    }
+}
