@@ -1,11 +1,11 @@
 //! Which records of a partition's log count: the claim, the epoch and the dense numbers (R2, R3), and the
 //! positions that every reader keeps alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use xp_protocol::codec::Format;
-use xp_protocol::events::{Cause, Change, Claim, Event, Tell};
+use xp_protocol::events::{Cause, Change, Claim, Commit, Event, Tell};
 use xp_protocol::rules::Rules;
 use xp_protocol::{ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Seq, View};
 
@@ -26,6 +26,8 @@ pub struct Fold {
     pub inbound: Offset,
     /// All effects of records before this offset have gone out (R8).
     pub sent: Offset,
+    /// The valid records from `sent` on whose effects may not have gone out, oldest first (R6).
+    pub unsent: VecDeque<Offset>,
     /// The last tell taken from each source (R34).
     pub tells_in: BTreeMap<LanePartition, u64>,
     /// The last tell numbered for each target (R34).
@@ -86,7 +88,7 @@ impl Fold {
     pub fn step(&mut self, offset: Offset, event: &Event) -> Verdict {
         let verdict = match event {
             Event::Claim(claim) => self.claim(offset, claim),
-            other => self.number(other),
+            other => self.number(offset, other),
         };
         match verdict {
             Verdict::Ignored => self.ignored += 1,
@@ -126,7 +128,7 @@ impl Fold {
     }
 
     /// R3: valid iff its epoch is the current one and its number the next.
-    fn number(&mut self, event: &Event) -> Verdict {
+    fn number(&mut self, offset: Offset, event: &Event) -> Verdict {
         let Some((epoch, seq)) = event.place() else {
             return Verdict::Ignored;
         };
@@ -136,7 +138,29 @@ impl Fold {
         }
         self.seq = seq;
         self.advance(event);
+        self.note_effects(offset, event);
         Verdict::Valid
+    }
+
+    /// R8: effects are known by where their record lies until a later record says that they have gone out.
+    fn note_effects(&mut self, offset: Offset, event: &Event) {
+        while self.unsent.front().is_some_and(|first| *first < self.sent) {
+            self.unsent.pop_front();
+        }
+        if matches!(event, Event::Commit(commit) if has_effects(commit)) {
+            self.unsent.push_back(offset);
+        }
+    }
+
+    /// R10: records appended behind `from` lie elsewhere than expected; `place` says where.
+    pub fn moved(&mut self, from: Offset, place: impl Fn(Offset) -> Offset) {
+        let behind = |offset: &&mut Offset| **offset > from;
+        for offset in self.unsent.iter_mut().filter(behind) {
+            *offset = place(*offset);
+        }
+        if let Some(last) = self.last_valid.as_mut().filter(behind) {
+            *last = place(*last);
+        }
     }
 
     fn advance(&mut self, event: &Event) {
@@ -176,8 +200,14 @@ impl Fold {
     }
 }
 
+/// Whether a commit says something outside the log. Tells are kept by the fold itself.
+fn has_effects(commit: &Commit) -> bool {
+    let begins = |change: &Change| matches!(change, Change::SessionBegun(_));
+    !commit.links.is_empty() || commit.changes.iter().any(begins)
+}
+
 /// Judges records behind a fold's position once more (R3): those of a known epoch, before the next one
-/// begins, whose numbers rise.
+/// begins, whose numbers are dense.
 #[derive(Clone, Debug)]
 pub struct Rereading {
     epochs: Vec<Epoch>,
@@ -185,7 +215,7 @@ pub struct Rereading {
 }
 
 impl Rereading {
-    /// Starts behind the record `last`; epoch 0 and number 0 stand for the log's beginning.
+    /// Starts behind the valid record `last`.
     #[must_use]
     pub fn new(fold: &Fold, last: (Epoch, Seq)) -> Self {
         let epochs = fold.epochs.clone();
@@ -198,7 +228,11 @@ impl Rereading {
             return self.epochs.contains(&Epoch(offset.0));
         };
         let current = self.epochs.iter().rev().find(|epoch| epoch.0 < offset.0);
-        if current != Some(&epoch) || (epoch, seq) <= self.last {
+        let next = match self.last {
+            (last, seq) if last == epoch => seq.next(),
+            _ => Seq(1),
+        };
+        if current != Some(&epoch) || epoch < self.last.0 || seq != next {
             return false;
         }
         self.last = (epoch, seq);

@@ -91,8 +91,8 @@ impl Partition {
         false
     }
 
-    /// What the snapshot holds already: only commits from `sent` on are kept, and the snapshot's last record
-    /// is compared (R35).
+    /// What the snapshot holds already: only what may not have gone out is kept, and the snapshot's last
+    /// record is compared (R35).
     fn is_behind_snapshot(&mut self, stored: &Stored, event: &Event) -> bool {
         let mine = self.is_my_claim(event);
         let Role::Following(following) = &mut self.role else {
@@ -101,29 +101,33 @@ impl Partition {
         let Some(end) = following.snapshot_end.filter(|end| stored.offset <= *end) else {
             return false;
         };
+        if stored.offset == end {
+            following.snapshot_end = None;
+        }
         if mine {
             let place = &self.setting.place;
             let why = format!(
                 "{place} is shorter than its snapshot, which holds records up to {end}: the log was truncated"
             );
             self.stop(why);
-            return true;
+        } else if stored.offset == end && !self.is_last(stored, event) {
+            self.forget_snapshot(end);
+        } else {
+            self.keep_unsent(stored, event);
         }
-        let valid = following
-            .rereading
-            .as_mut()
-            .is_some_and(|rereading| rereading.step(stored.offset, event));
-        if stored.offset == end {
-            following.snapshot_end = None;
-            following.rereading = None;
-            let expected = (self.fold.epoch().unwrap_or_default(), self.fold.seq);
-            let found = event.place().unwrap_or((Epoch(stored.offset.0), Seq(0)));
-            if found != expected && self.setting.rules.committed_snapshots {
-                self.forget_snapshot(end);
-                return true;
-            }
-        }
-        if let (true, Event::Commit(commit), Some(address)) = (valid, event, key(stored)) {
+        true
+    }
+
+    /// Whether this is the record at which the snapshot was cut.
+    fn is_last(&self, stored: &Stored, event: &Event) -> bool {
+        let cut = (self.fold.epoch().unwrap_or_default(), self.fold.seq);
+        let claim = (Epoch(stored.offset.0), Seq(0));
+        event.place().unwrap_or(claim) == cut || !self.setting.rules.committed_snapshots
+    }
+
+    fn keep_unsent(&mut self, stored: &Stored, event: &Event) {
+        let unsent = self.fold.unsent.binary_search(&stored.offset).is_ok();
+        if let (true, Event::Commit(commit), Some(address)) = (unsent, event, key(stored)) {
             let commit = Arc::new(Commit::clone(commit));
             self.unsent.push(Unsent {
                 offset: stored.offset,
@@ -131,7 +135,6 @@ impl Partition {
                 commit,
             });
         }
-        true
     }
 
     fn forget_snapshot(&mut self, end: Offset) {

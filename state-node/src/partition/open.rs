@@ -1,12 +1,13 @@
 //! Opening: a partition at its last snapshot, or at the beginning of its log (R35, R36).
 
-use xp_protocol::codec;
-use xp_protocol::{Epoch, Offset, Seq};
+use xp_protocol::codec::{self, Format};
+use xp_protocol::{Address, Offset};
 
 use super::{Following, Partition, Role, Setting, seeded};
 use crate::action::Opening;
-use crate::fold::{Fold, Rereading};
-use crate::snapshot;
+use crate::fold::Fold;
+use crate::snapshot::{self, Pending};
+use crate::store::SnapshotStore;
 
 /// Why a partition cannot be opened.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -38,37 +39,22 @@ impl Partition {
     /// # Errors
     /// [`OpenError`] when neither snapshot nor log can rebuild it.
     pub fn open(setting: Setting, opening: Opening, seed: u64) -> Result<Self, OpenError> {
-        let place = setting.place.clone();
-        let store = |reason: String| OpenError::Store {
-            place: place.clone(),
-            reason,
-        };
-        let fold = match setting
-            .store
-            .header()
-            .map_err(|error| store(error.to_string()))?
-        {
-            Some(header) => read_header(&header),
-            None => None,
-        };
-        let covers = fold
-            .as_ref()
-            .is_some_and(|fold| fold.last_valid >= Some(opening.first));
-        if !covers && opening.first > Offset(0) {
-            return Err(OpenError::Uncovered {
-                place,
-                first: opening.first,
-            });
+        let stored = stored(setting.store.as_ref()).unwrap_or_else(|reason| {
+            tracing::error!(place = %setting.place, reason, "the snapshot cannot be used; the log is replayed");
+            None
+        });
+        check_covered(
+            &setting,
+            stored.as_ref().map(|(fold, _)| fold),
+            opening.first,
+        )?;
+        if stored.is_none() {
+            forget(&setting)?;
         }
-        if fold.is_none() {
-            setting
-                .store
-                .clear()
-                .map_err(|error| store(error.to_string()))?;
-        }
+        let (fold, pending) = stored.unwrap_or_default();
         let fold = Fold {
             rules: setting.rules,
-            ..fold.unwrap_or_default()
+            ..fold
         };
         let mut partition = Self {
             setting,
@@ -92,35 +78,59 @@ impl Partition {
             actions: Vec::new(),
             diverged: Vec::new(),
         };
-        partition.index_pending().map_err(store)?;
+        partition.index(pending);
         partition.role = Role::Following(partition.following(opening.first));
         Ok(partition)
     }
 
     /// Where to read from: what lies after `sent` belongs to the snapshot too (R6).
     fn following(&self, first: Offset) -> Following {
-        let Some(end) = self.fold.last_valid else {
-            return Following {
-                snapshot_end: None,
-                rereading: None,
-                next: Offset(0),
-                claiming: None,
-            };
-        };
-        let next = self.fold.sent.min(end).max(first);
-        let rereading = Some(Rereading::new(&self.fold, (Epoch(0), Seq(0))));
+        let snapshot_end = self.fold.last_valid;
+        let unsent = |end| self.fold.sent.min(end).max(first);
         Following {
-            snapshot_end: Some(end),
-            rereading,
-            next,
+            snapshot_end,
+            next: snapshot_end.map_or(Offset(0), unsent),
             claiming: None,
         }
     }
 }
 
-fn read_header(record: &[u8]) -> Option<Fold> {
-    let bytes = snapshot::unsealed(record).ok()?;
-    codec::decode(bytes)
-        .inspect_err(|error| tracing::warn!(%error, "the snapshot's header cannot be read; the log is replayed"))
-        .ok()
+/// A snapshot's header, and what waits in it.
+type Header = (Fold, Vec<(Address, Pending)>);
+
+/// What the store holds; `None` when there is no snapshot.
+fn stored(store: &dyn SnapshotStore) -> Result<Option<Header>, String> {
+    let Some(header) = store.header().map_err(text)? else {
+        return Ok(None);
+    };
+    let fold = read(&header)?;
+    let pending = store.pending().map_err(text)?.into_iter();
+    let pending = pending.map(|(address, record)| Ok((address, read(&record)?)));
+    Ok(Some((fold, pending.collect::<Result<_, String>>()?)))
+}
+
+fn read<T: Format>(record: &[u8]) -> Result<T, String> {
+    let bytes = snapshot::unsealed(record).map_err(|error| format!("{}: {error}", T::NAME))?;
+    codec::decode(bytes).map_err(text)
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+/// R36: what retention has deleted can only come from a snapshot.
+fn check_covered(setting: &Setting, fold: Option<&Fold>, first: Offset) -> Result<(), OpenError> {
+    let covers = fold.is_some_and(|fold| fold.last_valid >= Some(first));
+    if covers || first == Offset(0) {
+        return Ok(());
+    }
+    let place = setting.place.clone();
+    Err(OpenError::Uncovered { place, first })
+}
+
+fn forget(setting: &Setting) -> Result<(), OpenError> {
+    setting.store.clear().map_err(|error| OpenError::Store {
+        place: setting.place.clone(),
+        reason: error.to_string(),
+    })
 }

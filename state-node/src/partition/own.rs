@@ -63,6 +63,8 @@ impl Partition {
         self.repeat_tells(now);
         self.check_sessions(now);
         self.actions.push(Action::ReadInbound { from: inbound });
+        // The welcomes among them wait for nothing.
+        self.drain(now);
     }
 
     fn send_again(&mut self) {

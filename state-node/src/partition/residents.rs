@@ -86,27 +86,15 @@ impl Partition {
     }
 
     /// Fills the indexes for entities that stay on disk.
-    pub(super) fn index_pending(&mut self) -> Result<(), String> {
-        let pending = self
-            .setting
-            .store
-            .pending()
-            .map_err(|error| error.to_string())?;
-        for (address, record) in pending {
-            let pending = snapshot::unsealed(&record)
-                .map_err(|error| format!("the index of {address} cannot be used: {error}"))
-                .and_then(|bytes| {
-                    xp_protocol::codec::decode::<snapshot::Pending>(bytes)
-                        .map_err(|error| error.to_string())
-                })?;
-            let timers = pending.timers.into_iter();
-            self.timers
-                .extend(timers.map(|(due, key)| (due, address.clone(), key)));
-            let edges = pending.edges.into_iter();
-            self.watched
-                .extend(edges.map(|edge| (edge, address.clone())));
+    pub(super) fn index(&mut self, pending: Vec<(Address, snapshot::Pending)>) {
+        for (address, pending) in pending {
+            for (due, key) in pending.timers {
+                self.timers.insert((due, address.clone(), key));
+            }
+            for edge in pending.edges {
+                self.watched.insert((edge, address.clone()));
+            }
         }
-        Ok(())
     }
 
     /// Idle, unwatched, stored entities leave memory.

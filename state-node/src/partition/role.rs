@@ -11,7 +11,6 @@ use xp_protocol::{
 use xp_transport::Record;
 
 use crate::entity::Floor;
-use crate::fold::Rereading;
 use crate::gate::{Emitter, Gate};
 use crate::store::Batch;
 
@@ -33,7 +32,6 @@ pub(super) enum Role {
 pub(super) struct Following {
     /// Records up to here were folded into the snapshot already and are only looked through.
     pub(super) snapshot_end: Option<Offset>,
-    pub(super) rereading: Option<Rereading>,
     pub(super) next: Offset,
     pub(super) claiming: Option<Claiming>,
 }

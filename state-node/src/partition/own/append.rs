@@ -105,34 +105,62 @@ impl Partition {
     /// R10: what lies between the last committed record and an unexpected acknowledgement. A claim in it ends
     /// the ownership; foreign records move the expected offset.
     pub fn gap(&mut self, batch: &[Stored], now: TimeMs) {
-        let Role::Owning(owner) = &mut self.role else {
+        if !self.is_owner() {
             return;
+        }
+        let Some(placed) = self.judge(batch) else {
+            return self.lose("another node has claimed the partition");
         };
-        owner.reading_gap = false;
+        self.move_behind(&placed);
+        for offset in placed {
+            if let Some(owner) = self.owner() {
+                owner.commit_at(offset);
+            }
+            // What follows a record leaves under the record's own offset, before the next one moves it.
+            self.drain(now);
+        }
+        self.settle(now);
+    }
+
+    /// Where the next of our records lie in a gap, in order; `None` when it holds another's claim.
+    fn judge(&mut self, batch: &[Stored]) -> Option<Vec<Offset>> {
         let mut judge = self.fold.clone();
+        let owner = self.owner()?;
         judge.seq = owner.committed;
         judge.released = false;
-        for stored in batch {
-            if stored.offset.0 <= owner.base + owner.committed.0 {
-                continue;
-            }
+        let from = Offset(owner.base + owner.committed.0);
+        let mut placed = Vec::new();
+        for stored in batch.iter().filter(|stored| stored.offset > from) {
             let verdict = match codec::decode::<Event>(&stored.record.header) {
                 Ok(event) => judge.step(stored.offset, &event),
                 Err(_) => Verdict::Ignored,
             };
             match verdict {
-                Verdict::Claimed => return self.lose("another node has claimed the partition"),
-                Verdict::Valid => owner.commit_at(stored.offset),
+                Verdict::Claimed => return None,
+                Verdict::Valid => placed.push(stored.offset),
                 Verdict::Ignored => {}
             }
         }
+        Some(placed)
+    }
+
+    /// Records that lie elsewhere move all behind them.
+    fn move_behind(&mut self, placed: &[Offset]) {
+        let Role::Owning(owner) = &mut self.role else {
+            return;
+        };
+        owner.reading_gap = false;
+        // A cut at positions that have moved fits no log.
         owner.snapshot = None;
-        let committed = owner.committed;
-        owner.acknowledged.retain(|seq, _| *seq > committed);
-        // Records behind the gap lie where the foreign ones have moved them.
-        let moved = Offset(owner.base + self.fold.seq.0);
-        self.fold.last_valid = Some(moved);
-        self.settle(now);
+        let committed = owner.committed.0 + placed.len() as u64;
+        owner.acknowledged.retain(|seq, _| seq.0 > committed);
+        let from = owner.base + owner.committed.0;
+        let shift = placed.last().map_or(0, |last| last.0 - from) - placed.len() as u64;
+        self.fold.moved(Offset(from), |expected| {
+            let index = usize::try_from(expected.0 - from - 1).unwrap_or(usize::MAX);
+            let known = placed.get(index).copied();
+            known.unwrap_or(Offset(expected.0 + shift))
+        });
     }
 
     /// R12: after an error all uncommitted records are appended again, identical and in order.

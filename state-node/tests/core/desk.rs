@@ -1,0 +1,500 @@
+//! One partition driven by hand: every record, acknowledgement and millisecond is the test's.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+use xp_cluster::{Lease, Members};
+use xp_domain_sdk::Domain;
+use xp_domain_sdk::host::Registry;
+use xp_protocol::cluster::{Kind, Member, Who};
+use xp_protocol::events::{Claim, Commit, Event, RULES};
+use xp_protocol::frame::Tag;
+use xp_protocol::inbound::{Action as Said, Inbound, Word};
+use xp_protocol::outbound::{Item, Outbound};
+use xp_protocol::{
+    Address, Attempt, ClaimId, ConnectionId, Incarnation, LanePartition, LogIdentity,
+    MessageNumber, Offset, PartitionId, Revision, Seq, TimeMs, View, codec,
+};
+use xp_state_node::action::{Action, Opening};
+use xp_state_node::partition::{OpenError, Partition, Setting};
+use xp_state_node::store::{Batch, MemoryStore, SnapshotStore};
+use xp_state_node::{Lane, Lanes, Limits};
+use xp_transport::{AppendError, Record, Stored, TopicPartition};
+
+use crate::ledger::Ledger;
+
+/// An append to `events` that was not answered yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Append {
+    pub(crate) first: Seq,
+    pub(crate) round: u64,
+    pub(crate) records: Vec<Record>,
+}
+
+/// A record that left for `outbound`; with an id, the partition wants to know that it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Left {
+    pub(crate) id: Option<u64>,
+    pub(crate) record: Record,
+}
+
+pub(crate) struct Desk {
+    pub(crate) core: Partition,
+    pub(crate) log: Vec<Record>,
+    pub(crate) first: u64,
+    pub(crate) now: TimeMs,
+    pub(crate) store: Arc<dyn SnapshotStore>,
+    pub(crate) domain: Registry,
+    pub(crate) limits: Limits,
+    pub(crate) members: Members,
+    pub(crate) appends: VecDeque<Append>,
+    pub(crate) left: Vec<Left>,
+    pub(crate) told: Vec<Record>,
+    pub(crate) saves: Vec<Batch>,
+    pub(crate) gaps: Vec<(Offset, Offset)>,
+    pub(crate) rescans: Vec<(u64, Offset, Offset)>,
+    pub(crate) reads_inbound: Option<Offset>,
+    /// How the partition ended: `lost`, `released`, or why it stopped.
+    pub(crate) over: Option<String>,
+    claims: VecDeque<Record>,
+    inbound: u64,
+    inbound_log: u128,
+    nodes: u128,
+    cluster: u64,
+}
+
+/// A client's socket.
+#[derive(Clone, Copy)]
+pub(crate) struct Socket {
+    pub(crate) entity: &'static str,
+    pub(crate) connection: u128,
+    pub(crate) attempt: u64,
+    pub(crate) edge: u128,
+}
+
+pub(crate) const ANA: Socket = Socket {
+    entity: "ledger/1",
+    connection: 1,
+    attempt: 1,
+    edge: 700,
+};
+
+pub(crate) const BEN: Socket = Socket {
+    connection: 2,
+    ..ANA
+};
+
+pub(crate) fn place() -> LanePartition {
+    LanePartition {
+        lane: "main".into(),
+        partition: PartitionId(0),
+    }
+}
+
+pub(crate) fn add(entry: &str) -> String {
+    format!(r#"{{"type":"Add","data":{{"entry":"{entry}"}}}}"#)
+}
+
+pub(crate) fn failed() -> AppendError {
+    AppendError::Unacknowledged {
+        at: TopicPartition {
+            topic: "main.events".into(),
+            partition: PartitionId(0),
+        },
+        reason: "a test".to_owned(),
+    }
+}
+
+fn domain() -> Registry {
+    Domain::new().host::<Ledger>().registry().clone()
+}
+
+impl Desk {
+    /// A partition that follows an empty log, and a living edge.
+    pub(crate) fn following() -> Self {
+        Self::with(Limits::default(), Arc::new(MemoryStore::default()))
+    }
+
+    pub(crate) fn with(limits: Limits, store: Arc<dyn SnapshotStore>) -> Self {
+        let domain = domain();
+        let now = TimeMs(1_000_000);
+        let core = open(1000, &domain, &limits, &store, 0, 1, now).unwrap();
+        let mut desk = Self {
+            core,
+            log: Vec::new(),
+            first: 0,
+            now,
+            store,
+            domain,
+            limits,
+            members: Members::default(),
+            appends: VecDeque::new(),
+            left: Vec::new(),
+            told: Vec::new(),
+            saves: Vec::new(),
+            gaps: Vec::new(),
+            rescans: Vec::new(),
+            reads_inbound: None,
+            over: None,
+            claims: VecDeque::new(),
+            inbound: 0,
+            inbound_log: 1,
+            nodes: 1000,
+            cluster: 0,
+        };
+        desk.join_edge(ANA.edge);
+        desk
+    }
+
+    /// A partition that is owned, with its lease.
+    pub(crate) fn owning() -> Self {
+        let mut desk = Self::following();
+        desk.own();
+        desk
+    }
+
+    /// The process is gone, and what was not appended with it; another one opens the partition.
+    pub(crate) fn crash(&mut self) {
+        self.try_reopen().unwrap();
+    }
+
+    pub(crate) fn try_reopen(&mut self) -> Result<(), OpenError> {
+        self.nodes += 1;
+        self.core = open(
+            self.nodes,
+            &self.domain,
+            &self.limits,
+            &self.store,
+            self.first,
+            self.inbound_log,
+            self.now,
+        )?;
+        self.appends.clear();
+        self.left.clear();
+        self.claims.clear();
+        self.saves.clear();
+        self.reads_inbound = None;
+        self.over = None;
+        self.core
+            .on_members(Arc::new(self.members.clone()), self.now);
+        Ok(())
+    }
+
+    /// Also the inbound log is gone: it begins a new life (R4).
+    pub(crate) fn lose_inbound(&mut self) {
+        self.inbound_log += 1;
+        self.inbound = 0;
+    }
+
+    /// Hands everything in the log to the follower.
+    pub(crate) fn replay(&mut self) -> bool {
+        let batch: Vec<_> = match self.core.next_event() {
+            Some(next) => self.stored(next.0, self.log.len() as u64),
+            None => Vec::new(),
+        };
+        let refused = self.core.on_events(&batch, self.now);
+        self.perform();
+        refused
+    }
+
+    /// Asks for the partition and appends the claim.
+    pub(crate) fn claim(&mut self, id: u128) {
+        self.core.claim(ClaimId(Uuid::from_u128(id)));
+        self.perform();
+        let claim = self.claims.pop_front().expect("a follower may claim");
+        self.log.push(claim);
+    }
+
+    /// Replays, claims, reads the claim back, and has its lease.
+    pub(crate) fn own(&mut self) {
+        self.replay();
+        self.nodes += 1;
+        self.claim(self.nodes);
+        self.replay();
+        assert!(self.core.is_owner(), "the claim was not accepted");
+        self.renew();
+    }
+
+    pub(crate) fn renew(&mut self) {
+        let mut lease = Lease::default();
+        lease.read_back(self.now);
+        self.core.on_lease(lease, self.now);
+        self.perform();
+    }
+
+    pub(crate) fn join_edge(&mut self, edge: u128) {
+        let who = Who {
+            name: format!("edge-{edge}").into(),
+            kind: Kind::Edge {
+                outbound: PartitionId(0),
+            },
+        };
+        let incarnation = Incarnation(Uuid::from_u128(edge));
+        self.member(&Member::Join { incarnation, who });
+    }
+
+    pub(crate) fn lose_edge(&mut self, edge: u128) {
+        let incarnation = Incarnation(Uuid::from_u128(edge));
+        self.member(&Member::Leave { incarnation });
+    }
+
+    fn member(&mut self, member: &Member) {
+        self.cluster += 1;
+        self.members.apply(Offset(self.cluster), member);
+        let members = Arc::new(self.members.clone());
+        self.core.on_members(members, self.now);
+        self.perform();
+    }
+
+    /// The time passes, and the partition looks at the clock.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+        self.core.tick(self.now);
+        self.perform();
+    }
+
+    pub(crate) fn connect(&mut self, socket: Socket, since: Option<u64>) {
+        let action = Said::Connect {
+            subject: "ana".into(),
+            since: since.map(Revision),
+            outbound: PartitionId(0),
+            joined: Offset(1),
+        };
+        self.say(socket, action, r#"{"sub":"ana"}"#);
+    }
+
+    pub(crate) fn send(&mut self, socket: Socket, n: u64, payload: &str) {
+        let n = MessageNumber(n);
+        self.say(socket, Said::Send { n, text: true }, payload);
+    }
+
+    pub(crate) fn ask(&mut self, socket: Socket, tag: &str) {
+        let tag: Tag = tag.parse().unwrap();
+        self.say(socket, Said::Ask { tag, text: true }, "null");
+    }
+
+    pub(crate) fn say(&mut self, socket: Socket, action: Said, value: &str) {
+        let word = Word::Client {
+            edge: Incarnation(Uuid::from_u128(socket.edge)),
+            connection: ConnectionId(Uuid::from_u128(socket.connection)),
+            attempt: Attempt(socket.attempt),
+            action,
+        };
+        self.word(word, socket.entity, value);
+    }
+
+    pub(crate) fn word(&mut self, word: Word, key: &str, value: &str) {
+        let inbound = Inbound {
+            time: self.now,
+            trace: None,
+            word,
+        };
+        self.hear(Record {
+            key: Bytes::copy_from_slice(key.as_bytes()),
+            header: codec::encode(&inbound).into(),
+            value: Bytes::copy_from_slice(value.as_bytes()),
+        });
+    }
+
+    /// A record of `inbound`.
+    pub(crate) fn hear(&mut self, record: Record) {
+        let stored = at(self.inbound, record);
+        self.inbound += 1;
+        self.core.on_inbound(&[stored], self.now);
+        self.perform();
+    }
+
+    /// Appends everything that waits, acknowledges it, and all chain records that leave.
+    pub(crate) fn settle(&mut self) {
+        while let Some(append) = self.appends.pop_front() {
+            let results = self.append(&append.records);
+            self.answer(&append, results);
+        }
+        self.arrive();
+    }
+
+    /// What went to `outbound` so far arrived.
+    pub(crate) fn arrive(&mut self) {
+        let ids: Vec<_> = self.left.iter().filter_map(|left| left.id).collect();
+        for id in ids {
+            self.core.emitted(id, true, self.now);
+        }
+        self.perform();
+    }
+
+    /// Puts records into the log, and gives their offsets.
+    pub(crate) fn append(&mut self, records: &[Record]) -> Vec<Result<Offset, AppendError>> {
+        let mut results = Vec::new();
+        for record in records {
+            results.push(Ok(Offset(self.log.len() as u64)));
+            self.log.push(record.clone());
+        }
+        results
+    }
+
+    pub(crate) fn answer(&mut self, append: &Append, results: Vec<Result<Offset, AppendError>>) {
+        self.core
+            .appended(append.first, append.round, &results, self.now);
+        self.perform();
+    }
+
+    /// Reads the gap that the partition asked for.
+    pub(crate) fn read_gap(&mut self) {
+        let (from, upto) = self.gaps.remove(0);
+        let batch = self.stored(from.0, upto.0 + 1);
+        self.core.gap(&batch, self.now);
+        self.perform();
+    }
+
+    pub(crate) fn stored(&self, from: u64, end: u64) -> Vec<Stored> {
+        let records = self.log.iter().enumerate().map(|(o, r)| (o as u64, r));
+        let wanted = records.filter(|(offset, _)| (from..end).contains(offset));
+        wanted.map(|(o, record)| at(o, record.clone())).collect()
+    }
+
+    pub(crate) fn perform(&mut self) {
+        for action in self.core.actions() {
+            match action {
+                Action::Claim(record) => self.claims.push_back(record),
+                Action::Append {
+                    first,
+                    round,
+                    records,
+                } => self.appends.push_back(Append {
+                    first,
+                    round,
+                    records,
+                }),
+                Action::ReadGap { from, upto } => self.gaps.push((from, upto)),
+                Action::Emit { id, record, .. } => self.left.push(Left {
+                    id: Some(id),
+                    record,
+                }),
+                Action::Speak { record, .. } => self.left.push(Left { id: None, record }),
+                Action::Tell(telling) => self.told.push(telling.record),
+                Action::ReadInbound { from } => self.reads_inbound = Some(from),
+                Action::Rescan { id, from, upto, .. } => self.rescans.push((id, from, upto)),
+                Action::Save(batch) => self.saves.push(batch),
+                Action::Lost(_) => self.over = Some("lost".to_owned()),
+                Action::Released => self.over = Some("released".to_owned()),
+                Action::Stop(reason) => self.over = Some(reason),
+            }
+        }
+    }
+
+    /// What left since the last call, one word per delivery.
+    pub(crate) fn heard(&mut self) -> Vec<String> {
+        let left = std::mem::take(&mut self.left);
+        left.iter().flat_map(|left| words(&left.record)).collect()
+    }
+
+    /// The commits in the log, whatever they are worth.
+    pub(crate) fn commits(&self) -> Vec<Commit> {
+        let events = self.log.iter().map(event);
+        let commits = events.filter_map(|event| match event {
+            Event::Commit(commit) => Some(*commit),
+            _ => None,
+        });
+        commits.collect()
+    }
+
+    /// The state of the entity, as the partition has it.
+    pub(crate) fn state(&mut self) -> (u64, String) {
+        let address: Address = ANA.entity.parse().unwrap();
+        let (revision, state) = self.core.inspect(&address).unwrap().expect("it exists");
+        // The state's version stands before its JSON.
+        let json = state.iter().position(|byte| *byte == b'{').unwrap();
+        (
+            revision.0,
+            String::from_utf8(state[json..].to_vec()).unwrap(),
+        )
+    }
+
+    /// Writes the snapshots that the partition wants written.
+    pub(crate) fn save(&mut self) {
+        for batch in std::mem::take(&mut self.saves) {
+            self.store.write(batch).unwrap();
+            self.core.saved(true);
+        }
+        self.perform();
+    }
+}
+
+fn open(
+    node: u128,
+    domain: &Registry,
+    limits: &Limits,
+    store: &Arc<dyn SnapshotStore>,
+    first: u64,
+    inbound: u128,
+    now: TimeMs,
+) -> Result<Partition, OpenError> {
+    let setting = Setting {
+        place: place(),
+        incarnation: Incarnation(Uuid::from_u128(node)),
+        lanes: Arc::new(Lanes::default().with(Lane::new("main", 1, 1), ["ledger"])),
+        domain: Arc::new(domain.clone()),
+        limits: Arc::new(limits.clone()),
+        store: Arc::clone(store),
+        rules: Default::default(),
+    };
+    let opening = Opening {
+        inbound: LogIdentity(Uuid::from_u128(inbound)),
+        first: Offset(first),
+        now,
+    };
+    Partition::open(setting, opening, 7)
+}
+
+pub(crate) fn at(offset: u64, record: Record) -> Stored {
+    Stored {
+        offset: Offset(offset),
+        time: TimeMs(0),
+        record,
+    }
+}
+
+pub(crate) fn event(record: &Record) -> Event {
+    codec::decode(&record.header).unwrap()
+}
+
+/// A claim of another node that has folded more of the cluster's log.
+pub(crate) fn foreign_claim(view: u64) -> Record {
+    let claim = Claim {
+        id: ClaimId(Uuid::from_u128(5000 + u128::from(view))),
+        incarnation: Incarnation(Uuid::from_u128(5000)),
+        view: View {
+            generation: 1,
+            offset: Offset(view),
+        },
+        attempt: 0,
+        rules: RULES,
+        inbound: LogIdentity(Uuid::from_u128(1)),
+    };
+    Record {
+        header: codec::encode(&Event::Claim(claim)).into(),
+        ..Record::default()
+    }
+}
+
+/// The deliveries of an outbound record, as a client would read them.
+pub(crate) fn words(record: &Record) -> Vec<String> {
+    let header: Outbound = codec::decode(&record.header).unwrap();
+    let parts = header.split(&record.value).unwrap();
+    let word = |(delivery, payload): &(&xp_protocol::outbound::Delivery, Bytes)| {
+        let text = std::str::from_utf8(payload).unwrap();
+        match &delivery.item {
+            Item::Event { revision, .. } => format!("event {revision} {text}"),
+            Item::Ephemeral { .. } => format!("ephemeral {text}"),
+            Item::Reply { id, revision, .. } => format!("reply {id} {revision} {text}"),
+            Item::Reject { id, revision, .. } => format!("reject {id} {revision} {text}"),
+            Item::Fault { id, revision, code } => format!("fault {id} {revision} {}", code.name()),
+            Item::Welcome { revision, n, .. } => format!("welcome {revision} {n} {text}"),
+            Item::Resumed { since, upto, .. } => format!("resumed {since} {upto}"),
+            Item::Close { code } => format!("close {}", code.name()),
+        }
+    };
+    parts.iter().map(word).collect()
+}

@@ -1,0 +1,12 @@
+//! The pure core, driven by hand: one partition, a log that the test writes, and no runtime.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod claims;
+mod commits;
+mod outputs;
+mod sessions;
+mod tells;
+mod snapshots;
+mod desk;
+#[path = "../node/ledger.rs"]
+mod ledger;

@@ -1,0 +1,212 @@
+//! Snapshots are checked against the log before use, and the log can rebuild them (R35, R36).
+
+use crate::desk::{ANA, BEN, Desk, add, failed};
+use bytes::Bytes;
+
+/// A partition with one stored snapshot of revision 2.
+fn stored() -> Desk {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.send(ANA, 1, &add("a"));
+    desk.settle();
+    desk.pass(1000);
+    desk.settle();
+    assert_eq!(desk.saves.len(), 1);
+    desk.save();
+    desk
+}
+
+/// Appends and acknowledges what waits; what leaves does not arrive.
+fn commit(desk: &mut Desk) {
+    while let Some(append) = desk.appends.pop_front() {
+        let results = desk.append(&append.records);
+        desk.answer(&append, results);
+    }
+}
+
+fn entries(desk: &mut Desk) -> String {
+    let (_, state) = desk.state();
+    let end = state.find(']').unwrap();
+    state[..=end].to_owned()
+}
+
+/// R35: what is not committed may never have been.
+#[test]
+fn a_snapshot_is_written_only_when_its_cut_is_committed() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.pass(1000);
+    assert!(desk.saves.is_empty());
+    desk.settle();
+    assert_eq!(desk.saves.len(), 1);
+}
+
+#[test]
+fn a_snapshot_spares_the_replay_of_what_it_holds() {
+    let mut desk = stored();
+    desk.crash();
+    let next = desk.core.next_event().unwrap();
+    assert!(next.0 >= 2, "it reads from {next}");
+    desk.own();
+    assert_eq!(entries(&mut desk), r#"{"entries":["a"]"#);
+    desk.send(ANA, 2, &add("b"));
+    desk.settle();
+    assert_eq!(entries(&mut desk), r#"{"entries":["a","b"]"#);
+}
+
+/// R6, R8: what may not have gone out is in the log behind the snapshot's position, and is known with it.
+#[test]
+fn what_may_not_have_gone_out_goes_out_again_after_a_snapshot() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.settle();
+    desk.left.clear();
+    desk.send(ANA, 1, &add("a"));
+    commit(&mut desk);
+    let lost = desk.left.remove(0).record;
+    desk.pass(1000);
+    commit(&mut desk);
+    desk.save();
+    desk.crash();
+    desk.own();
+    assert!(desk.left.iter().any(|left| left.record == lost));
+}
+
+/// R8, R12: copies that arrived out of turn stand between, and must not hide the ones that count.
+#[test]
+fn what_goes_out_again_after_a_snapshot_is_what_counts_in_the_log() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.settle();
+    desk.left.clear();
+    desk.send(ANA, 1, &add("a"));
+    commit(&mut desk);
+    desk.send(ANA, 2, &add("b"));
+    desk.send(ANA, 3, &add("c"));
+    let first = desk.appends.pop_front().unwrap();
+    let second = desk.appends.pop_front().unwrap();
+    // The first append fails, the second arrives, out of turn; then both go out again.
+    desk.answer(&first, vec![Err(failed())]);
+    let results = desk.append(&second.records);
+    desk.answer(&second, results);
+    desk.pass(50);
+    commit(&mut desk);
+    desk.read_gap();
+    let lost: Vec<_> = desk.left.iter().map(|left| left.record.clone()).collect();
+    assert_eq!(lost.len(), 3);
+    desk.pass(1000);
+    commit(&mut desk);
+    desk.save();
+    desk.crash();
+    desk.own();
+    let again: Vec<_> = desk.left.iter().map(|left| left.record.clone()).collect();
+    assert_eq!(again, lost);
+}
+
+/// R35: a snapshot of another history than the log's is thrown away, and the log replayed.
+#[test]
+fn a_snapshot_whose_last_record_is_not_in_the_log_is_not_used() {
+    let mut desk = stored();
+    let mut other = Desk::owning();
+    other.connect(BEN, None);
+    other.send(BEN, 1, &add("other"));
+    other.settle();
+    other.crash();
+    other.own();
+    other.send(BEN, 2, &add("history"));
+    other.settle();
+    for entry in 3..6 {
+        other.send(BEN, entry, &add("x"));
+    }
+    other.settle();
+    desk.log = other.log;
+    desk.crash();
+    desk.replay();
+    assert_eq!(desk.over.as_deref(), Some("lost"));
+    desk.crash();
+    assert_eq!(desk.core.next_event().unwrap().0, 0);
+    desk.replay();
+    assert_eq!(
+        entries(&mut desk),
+        r#"{"entries":["other","history","x","x","x"]"#
+    );
+}
+
+/// R35: a log that ends before its snapshot has lost what was committed; a person must look.
+#[test]
+fn a_log_that_ends_before_its_snapshot_is_a_loud_stop() {
+    let mut desk = stored();
+    let end = desk.core.fold().last_valid.unwrap();
+    desk.crash();
+    let next = desk.core.next_event().unwrap();
+    assert!(next <= end);
+    desk.log.truncate(usize::try_from(next.0).unwrap());
+    desk.claim(77);
+    desk.replay();
+    let reason = desk.over.unwrap();
+    assert!(reason.contains("shorter than its snapshot"), "{reason}");
+}
+
+/// R36: what retention deleted can only come from a snapshot.
+#[test]
+fn a_log_that_starts_later_is_refused_without_a_snapshot_that_covers_it() {
+    let mut desk = stored();
+    desk.first = 2;
+    desk.try_reopen().unwrap();
+    desk.store.clear().unwrap();
+    let refused = desk.try_reopen().unwrap_err().to_string();
+    assert!(refused.contains("starts at offset 2"), "{refused}");
+}
+
+#[test]
+fn a_store_that_lost_everything_is_rebuilt_from_the_log() {
+    let mut desk = stored();
+    desk.store.clear().unwrap();
+    desk.crash();
+    assert_eq!(desk.core.next_event().unwrap().0, 0);
+    desk.own();
+    assert_eq!(entries(&mut desk), r#"{"entries":["a"]"#);
+}
+
+/// R36: a damaged record of one entity is found when the entity is touched.
+#[test]
+fn a_damaged_entity_is_rebuilt_from_the_log() {
+    let mut desk = stored();
+    let address = ANA.entity.parse().unwrap();
+    let mut record = desk.store.entity(&address).unwrap().unwrap().to_vec();
+    let last = record.len() - 1;
+    record[last] ^= 1;
+    let batch = xp_state_node::store::Batch {
+        header: desk.store.header().unwrap().unwrap(),
+        entities: vec![(address, Some(Bytes::from(record)))],
+        pending: Vec::new(),
+    };
+    desk.store.write(batch).unwrap();
+    desk.crash();
+    desk.own();
+    desk.send(ANA, 2, &add("b"));
+    assert_eq!(desk.over.as_deref(), Some("lost"));
+    desk.crash();
+    desk.own();
+    desk.send(ANA, 2, &add("b"));
+    desk.settle();
+    assert_eq!(entries(&mut desk), r#"{"entries":["a","b"]"#);
+}
+
+/// A session that only the snapshot knows is found lost when its edge is, and its timers fire.
+#[test]
+fn entities_on_disk_are_found_by_their_timers_and_edges() {
+    let mut desk = stored();
+    desk.crash();
+    desk.own();
+    assert_eq!(desk.core.resident(), 0);
+    desk.lose_edge(ANA.edge);
+    desk.settle();
+    desk.pass(desk.limits.grace_ms);
+    desk.settle();
+    assert!(
+        desk.state().1.contains(r#""present":0"#),
+        "{}",
+        desk.state().1
+    );
+}

@@ -1,0 +1,100 @@
+//! Words between entities (R34).
+
+use crate::desk::{ANA, Desk, place};
+use xp_protocol::codec;
+use xp_protocol::inbound::{Inbound, Told, Word};
+
+fn tell(desk: &mut Desk, number: u64, entry: &str) {
+    let word = Word::Tell {
+        source: place(),
+        number,
+        from: "ledger/other".parse().unwrap(),
+        what: Told::Signal { conversation: None },
+    };
+    let signal = format!(r#"{{"type":"Lend","data":{{"entry":"{entry}"}}}}"#);
+    desk.word(word, ANA.entity, &signal);
+}
+
+fn number(record: &xp_transport::Record) -> u64 {
+    let inbound: Inbound = codec::decode(&record.header).unwrap();
+    match inbound.word {
+        Word::Tell { number, .. } | Word::TellsTaken { number, .. } => number,
+        Word::Client { .. } => panic!("a client's word"),
+    }
+}
+
+/// R34: accepted iff it is the next of its source, so that loss, repetition and reordering show.
+#[test]
+fn a_tell_is_taken_only_as_the_next_of_its_source() {
+    let mut desk = Desk::owning();
+    tell(&mut desk, 2, "early");
+    assert!(desk.appends.is_empty());
+    tell(&mut desk, 1, "a");
+    tell(&mut desk, 1, "a");
+    desk.settle();
+    desk.crash();
+    desk.own();
+    tell(&mut desk, 1, "a");
+    tell(&mut desk, 2, "b");
+    desk.settle();
+    let (revision, state) = desk.state();
+    assert!(revision == 2 && state.contains(r#"["a","b"]"#), "{state}");
+}
+
+/// R5: a tell that is refused has been taken, or its source would never get past it.
+#[test]
+fn a_refused_tell_still_commits_its_number() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    tell(&mut desk, 1, "");
+    tell(&mut desk, 2, "a");
+    desk.settle();
+    assert_eq!(desk.state().0, 3);
+}
+
+/// R11, R34: a tell leaves with its commit, and again until its target confirms it, also by a new owner.
+#[test]
+fn tells_go_out_again_until_their_target_confirms_them() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.send(
+        ANA,
+        1,
+        r#"{"type":"Borrow","data":{"from":"2","entry":"e"}}"#,
+    );
+    assert!(desk.told.is_empty(), "its commit is not committed yet");
+    desk.settle();
+    let first = std::mem::take(&mut desk.told);
+    desk.pass(desk.limits.tell_retry_ms);
+    let again = std::mem::take(&mut desk.told);
+    assert_eq!((number(&first[0]), number(&again[0])), (1, 1));
+    assert_eq!(first[0].value, again[0].value);
+
+    desk.settle();
+    desk.crash();
+    desk.own();
+    assert_eq!(number(&desk.told.remove(0)), 1);
+    let taken = Word::TellsTaken {
+        taker: place(),
+        number: 1,
+    };
+    desk.word(taken, "", "");
+    desk.pass(desk.limits.tell_retry_ms);
+    assert!(desk.told.is_empty());
+    // The confirmation is part of the log with the next checkpoint.
+    desk.settle();
+    desk.crash();
+    desk.own();
+    assert!(desk.told.is_empty());
+}
+
+/// R34: a source hears which of its tells were taken, once that is committed.
+#[test]
+fn what_was_taken_is_confirmed_only_when_it_is_committed() {
+    let mut desk = Desk::owning();
+    tell(&mut desk, 1, "a");
+    desk.pass(desk.limits.checkpoint_ms);
+    assert!(desk.told.is_empty());
+    desk.settle();
+    assert_eq!(number(&desk.told[0]), 1);
+}
