@@ -432,6 +432,37 @@ async fn the_entity_ends_a_session() {
 }
 
 #[tokio::test]
+async fn what_an_earlier_life_of_a_session_saw_last_is_no_place_to_resume_from() {
+    let mut world = World::new().await;
+    let mut edge = world.edge().await;
+    let (mut ana, ben) = (Client::new("ledger/1", 1), Client::new("ledger/1", 2));
+    edge.connect(&ana, None).await;
+    let (seen, ..) = edge.welcome(&ana).await;
+    edge.send(&mut ana, r#"{"type":"Kick"}"#).await;
+    let close = Item::Close {
+        code: CloseCode::Terminated,
+    };
+    edge.hear(&ana, |heard| heard.item == close).await;
+    edge.connect(&ben, None).await;
+    let (.., shown) = edge.welcome(&ben).await;
+    assert!(shown.contains(r#""present":1"#), "ana is over: {shown}");
+    ana.attempt = Attempt(2);
+    edge.connect(&ana, None).await;
+    edge.welcome(&ana).await;
+    ana.attempt = Attempt(3);
+    edge.connect(&ana, Some(seen)).await;
+    let accepted = edge
+        .hear(&ana, |heard| {
+            matches!(heard.item, Item::Resumed { .. } | Item::Welcome { .. })
+        })
+        .await;
+    assert!(
+        matches!(accepted.item, Item::Welcome { .. }),
+        "it must start over: {accepted:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_newer_socket_replaces_the_older_one_and_an_older_one_is_ignored() {
     let mut world = World::new().await;
     let mut edge = world.edge().await;

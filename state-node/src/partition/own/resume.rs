@@ -68,6 +68,12 @@ impl Partition {
         let Some(session) = entity.runtime.session(connection) else {
             return;
         };
+        let floor = session.floor;
+        if since < floor.revision {
+            // It asks for what an earlier life saw last. Meanwhile the session was over, and what was said
+            // then was kept for nobody.
+            return self.start_over(address, connection, announce);
+        }
         let upto = entity.runtime.revision;
         let resume = Resume {
             connection,
@@ -75,13 +81,10 @@ impl Partition {
             upto,
             announce,
         };
-        if let Some(commits) = in_memory(entity, since) {
-            self.repeat_commits(address, &resume, &commits);
-        } else if since < session.floor.revision {
-            self.start_over(address, connection, announce);
-        } else {
-            let (attempt, floor) = (session.socket.attempt, session.floor);
-            self.rescan(Rescanning {
+        let attempt = session.socket.attempt;
+        match in_memory(entity, since) {
+            Some(commits) => self.repeat_commits(address, &resume, &commits),
+            None => self.rescan(Rescanning {
                 address: address.clone(),
                 connection,
                 attempt,
@@ -89,7 +92,7 @@ impl Partition {
                 upto,
                 floor,
                 announce,
-            });
+            }),
         }
     }
 
