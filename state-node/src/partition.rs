@@ -102,10 +102,9 @@ impl Partition {
     /// Whether it takes inbound records now; at the bound on uncommitted records reading pauses (R9).
     #[must_use]
     pub fn wants_inbound(&self) -> bool {
+        let uncommitted_max = self.setting.limits.uncommitted_max;
         match &self.role {
-            Role::Owning(owner) => {
-                !owner.releasing && owner.uncommitted.len() < self.setting.limits.uncommitted_max
-            }
+            Role::Owning(owner) => owner.is_deciding(uncommitted_max),
             Role::Following(_) | Role::Over => false,
         }
     }

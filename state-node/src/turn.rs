@@ -114,7 +114,9 @@ fn handler(input: &Input<'_>) -> &'static str {
     }
 }
 
-fn code(fault: &Fault) -> FaultCode {
+/// What a client hears of a fault.
+#[must_use]
+pub fn code(fault: &Fault) -> FaultCode {
     match fault {
         Fault::Unreadable { .. } => FaultCode::Unreadable,
         Fault::Panicked { .. } => FaultCode::Panicked,

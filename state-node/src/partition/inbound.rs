@@ -25,7 +25,9 @@ impl Partition {
         // What was due before these messages came is decided before them.
         self.fire_timers(now);
         for stored in batch {
-            let Some(owner) = self.owner() else { return };
+            let Some(owner) = self.owner().filter(|owner| !owner.spoilt) else {
+                break;
+            };
             if stored.offset < owner.inbound {
                 continue;
             }

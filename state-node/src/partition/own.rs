@@ -54,6 +54,7 @@ impl Partition {
             rescans: Default::default(),
             next_rescan: 0,
             releasing: false,
+            spoilt: false,
             released: None,
             snapshot: None,
         }));

@@ -67,6 +67,8 @@ pub(super) struct Owner {
     pub(super) rescans: BTreeMap<u64, Rescanning>,
     pub(super) next_rescan: u64,
     pub(super) releasing: bool,
+    /// An instance failed while it applied events: nothing more is decided with what is in memory.
+    pub(super) spoilt: bool,
     pub(super) released: Option<Seq>,
     pub(super) snapshot: Option<(Seq, u64, Batch)>,
 }
@@ -113,4 +115,11 @@ pub(super) struct Rescanning {
     pub(super) upto: Revision,
     pub(super) floor: Floor,
     pub(super) announce: bool,
+}
+
+impl Owner {
+    /// Whether it decides; at the bound on uncommitted records it pauses (R9).
+    pub(super) fn is_deciding(&self, uncommitted_max: usize) -> bool {
+        !self.releasing && !self.spoilt && self.uncommitted.len() < uncommitted_max
+    }
 }

@@ -27,7 +27,9 @@ impl Partition {
     pub fn cut(&mut self, now: TimeMs) {
         self.saved_at = now;
         let unusable = self.entities.values().any(|entity| entity.quarantined);
-        let waits = self.owner().is_none_or(|owner| owner.snapshot.is_some());
+        let waits = self
+            .owner()
+            .is_none_or(|owner| owner.snapshot.is_some() || owner.spoilt);
         if self.dirty.is_empty() || self.saving.is_some() || waits || unusable {
             return;
         }

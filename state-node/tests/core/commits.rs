@@ -209,3 +209,68 @@ fn a_release_waits_until_everything_has_left() {
     desk.answer(&release, results);
     assert_eq!(desk.over.as_deref(), Some("released"));
 }
+
+/// R9: events are applied before they are appended. What cannot be is a fault, committed, and so it is not
+/// tried again by whoever comes next; the half-applied state is shown to nobody.
+#[test]
+fn events_that_cannot_be_applied_are_a_fault_before_the_append() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.settle();
+    desk.heard();
+    desk.send(ANA, 1, r#"{"type":"SpoilApply"}"#);
+    assert!(!desk.core.wants_inbound());
+    desk.send(ANA, 2, &add("a"));
+    desk.ask(ANA, "q");
+    assert_eq!((desk.appends.len(), desk.over.is_none()), (1, true));
+    desk.settle();
+    assert_eq!(desk.heard(), ["fault 1 2 panicked"]);
+    assert_eq!(desk.over.as_deref(), Some("lost"));
+
+    desk.crash();
+    desk.own();
+    assert_eq!(
+        desk.reads_inbound.map(|from| from.0),
+        Some(2),
+        "behind the fault"
+    );
+    desk.send(ANA, 2, &add("a"));
+    desk.settle();
+    assert!(desk.heard().contains(&"reply 2 3 1".to_owned()));
+}
+
+/// A refused connection leaves no commit, and is not met again for all that.
+#[test]
+fn a_poisonous_connect_is_refused_once() {
+    let mut desk = Desk::owning();
+    desk.connect_spoiling(ANA);
+    desk.settle();
+    assert_eq!(desk.heard(), ["fault 0 0 panicked", "close refused"]);
+    assert_eq!(desk.over.as_deref(), Some("lost"));
+    desk.crash();
+    desk.own();
+    assert_eq!(desk.reads_inbound.map(|from| from.0), Some(1));
+    desk.connect(BEN, None);
+    desk.settle();
+    assert_eq!(desk.state().0, 1);
+}
+
+/// A timer whose events cannot be applied must not take its partition down again and again.
+#[test]
+fn a_poisonous_timer_fires_once() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.send(ANA, 1, r#"{"type":"Bomb","data":{"ms":1000}}"#);
+    desk.settle();
+    desk.pass(1000);
+    desk.settle();
+    assert_eq!(desk.over.as_deref(), Some("lost"));
+    desk.crash();
+    desk.own();
+    desk.pass(1000);
+    desk.settle();
+    assert!(desk.over.is_none());
+    desk.send(ANA, 2, &add("a"));
+    desk.settle();
+    assert_eq!(desk.state().0, 4);
+}

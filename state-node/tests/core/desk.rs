@@ -265,6 +265,17 @@ impl Desk {
         self.say(socket, action, r#"{"sub":"ana"}"#);
     }
 
+    /// Connects with claims at which `connected` records what cannot be applied.
+    pub(crate) fn connect_spoiling(&mut self, socket: Socket) {
+        let action = Said::Connect {
+            subject: "ana".into(),
+            since: None,
+            outbound: PartitionId(0),
+            joined: Offset(1),
+        };
+        self.say(socket, action, r#"{"sub":"ana","spoils":true}"#);
+    }
+
     pub(crate) fn send(&mut self, socket: Socket, n: u64, payload: &str) {
         let n = MessageNumber(n);
         self.say(socket, Said::Send { n, text: true }, payload);

@@ -18,6 +18,7 @@ pub(crate) enum Command {
     SpoilApply,
     Grow { bytes: usize },
     Alarm { ms: u64 },
+    Bomb { ms: u64 },
     Borrow { from: String, entry: String },
     Later { ms: u64 },
     Nothing,
@@ -38,6 +39,7 @@ pub(crate) enum Event {
 #[serde(tag = "type", content = "data")]
 pub(crate) enum Signal {
     Alarm,
+    Bomb,
     Answer {
         ticket: Ticket,
     },
@@ -68,6 +70,8 @@ pub(crate) enum No {
 pub(crate) struct Who {
     #[serde(default)]
     guest: bool,
+    #[serde(default)]
+    spoils: bool,
 }
 
 impl Entity for Ledger {
@@ -91,6 +95,10 @@ impl Entity for Ledger {
             Command::Alarm { ms } => {
                 cx.decision()
                     .schedule("alarm", std::time::Duration::from_millis(ms), Signal::Alarm)
+            }
+            Command::Bomb { ms } => {
+                cx.decision()
+                    .schedule("bomb", std::time::Duration::from_millis(ms), Signal::Bomb)
             }
             Command::Borrow { from, entry } => {
                 let ticket = cx.ticket();
@@ -121,6 +129,7 @@ impl Entity for Ledger {
     fn signal(&self, signal: Signal, cx: &SignalCx<'_, Self>) -> Outcome<Self> {
         Ok(match signal {
             Signal::Alarm => self.add("alarm".to_owned(), cx.decision()),
+            Signal::Bomb => cx.decision().record(Event::Spoilt),
             Signal::Answer { ticket } => cx.decision().answer(ticket, Ok(7)),
             Signal::Lend { entry } if entry.is_empty() => return Err(No::Empty),
             Signal::Lend { entry } => self.add(entry, cx.decision()),
@@ -139,7 +148,12 @@ impl Entity for Ledger {
         if cx.claims().guest {
             return Err(No::Guests);
         }
-        Ok(cx.decision().record(Event::Joined))
+        let joined = if cx.claims().spoils {
+            Event::Spoilt
+        } else {
+            Event::Joined
+        };
+        Ok(cx.decision().record(joined))
     }
 
     fn terminated(&self, _: Termination, cx: &Cx<'_, Self>) -> Decision<Self> {

@@ -12,7 +12,7 @@ use super::super::{Partition, record};
 use crate::draft::{Deliveries, Draft, chain_records};
 use crate::entity::Entity;
 use crate::gate::Output;
-use crate::turn::Turn;
+use crate::turn::{self, Turn};
 
 impl Partition {
     /// R9: the encoded size is checked, the events are read back from the bytes to be appended and applied,
@@ -30,8 +30,9 @@ impl Partition {
             tracing::error!(entity = %address, bytes, "a message faulted: its record would be too large");
             return self.commit_fault(address, &draft, FaultCode::TooLarge);
         }
-        if self.apply_own(address, &draft, &commit.cause) {
-            self.accept(address, commit, record, draft);
+        match self.apply_own(address, &draft, &commit.cause) {
+            Ok(()) => self.accept(address, commit, record, draft),
+            Err(code) => self.commit_fault(address, &draft, code),
         }
     }
 
@@ -41,24 +42,29 @@ impl Partition {
         told.find(|to| self.setting.lanes.of(to.category()).is_none())
     }
 
-    /// A panic in the owner's `apply` is a fault before the append. The instance is spoilt, so the partition
-    /// is opened anew and takes the message as a fault then.
-    fn apply_own(&mut self, address: &Address, draft: &Draft, cause: &Cause) -> bool {
+    /// Events that cannot be applied are a fault before the append. The instance is spoilt then, so the
+    /// partition decides nothing more; it is opened anew as soon as the fault is committed, and finds the
+    /// message taken.
+    fn apply_own(
+        &mut self,
+        address: &Address,
+        draft: &Draft,
+        cause: &Cause,
+    ) -> Result<(), FaultCode> {
         let Some(entity) = self.entities.get_mut(address) else {
-            return false;
+            return Ok(());
         };
         if draft.event_count == 0 || entity.quarantined {
-            return true;
+            return Ok(());
         }
         let Err(fault) = entity.instance.apply(&draft.events) else {
-            return true;
+            return Ok(());
         };
         tracing::error!(entity = %address, ?cause, %fault, "a message faulted: its events cannot be applied");
-        if let Cause::Inbound(offset) = cause {
-            self.faulted.insert(*offset);
+        if let Some(owner) = self.owner() {
+            owner.spoilt = true;
         }
-        self.lose("events could not be applied; the partition is opened anew");
-        false
+        Err(turn::code(&fault))
     }
 
     /// Messages that must be taken as faults when they are decided again.
@@ -138,7 +144,12 @@ impl Partition {
     /// The message is taken without effect: what it would have told and recorded is dropped.
     pub(super) fn commit_fault(&mut self, address: &Address, failed: &Draft, code: FaultCode) {
         if let Some(wanted) = failed.begins() {
-            return self.refuse_begun(address, wanted, code);
+            self.refuse_begun(address, wanted, code);
+            // No commit says that this message was taken, and whoever comes next must not meet it again.
+            if self.owner().is_some_and(|owner| owner.spoilt) {
+                self.append_checkpoint(failed.now);
+            }
+            return;
         }
         let (host, limits) = (
             self.setting.domain.get(address.category()).cloned(),

@@ -4,7 +4,7 @@ use xp_protocol::events::Tell;
 use xp_protocol::{LanePartition, Offset, PartitionId, Seq, TimeMs};
 use xp_transport::Record;
 
-use super::super::{Partition, Role, Tells};
+use super::super::{Owner, Partition, Role, Tells};
 use crate::action::{Action, Telling, tell_record};
 use crate::gate::Output;
 
@@ -34,6 +34,17 @@ impl Partition {
         }
         self.finish_release();
         self.save_committed();
+        self.finish_spoilt();
+    }
+
+    /// The fault is committed and has left: the log rebuilds what is spoilt.
+    fn finish_spoilt(&mut self) {
+        let done = |owner: &mut Owner| {
+            owner.spoilt && owner.uncommitted.is_empty() && owner.gate.is_empty()
+        };
+        if self.owner().is_some_and(done) {
+            self.lose("events could not be applied; the partition is opened anew");
+        }
     }
 
     fn let_out(&mut self, commit: Offset, output: Output, now: TimeMs) {

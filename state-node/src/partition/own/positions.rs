@@ -36,7 +36,7 @@ impl Partition {
         self.drain(now);
     }
 
-    fn append_checkpoint(&mut self, now: TimeMs) {
+    pub(super) fn append_checkpoint(&mut self, now: TimeMs) {
         let (epoch, seq, sent) = (self.epoch(), self.fold.seq.next(), self.sent());
         let hashes = std::mem::take(&mut self.hashes);
         let Some(owner) = self.owner() else { return };

@@ -23,6 +23,9 @@ impl Partition {
         now: TimeMs,
         decide: impl FnOnce(Turn<'_>, &mut Entity) -> Turned,
     ) {
+        if self.owner().is_none_or(|owner| owner.spoilt) {
+            return;
+        }
         let seed = self.random.next_u64();
         let Some(host) = self.setting.domain.get(address.category()).cloned() else {
             tracing::warn!(entity = %address, "a message names a category that is not hosted here");

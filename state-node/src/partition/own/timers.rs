@@ -3,13 +3,13 @@
 use xp_protocol::events::{Cause, TimerKey};
 use xp_protocol::{Address, ConnectionId, TimeMs};
 
-use super::super::{Partition, Role};
+use super::super::Partition;
 use crate::turn::Turned;
 
 impl Partition {
     /// Timers that are due, in the order of their times.
     pub(in crate::partition) fn fire_timers(&mut self, now: TimeMs) {
-        while self.is_deciding()
+        while self.wants_inbound()
             && let Some((due, address, key)) = self.timers.first().cloned()
             && due <= now
         {
@@ -32,15 +32,6 @@ impl Partition {
                 _ => Turned::Nothing,
             },
         );
-    }
-
-    fn is_deciding(&self) -> bool {
-        match &self.role {
-            Role::Owning(owner) => {
-                !owner.releasing && owner.uncommitted.len() < self.setting.limits.uncommitted_max
-            }
-            Role::Following(_) | Role::Over => false,
-        }
     }
 
     /// A session that ended in all but name ends before the next word about it.

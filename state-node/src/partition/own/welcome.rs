@@ -23,6 +23,9 @@ impl Partition {
     }
 
     pub(super) fn welcome(&mut self, address: &Address, connection: ConnectionId) {
+        if self.owner().is_none_or(|owner| owner.spoilt) {
+            return;
+        }
         let Some(host) = self.setting.domain.get(address.category()).cloned() else {
             return;
         };
