@@ -78,6 +78,8 @@ pub struct Partition {
     hashes: Vec<StateHash>,
     saved_at: TimeMs,
     passivated_at: TimeMs,
+    /// Some entity is set aside: a snapshot would keep what it lacks for ever, so none is cut.
+    quarantines: bool,
     role: Role,
     /// Messages whose events could not be applied: taken as faults when they are decided again.
     faulted: BTreeSet<Offset>,

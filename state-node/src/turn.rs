@@ -9,7 +9,7 @@ mod effects;
 mod welcome;
 mod refusal;
 
-use xp_domain_sdk::host::{Decided, Fault, Host, Input, Payload, SceneData};
+use xp_domain_sdk::host::{Decided, Fault, Host, Input, Instance, Payload, SceneData};
 use xp_protocol::events::Cause;
 use xp_protocol::rules::Rules;
 use xp_protocol::{Address, Attempt, ConnectionId, FaultCode, TimeMs};
@@ -69,15 +69,27 @@ pub struct Said<'a> {
 }
 
 impl Turn<'_> {
-    fn decide(&self, entity: &Entity, input: &Input<'_>) -> Result<Decided, Fault> {
+    fn decide(&self, entity: &Entity, input: &Input<'_>) -> Result<Decided, FaultCode> {
+        self.sound(entity, handler(input), |instance, scene| {
+            instance.decide(input, scene)
+        })
+    }
+
+    /// Runs domain code on an entity that is not set aside.
+    fn sound<T>(
+        &self,
+        entity: &Entity,
+        handler: &'static str,
+        run: impl FnOnce(&dyn Instance, &SceneData<'_>) -> Result<T, Fault>,
+    ) -> Result<T, FaultCode> {
         if entity.quarantined {
-            return Err(Fault::Misuse("the entity is quarantined".to_owned()));
+            tracing::warn!(entity = %self.address, cause = ?self.cause, handler, "a message faulted: its entity is quarantined");
+            return Err(FaultCode::Quarantined);
         }
-        let decided = entity.instance.decide(input, &self.scene(entity));
-        if let Err(fault) = &decided {
-            self.log(fault, handler(input));
-        }
-        decided
+        run(entity.instance.as_ref(), &self.scene(entity)).map_err(|fault| {
+            self.log(&fault, handler);
+            code(&fault)
+        })
     }
 
     /// A fault names the entity and the message.

@@ -196,6 +196,7 @@ impl Partition {
         {
             tracing::error!(entity = %address, offset = %stored.offset, %fault, "stored events cannot be applied; the entity is quarantined");
             entity.quarantined = true;
+            self.quarantines = true;
         }
         self.fold_commit(address, commit, stored.offset);
     }

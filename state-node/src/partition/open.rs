@@ -73,6 +73,7 @@ impl Partition {
             hashes: Vec::new(),
             saved_at: opening.now,
             passivated_at: opening.now,
+            quarantines: false,
             role: Role::Over,
             faulted: Default::default(),
             actions: Vec::new(),

@@ -57,6 +57,7 @@ impl Partition {
         if let Err(fault) = entity.fold(commit, offset, &self.setting.limits) {
             tracing::error!(entity = %address, %offset, %fault, "a stored commit cannot be folded; the entity is quarantined");
             entity.quarantined = true;
+            self.quarantines = true;
         }
         let after = moves.then(|| Waiting::of(entity));
         let forget = entity.runtime.is_forgettable();

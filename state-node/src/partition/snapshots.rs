@@ -26,11 +26,10 @@ impl Partition {
     /// Cuts now, whether or not it is time: at a stop.
     pub fn cut(&mut self, now: TimeMs) {
         self.saved_at = now;
-        let unusable = self.entities.values().any(|entity| entity.quarantined);
         let waits = self
             .owner()
             .is_none_or(|owner| owner.snapshot.is_some() || owner.spoilt);
-        if self.dirty.is_empty() || self.saving.is_some() || waits || unusable {
+        if self.dirty.is_empty() || self.saving.is_some() || waits || self.quarantines {
             return;
         }
         let addresses: Vec<_> = self.dirty.keys().cloned().collect();

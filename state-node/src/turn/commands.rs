@@ -6,7 +6,7 @@ use xp_protocol::frame::{RequestId, Tag};
 use xp_protocol::{CloseCode, FaultCode, MessageNumber};
 
 use super::refusal::close;
-use super::{Said, Turn, Turned, code};
+use super::{Said, Turn, Turned};
 use crate::draft::{Deliveries, Draft, answer_item, stored};
 use crate::entity::{Entity, Session};
 
@@ -38,7 +38,7 @@ impl Turn<'_> {
         draft.awaiter = Some(awaiter.clone());
         match self.decide(entity, &input) {
             Ok(decided) => self.answered(entity, &mut draft, decided, Some(awaiter)),
-            Err(fault) => self.fault(entity, &mut draft, Some(awaiter), code(&fault)),
+            Err(code) => self.fault(entity, &mut draft, Some(awaiter), code),
         }
         Turned::Commit(Box::new(draft))
     }
@@ -92,17 +92,10 @@ impl Turn<'_> {
         else {
             return Turned::Nothing;
         };
-        let answer =
-            match entity
-                .instance
-                .answer(said.connection, &said.payload, &self.scene(entity))
-            {
-                Ok(outcome) => stored(&outcome),
-                Err(fault) => {
-                    self.log(&fault, "ask");
-                    Answer::Fault(code(&fault))
-                }
-            };
+        let answer = self.sound(entity, "ask", |instance, scene| {
+            instance.answer(said.connection, &said.payload, scene)
+        });
+        let answer = answer.map_or_else(Answer::Fault, |outcome| stored(&outcome));
         let (item, payload) = answer_item(
             RequestId::Tag(tag),
             entity.runtime.revision,

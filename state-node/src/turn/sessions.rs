@@ -1,7 +1,7 @@
 //! A session's life: it begins, loses its socket, has one again, and ends once (R23, R26, R27).
 
 use bytes::Bytes;
-use xp_domain_sdk::host::{Decided, Fault, Input, Outcome, Reply, RosterChange, Termination};
+use xp_domain_sdk::host::{Decided, Input, Outcome, Reply, RosterChange, Termination};
 use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Ending};
 use xp_protocol::{Attempt, CloseCode, ConnectionId, FaultCode, MessageNumber, Revision, TicketId};
 
@@ -193,9 +193,9 @@ impl Turn<'_> {
 }
 
 /// The decision of a `connected` that lets the session begin, or why it does not.
-fn accepted(decided: Result<Decided, Fault>) -> Result<Decided, Answer> {
+fn accepted(decided: Result<Decided, FaultCode>) -> Result<Decided, Answer> {
     match decided {
-        Err(fault) => Err(Answer::Fault(code(&fault))),
+        Err(code) => Err(Answer::Fault(code)),
         Ok(Decided {
             reply: Reply::Now(Outcome::Rejection(no)),
             event_count: 0,

@@ -4,7 +4,7 @@ use xp_domain_sdk::host::{Input, Origin};
 use xp_protocol::events::{Change, TimerKey};
 use xp_protocol::{FaultCode, TicketId};
 
-use super::{Turn, Turned, code};
+use super::{Turn, Turned};
 use crate::draft::Draft;
 use crate::entity::{Busy, Entity};
 
@@ -47,7 +47,7 @@ impl Turn<'_> {
         };
         match self.decide(entity, &input) {
             Ok(decided) => self.answered(entity, draft, decided, None),
-            Err(fault) => self.fault(entity, draft, None, code(&fault)),
+            Err(code) => self.fault(entity, draft, None, code),
         }
         Some(())
     }

@@ -5,7 +5,7 @@ use xp_protocol::frame::RequestId;
 use xp_protocol::outbound::Item;
 use xp_protocol::{CloseCode, MessageNumber};
 
-use super::{Turn, code};
+use super::Turn;
 use crate::draft::{Deliveries, answer_item};
 use crate::entity::{Entity, Session};
 
@@ -13,33 +13,26 @@ use crate::entity::{Entity, Session};
 #[must_use]
 pub fn welcome(turn: &Turn<'_>, entity: &Entity, session: &Session) -> Deliveries {
     let mut outputs = Deliveries::default();
-    match entity
-        .instance
-        .welcome(session.socket.connection, &turn.scene(entity))
-    {
+    let (revision, text) = (entity.runtime.revision, turn.host.is_text());
+    let shown = turn.sound(entity, "welcome", |instance, scene| {
+        instance.welcome(session.socket.connection, scene)
+    });
+    match shown {
         Ok(shown) => {
             let item = Item::Welcome {
                 edge: session.socket.edge,
-                revision: entity.runtime.revision,
+                revision,
                 n: session.n,
-                text: turn.host.is_text(),
+                text,
             };
             outputs.to_session(session, item, &shown);
         }
-        Err(fault) => {
-            turn.log(&fault, "welcome");
-            let answer = Answer::Fault(code(&fault));
-            let id = RequestId::Number(MessageNumber(0));
-            let (item, payload) =
-                answer_item(id, entity.runtime.revision, turn.host.is_text(), &answer);
+        Err(code) => {
+            let (id, answer) = (RequestId::Number(MessageNumber(0)), Answer::Fault(code));
+            let (item, payload) = answer_item(id, revision, text, &answer);
             outputs.to_session(session, item, &payload);
-            outputs.to_session(
-                session,
-                Item::Close {
-                    code: CloseCode::Refused,
-                },
-                &[],
-            );
+            let code = CloseCode::Refused;
+            outputs.to_session(session, Item::Close { code }, &[]);
         }
     }
     outputs

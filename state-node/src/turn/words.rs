@@ -6,7 +6,7 @@ use xp_protocol::events::{Awaiter, Change};
 use xp_protocol::inbound::{AnswerKind, Told};
 use xp_protocol::{Address, LanePartition};
 
-use super::{Turn, Turned, code};
+use super::{Turn, Turned};
 use crate::draft::Draft;
 use crate::entity::Entity;
 
@@ -63,7 +63,7 @@ impl Turn<'_> {
                 }
                 self.answered(entity, draft, decided, awaiter);
             }
-            Err(fault) => self.fault(entity, draft, awaiter, code(&fault)),
+            Err(code) => self.fault(entity, draft, awaiter, code),
         }
     }
 
@@ -92,7 +92,7 @@ impl Turn<'_> {
         };
         match self.decide(entity, &input) {
             Ok(decided) => self.answered(entity, draft, decided, None),
-            Err(fault) => self.fault(entity, draft, None, code(&fault)),
+            Err(code) => self.fault(entity, draft, None, code),
         }
     }
 }

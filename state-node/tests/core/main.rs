@@ -7,6 +7,8 @@ mod outputs;
 mod sessions;
 mod tells;
 mod snapshots;
+mod changes;
+mod changed;
 mod desk;
 #[path = "../node/ledger.rs"]
 mod ledger;
