@@ -82,10 +82,15 @@ impl Client {
     }
 }
 
-/// The command that puts a text of `bytes` bytes into a cell.
+/// The command that puts a text of `bytes` bytes into a cell and shows it to all who watch.
 pub(crate) fn put(bytes: usize) -> String {
     let text = crate::figures::text(bytes);
     format!(r#"{{"type":"Put","data":{{"text":"{text}"}}}}"#)
+}
+
+/// The same, shown to nobody.
+pub(crate) fn keep(bytes: usize) -> String {
+    put(bytes).replace("Put", "Keep")
 }
 
 /// Fills cells `0..cells` with texts of `bytes` bytes, and returns when the last of them is there.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -23,11 +23,11 @@ const LIMITS: &str = "[edge.limits]\nconnections-per-subject = 100000\nconnectio
 pub(crate) struct Home(TempDir);
 
 impl Home {
-    /// An empty one. `more` is appended to its configuration.
+    /// An empty one, on the disk that this was built on: /tmp is memory on many machines. `more` is appended to its configuration.
     pub(crate) fn new(more: &str) -> Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("bench-")
-            .tempdir_in(env!("CARGO_MANIFEST_DIR"))?;
+            .tempdir_in(program()?.with_file_name(""))?;
         fs::write(dir.path().join("xp.toml"), format!("{LIMITS}{more}"))?;
         Ok(Self(dir))
     }
@@ -47,7 +47,7 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a server and waits until it listens.
     pub(crate) fn start(home: &Home) -> Result<Self> {
-        let program = std::env::current_exe()?.with_file_name("bench-node");
+        let program = program()?;
         pin_to(SERVER_CORE);
         let child = Command::new(&program)
             .current_dir(home.path())
@@ -101,6 +101,10 @@ impl Drop for Node {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn program() -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("bench-node"))
 }
 
 fn address(mut output: BufReader<ChildStdout>) -> Result<SocketAddr> {

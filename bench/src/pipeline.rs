@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tokio::task::JoinSet;
 
-use crate::client::{Client, head, put};
+use crate::client::{Client, head, keep};
 use crate::figures::{median, now};
 use crate::node::{Home, Node};
 
@@ -22,7 +22,7 @@ pub(crate) async fn measure() -> Result<()> {
     let own = |client: u32| format!("cell/{client}");
     let same = |_: u32| "cell/hot".to_owned();
     run("an entity for each client", own).await?;
-    run("one entity for all; each sees all", same).await?;
+    run("one entity for all", same).await?;
     println!();
     Ok(())
 }
@@ -55,7 +55,7 @@ async fn run(what: &str, address: impl Fn(u32) -> String) -> Result<()> {
 }
 
 async fn send_all(mut client: Client) -> Result<()> {
-    let payload = put(BYTES);
+    let payload = keep(BYTES);
     let (mut sent, mut answered) = (0, 0);
     while answered < COMMANDS {
         while sent < COMMANDS && sent < answered + WINDOW {

@@ -14,7 +14,10 @@ struct Cell {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 enum Put {
+    /// Everybody who watches sees it.
     Put { text: String },
+    /// Nobody does.
+    Keep { text: String },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -35,7 +38,10 @@ impl Entity for Cell {
     type Rejection = Never;
 
     fn decide(&self, put: Put, cx: &Cx<Self>) -> Outcome<Self> {
-        Ok(cx.decision().publish(put))
+        match put {
+            Put::Put { .. } => Ok(cx.decision().publish(put)),
+            Put::Keep { .. } => Ok(cx.decision().record(put)),
+        }
     }
 
     fn answer(&self, Ask::Length: Ask, _: &Cx<Self>) -> Result<usize, Never> {
@@ -46,7 +52,8 @@ impl Entity for Cell {
         Ok(cx.decision().record(put))
     }
 
-    fn apply(&mut self, Put::Put { text }: Put) {
+    fn apply(&mut self, put: Put) {
+        let (Put::Put { text } | Put::Keep { text }) = put;
         self.text = text;
     }
 }
@@ -74,7 +81,7 @@ impl Entity for Sower {
 
     fn decide(&self, Sow::Sow { from, upto, text }: Sow, cx: &Cx<Self>) -> Outcome<Self> {
         let decision = (from..upto).fold(cx.decision(), |decision, id| {
-            decision.tell(Cell::at(id), Put::Put { text: text.clone() })
+            decision.tell(Cell::at(id), Put::Keep { text: text.clone() })
         });
         Ok(decision)
     }

@@ -37,6 +37,7 @@ impl Partition {
             fresh: Vec::new(),
             reading_gap: false,
             repeat_at: None,
+            failing: false,
             gate: Gate::default(),
             emitter: Emitter::default(),
             emit_again_at: None,

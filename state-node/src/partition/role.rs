@@ -54,6 +54,8 @@ pub(super) struct Owner {
     pub(super) fresh: Vec<Record>,
     pub(super) reading_gap: bool,
     pub(super) repeat_at: Option<TimeMs>,
+    /// Whether the last append failed, so that a full disk is told of once.
+    pub(super) failing: bool,
     pub(super) gate: Gate,
     pub(super) emitter: Emitter,
     pub(super) emit_again_at: Option<TimeMs>,

@@ -58,9 +58,15 @@ impl Partition {
             match result {
                 Ok(offset) => {
                     owner.acknowledged.insert(seq, *offset);
+                    if std::mem::take(&mut owner.failing) {
+                        tracing::info!(place = %self.setting.place, %seq, "appends succeed again");
+                    }
                 }
                 Err(error) => {
-                    tracing::warn!(place = %self.setting.place, %seq, %error, "an append failed; all uncommitted records go out again");
+                    // A full disk fails often and for long: one line when it begins, one when it ends.
+                    if !std::mem::replace(&mut owner.failing, true) {
+                        tracing::warn!(place = %self.setting.place, %seq, %error, "an append failed; all uncommitted records go out again until they succeed");
+                    }
                     owner.repeat_at.get_or_insert(now.plus_ms(REPEAT_MS));
                 }
             }
