@@ -47,7 +47,7 @@ pub struct Fold {
 const EPOCHS_MAX: usize = 64;
 
 impl Format for Fold {
-    const NAME: &'static str = "fold header";
+    const NAME: &'static str = "fold-header";
     const VERSION: u8 = 1;
 }
 

@@ -35,7 +35,7 @@ pub struct Pending {
 }
 
 impl Format for Pending {
-    const NAME: &'static str = "pending index";
+    const NAME: &'static str = "pending-index";
     const VERSION: u8 = 1;
 }
 
@@ -92,20 +92,19 @@ pub fn load(host: &dyn Host, record: &[u8]) -> Result<Entity, Unusable> {
     Entity::new(instance, stored.runtime).map_err(unreadable)
 }
 
-/// Puts a checksum in front: the store's own integrity is not relied on (R35).
+/// Puts a checksum behind: the store's own integrity is not relied on (R35), and the version byte stays first.
 #[must_use]
 pub fn sealed(bytes: &[u8]) -> Bytes {
-    let mut record = crc32c::crc32c(bytes).to_le_bytes().to_vec();
-    record.extend_from_slice(bytes);
-    record.into()
+    let sum = crc32c::crc32c(bytes).to_le_bytes();
+    [bytes, &sum].concat().into()
 }
 
-/// The bytes behind a checksum that fits.
+/// The bytes before a checksum that fits.
 ///
 /// # Errors
 /// [`Unusable::Damaged`].
 pub fn unsealed(record: &[u8]) -> Result<&[u8], Unusable> {
-    let (sum, bytes) = record.split_first_chunk::<4>().ok_or(Unusable::Damaged)?;
+    let (bytes, sum) = record.split_last_chunk::<4>().ok_or(Unusable::Damaged)?;
     if crc32c::crc32c(bytes) == u32::from_le_bytes(*sum) {
         Ok(bytes)
     } else {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use xp_protocol::codec::Format;
 use xp_protocol::events::{Attachment, Awaiter, Change, TimerKey};
 use xp_protocol::{ConnectionId, PartitionId, Revision, TicketId, TimeMs};
 
@@ -58,11 +57,6 @@ pub struct Timer {
     pub signal: Bytes,
 }
 
-impl Format for Runtime {
-    const NAME: &'static str = "entity runtime";
-    const VERSION: u8 = 1;
-}
-
 impl Runtime {
     /// A session by its connection id.
     #[must_use]
@@ -113,7 +107,8 @@ impl Runtime {
     pub fn apply(&mut self, change: &Change, floor: Floor, answers_max: usize) {
         let busy = self.busy.get_or_insert_default();
         busy.apply(change, floor, answers_max);
-        if busy.is_idle() && busy.chain.is_empty() {
+        // Without a session nobody has seen the chain, and it may start anew.
+        if busy.is_idle() {
             self.busy = None;
         }
     }

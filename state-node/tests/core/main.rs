@@ -7,6 +7,7 @@ mod outputs;
 mod sessions;
 mod tells;
 mod snapshots;
+mod damaged;
 mod changes;
 mod changed;
 mod desk;

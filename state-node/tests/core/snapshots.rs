@@ -2,9 +2,12 @@
 
 use crate::desk::{ANA, BEN, Desk, add, failed};
 use bytes::Bytes;
+use xp_protocol::codec;
+use xp_protocol::inbound::Action as Said;
+use xp_state_node::snapshot::{Stored, unsealed};
 
 /// A partition with one stored snapshot of revision 2.
-fn stored() -> Desk {
+pub(crate) fn stored() -> Desk {
     let mut desk = Desk::owning();
     desk.connect(ANA, None);
     desk.send(ANA, 1, &add("a"));
@@ -24,7 +27,7 @@ fn commit(desk: &mut Desk) {
     }
 }
 
-fn entries(desk: &mut Desk) -> String {
+pub(crate) fn entries(desk: &mut Desk) -> String {
     let (_, state) = desk.state();
     let end = state.find(']').unwrap();
     state[..=end].to_owned()
@@ -209,4 +212,22 @@ fn entities_on_disk_are_found_by_their_timers_and_edges() {
         "{}",
         desk.state().1
     );
+}
+
+/// What sessions, timers and tickets cost, an entity costs only while it has them.
+#[test]
+fn an_entity_that_nobody_remembers_is_stored_as_its_state_alone() {
+    let mut desk = stored();
+    desk.say(ANA, Said::Disconnect { left: true }, "");
+    desk.settle();
+    desk.pass(desk.limits.memory_ms);
+    desk.settle();
+    desk.pass(1000);
+    desk.settle();
+    desk.save();
+    let record = desk.store.entity(&ANA.entity.parse().unwrap());
+    let record = record.unwrap().unwrap();
+    let stored: Stored = codec::decode(unsealed(&record).unwrap()).unwrap();
+    assert!(stored.runtime.busy.is_none(), "{:?}", stored.runtime);
+    assert!(desk.store.pending().unwrap().is_empty());
 }

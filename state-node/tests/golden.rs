@@ -1,0 +1,101 @@
+//! The bytes of everything a snapshot store keeps are pinned. A change of them needs a new version, or a new
+//! build would take an old store for its own.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#[path = "golden/samples.rs"]
+mod samples;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use xp_protocol::codec;
+use xp_state_node::fold::Fold;
+use xp_state_node::snapshot::{self, Stored};
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+#[test]
+fn every_stored_format_reads_and_writes_back_as_the_same_bytes() {
+    for sample in samples::all() {
+        let path = directory().join(format!("{}.bin", sample.name));
+        let golden = std::fs::read(&path).unwrap_or_else(|error| {
+            panic!(
+                "{}: {error}. A new format or version gets its file from `cargo run -p xp-state-node --example golden`",
+                path.display()
+            )
+        });
+        let advice = format!(
+            "{}: this build stores other bytes under the same version. Raise the format's VERSION, so that a \
+             store written before is set aside and the log replayed; then `cargo run -p xp-state-node --example \
+             golden` writes the new file, and the old one is deleted",
+            sample.name
+        );
+        let again = (sample.again)(&golden).unwrap_or_else(|error| panic!("{advice} ({error})"));
+        assert_eq!(again, golden, "{advice}");
+        assert_eq!(sample.bytes, golden, "{advice}");
+    }
+}
+
+#[test]
+fn every_golden_file_belongs_to_a_sample() {
+    let known: BTreeSet<_> = samples::all().into_iter().map(|s| s.name).collect();
+    let files = std::fs::read_dir(directory()).unwrap();
+    for path in files.map(|file| file.unwrap().path()) {
+        if path.extension().is_some_and(|ending| ending == "bin") {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(known.contains(name), "{name} is read by no test");
+        }
+    }
+}
+
+#[test]
+fn the_first_byte_of_every_stored_format_is_its_version() {
+    for sample in samples::all() {
+        let version = format!("-v{}", sample.bytes[0]);
+        assert!(sample.name.ends_with(&version), "{}", sample.name);
+    }
+}
+
+#[test]
+fn an_unknown_version_is_named() {
+    let mut stored = samples::all().remove(0).bytes;
+    stored[0] = 99;
+    let resealed = snapshot::sealed(&stored[..stored.len() - 4]);
+    let error = codec::decode::<Fold>(snapshot::unsealed(&resealed).unwrap()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "fold-header has version 99, and this build reads version 1"
+    );
+}
+
+#[test]
+fn every_flipped_bit_is_found() {
+    for sample in samples::all() {
+        for bit in 0..sample.bytes.len() * 8 {
+            let mut damaged = sample.bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(
+                snapshot::unsealed(&damaged).is_err(),
+                "{} bit {bit}",
+                sample.name
+            );
+        }
+    }
+}
+
+/// Without a wildcard, so that a new phase has to be given its place in the samples.
+#[test]
+fn the_golden_snapshot_holds_every_phase_of_a_session() {
+    use xp_state_node::entity::Phase;
+    let Stored { runtime, .. } = samples::busy();
+    let phases: BTreeSet<_> = runtime
+        .sessions()
+        .map(|session| match session.phase {
+            Phase::Attached => 0,
+            Phase::Detached { .. } => 1,
+            Phase::Ended { .. } => 2,
+        })
+        .collect();
+    assert_eq!(phases, (0..3).collect());
+}
