@@ -286,12 +286,16 @@ impl Handle {
     }
 }
 
+/// A hundred clients in a second are no crowd, so a node with few of them need not make anybody wait.
+const DRAIN_PAUSE_MAX: Duration = Duration::from_millis(10);
+
 async fn send_away(node: &Node, spread: Duration) {
     let outlets = node.registry.outlets();
     let count = u32::try_from(outlets.len()).unwrap_or(u32::MAX).max(1);
+    let pause = (spread / count).min(DRAIN_PAUSE_MAX);
     for outlet in outlets {
         outlet.close(CloseCode::Draining, "the node is leaving");
-        tokio::time::sleep(spread / count).await;
+        tokio::time::sleep(pause).await;
     }
     // Whoever came in while the others left.
     node.close_all(CloseCode::Draining, "the node is leaving");
