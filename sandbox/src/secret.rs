@@ -61,7 +61,7 @@ impl Secret {
             )),
             Ok(text) => Ok(Some(Self(text.trim_end_matches('\n').to_owned()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(problem(path, "read", error.to_string())),
+            Err(error) => Err(problem(path, "read", advise(&error))),
         }
     }
 
@@ -71,7 +71,7 @@ impl Secret {
             Ok(secret) => Ok(Self(secret)),
             // Another process was faster: its secret is the one that counts.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::load_or_make(path),
-            Err(error) => Err(problem(path, "made", error.to_string())),
+            Err(error) => Err(problem(path, "made", advise(&error))),
         }
     }
 
@@ -110,6 +110,12 @@ fn problem(path: &Path, done: &'static str, why: String) -> SecretError {
         done,
         why,
     }
+}
+
+fn advise(error: &io::Error) -> String {
+    format!(
+        "{error}; make sure that its directory can be read and written, or choose another data directory"
+    )
 }
 
 /// 256 random bits in hex, so that the file can be read aloud and copied.

@@ -53,7 +53,7 @@ pub(crate) struct Dev {
     #[command(flatten)]
     pub(crate) sources: Sources,
     /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7400]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen)]
     pub(crate) listen: Option<SocketAddr>,
 }
 
@@ -144,6 +144,11 @@ fn claim(text: &str) -> Result<(String, serde_json::Value), String> {
     }
     let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
     Ok((key.to_owned(), value))
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write it as ADDRESS:PORT, as in 127.0.0.1:7400".to_owned())
 }
 
 fn span(text: &str) -> Result<Duration, String> {

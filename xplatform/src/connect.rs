@@ -5,6 +5,7 @@ mod input;
 mod print;
 mod paint;
 mod line;
+mod advice;
 
 use std::io::IsTerminal;
 

@@ -99,13 +99,17 @@ fn advise(error: StartError, loaded: &Loaded) -> anyhow::Error {
                 "{addr} is taken, maybe by another `xp dev`: stop that one, or choose another address with --listen 127.0.0.1:0"
             )
         }
-        StartError::Edge(xp_edge::StartError::Listen { addr, .. }) => {
+        StartError::Edge(xp_edge::StartError::Listen { .. }) => {
             format!(
-                "{addr} cannot be listened on ({})",
+                "choose an address of this machine, as in --listen 127.0.0.1:0 ({})",
                 said_by(loaded, "edge.listen")
             )
         }
         StartError::Lanes(_) => format!("the lanes do not fit ({})", said_by(loaded, "lanes")),
+        StartError::StateNode(xp_state_node::StartError::Store(_)) => format!(
+            "{} cannot be used: make sure that it can be written, or choose another directory with --data",
+            loaded.config.data.display()
+        ),
         _ => format!(
             "the platform does not start on {}",
             loaded.config.data.display()

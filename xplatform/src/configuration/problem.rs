@@ -40,7 +40,7 @@ impl Problem {
         Self::of(
             "",
             &path.display().to_string(),
-            format!("cannot be read: {error}"),
+            format!("cannot be read: {error}; check the path, or leave --config out"),
         )
     }
 
@@ -89,10 +89,25 @@ fn what(kind: &Kind) -> String {
             "is missing: add it (`xp config reference` describes it)".to_owned()
         }
         Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => {
-            format!("is {found}, and must be {wanted}")
+            format!("is {found}, and must be {}", plain(wanted))
+        }
+        Kind::Message(message) if message == SOCKET_ADDRESS => {
+            format!("{message}: write ADDRESS:PORT, as in 127.0.0.1:7400")
         }
         Kind::Message(message) => message.clone(),
         other => other.to_string(),
+    }
+}
+
+/// What the standard library says of text that is no address with a port.
+const SOCKET_ADDRESS: &str = "invalid socket address syntax";
+
+/// Rust's own types say nothing to the writer of a configuration.
+fn plain(wanted: &str) -> &str {
+    if wanted.starts_with("struct ") {
+        "a table of keys; `xp config reference` names them"
+    } else {
+        wanted
     }
 }
 

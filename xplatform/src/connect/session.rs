@@ -8,8 +8,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
-use xp_client::{Answer, Client, End, Error, Handle, Item, Items, Payload};
+use xp_client::{Answer, Client, End, Error, Handle, Item, Items, Lost, Payload};
 
+use super::advice;
 use super::input::Input;
 use super::line::{HELP, Line};
 use super::print::Printer;
@@ -40,6 +41,8 @@ pub(super) struct Session {
     printer: Printer,
     sent: Sent,
     is_welcome: bool,
+    /// Why the last socket was lost, for whoever gives up.
+    lost: Option<Lost>,
     is_input_over: bool,
     slips: usize,
 }
@@ -61,6 +64,7 @@ impl Session {
             printer,
             sent: Sent::default(),
             is_welcome: false,
+            lost: None,
             is_input_over: false,
             slips: 0,
         }
@@ -98,7 +102,7 @@ impl Session {
                     }
                 }
                 () = &mut deadline, if patience.is_some() && !self.is_welcome => {
-                    bail!("the entity has not accepted this connection in time; is the platform running there?");
+                    bail!(advice::given_up(self.lost.as_ref()));
                 }
             }
         }
@@ -110,15 +114,17 @@ impl Session {
         };
         let line = self.printer.item(&item);
         match item {
-            Item::Closed(end) => bail!("{end}"),
-            // Not what the entity said: beside it, where a pipe's reader does not trip over it.
-            Item::Lost { .. } if !self.printer.latency => eprintln!("{line}"),
-            _ => self.input.print(line),
+            Item::Closed(end) => bail!(advice::over(&end)),
+            Item::Lost { why, .. } => {
+                self.lost = Some(why);
+                self.remark(line);
+            }
+            Item::Welcome { .. } | Item::Resumed { .. } | Item::StartedOver { .. } => {
+                self.is_welcome = true;
+                self.input.print(line);
+            }
+            Item::Event { .. } | Item::Ephemeral { .. } => self.input.print(line),
         }
-        self.is_welcome |= matches!(
-            item,
-            Item::Welcome { .. } | Item::Resumed { .. } | Item::StartedOver { .. }
-        );
         Ok(())
     }
 
@@ -148,17 +154,20 @@ impl Session {
             Ok(Line::Query(payload)) => return Some(self.sent.query(payload)),
             // Dropped when nobody is there: that is its nature.
             Ok(Line::Ephemeral(payload)) => drop(self.handle.ephemeral_payload(payload)),
-            Err(error) => self.slip(&error),
+            Err(error) => {
+                self.slips += 1;
+                self.remark(error.to_string());
+            }
         }
         None
     }
 
-    fn slip(&mut self, error: &dyn std::fmt::Display) {
-        self.slips += 1;
+    /// What the entity did not say goes beside it, where a pipe's reader does not trip over it.
+    fn remark(&self, line: String) {
         if self.printer.latency {
-            self.input.print(error.to_string());
+            self.input.print(line);
         } else {
-            eprintln!("{error}");
+            eprintln!("{line}");
         }
     }
 
