@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
-use xp_client::{Client, Item, Options, Tokens};
+use xp_client::{Client, Item, Lost, Options, Tokens};
 
 use crate::process;
 
@@ -19,6 +19,8 @@ pub(crate) struct View {
     pub(crate) strokes: Strokes,
     pub(crate) resumed: usize,
     pub(crate) started_over: usize,
+    /// The close codes with which sockets were lost.
+    pub(crate) codes: Vec<u16>,
     /// What must never be seen; kept here because a panic in a task is easily missed.
     pub(crate) wrong: Vec<String>,
 }
@@ -53,6 +55,10 @@ impl View {
             Item::Closed(end) if *end != xp_client::End::Left => {
                 self.wrong.push(format!("closed: {end}"))
             }
+            Item::Lost {
+                why: Lost::Code(code),
+                ..
+            } => self.codes.push(*code),
             Item::Closed(_) | Item::Ephemeral { .. } | Item::Lost { .. } => {}
         }
     }

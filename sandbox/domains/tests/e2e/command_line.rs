@@ -57,51 +57,11 @@ async fn a_log_that_is_not_there_says_where_it_was_looked_for() {
 }
 
 #[tokio::test]
-async fn a_taken_port_says_what_to_do() {
+async fn a_configuration_that_can_be_used_is_said_to_be() {
     let data = tempfile::tempdir().unwrap();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let listen = taken.local_addr().unwrap().to_string();
-    let ended = run(&["dev", "--listen", &listen], data.path()).await;
-    assert_eq!(ended.code, Some(1));
-    assert!(
-        ended.err.contains(&format!("{listen} is taken")) && ended.err.contains("--listen"),
-        "{}",
-        ended.err
-    );
-}
-
-#[tokio::test]
-async fn a_second_process_on_the_same_data_is_refused() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(data.path()).await;
-    let ended = run(&["dev", "--listen", "127.0.0.1:0"], data.path()).await;
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.err.contains("error: "), "{}", ended.err);
-    assert_eq!(server.terminate().await, Some(0));
-}
-
-#[tokio::test]
-async fn a_configuration_is_checked_with_key_and_file() {
-    let data = tempfile::tempdir().unwrap();
-    assert_eq!(
-        run(&["config", "check"], data.path()).await.out,
-        "the configuration can be used\n"
-    );
-    std::fs::write(
-        data.path().join("xp.toml"),
-        "[lanes.main]\ncategories = [\"bord\"]\n",
-    )
-    .unwrap();
     let ended = run(&["config", "check"], data.path()).await;
-    assert!(
-        ended.err.contains("lanes.main.categories names \"bord\""),
-        "{}",
-        ended.err
-    );
-    std::fs::write(data.path().join("xp.toml"), "[edge]\nlistn = \"x\"\n").unwrap();
-    let ended = run(&["config", "check"], data.path()).await;
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.err.contains("edge.listn in xp.toml"), "{}", ended.err);
+    assert_eq!(ended.out, "the configuration can be used\n");
+    assert_eq!(ended.code, Some(0));
 }
 
 #[tokio::test]

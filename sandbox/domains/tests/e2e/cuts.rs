@@ -1,19 +1,16 @@
 //! Every connection is cut at a random byte, a thousand times.
 
-use std::collections::BTreeMap;
-
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use xp_client::Tokens;
 use xp_domains::board::Board;
 use xplatform::sandbox::Sandbox;
 
-use crate::checker::{board, judge};
-use crate::drawer::{Drawer, Load};
+use crate::crowd::Crowd;
 use crate::proxy::Proxy;
 use crate::seed;
 
-const CUTS: u64 = 1_000;
+const CUTS: u64 = 1_500;
 const BOARDS: [&str; 2] = ["left", "right"];
 const DRAWERS_PER_BOARD: usize = 4;
 /// Commands that are granted at once; more when all of them are answered.
@@ -29,45 +26,27 @@ async fn a_thousand_cuts_at_random_bytes_lose_and_double_nothing() {
         format!("ws://{}", sandbox.addr()),
     );
     let tokens = |subject: &str| Tokens::from(sandbox.user(subject).token());
-    let load = Load::new();
-    let mut drawers = Vec::new();
-    for name in BOARDS {
-        for i in 0..DRAWERS_PER_BOARD {
-            let drawer = format!("{name}{i}");
-            drawers.push(Drawer::start(
-                &drawer,
-                name,
-                &cut_url,
-                tokens(&drawer),
-                &load,
-            ));
-        }
-    }
+    let crowd = Crowd::start(&BOARDS, DRAWERS_PER_BOARD, &cut_url, &tokens);
     let mut granted = 0;
-    while proxy.cuts() < CUTS {
-        load.grant(usize::try_from(GRANT).unwrap());
+    while proxy.cuts().all < CUTS {
+        crowd.load.grant(usize::try_from(GRANT).unwrap());
         granted += GRANT;
-        load.answered(granted).await;
+        crowd.load.answered(granted).await;
     }
-    load.end();
-    for drawer in &mut drawers {
-        drawer.answered().await;
-    }
-    let mut boards = BTreeMap::new();
-    for name in BOARDS {
-        boards.insert(name.to_owned(), board(name, &url, tokens("judge")).await);
-    }
-    let mut histories = Vec::new();
-    for drawer in drawers {
-        let strokes = boards[drawer.board()].len();
-        histories.push(drawer.finish(strokes).await);
-    }
-    judge(&histories, &boards);
-    let resumed: usize = histories.iter().map(|history| history.view.resumed).sum();
-    eprintln!(
-        "{} cuts, {granted} commands, {resumed} sessions resumed",
-        proxy.cuts()
+    let outcome = crowd.finish(&url).await;
+    let cuts = proxy.cuts();
+    eprintln!("{cuts:?}, {}", outcome.summary());
+    assert!(
+        outcome.resumed() > 0,
+        "nobody ever resumed: the test did not test it"
     );
-    assert!(resumed > 0, "nobody ever resumed: the test did not test it");
+    for kind in [
+        cuts.in_handshakes,
+        cuts.while_sending,
+        cuts.while_receiving,
+        cuts.resets,
+    ] {
+        assert!(kind > CUTS / 20, "too few of a kind: {cuts:?}");
+    }
     sandbox.shutdown().await;
 }

@@ -6,8 +6,11 @@
 mod pipes;
 mod python;
 mod command_line;
+mod bad_input;
 mod kill;
+mod drain;
 mod cuts;
+mod crowd;
 mod drawer;
 mod checker;
 mod proxy;

@@ -8,29 +8,32 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
+use xp_client::Tokens;
+use xp_transport::Clock;
+use xplatform::sandbox::config::secret_file;
+use xplatform::sandbox::{Grant, Secret};
 
 /// How long anything may take before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(crate) fn xp(words: &[&str], data: &Path) -> Command {
+/// `xp`, run in `dir`, with all that it is to be told still to be added.
+pub(crate) fn bare(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xp"));
     // Nothing of the developer's own configuration may reach a test.
-    let ours = std::env::vars()
-        .map(|(name, _)| name)
-        .filter(|name| name.starts_with("XP_"));
-    for name in ours {
+    let ours = std::env::vars().map(|(name, _)| name);
+    for name in ours.filter(|name| name.starts_with("XP_")) {
         command.env_remove(name);
     }
+    command.current_dir(dir).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.kill_on_drop(true);
     command
-        .current_dir(data)
-        .args(words)
-        .arg("--data")
-        .arg(data);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+}
+
+/// `xp` with these words, on the data directory `data`.
+pub(crate) fn xp(words: &[&str], data: &Path) -> Command {
+    let mut command = bare(data);
+    command.args(words).arg("--data").arg(data);
     command
 }
 
@@ -41,10 +44,10 @@ pub(crate) struct Ended {
     pub(crate) err: String,
 }
 
-pub(crate) async fn run(words: &[&str], data: &Path) -> Ended {
-    let output = timeout(PATIENCE, xp(words, data).output()).await;
+pub(crate) async fn end_of(command: &mut Command) -> Ended {
+    let output = timeout(PATIENCE, command.output()).await;
     let output = output
-        .unwrap_or_else(|_| panic!("xp {words:?} did not end"))
+        .unwrap_or_else(|_| panic!("{command:?} did not end"))
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ended {
@@ -52,6 +55,17 @@ pub(crate) async fn run(words: &[&str], data: &Path) -> Ended {
         out: text(output.stdout),
         err: text(output.stderr),
     }
+}
+
+pub(crate) async fn run(words: &[&str], data: &Path) -> Ended {
+    end_of(&mut xp(words, data)).await
+}
+
+/// Signs tokens for anybody with the secret of the `xp dev` that runs on `data`.
+pub(crate) fn signer(data: &Path) -> impl Fn(&str) -> Tokens + use<> {
+    let secret = Secret::load(&secret_file(data)).unwrap();
+    let secret = secret.expect("xp dev makes one");
+    move |subject| Tokens::from(secret.sign(&Grant::of(subject), Clock::system().now()))
 }
 
 /// A running `xp dev`.
@@ -62,6 +76,15 @@ pub(crate) struct Server {
     _out: Lines<BufReader<ChildStdout>>,
 }
 
+/// `xp dev` whose messages come with the test's own.
+fn spawn(listen: &str, data: &Path) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut command = xp(&["dev", "--listen", listen], data);
+    command.stderr(Stdio::inherit()).env("RUST_LOG", "error");
+    let mut child = command.spawn().unwrap();
+    let out = child.stdout.take().expect("it is piped");
+    (child, BufReader::new(out).lines())
+}
+
 impl Server {
     /// Starts on a free port and waits until it says where.
     pub(crate) async fn start(data: &Path) -> Self {
@@ -70,30 +93,30 @@ impl Server {
 
     /// Starts where an earlier one listened, so that its clients find it again.
     pub(crate) async fn start_on(listen: &str, data: &Path) -> Self {
-        let mut command = xp(&["dev", "--listen", listen], data);
-        let mut child = command
-            .stderr(Stdio::inherit())
-            .env("RUST_LOG", "error")
-            .spawn()
-            .unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = timeout(PATIENCE, out.next_line())
-            .await
-            .expect("xp dev says where it listens")
-            .unwrap();
+        let (child, mut out) = spawn(listen, data);
+        let first = timeout(PATIENCE, out.next_line()).await;
+        let first = first.expect("xp dev says where it listens").unwrap();
         let first = first.unwrap_or_else(|| panic!("xp dev ended at once; what it said is above"));
-        let addr = first
-            .strip_prefix("listening on ws://")
-            .and_then(|rest| rest.split(' ').next());
-        let addr = addr
-            .unwrap_or_else(|| panic!("not a greeting: {first}"))
-            .parse()
-            .unwrap();
+        let words = first.strip_prefix("listening on ws://");
+        let addr = words.and_then(|rest| rest.split(' ').next());
+        let addr = addr.unwrap_or_else(|| panic!("not a greeting: {first}"));
         Self {
             child,
-            addr,
+            addr: addr.parse().unwrap(),
             _out: out,
         }
+    }
+
+    /// Starts and is killed when it greets or after `within`, whichever comes first: mostly while it starts.
+    pub(crate) async fn start_and_kill(listen: &str, data: &Path, within: Duration) {
+        let (mut child, mut out) = spawn(listen, data);
+        // Both are what is wanted.
+        let _ = timeout(within, out.next_line()).await;
+        child.kill().await.unwrap();
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it still runs")
     }
 
     pub(crate) fn url(&self) -> String {
@@ -107,18 +130,11 @@ impl Server {
 
     /// SIGTERM, and the exit code it ends with.
     pub(crate) async fn terminate(mut self) -> Option<i32> {
-        let id = self.child.id().expect("it still runs").to_string();
-        let sent = Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .await
-            .unwrap();
-        assert!(sent.success());
-        let status = timeout(PATIENCE, self.child.wait())
-            .await
-            .expect("it drains and ends")
-            .unwrap();
-        status.code()
+        let mut kill = Command::new("kill");
+        let sent = kill.args(["-TERM", &self.id().to_string()]).status().await;
+        assert!(sent.unwrap().success());
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        status.expect("it drains and ends").unwrap().code()
     }
 }
 

@@ -17,9 +17,22 @@ struct Cut {
     resets: bool,
 }
 
+/// How often what was cut.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cuts {
+    pub(crate) all: u64,
+    /// Before the last byte of the upgrade's answer had passed.
+    pub(crate) in_handshakes: u64,
+    /// Behind a byte of the client's.
+    pub(crate) while_sending: u64,
+    /// Behind a byte of the server's.
+    pub(crate) while_receiving: u64,
+    pub(crate) resets: u64,
+}
+
 pub(crate) struct Proxy {
     pub(crate) addr: SocketAddr,
-    cuts: watch::Receiver<u64>,
+    cuts: watch::Receiver<Cuts>,
 }
 
 impl Proxy {
@@ -27,12 +40,12 @@ impl Proxy {
     pub(crate) async fn start(upstream: SocketAddr, rng: ChaCha8Rng, cuts_max: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let (count, cuts) = watch::channel(0);
+        let (count, cuts) = watch::channel(Cuts::default());
         tokio::spawn(accept(listener, upstream, rng, cuts_max, count));
         Self { addr, cuts }
     }
 
-    pub(crate) fn cuts(&self) -> u64 {
+    pub(crate) fn cuts(&self) -> Cuts {
         *self.cuts.borrow()
     }
 }
@@ -42,18 +55,18 @@ async fn accept(
     upstream: SocketAddr,
     mut rng: ChaCha8Rng,
     cuts_max: u64,
-    count: watch::Sender<u64>,
+    count: watch::Sender<Cuts>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
-        let is_cut = *count.borrow() < cuts_max;
+        let is_cut = count.borrow().all < cuts_max;
         let cut = is_cut.then(|| draw(&mut rng));
         let count = count.clone();
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect(upstream).await else {
                 return;
             };
-            if pass(client, server, cut).await {
-                count.send_modify(|count| *count += 1);
+            if let Some(seen) = pass(client, server, cut).await {
+                count.send_modify(|cuts| seen.add_to(cuts));
             }
         });
     }
@@ -72,31 +85,51 @@ fn draw(rng: &mut ChaCha8Rng) -> Cut {
     }
 }
 
-/// Whether it was cut rather than ended by itself.
-async fn pass(mut client: TcpStream, mut server: TcpStream, cut: Option<Cut>) -> bool {
+/// What had passed when the connection was cut.
+#[derive(Default)]
+struct Seen {
+    is_upgraded: bool,
+    is_sending: bool,
+    resets: bool,
+}
+
+impl Seen {
+    fn add_to(&self, cuts: &mut Cuts) {
+        cuts.all += 1;
+        cuts.in_handshakes += u64::from(!self.is_upgraded);
+        cuts.while_sending += u64::from(self.is_sending);
+        cuts.while_receiving += u64::from(!self.is_sending);
+        cuts.resets += u64::from(self.resets);
+    }
+}
+
+/// `None` when it ended by itself.
+async fn pass(mut client: TcpStream, mut server: TcpStream, cut: Option<Cut>) -> Option<Seen> {
     let mut left = cut.map_or(usize::MAX, |cut| cut.after);
+    let mut seen = Seen::default();
     let (mut up, mut down) = ([0_u8; 4096], [0_u8; 4096]);
     while left > 0 {
-        let (read, to, bytes) = tokio::select! {
-            read = client.read(&mut up) => (read, &mut server, &up),
-            read = server.read(&mut down) => (read, &mut client, &down),
+        let (read, to, bytes, is_sending) = tokio::select! {
+            read = client.read(&mut up) => (read, &mut server, &up, true),
+            read = server.read(&mut down) => (read, &mut client, &down, false),
         };
-        let Ok(read @ 1..) = read else { return false };
-        let passing = read.min(left);
-        if to.write_all(&bytes[..passing]).await.is_err() {
-            return false;
-        }
-        left -= passing;
+        let Ok(read @ 1..) = read else { return None };
+        let passing = &bytes[..read.min(left)];
+        to.write_all(passing).await.ok()?;
+        left -= passing.len();
+        seen.is_sending = is_sending;
+        // The answer to the upgrade comes in one piece; what ends inside it was cut there.
+        seen.is_upgraded |= !is_sending && passing.windows(4).any(|end| end == b"\r\n\r\n");
     }
     if cut.is_some_and(|cut| cut.resets) {
+        seen.resets = true;
         reset(&client);
         reset(&server);
     }
-    true
+    Some(seen)
 }
 
 fn reset(stream: &TcpStream) {
-    stream
-        .set_zero_linger()
-        .expect("an open socket takes the option");
+    let set = stream.set_zero_linger();
+    set.expect("an open socket takes the option");
 }

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use rand::Rng;
 use tokio::process::Command;
 
+use crate::checker::logged;
 use crate::process::{Server, Talk, run, xp};
+use crate::seed;
 
 /// `cargo xtask test` prepares one and names it in XP_PYTHON.
 fn python() -> PathBuf {
@@ -50,53 +53,87 @@ async def main(url, token):
 asyncio.run(main(*sys.argv[1:]))
 "#;
 
-#[tokio::test]
-async fn python_without_our_code_and_xp_connect_see_each_other() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(data.path()).await;
-    let mut ana = Talk::with(&mut xp(
-        &["connect", "board/1", "--as", "ana", "--url", &server.url()],
-        data.path(),
-    ));
-    ana.sees(&["welcome", "fresh"]).await;
-    let entity = format!("{}/v1/board/1", server.url());
-    let mut raw = Talk::with(Command::new(python()).args([
-        "-c",
-        RAW,
-        &entity,
-        &token("pia", data.path()).await,
-    ]));
-    raw.sees(&["welcome", "fresh", "ana"]).await;
-    raw.sees(&["reply 1 ", "Drawn"]).await;
-    ana.sees(&["event", "StrokeDrawn", "green", "pia"]).await;
-    ana.types(r#"{"type":"Draw","data":{"colour":"blue","points":[[1,2]]}}"#)
-        .await;
-    raw.sees(&["event", "StrokeDrawn", "blue", "ana"]).await;
-    assert_eq!(raw.ends().await, Some(0));
-    assert_eq!(ana.ends().await, Some(0));
+fn documented(url: &str, token: &str) -> Command {
+    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/client.py");
+    let mut command = Command::new(python());
+    command.arg(client).args([url, token]);
+    command
+}
+
+fn draw(colour: &str) -> String {
+    format!(r#"{{"type":"Draw","data":{{"colour":"{colour}","points":[[1,2]]}}}}"#)
 }
 
 #[tokio::test]
-async fn the_documentations_client_survives_a_crash_of_the_server() {
+async fn python_without_our_code_the_documentations_client_and_xp_connect_see_each_other() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path()).await;
+    let words = ["connect", "board/1", "--as", "ana", "--url", &server.url()];
+    let mut ana = Talk::with(&mut xp(&words, data.path()));
+    ana.sees(&["welcome", "fresh"]).await;
+    let url = format!("{}/v1/board/1", server.url());
+    let mut doc = Talk::with(&mut documented(&url, &token("doc", data.path()).await));
+    doc.sees(&["welcome", "fresh", "ana"]).await;
+    let pia = token("pia", data.path()).await;
+    let mut raw = Talk::with(Command::new(python()).args(["-c", RAW, &url, &pia]));
+    raw.sees(&["welcome", "fresh", "ana", "doc"]).await;
+    raw.sees(&["reply 1 ", "Drawn"]).await;
+    ana.sees(&["event", "StrokeDrawn", "green", "pia"]).await;
+    doc.sees(&["event", "StrokeDrawn", "green", "pia"]).await;
+    doc.types(&draw("yellow")).await;
+    raw.sees(&["event", "StrokeDrawn", "yellow", "doc"]).await;
+    ana.sees(&["event", "StrokeDrawn", "yellow", "doc"]).await;
+    ana.types(&draw("blue")).await;
+    raw.sees(&["event", "StrokeDrawn", "blue", "ana"]).await;
+    doc.sees(&["event", "StrokeDrawn", "blue", "ana"]).await;
+    for talk in [raw, doc, ana] {
+        assert_eq!(talk.ends().await, Some(0));
+    }
+}
+
+const TYPED: usize = 300;
+const KILLS: usize = 4;
+
+#[tokio::test]
+async fn the_documentations_client_loses_and_doubles_nothing_over_kills_of_the_server() {
+    let mut rng = seed::rng("python");
+    let data = tempfile::tempdir().unwrap();
+    let mut server = Server::start(data.path()).await;
     let listen = server.addr.to_string();
-    let entity = format!("{}/v1/board/1", server.url());
-    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/client.py");
-    let mut pia = Talk::with(
-        Command::new(python())
-            .arg(client)
-            .args([&entity, &token("pia", data.path()).await]),
-    );
+    let url = format!("{}/v1/board/1", server.url());
+    let mut pia = Talk::with(&mut documented(&url, &token("pia", data.path()).await));
     pia.sees(&["welcome", "fresh"]).await;
-    pia.types(r#"{"type":"Draw","data":{"colour":"green","points":[[5,6]]}}"#)
-        .await;
-    pia.sees(&["reply 1 ", "Drawn"]).await;
-    server.kill().await;
-    let server = Server::start_on(&listen, data.path()).await;
-    pia.types(r#"{"type":"Draw","data":{"colour":"blue","points":[[1,2]]}}"#)
-        .await;
-    pia.sees(&["reply 2 ", r#""number":2"#]).await;
+    for i in 1..=TYPED {
+        pia.types(&draw(&format!("pia-{i}"))).await;
+    }
+    let share = TYPED / (KILLS + 1);
+    for kill in 0..KILLS {
+        let n = kill * share + rng.random_range(1..=share);
+        pia.sees(&[&format!("reply {n} "), "Drawn"]).await;
+        server.kill().await;
+        server = Server::start_on(&listen, data.path()).await;
+    }
+    pia.sees(&[&format!("reply {TYPED} "), "Drawn"]).await;
+    let mut drawn = pia.seen.clone();
+    drawn.retain(|line| line.contains("StrokeDrawn"));
+    assert_eq!(
+        drawn.len(),
+        TYPED,
+        "a stroke was shown twice, or not at all"
+    );
+    for (i, line) in drawn.iter().enumerate() {
+        assert!(
+            line.contains(&format!("pia-{}\"", i + 1)),
+            "stroke {} is {line}",
+            i + 1
+        );
+    }
     assert_eq!(pia.ends().await, Some(0));
     assert_eq!(server.terminate().await, Some(0));
+    let logged = logged("1", data.path()).await;
+    let typed = (1..=TYPED).map(|i| format!("pia-{i}"));
+    assert!(
+        logged.into_values().eq(typed),
+        "the log holds something else"
+    );
 }
