@@ -44,7 +44,7 @@ pub struct Turn<'a> {
 /// What a turn comes to.
 #[derive(Debug)]
 pub enum Turned {
-    /// A commit.
+    /// A commit: of a rejection, a fault, a timer or a lost socket as much as of events (R5).
     Commit(Box<Draft>),
     /// Outputs that write nothing; they leave through the gate (R11). Queries need the lease (R13).
     Unlogged {

@@ -8,6 +8,7 @@ mod paths;
 mod links;
 mod codes;
 mod promises;
+mod rules;
 mod dependencies;
 mod licence;
 mod layers;
@@ -28,12 +29,13 @@ use tree::Tree;
 
 type Check = fn(&Tree) -> Vec<Problem>;
 
-const CHECKS: [(&str, Check); 6] = [
+const CHECKS: [(&str, Check); 7] = [
     ("layers", layers::check),
     ("imports", imports::check),
     ("words", words::check),
     ("links", links::check),
     ("promises", promises::check),
+    ("rules", rules::check),
     ("codes", codes::check),
 ];
 
