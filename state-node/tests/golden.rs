@@ -1,6 +1,5 @@
 //! The bytes of everything a snapshot store keeps are pinned. A change of them needs a new version, or a new
 //! build would take an old store for its own.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #[path = "golden/samples.rs"]
 mod samples;
 
