@@ -30,6 +30,8 @@ pub struct Entity {
     pub runtime: Runtime,
     /// When it was last touched, by the owner's clock.
     pub touched: TimeMs,
+    /// Its place in the partition's order of idle entities.
+    pub queued: TimeMs,
     /// Its stored events cannot be applied: it is set aside until that is mended.
     pub quarantined: bool,
     /// What is kept while anybody watches.
@@ -54,6 +56,7 @@ impl Entity {
             instance,
             runtime,
             touched,
+            queued: touched,
             quarantined: false,
             watched,
         })
@@ -66,6 +69,13 @@ impl Entity {
             .iter()
             .flat_map(|watched| watched.partitions())
             .collect()
+    }
+
+    /// Whether no session of it is attached.
+    #[must_use]
+    pub fn is_unwatched(&self) -> bool {
+        let watched = self.watched.as_ref();
+        watched.is_none_or(|watched| watched.edges().is_empty())
     }
 
     /// The edges that hold its attached sessions.

@@ -28,7 +28,7 @@ pub struct Limits {
     pub tell_retry_ms: u64,
     /// How far a message's time may differ from the owner's clock, in milliseconds; beyond it is clamped.
     pub clock_skew_ms: u64,
-    /// Idle time after which an unwatched entity leaves memory, in milliseconds.
+    /// Idle time after which an unwatched entity leaves memory, in milliseconds; it goes within twice this time.
     pub passivate_ms: u64,
     /// Entities kept in memory at the least before any is passivated.
     pub resident_min: usize,

@@ -13,7 +13,7 @@ mod residents;
 mod role;
 mod record;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use rand::SeedableRng;
@@ -64,6 +64,8 @@ pub struct Partition {
     setting: Setting,
     fold: Fold,
     entities: HashMap<Address, Entity>,
+    /// Entities in memory, by when to look whether they are idle.
+    idle: VecDeque<(TimeMs, Address)>,
     timers: BTreeSet<(TimeMs, Address, TimerKey)>,
     watched: BTreeSet<(Incarnation, Address)>,
     members: Arc<Members>,

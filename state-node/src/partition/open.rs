@@ -60,6 +60,7 @@ impl Partition {
             setting,
             fold,
             entities: Default::default(),
+            idle: Default::default(),
             timers: Default::default(),
             watched: Default::default(),
             members: Default::default(),

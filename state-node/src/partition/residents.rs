@@ -11,6 +11,9 @@ use super::Partition;
 use crate::entity::{Entity, Runtime, moves_waiting};
 use crate::snapshot;
 
+/// How many idle entities are looked at in one tick; the rest wait for the next.
+const PASSIVATED_MAX: usize = 512;
+
 impl Partition {
     /// Brings an entity into memory if the store has it.
     pub(super) fn load(&mut self, address: &Address) -> Result<(), String> {
@@ -28,9 +31,15 @@ impl Partition {
         if let Some(record) = record {
             let entity = snapshot::load(host.as_ref(), &record)
                 .map_err(|error| format!("the snapshot of {address} cannot be used: {error}"))?;
-            self.entities.insert(address.clone(), entity);
+            self.admit(address, entity);
         }
         Ok(())
+    }
+
+    fn admit(&mut self, address: &Address, mut entity: Entity) {
+        entity.queued = self.passivated_at;
+        self.idle.push_back((entity.queued, address.clone()));
+        self.entities.insert(address.clone(), entity);
     }
 
     /// The entity at an address, made anew when there is none; `None` when its kind is not hosted.
@@ -42,7 +51,7 @@ impl Partition {
         if !self.entities.contains_key(address) {
             let entity =
                 Entity::new(host.fresh(), Runtime::default()).map_err(|fault| fault.to_string())?;
-            self.entities.insert(address.clone(), entity);
+            self.admit(address, entity);
         }
         Ok(self.entities.get_mut(address))
     }
@@ -98,25 +107,32 @@ impl Partition {
         }
     }
 
-    /// Idle, unwatched, stored entities leave memory.
+    /// Idle, unwatched, stored entities leave memory, some at each call: each is looked at when it has waited
+    /// for its time, and waits again if it was touched meanwhile.
     pub(super) fn passivate(&mut self, now: TimeMs) {
-        let limits = &self.setting.limits;
-        let due = now.since_ms(self.passivated_at) >= limits.passivate_ms / 4;
-        if !due || self.entities.len() <= limits.resident_min {
-            return;
-        }
         self.passivated_at = now;
-        let mut leaving = self.entities.len() - limits.resident_min;
-        let dirty = &self.dirty;
-        self.entities.retain(|address, entity| {
-            let stays = leaving == 0
-                || dirty.contains_key(address)
-                || entity.quarantined
-                || !entity.edges().is_empty()
-                || now.since_ms(entity.touched) < limits.passivate_ms;
-            leaving -= usize::from(!stays);
-            stays
-        });
+        let idle_ms = self.setting.limits.passivate_ms;
+        for _ in 0..PASSIVATED_MAX {
+            let front = self.idle.front();
+            if front.is_none_or(|(queued, _)| now.since_ms(*queued) < idle_ms) {
+                return;
+            }
+            let (queued, address) = self.idle.pop_front().expect("there is a front");
+            let spare = self.entities.len() > self.setting.limits.resident_min;
+            let entity = self.entities.get_mut(&address);
+            // One that has left and come back since has a later place.
+            let Some(entity) = entity.filter(|entity| entity.queued == queued) else {
+                continue;
+            };
+            let idle = now.since_ms(entity.touched) >= idle_ms;
+            let free = spare && entity.is_unwatched() && !entity.quarantined;
+            if idle && free && !self.dirty.contains_key(&address) {
+                self.entities.remove(&address);
+            } else {
+                entity.queued = if idle { now } else { entity.touched };
+                self.idle.push_back((entity.queued, address));
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Snapshots are checked against the log before use, and the log can rebuild them (R35, R36).
 
 use crate::desk::{ANA, BEN, Desk, add, failed};
+use crate::tells::tell_to as tell;
 use bytes::Bytes;
 use xp_protocol::codec;
 use xp_protocol::inbound::Action as Said;
@@ -230,4 +231,37 @@ fn an_entity_that_nobody_remembers_is_stored_as_its_state_alone() {
     let stored: Stored = codec::decode(unsealed(&record).unwrap()).unwrap();
     assert!(stored.runtime.busy.is_none(), "{:?}", stored.runtime);
     assert!(desk.store.pending().unwrap().is_empty());
+}
+
+/// Idle entities leave memory when they are stored, those touched meanwhile stay, and no tick looks at all.
+#[test]
+fn what_was_not_touched_for_a_while_leaves_memory() {
+    let mut desk = Desk::owning();
+    desk.limits.passivate_ms = 10_000;
+    desk.limits.resident_min = 0;
+    desk.crash();
+    desk.own();
+    tell(&mut desk, 1, "ledger/quiet");
+    tell(&mut desk, 2, "ledger/lively");
+    for number in 3..10 {
+        for _ in 0..3 {
+            desk.pass(1000);
+            desk.settle();
+            desk.save();
+        }
+        tell(&mut desk, number, "ledger/lively");
+    }
+    assert_eq!(desk.core.resident(), 1);
+    let quiet = desk.core.inspect(&"ledger/quiet".parse().unwrap());
+    assert_eq!(
+        quiet.unwrap().unwrap().0.0,
+        1,
+        "and comes back from its snapshot"
+    );
+    desk.pass(10_000);
+    assert_eq!(
+        desk.core.resident(),
+        1,
+        "what was only looked at leaves again"
+    );
 }

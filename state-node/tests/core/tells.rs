@@ -4,7 +4,16 @@ use crate::desk::{ANA, Desk, place};
 use xp_protocol::codec;
 use xp_protocol::inbound::{Inbound, Told, Word};
 
+/// An entry from another entity, for the one at this address.
+pub(crate) fn tell_to(desk: &mut Desk, number: u64, address: &str) {
+    lend(desk, number, address, "e");
+}
+
 fn tell(desk: &mut Desk, number: u64, entry: &str) {
+    lend(desk, number, ANA.entity, entry);
+}
+
+fn lend(desk: &mut Desk, number: u64, address: &str, entry: &str) {
     let word = Word::Tell {
         source: place(),
         number,
@@ -12,7 +21,7 @@ fn tell(desk: &mut Desk, number: u64, entry: &str) {
         what: Told::Signal { conversation: None },
     };
     let signal = format!(r#"{{"type":"Lend","data":{{"entry":"{entry}"}}}}"#);
-    desk.word(word, ANA.entity, &signal);
+    desk.word(word, address, &signal);
 }
 
 fn number(record: &xp_transport::Record) -> u64 {
