@@ -3,6 +3,7 @@
 pub mod sandbox;
 pub mod visitor;
 pub mod platform;
+pub mod simulator;
 pub mod lanes;
 pub mod config;
 pub mod secret;

@@ -1,0 +1,306 @@
+//! A person with the reference client: talks at random, reloads, leaves, comes back.
+
+use std::collections::BTreeMap;
+
+use rand::Rng;
+use serde::Serialize;
+use xp_client::machine::{Action, Call, Machine};
+use xp_client::{Item, Lost, Payload};
+use xp_protocol::{Address, Attempt, ConnectionId, TimeMs};
+
+use super::history::{Life, What};
+use super::ledger::{Command, Query};
+use super::link::{Hello, Link, SocketId, ToClient, ToEdge};
+use super::plan::{ENTITIES, EPOCH_MS, settings};
+use super::stage::{ClientId, Due as Planned, Stage};
+
+/// The longest pause between two things a client does, in milliseconds.
+const THINK_MS: u64 = 220;
+
+/// Something that is due for a client.
+#[derive(Debug)]
+pub(super) enum Due {
+    Begin,
+    Think,
+    Tick,
+    Message(SocketId),
+}
+
+pub(super) struct Client {
+    id: ClientId,
+    life: Life,
+    machine: Machine,
+    socket: Option<(SocketId, Attempt)>,
+    calls: BTreeMap<Call, u64>,
+    said: u64,
+    tick_at: Option<TimeMs>,
+}
+
+impl Client {
+    pub(super) fn start(id: ClientId, stage: &mut Stage) -> Self {
+        let begins = stage.up_to(800);
+        stage.after(begins, Planned::Client(id, Due::Begin));
+        stage.after(begins + 50, Planned::Client(id, Due::Think));
+        Self {
+            id,
+            life: Life {
+                number: 0,
+                connection: ConnectionId(stage.uuid()),
+                address: address(stage.up_to(ENTITIES - 1)),
+            },
+            machine: Machine::new(settings(), Attempt(0)),
+            socket: None,
+            calls: BTreeMap::new(),
+            said: 0,
+            tick_at: None,
+        }
+    }
+
+    pub(super) fn on(&mut self, due: Due, stage: &mut Stage) {
+        match due {
+            Due::Begin => self.begin(stage),
+            Due::Think => self.think(stage),
+            Due::Tick => {
+                self.tick_at = None;
+                if self
+                    .machine
+                    .next_tick()
+                    .is_some_and(|at| at <= stage.now && self.life.number > 0)
+                {
+                    let jitter = stage.random.random();
+                    let actions = self.machine.on_tick(stage.now, jitter);
+                    self.perform(actions, stage);
+                }
+            }
+            Due::Message(socket) => self.message(socket, stage),
+        }
+        self.plan_tick(stage);
+    }
+
+    fn plan_tick(&mut self, stage: &mut Stage) {
+        let next = self.machine.next_tick();
+        let Some(next) = next.filter(|_| self.life.number > 0) else {
+            return;
+        };
+        let next = next.max(stage.now.plus_ms(1));
+        if self.tick_at.is_none_or(|at| next < at) {
+            self.tick_at = Some(next);
+            stage.at(next, Planned::Client(self.id, Due::Tick));
+        }
+    }
+
+    /// A new process: a machine that remembers at most its connection id.
+    fn begin(&mut self, stage: &mut Stage) {
+        self.life.number = stage.name();
+        self.calls.clear();
+        self.socket = None;
+        self.tick_at = None;
+        self.machine = Machine::new(settings(), Attempt(stage.now.0 - EPOCH_MS));
+        stage.note(What::Began(self.life.clone()));
+        let actions = self.machine.start(stage.now);
+        self.perform(actions, stage);
+    }
+
+    fn think(&mut self, stage: &mut Stage) {
+        let until = TimeMs(EPOCH_MS + stage.plan.busy_ms);
+        if stage.now >= until {
+            return;
+        }
+        let pause = 5 + stage.up_to(THINK_MS);
+        stage.after(pause, Planned::Client(self.id, Due::Think));
+        if self.life.number == 0 || self.machine.has_ended() {
+            return;
+        }
+        match stage.up_to(99) {
+            0..=79 => self.command(stage),
+            80..=89 => self.query(stage),
+            90..=93 => self.wave(stage),
+            94..=95 => self.leave(stage),
+            96..=97 => self.reload(stage),
+            _ => self.talk_much(stage),
+        }
+    }
+
+    fn talk_much(&mut self, stage: &mut Stage) {
+        for _ in 0..6 {
+            self.command(stage);
+        }
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.said += 1;
+        (self.id.0 as u64 + 1) * 1_000_000 + self.said
+    }
+
+    fn command(&mut self, stage: &mut Stage) {
+        if !self.machine.has_room() {
+            return;
+        }
+        let id = self.next_id();
+        let payload = words(id, stage);
+        stage.note(What::Called(self.life.clone(), id));
+        if let Ok((call, actions)) = self.machine.command(stage.now, payload) {
+            self.calls.insert(call, id);
+            self.perform(actions, stage);
+        }
+    }
+
+    fn query(&mut self, stage: &mut Stage) {
+        if !self.machine.has_room_for_query() {
+            return;
+        }
+        let id = self.next_id();
+        stage.note(What::Asked(self.life.clone(), id));
+        if let Ok((call, actions)) = self.machine.query(stage.now, json(&Query::State)) {
+            self.calls.insert(call, id);
+            self.perform(actions, stage);
+        }
+    }
+
+    fn wave(&mut self, stage: &mut Stage) {
+        let id = self.next_id();
+        let actions = self.machine.ephemeral(&json(&Command::Wave { id }));
+        self.perform(actions, stage);
+    }
+
+    fn leave(&mut self, stage: &mut Stage) {
+        let actions = self.machine.close();
+        self.perform(actions, stage);
+    }
+
+    /// The page is loaded anew: the machine is gone, its socket falls, the connection id is kept.
+    fn reload(&mut self, stage: &mut Stage) {
+        stage.note(What::Died(self.life.clone()));
+        if let Some((socket, _)) = self.socket.take() {
+            if stage.chance(0.5) {
+                stage.say_to_edge(socket, ToEdge::Closed(None));
+            } else {
+                stage.cut(socket);
+            }
+        }
+        self.begin(stage);
+    }
+
+    fn message(&mut self, socket: SocketId, stage: &mut Stage) {
+        let Some(link) = stage.links.get_mut(&socket) else {
+            return;
+        };
+        let Some(message) = link.to_client.pop_front() else {
+            return;
+        };
+        let attempt = link.attempt;
+        if self.socket != Some((socket, attempt)) {
+            return;
+        }
+        let now = stage.now;
+        let actions = match message {
+            ToClient::Opened => {
+                self.machine.on_open(now, attempt);
+                Vec::new()
+            }
+            ToClient::Frame(frame, text) => self.machine.on_frame(now, attempt, &frame, text),
+            ToClient::Closed(why) => {
+                self.socket = None;
+                let jitter = stage.random.random();
+                self.machine.on_close(now, attempt, why, jitter)
+            }
+        };
+        self.perform(actions, stage);
+    }
+
+    fn perform(&mut self, actions: Vec<Action>, stage: &mut Stage) {
+        for action in actions {
+            match action {
+                Action::Dial { attempt, since } => {
+                    let hello = Hello {
+                        address: self.life.address.clone(),
+                        subject: format!("person-{}", self.id.0),
+                        connection: self.life.connection,
+                        attempt,
+                        since,
+                    };
+                    self.dial(hello, stage);
+                }
+                Action::Write { frame, text } => {
+                    if let Some((socket, _)) = self.socket {
+                        stage.say_to_edge(socket, ToEdge::Frame(frame, text));
+                    }
+                }
+                Action::Hangup { code } => {
+                    if let Some((socket, _)) = self.socket.take() {
+                        stage.say_to_edge(socket, ToEdge::Closed(Some(code)));
+                    }
+                }
+                Action::Answer { call, answered } => {
+                    let id = self.calls.remove(&call);
+                    let id = id.expect("a machine answers each call once");
+                    stage.note(What::Answered(self.life.clone(), id, answered));
+                }
+                Action::Show(item) => self.shown(item, stage),
+            }
+        }
+    }
+
+    fn shown(&mut self, item: Item, stage: &mut Stage) {
+        let over = matches!(item, Item::Closed(_));
+        stage.note(What::Shown(self.life.clone(), item));
+        if over {
+            if stage.chance(0.5) {
+                self.life.connection = ConnectionId(stage.uuid());
+                self.life.address = address(stage.up_to(ENTITIES - 1));
+            }
+            let pause = 20 + stage.up_to(1_500);
+            stage.after(pause, Planned::Client(self.id, Due::Begin));
+        }
+    }
+
+    fn dial(&mut self, hello: Hello, stage: &mut Stage) {
+        let socket = SocketId(stage.name());
+        let slot = stage.up_to(stage.edges.len() as u64 - 1) as usize;
+        let attempt = hello.attempt;
+        let link = Link {
+            client: self.id,
+            edge: stage.edges[slot],
+            attempt,
+            to_edge: Default::default(),
+            to_client: Default::default(),
+            cut: false,
+        };
+        stage.links.insert(socket, link);
+        self.socket = Some((socket, attempt));
+        if stage.is_open(slot) {
+            stage.say_to_edge(socket, ToEdge::Open(hello));
+        } else {
+            let lost = Lost::Transport("nobody listens".to_owned());
+            stage.say_to_client(socket, ToClient::Closed(lost));
+        }
+    }
+}
+
+pub(super) fn address(id: u64) -> Address {
+    Address::new("ledger", &id.to_string()).expect("a number is an id")
+}
+
+fn json(word: &impl Serialize) -> Payload {
+    Payload::json(word).expect("the domain's words have a JSON form")
+}
+
+/// A command at random, which carries `id`.
+fn words(id: u64, stage: &mut Stage) -> Payload {
+    let other = stage.up_to(ENTITIES - 1);
+    json(&match stage.up_to(99) {
+        0..=29 => Command::Add { id },
+        30..=39 => Command::Whisper { id },
+        40..=46 => Command::Boast { id },
+        47..=53 => Command::Refuse { id },
+        54..=58 => Command::RefuseNoted { id },
+        59..=72 => Command::Ask { id, other },
+        73..=86 => Command::Tell { id, other },
+        87..=93 => Command::Remind {
+            id,
+            after_ms: stage.up_to(2_000),
+        },
+        94..=95 => Command::Leave { id },
+        _ => return Payload::text(format!(r#"{{"type":"Nonsense","data":{{"id":{id}}}}}"#)),
+    })
+}

@@ -1,0 +1,582 @@
+//! A state node's process: drives the partitions' cores as the real shell does, in virtual time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rand::Rng;
+use xp_cluster::{Lease, Members};
+use xp_domain_sdk::host::Registry;
+use xp_protocol::cluster::{Kind, Member, Who};
+use xp_protocol::{
+    Address, ClaimId, Incarnation, LanePartition, Offset, PartitionId, Revision, Seq, TimeMs, codec,
+};
+use xp_state_node::action::{Action, Opening};
+use xp_state_node::partition::{Partition, Setting};
+use xp_state_node::store::{Batch, MemoryStore, SnapshotStore};
+use xp_state_node::{Lane, Lanes};
+use xp_transport::simulated::ProducerId;
+use xp_transport::{AppendError, Record};
+
+use super::history::What;
+use super::plan::{LANE, OUTBOUND_PARTITIONS, PARTITIONS, limits};
+use super::stage::{Asker, Due as Planned, NodeId, Stage, cluster, events, inbound, outbound};
+use super::switch::Switch;
+
+/// The stable name of the one state node.
+const NAME: &str = "node";
+/// How often it says that it lives, in milliseconds.
+const BEAT_MS: u64 = 80;
+/// How often its partitions see the time, in milliseconds.
+const TICK_MS: u64 = 20;
+/// How long to wait before claiming again, in milliseconds.
+const CLAIM_AGAIN_MS: u64 = 100;
+/// How many records one reading takes at most.
+const READ_MAX: u64 = 12;
+
+/// Something that is due for the process.
+#[derive(Debug)]
+pub(super) enum Due {
+    Join,
+    Beat,
+    Tick,
+    PollCluster,
+    PollEvents(PartitionId),
+    PollInbound(PartitionId),
+    Answer(Ack, Option<Offset>),
+    Claim(Part),
+    Gap(Part, Offset, Offset),
+    Rescan(Part, Scan),
+    Save(Part, Batch),
+    Reopen(PartitionId, BTreeSet<Offset>),
+}
+
+/// A partition in one of its lives on this process: late answers of an earlier one are ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    partition: PartitionId,
+    life: u64,
+}
+
+/// A part of the log that a core wants to read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scan {
+    id: u64,
+    from: Offset,
+    upto: Offset,
+    bytes_max: usize,
+}
+
+/// What an append of this process was for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ack {
+    Join,
+    Beat,
+    Claim(Part),
+    Batch(Part, u64, usize),
+    Emitted(Part, u64),
+}
+
+struct Flight {
+    first: Seq,
+    round: u64,
+    results: Vec<Option<Result<Offset, AppendError>>>,
+}
+
+struct Owned {
+    part: Part,
+    core: Partition,
+    /// The next inbound offset, once it reads inbound.
+    reads: Option<Offset>,
+    flights: BTreeMap<u64, Flight>,
+}
+
+/// The snapshots of a node, which outlive its process.
+pub(super) type Disk = BTreeMap<PartitionId, Arc<MemoryStore>>;
+
+pub(super) fn fresh_disk() -> Disk {
+    (0..PARTITIONS)
+        .map(|partition| (PartitionId(partition), Arc::default()))
+        .collect()
+}
+
+pub(super) struct Node {
+    id: NodeId,
+    pub(super) incarnation: Incarnation,
+    pub(super) producer: ProducerId,
+    pub(super) alive: bool,
+    pub(super) frozen_until: TimeMs,
+    domain: Arc<Registry>,
+    lanes: Arc<Lanes>,
+    disk: Disk,
+    members: Members,
+    seen: Arc<Members>,
+    lease: Lease,
+    cluster_next: Offset,
+    partitions: BTreeMap<PartitionId, Owned>,
+    skew_ms: u64,
+    lives: u64,
+}
+
+pub(super) fn lanes() -> Lanes {
+    let lane = Lane::new(LANE, PARTITIONS, OUTBOUND_PARTITIONS);
+    Lanes::default().with(lane, ["ledger"])
+}
+
+impl Node {
+    pub(super) fn start(id: NodeId, domain: Arc<Registry>, disk: Disk, stage: &mut Stage) -> Self {
+        let incarnation = Incarnation(stage.uuid());
+        let producer = ProducerId(stage.name());
+        stage.after(0, Planned::Node(id, Due::Join));
+        stage.after(1, Planned::Node(id, Due::PollCluster));
+        Self {
+            id,
+            incarnation,
+            producer,
+            alive: true,
+            frozen_until: TimeMs(0),
+            domain,
+            lanes: Arc::new(lanes()),
+            disk,
+            members: Members::default(),
+            seen: Arc::default(),
+            lease: Lease::default(),
+            cluster_next: Offset(0),
+            partitions: BTreeMap::new(),
+            skew_ms: stage.up_to(200),
+            lives: 0,
+        }
+    }
+
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// Whether every partition is owned here.
+    pub(super) fn owns_all(&self) -> bool {
+        self.alive
+            && self.partitions.len() == PARTITIONS as usize
+            && self.partitions.values().all(|owned| owned.core.is_owner())
+    }
+
+    /// An entity's revision and state, as this process has them.
+    pub(super) fn inspect(&mut self, address: &Address) -> Option<(Revision, Vec<u8>)> {
+        let partition = address.partition(PARTITIONS);
+        let owned = self.partitions.get_mut(&partition)?;
+        owned.core.inspect(address).ok()?
+    }
+
+    /// Stops in order; whoever asks for it starts it again.
+    pub(super) fn release(&mut self, stage: &mut Stage) {
+        let now = self.clock(stage);
+        for partition in (0..PARTITIONS).map(PartitionId) {
+            if let Some(owned) = self.partitions.get_mut(&partition) {
+                owned.core.release(now);
+            }
+            self.perform(partition, stage);
+        }
+    }
+
+    fn clock(&self, stage: &Stage) -> TimeMs {
+        stage.now.plus_ms(self.skew_ms)
+    }
+
+    fn plan(&self, stage: &mut Stage, after_ms: u64, due: Due) {
+        stage.after(after_ms, Planned::Node(self.id, due));
+    }
+
+    pub(super) fn on(&mut self, due: Due, stage: &mut Stage) {
+        let now = self.clock(stage);
+        match due {
+            Due::Join => self.say(self.join(), Ack::Join, stage),
+            Due::Beat => {
+                let beat = Member::Heartbeat {
+                    incarnation: self.incarnation,
+                    sent: now,
+                };
+                self.say(beat, Ack::Beat, stage);
+            }
+            Due::Tick => self.tick(stage),
+            Due::PollCluster => self.read_cluster(stage),
+            Due::PollEvents(partition) => self.read_events(partition, stage),
+            Due::PollInbound(partition) => self.read_inbound(partition, stage),
+            Due::Answer(ack, offset) => self.answered(ack, offset, stage),
+            Due::Claim(part) => {
+                let id = ClaimId(stage.uuid());
+                if let Some(owned) = self.part(part) {
+                    owned.core.claim(id);
+                }
+                self.perform(part.partition, stage);
+            }
+            Due::Gap(part, from, upto) => {
+                let count = upto.0 + 1 - from.0;
+                let batch = stage.read(&events(part.partition), from, count as usize);
+                if let Some(owned) = self.part(part) {
+                    owned.core.gap(&batch, now);
+                }
+                self.perform(part.partition, stage);
+            }
+            Due::Rescan(part, scan) => self.rescan(part, scan, stage),
+            Due::Save(part, batch) => self.save(part, batch, stage),
+            Due::Reopen(partition, faulted) => self.open(partition, faulted, stage),
+        }
+    }
+
+    fn join(&self) -> Member {
+        Member::Join {
+            incarnation: self.incarnation,
+            who: Who {
+                name: NAME.into(),
+                kind: Kind::StateNode,
+            },
+        }
+    }
+
+    fn say(&self, member: Member, ack: Ack, stage: &mut Stage) {
+        let record = Record {
+            header: codec::encode(&member).into(),
+            ..Record::default()
+        };
+        stage.append(
+            self.producer,
+            &cluster(),
+            record,
+            Asker::Node(self.id, ack),
+        );
+    }
+
+    fn read_cluster(&mut self, stage: &mut Stage) {
+        let batch = stage.read(&cluster(), self.cluster_next, usize::MAX);
+        let was_in = self.seen.is_alive(self.incarnation);
+        let mut changed = false;
+        for stored in batch {
+            self.cluster_next = stored.offset.next();
+            let Ok(member) = codec::decode::<Member>(&stored.record.header) else {
+                continue;
+            };
+            self.members.apply(stored.offset, &member);
+            match member {
+                Member::Heartbeat { incarnation, sent } if incarnation == self.incarnation => {
+                    self.lease.read_back(sent);
+                }
+                Member::Heartbeat { .. } => {}
+                Member::Join { .. } | Member::Leave { .. } => changed = true,
+            }
+        }
+        if !changed {
+            return;
+        }
+        self.seen = Arc::new(self.members.clone());
+        if self.seen.is_former(self.incarnation) {
+            self.lease.end();
+        }
+        if !was_in && self.seen.is_alive(self.incarnation) {
+            self.plan(stage, 0, Due::Beat);
+            self.plan(stage, TICK_MS, Due::Tick);
+            for partition in (0..PARTITIONS).map(PartitionId) {
+                self.open(partition, BTreeSet::new(), stage);
+            }
+        }
+        let now = self.clock(stage);
+        for partition in (0..PARTITIONS).map(PartitionId) {
+            if let Some(owned) = self.partitions.get_mut(&partition) {
+                owned.core.on_lease(self.lease, now);
+                owned.core.on_members(Arc::clone(&self.seen), now);
+            }
+            self.perform(partition, stage);
+        }
+    }
+
+    fn open(&mut self, partition: PartitionId, faulted: BTreeSet<Offset>, stage: &mut Stage) {
+        let now = self.clock(stage);
+        self.lives += 1;
+        let part = Part {
+            partition,
+            life: self.lives,
+        };
+        let store = Arc::clone(&self.disk[&partition]) as Arc<dyn SnapshotStore>;
+        let setting = Setting {
+            place: LanePartition {
+                lane: LANE.into(),
+                partition,
+            },
+            incarnation: self.incarnation,
+            lanes: Arc::clone(&self.lanes),
+            domain: Arc::clone(&self.domain),
+            limits: Arc::new(limits()),
+            store,
+            rules: Switch::owner(stage.plan.without),
+        };
+        let identity = stage.log.identity(&inbound(partition));
+        let opening = Opening {
+            inbound: identity.expect("the topic was created"),
+            first: Offset(0),
+            now,
+        };
+        let mut core = match Partition::open(setting, opening, stage.random.random()) {
+            Ok(core) => core,
+            Err(error) => return stage.note(What::Alarm(error.to_string())),
+        };
+        core.set_faulted(faulted);
+        core.on_lease(self.lease, now);
+        core.on_members(Arc::clone(&self.seen), now);
+        let owned = Owned {
+            part,
+            core,
+            reads: None,
+            flights: BTreeMap::new(),
+        };
+        self.partitions.insert(partition, owned);
+        self.plan(stage, 1, Due::PollEvents(partition));
+        let pause = 1 + stage.up_to(20);
+        self.plan(stage, pause, Due::Claim(part));
+        self.perform(partition, stage);
+    }
+
+    fn part(&mut self, part: Part) -> Option<&mut Owned> {
+        let owned = self.partitions.get_mut(&part.partition);
+        owned.filter(|owned| owned.part == part)
+    }
+
+    fn tick(&mut self, stage: &mut Stage) {
+        let now = self.clock(stage);
+        for partition in (0..PARTITIONS).map(PartitionId) {
+            if let Some(owned) = self.partitions.get_mut(&partition) {
+                owned.core.on_lease(self.lease, now);
+                owned.core.tick(now);
+                for address in owned.core.take_diverged() {
+                    let alarm = format!("{address} was folded to another state than the owner's");
+                    stage.note(What::Alarm(alarm));
+                }
+            }
+            self.perform(partition, stage);
+        }
+        self.plan(stage, TICK_MS, Due::Tick);
+    }
+
+    fn read_events(&mut self, partition: PartitionId, stage: &mut Stage) {
+        let now = self.clock(stage);
+        let count = 1 + stage.up_to(READ_MAX);
+        let Some(owned) = self.partitions.get_mut(&partition) else {
+            return;
+        };
+        let Some(from) = owned.core.next_event() else {
+            return;
+        };
+        let batch = stage.read(&events(partition), from, count as usize);
+        if batch.is_empty() {
+            return;
+        }
+        let part = owned.part;
+        if owned.core.on_events(&batch, now) {
+            self.plan(stage, CLAIM_AGAIN_MS, Due::Claim(part));
+        }
+        self.perform(partition, stage);
+        self.plan(stage, 1, Due::PollEvents(partition));
+    }
+
+    fn read_inbound(&mut self, partition: PartitionId, stage: &mut Stage) {
+        let now = self.clock(stage);
+        let count = 1 + stage.up_to(READ_MAX);
+        let lease = self.lease;
+        let Some(owned) = self.partitions.get_mut(&partition) else {
+            return;
+        };
+        let Some(from) = owned.reads else { return };
+        if !owned.core.wants_inbound() {
+            return self.plan(stage, 10, Due::PollInbound(partition));
+        }
+        let batch = stage.read(&inbound(partition), from, count as usize);
+        let Some(last) = batch.last() else { return };
+        owned.reads = Some(last.offset.next());
+        owned.core.on_lease(lease, now);
+        owned.core.on_inbound(&batch, now);
+        self.perform(partition, stage);
+        self.plan(stage, 1, Due::PollInbound(partition));
+    }
+
+    fn answered(&mut self, ack: Ack, offset: Option<Offset>, stage: &mut Stage) {
+        let now = self.clock(stage);
+        match (ack, offset) {
+            (Ack::Join, None) if !self.seen.is_alive(self.incarnation) => {
+                self.plan(stage, 50, Due::Join);
+            }
+            (Ack::Join, _) => {}
+            (Ack::Beat, _) => self.plan(stage, BEAT_MS, Due::Beat),
+            (Ack::Claim(part), None) => self.plan(stage, CLAIM_AGAIN_MS, Due::Claim(part)),
+            (Ack::Claim(_), Some(_)) => {}
+            (Ack::Batch(part, flight, index), offset) => {
+                let result = offset.ok_or_else(|| AppendError::Unacknowledged {
+                    at: events(part.partition),
+                    reason: "simulated".to_owned(),
+                });
+                self.batch_answered(part, (flight, index), result, now);
+                self.perform(part.partition, stage);
+            }
+            (Ack::Emitted(part, id), offset) => {
+                if let Some(owned) = self.part(part) {
+                    owned.core.emitted(id, offset.is_some(), now);
+                }
+                self.perform(part.partition, stage);
+            }
+        }
+    }
+
+    fn batch_answered(
+        &mut self,
+        part: Part,
+        (id, index): (u64, usize),
+        result: Result<Offset, AppendError>,
+        now: TimeMs,
+    ) {
+        let Some(owned) = self.part(part) else { return };
+        let Some(flight) = owned.flights.get_mut(&id) else {
+            return;
+        };
+        flight.results[index] = Some(result);
+        if flight.results.iter().any(Option::is_none) {
+            return;
+        }
+        if let Some(flight) = owned.flights.remove(&id) {
+            let results: Vec<_> = flight.results.into_iter().flatten().collect();
+            owned
+                .core
+                .appended(flight.first, flight.round, &results, now);
+        }
+    }
+
+    fn rescan(&mut self, part: Part, scan: Scan, stage: &mut Stage) {
+        let now = self.clock(stage);
+        let at = events(part.partition);
+        if stage.end(&at) < scan.upto {
+            return self.plan(stage, 5, Due::Rescan(part, scan));
+        }
+        let count = scan.upto.0.saturating_sub(scan.from.0) as usize;
+        let batch = stage.read(&at, scan.from, count);
+        let bytes: usize = batch
+            .iter()
+            .map(|stored| stored.record.header.len() + stored.record.value.len())
+            .sum();
+        let batch = (bytes <= scan.bytes_max).then_some(batch);
+        if let Some(owned) = self.part(part) {
+            owned.core.rescanned(scan.id, batch.as_deref(), now);
+        }
+        self.perform(part.partition, stage);
+    }
+
+    fn save(&mut self, part: Part, batch: Batch, stage: &mut Stage) {
+        let written = !stage.plan.faults || !stage.chance(0.05);
+        if written {
+            let store = &self.disk[&part.partition];
+            store.write(batch).expect("memory takes every snapshot");
+        }
+        if let Some(owned) = self.part(part) {
+            owned.core.saved(written);
+        }
+        self.perform(part.partition, stage);
+    }
+
+    /// Does what a core asks for.
+    fn perform(&mut self, partition: PartitionId, stage: &mut Stage) {
+        loop {
+            let Some(owned) = self.partitions.get_mut(&partition) else {
+                return;
+            };
+            let actions = owned.core.actions();
+            if actions.is_empty() {
+                return;
+            }
+            for action in actions {
+                self.act(partition, action, stage);
+            }
+        }
+    }
+
+    fn act(&mut self, partition: PartitionId, action: Action, stage: &mut Stage) {
+        let (id, producer) = (self.id, self.producer);
+        let Some(owned) = self.partitions.get_mut(&partition) else {
+            return;
+        };
+        let part = owned.part;
+        match action {
+            Action::Claim(record) => {
+                let asker = Asker::Node(id, Ack::Claim(part));
+                stage.append(producer, &events(partition), record, asker);
+            }
+            Action::Append {
+                first,
+                round,
+                records,
+            } => {
+                let flight = stage.name();
+                let results = vec![None; records.len()];
+                owned.flights.insert(
+                    flight,
+                    Flight {
+                        first,
+                        round,
+                        results,
+                    },
+                );
+                for (index, record) in records.into_iter().enumerate() {
+                    let asker = Asker::Node(id, Ack::Batch(part, flight, index));
+                    stage.append(producer, &events(partition), record, asker);
+                }
+            }
+            Action::ReadGap { from, upto } => {
+                let delay = stage.up_to(10);
+                self.plan(stage, delay, Due::Gap(part, from, upto));
+            }
+            Action::Emit {
+                id: emission,
+                partition,
+                record,
+            } => {
+                let asker = Asker::Node(id, Ack::Emitted(part, emission));
+                stage.append(producer, &outbound(partition), record, asker);
+            }
+            Action::Speak { partition, record } => {
+                stage.append(producer, &outbound(partition), record, Asker::Nobody);
+            }
+            Action::Tell(telling) => {
+                let at = inbound(telling.target.partition);
+                stage.append(producer, &at, telling.record, Asker::Nobody);
+            }
+            Action::ReadInbound { from } => {
+                owned.reads = Some(from);
+                self.plan(stage, 1, Due::PollInbound(partition));
+            }
+            Action::Rescan {
+                id,
+                from,
+                upto,
+                bytes_max,
+            } => {
+                let scan = Scan {
+                    id,
+                    from,
+                    upto,
+                    bytes_max,
+                };
+                let delay = stage.up_to(20);
+                self.plan(stage, delay, Due::Rescan(part, scan));
+            }
+            Action::Save(batch) => {
+                let delay = stage.up_to(60);
+                self.plan(stage, delay, Due::Save(part, batch));
+            }
+            Action::Lost(_) => {
+                let faulted = owned.core.faulted().clone();
+                self.partitions.remove(&partition);
+                if !self.seen.is_former(self.incarnation) {
+                    self.plan(stage, 10, Due::Reopen(partition, faulted));
+                }
+            }
+            Action::Released => {
+                self.partitions.remove(&partition);
+                let pause = 10 + stage.up_to(200);
+                self.plan(stage, pause, Due::Reopen(partition, BTreeSet::new()));
+            }
+            Action::Stop(reason) => stage.note(What::Alarm(format!("{partition} stopped: {reason}"))),
+        }
+    }
+}

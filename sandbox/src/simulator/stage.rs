@@ -1,0 +1,296 @@
+//! What all processes of a run share: the time, the log, the sockets, and what is due.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use uuid::Uuid;
+use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
+use xp_protocol::{Offset, PartitionId, TimeMs};
+use xp_transport::simulated::{AppendId, Faults, ProducerId, SimEvent, SimLog};
+use xp_transport::{Record, Stored, TopicPartition};
+
+use super::history::{History, What};
+use super::link::{Link, SocketId, ToClient, ToEdge};
+use super::plan::{EPOCH_MS, LANE, OUTBOUND_PARTITIONS, PARTITIONS, Plan};
+use super::{chaos, client, edge, node};
+
+/// A state node's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct NodeId(pub(super) usize);
+/// An edge's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EdgeId(pub(super) usize);
+/// A client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ClientId(pub(super) usize);
+
+/// Something that is due for a process.
+#[derive(Debug)]
+pub(super) enum Due {
+    Node(NodeId, node::Due),
+    Edge(EdgeId, edge::Due),
+    Client(ClientId, client::Due),
+    Chaos(chaos::Act),
+}
+
+/// What an append's answer is for.
+#[derive(Debug)]
+pub(super) enum Asker {
+    Node(NodeId, node::Ack),
+    Edge(EdgeId, edge::Ack),
+    Nobody,
+}
+
+/// How long a message may be under way between client and edge, in milliseconds.
+const LATENCY_MS: u64 = 12;
+
+pub(super) struct Stage {
+    pub(super) plan: Plan,
+    pub(super) now: TimeMs,
+    pub(super) random: ChaCha8Rng,
+    pub(super) log: SimLog,
+    pub(super) history: History,
+    pub(super) links: BTreeMap<SocketId, Link>,
+    /// Who wrote each record of `events`: the processes' producers.
+    pub(super) writers: BTreeMap<(PartitionId, Offset), ProducerId>,
+    /// The present process of each edge's name.
+    pub(super) edges: Vec<EdgeId>,
+    /// Whether it listens.
+    pub(super) open: Vec<bool>,
+    agenda: BTreeMap<(TimeMs, u64), Due>,
+    planned: u64,
+    askers: BTreeMap<AppendId, Asker>,
+    authors: BTreeMap<AppendId, ProducerId>,
+    named: u64,
+}
+
+pub(super) fn topic(name: String, partition: PartitionId) -> TopicPartition {
+    TopicPartition {
+        topic: name.into(),
+        partition,
+    }
+}
+
+pub(super) fn cluster() -> TopicPartition {
+    topic(CLUSTER_TOPIC.to_owned(), PartitionId(0))
+}
+
+pub(super) fn events(partition: PartitionId) -> TopicPartition {
+    topic(events_topic(LANE), partition)
+}
+
+pub(super) fn inbound(partition: PartitionId) -> TopicPartition {
+    topic(inbound_topic(LANE), partition)
+}
+
+pub(super) fn outbound(partition: PartitionId) -> TopicPartition {
+    topic(outbound_topic(LANE), partition)
+}
+
+impl Stage {
+    pub(super) fn new(plan: Plan) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
+        let mut log = SimLog::new(random.random(), quick());
+        log.create(CLUSTER_TOPIC, 1);
+        log.create(&events_topic(LANE), PARTITIONS);
+        log.create(&inbound_topic(LANE), PARTITIONS);
+        log.create(&outbound_topic(LANE), OUTBOUND_PARTITIONS);
+        Self {
+            plan,
+            now: TimeMs(EPOCH_MS),
+            random,
+            log,
+            history: History::default(),
+            links: BTreeMap::new(),
+            writers: BTreeMap::new(),
+            edges: Vec::new(),
+            open: Vec::new(),
+            agenda: BTreeMap::new(),
+            planned: 0,
+            askers: BTreeMap::new(),
+            authors: BTreeMap::new(),
+            named: 0,
+        }
+    }
+
+    pub(super) fn after(&mut self, ms: u64, due: Due) {
+        self.at(self.now.plus_ms(ms), due);
+    }
+
+    pub(super) fn at(&mut self, when: TimeMs, due: Due) {
+        self.agenda.insert((when.max(self.now), self.planned), due);
+        self.planned += 1;
+    }
+
+    pub(super) fn up_to(&mut self, ms: u64) -> u64 {
+        self.random.random_range(0..=ms)
+    }
+
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
+        self.random.random_bool(probability)
+    }
+
+    pub(super) fn uuid(&mut self) -> Uuid {
+        Uuid::from_u128(self.random.random())
+    }
+
+    pub(super) fn name(&mut self) -> u64 {
+        self.named += 1;
+        self.named
+    }
+
+    pub(super) fn is_open(&self, slot: usize) -> bool {
+        self.open[slot]
+    }
+
+    pub(super) fn note(&mut self, what: What) {
+        self.history.note(self.now, what);
+    }
+
+    pub(super) fn append(
+        &mut self,
+        producer: ProducerId,
+        at: &TopicPartition,
+        record: Record,
+        asker: Asker,
+    ) {
+        let id = self.log.append(self.now, producer, at, record);
+        self.askers.insert(id, asker);
+        self.authors.insert(id, producer);
+    }
+
+    /// Records from `from` on, at most `count`.
+    pub(super) fn read(&self, at: &TopicPartition, from: Offset, count: usize) -> Vec<Stored> {
+        match self.log.records(at, from) {
+            Ok(records) => records.take(count).cloned().collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn end(&self, at: &TopicPartition) -> Offset {
+        self.log.bounds(at).map_or(Offset(0), |bounds| bounds.next)
+    }
+
+    /// The next thing that is due until `end`, with the log moved up to it; landed records come first.
+    pub(super) fn next(&mut self, end: TimeMs) -> Option<Happening> {
+        loop {
+            let logged = self.log.next_event_at();
+            let due = self.agenda.first_key_value().map(|((when, _), _)| *when);
+            let when = logged.into_iter().chain(due).min()?;
+            if when > end {
+                return None;
+            }
+            self.now = self.now.max(when);
+            if logged.is_some_and(|at| at <= when) {
+                let happened = self.log.step(when);
+                let happened: Vec<_> = happened
+                    .into_iter()
+                    .filter_map(|event| self.hear(event))
+                    .collect();
+                if !happened.is_empty() {
+                    return Some(Happening::Log(happened));
+                }
+                continue;
+            }
+            let (_, due) = self.agenda.pop_first()?;
+            return Some(Happening::Due(due));
+        }
+    }
+
+    fn hear(&mut self, event: SimEvent) -> Option<Logged> {
+        match event {
+            SimEvent::Landed { id, at, offset } => {
+                if at.topic == Arc::from(events_topic(LANE)) {
+                    let writer = self.authors.get(&id).copied();
+                    let writer = writer.expect("every append has its author");
+                    self.writers.insert((at.partition, offset), writer);
+                }
+                Some(Logged::Landed(at))
+            }
+            SimEvent::Acknowledged { id, offset } => {
+                let asker = self.askers.remove(&id)?;
+                Some(Logged::Answered(asker, Some(offset)))
+            }
+            SimEvent::Failed { id } => {
+                let asker = self.askers.remove(&id)?;
+                Some(Logged::Answered(asker, None))
+            }
+            SimEvent::Truncated { .. } => None,
+        }
+    }
+
+    pub(super) fn say_to_edge(&mut self, socket: SocketId, message: ToEdge) {
+        let latency = 1 + self.up_to(LATENCY_MS);
+        let Some(link) = self.links.get_mut(&socket) else {
+            return;
+        };
+        if link.cut {
+            return;
+        }
+        link.to_edge.push_back(message);
+        let edge = link.edge;
+        self.after(latency, Due::Edge(edge, edge::Due::Message(socket)));
+    }
+
+    pub(super) fn say_to_client(&mut self, socket: SocketId, message: ToClient) {
+        let latency = 1 + self.up_to(LATENCY_MS);
+        let Some(link) = self.links.get_mut(&socket) else {
+            return;
+        };
+        if link.cut {
+            return;
+        }
+        link.to_client.push_back(message);
+        let client = link.client;
+        self.after(latency, Due::Client(client, client::Due::Message(socket)));
+    }
+
+    /// The network between two sides breaks. What is under way is lost; each side notices later, or never.
+    pub(super) fn cut(&mut self, socket: SocketId) {
+        let (client_notices, edge_notices) = (self.chance(0.7), self.chance(0.7));
+        let (client_ms, edge_ms) = (self.up_to(1_500), self.up_to(1_500));
+        let Some(link) = self.links.get_mut(&socket) else {
+            return;
+        };
+        link.cut = true;
+        link.to_edge.clear();
+        link.to_client.clear();
+        let (client, edge) = (link.client, link.edge);
+        if client_notices {
+            let lost = xp_client::Lost::Transport("cut".to_owned());
+            link.to_client.push_back(ToClient::Closed(lost));
+            self.after(client_ms, Due::Client(client, client::Due::Message(socket)));
+        }
+        let Some(link) = self.links.get_mut(&socket) else {
+            return;
+        };
+        if edge_notices {
+            link.to_edge.push_back(ToEdge::Closed(None));
+            self.after(edge_ms, Due::Edge(edge, edge::Due::Message(socket)));
+        }
+    }
+}
+
+/// Something that happened.
+pub(super) enum Happening {
+    Log(Vec<Logged>),
+    Due(Due),
+}
+
+/// Something that happened in the log.
+pub(super) enum Logged {
+    Landed(TopicPartition),
+    Answered(Asker, Option<Offset>),
+}
+
+/// A log on a good day.
+pub(super) fn quick() -> Faults {
+    Faults {
+        delay_ms: 0..=3,
+        acknowledgement_ms: 0..=2,
+        timeout_ms: 400,
+        ..Faults::none()
+    }
+}
