@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use rand::Rng;
 use serde::Serialize;
 use xp_client::machine::{Action, Call, Machine};
@@ -159,6 +160,7 @@ impl Client {
 
     fn wave(&mut self, stage: &mut Stage) {
         let id = self.next_id();
+        stage.note(What::Waved(self.life.clone(), id));
         let actions = self.machine.ephemeral(&json(&Command::Wave { id }));
         self.perform(actions, stage);
     }
@@ -198,7 +200,7 @@ impl Client {
                 self.machine.on_open(now, attempt);
                 Vec::new()
             }
-            ToClient::Frame(frame, text) => self.machine.on_frame(now, attempt, &frame, text),
+            ToClient::Frame(frame, text) => self.frame(attempt, &frame, text, stage),
             ToClient::Closed(why) => {
                 self.socket = None;
                 let jitter = stage.random.random();
@@ -206,6 +208,22 @@ impl Client {
             }
         };
         self.perform(actions, stage);
+    }
+
+    fn frame(
+        &mut self,
+        attempt: Attempt,
+        frame: &Bytes,
+        text: bool,
+        stage: &mut Stage,
+    ) -> Vec<Action> {
+        let before = self.machine.unexpected();
+        let actions = self.machine.on_frame(stage.now, attempt, frame, text);
+        if self.machine.unexpected() > before {
+            let frame = String::from_utf8_lossy(frame).into_owned();
+            stage.note(What::Unexpected(self.life.clone(), frame));
+        }
+        actions
     }
 
     fn perform(&mut self, actions: Vec<Action>, stage: &mut Stage) {

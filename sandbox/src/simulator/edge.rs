@@ -15,6 +15,7 @@ use xp_protocol::{
 use xp_transport::simulated::ProducerId;
 use xp_transport::{Record, Stored};
 
+use super::history::What;
 use super::lane::{Fate, Lane};
 use super::link::{Hello, SocketId, ToClient, ToEdge};
 use super::plan::{OUTBOUND_PARTITIONS, PARTITIONS};
@@ -426,7 +427,10 @@ impl Edge {
             }
             Step::Answer(frame) => stage.say_to_client(id, ToClient::Frame(frame, true)),
             Step::Hold => connection.held.push_back((frame.clone(), text)),
-            Step::Close(code, _) => self.close(id, code, stage),
+            Step::Close(code, reason) => {
+                stage.note(What::Fault(format!("{} is closed: {reason}", socket.connection)));
+                self.close(id, code, stage);
+            }
             Step::Verify(_) | Step::Nothing => {}
         }
     }

@@ -46,6 +46,10 @@ pub enum What {
     Answered(Life, u64, Answered),
     /// It is shown something.
     Shown(Life, Item),
+    /// It waves: a volatile word that carries this id.
+    Waved(Life, u64),
+    /// Its socket brought a frame that an exact platform does not send.
+    Unexpected(Life, String),
     /// Its process ends without a word.
     Died(Life),
     /// Something was done to the platform.

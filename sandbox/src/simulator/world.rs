@@ -1,6 +1,6 @@
 //! All processes, and the loop that lets them live.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xp_domain_sdk::Domain;

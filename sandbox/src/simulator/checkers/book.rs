@@ -1,0 +1,227 @@
+//! What the log says: the records that count, by R2 and R3, and the entities' pages among them.
+
+use std::collections::BTreeMap;
+
+use xp_domain_sdk::prelude::Entity;
+use xp_protocol::events::{Claim, Commit, Event as Written};
+use xp_protocol::{Address, Epoch, Incarnation, Offset, PartitionId, Revision, Seq, TimeMs, codec};
+use xp_transport::Stored;
+
+use crate::simulator::ledger::{Event, Ledger};
+use crate::simulator::world::Outcome;
+
+/// All of it.
+#[derive(Default)]
+pub(super) struct Book {
+    /// Each entity's commits in order.
+    pub(super) pages: BTreeMap<Address, Vec<Page>>,
+    /// Each partition's valid records in order.
+    pub(super) valid: BTreeMap<PartitionId, Vec<Valid>>,
+    /// Records that cannot be read.
+    pub(super) broken: Vec<(PartitionId, Offset)>,
+}
+
+/// A record that counts.
+pub(super) struct Valid {
+    pub(super) offset: Offset,
+    pub(super) event: Written,
+    /// Whose epoch it is.
+    pub(super) owner: Incarnation,
+    /// When it landed.
+    pub(super) time: TimeMs,
+}
+
+/// A commit that counts.
+pub(super) struct Page {
+    pub(super) address: Address,
+    pub(super) partition: PartitionId,
+    pub(super) offset: Offset,
+    /// When it landed.
+    pub(super) time: TimeMs,
+    pub(super) commit: Commit,
+    pub(super) value: bytes::Bytes,
+    pub(super) events: Vec<Event>,
+    /// The entity just before.
+    pub(super) before: Sum,
+    /// And just after.
+    pub(super) after: Sum,
+}
+
+/// A ledger in two numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sum {
+    pub(super) entries: u64,
+    pub(super) digest: u64,
+}
+
+impl Sum {
+    fn of(ledger: &Ledger) -> Self {
+        Self {
+            entries: ledger.entries,
+            digest: ledger.digest,
+        }
+    }
+}
+
+impl Page {
+    pub(super) fn place(&self) -> String {
+        let (PartitionId(partition), Offset(offset)) = (self.partition, self.offset);
+        let Revision(revision) = self.commit.revision;
+        format!(
+            "{} revision {revision} (events-{partition} @ {offset})",
+            self.address
+        )
+    }
+}
+
+impl Book {
+    pub(super) fn read(outcome: &Outcome) -> Self {
+        let mut book = Self::default();
+        let mut ledgers = BTreeMap::new();
+        for (partition, records) in &outcome.events {
+            let mut reader = Reader::default();
+            let valid = book.valid.entry(*partition).or_default();
+            for stored in records {
+                match codec::decode::<Written>(&stored.record.header) {
+                    Ok(event) => valid.extend(reader.read(stored, event)),
+                    Err(_) => book.broken.push((*partition, stored.offset)),
+                }
+            }
+            book.turn_pages(*partition, records, &mut ledgers);
+        }
+        book
+    }
+
+    fn turn_pages(
+        &mut self,
+        partition: PartitionId,
+        records: &[Stored],
+        ledgers: &mut BTreeMap<Address, Ledger>,
+    ) {
+        let values: BTreeMap<_, _> = records.iter().map(|at| (at.offset, &at.record)).collect();
+        for valid in self.valid.get(&partition).into_iter().flatten() {
+            let Written::Commit(commit) = &valid.event else {
+                continue;
+            };
+            let record = values[&valid.offset];
+            let (Some(address), Some(events)) = (key(&record.key), words(&record.value)) else {
+                self.broken.push((partition, valid.offset));
+                continue;
+            };
+            let ledger = ledgers.entry(address.clone()).or_default();
+            let before = Sum::of(ledger);
+            events.iter().cloned().for_each(|event| ledger.apply(event));
+            let page = Page {
+                address: address.clone(),
+                partition,
+                offset: valid.offset,
+                time: valid.time,
+                commit: Commit::clone(commit),
+                value: record.value.clone(),
+                events,
+                before,
+                after: Sum::of(ledger),
+            };
+            self.pages.entry(address).or_default().push(page);
+        }
+    }
+
+    /// All pages, entity by entity.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Page> {
+        self.pages.values().flatten()
+    }
+
+    pub(super) fn of(&self, address: &Address) -> &[Page] {
+        self.pages.get(address).map_or(&[], Vec::as_slice)
+    }
+
+    /// The page that gave an entity this revision.
+    pub(super) fn page(&self, address: &Address, revision: Revision) -> Option<&Page> {
+        let pages = self.of(address);
+        let at = pages.partition_point(|page| page.commit.revision < revision);
+        pages
+            .get(at)
+            .filter(|page| page.commit.revision == revision)
+    }
+
+    /// The ledger at this revision.
+    pub(super) fn sum(&self, address: &Address, revision: Revision) -> Option<Sum> {
+        if revision == Revision(0) {
+            return Some(Sum::default());
+        }
+        self.page(address, revision).map(|page| page.after)
+    }
+
+    /// Where each thing that carries an id happened, by a choice of events.
+    pub(super) fn index(&self, choice: fn(&Event) -> Option<u64>) -> BTreeMap<u64, Vec<&Page>> {
+        let mut index: BTreeMap<u64, Vec<&Page>> = BTreeMap::new();
+        for page in self.all() {
+            for id in page.events.iter().filter_map(choice) {
+                index.entry(id).or_default().push(page);
+            }
+        }
+        index
+    }
+}
+
+/// R2 and R3, from their text.
+#[derive(Default)]
+struct Reader {
+    claim: Option<Claim>,
+    epoch: Epoch,
+    seq: Seq,
+    released: bool,
+}
+
+impl Reader {
+    fn read(&mut self, stored: &Stored, event: Written) -> Option<Valid> {
+        let counts = match &event {
+            Written::Claim(claim) => self.claims(stored.offset, claim),
+            other => self.numbers(other),
+        };
+        let owner = self.claim.as_ref()?.incarnation;
+        counts.then(|| Valid {
+            offset: stored.offset,
+            event,
+            owner,
+            time: stored.time,
+        })
+    }
+
+    fn claims(&mut self, offset: Offset, claim: &Claim) -> bool {
+        let held = self.claim.as_ref();
+        let greater = |held: &Claim| {
+            held.id != claim.id && (claim.view, claim.attempt) > (held.view, held.attempt)
+        };
+        if !held.is_none_or(greater) {
+            return false;
+        }
+        self.claim = Some(claim.clone());
+        self.epoch = Epoch(offset.0);
+        self.seq = Seq(0);
+        self.released = false;
+        true
+    }
+
+    fn numbers(&mut self, event: &Written) -> bool {
+        let next = (self.epoch, Seq(self.seq.0 + 1));
+        if self.claim.is_none() || self.released || event.place() != Some(next) {
+            return false;
+        }
+        self.seq = next.1;
+        self.released = matches!(event, Written::Release { .. });
+        true
+    }
+}
+
+fn key(bytes: &[u8]) -> Option<Address> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+/// The domain's events in a record's value.
+fn words(value: &[u8]) -> Option<Vec<Event>> {
+    match value {
+        [] => Some(Vec::new()),
+        bytes => serde_json::from_slice(bytes).ok(),
+    }
+}

@@ -1,0 +1,75 @@
+//! The log itself: one owner writes, revisions are dense, causes rise, chains hang together.
+
+use std::collections::BTreeMap;
+
+use xp_protocol::events::{Cause, Event as Written};
+use xp_protocol::{LogIdentity, Offset, PartitionId, Revision};
+
+use super::book::Valid;
+use super::{Case, Findings};
+
+pub(super) fn check(case: &Case<'_>) -> Findings {
+    let mut found: Findings = case
+        .book
+        .broken
+        .iter()
+        .map(|at| (place(*at), "cannot be read".to_owned()))
+        .collect();
+    for (partition, valid) in &case.book.valid {
+        writers(case, *partition, valid, &mut found);
+        causes(*partition, valid, &mut found);
+    }
+    for pages in case.book.pages.values() {
+        let (mut last, mut chains) = (Revision(0), BTreeMap::new());
+        for page in pages {
+            if page.commit.revision != last.next() {
+                found.push((page.place(), format!("it follows revision {last}")));
+            }
+            last = page.commit.revision;
+            for link in &page.commit.links {
+                let prev = chains.insert(link.partition, last).unwrap_or_default();
+                if prev != link.prev {
+                    let what = format!("its chain names {} before it, not {prev}", link.prev);
+                    found.push((page.place(), what));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn place((PartitionId(partition), Offset(offset)): (PartitionId, Offset)) -> String {
+    format!("events-{partition} @ {offset}")
+}
+
+/// What counts was written by the process that claimed.
+fn writers(case: &Case<'_>, partition: PartitionId, valid: &[Valid], found: &mut Findings) {
+    for record in valid {
+        let at = (partition, record.offset);
+        if case.outcome.writers.get(&at) != Some(&record.owner) {
+            found.push((place(at), "its writer does not own the partition".to_owned()));
+        }
+    }
+}
+
+/// R4: each message of an inbound log is decided at most once, in order.
+fn causes(partition: PartitionId, valid: &[Valid], found: &mut Findings) {
+    let mut heard: BTreeMap<LogIdentity, Offset> = BTreeMap::new();
+    let mut inbound = None;
+    for record in valid {
+        match &record.event {
+            Written::Claim(claim) => inbound = Some(claim.inbound),
+            Written::Commit(commit) => {
+                let (Cause::Inbound(offset), Some(log)) = (&commit.cause, inbound) else {
+                    continue;
+                };
+                let before = heard.insert(log, *offset);
+                if before.is_some_and(|before| before >= *offset) {
+                    let what = format!("the message at {offset} is decided again");
+                    found.push((place((partition, record.offset)), what));
+                }
+            }
+            _ => {}
+        }
+    }
+}

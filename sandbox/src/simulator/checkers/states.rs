@@ -1,0 +1,55 @@
+//! The owner's entities, and those of whoever starts from its last snapshots, are what the log folds to.
+
+use std::collections::BTreeMap;
+
+use xp_domain_sdk::Domain;
+use xp_protocol::{Address, Revision};
+
+use super::{Case, Findings};
+use crate::simulator::ledger::Ledger;
+
+type States = BTreeMap<Address, (Revision, Vec<u8>)>;
+
+pub(super) fn check(case: &Case<'_>) -> Findings {
+    let (folded, mut found) = fold(case);
+    let outcome = case.outcome;
+    if let Some(live) = &outcome.live {
+        compare("the owner's memory", live, &folded, &mut found);
+    }
+    compare("snapshot and tail", &outcome.reopened, &folded, &mut found);
+    found
+}
+
+fn fold(case: &Case<'_>) -> (States, Findings) {
+    let domain = Domain::new().host::<Ledger>().registry().clone();
+    let host = domain.get("ledger").expect("the domain hosts ledgers");
+    let (mut states, mut found) = (States::new(), Findings::new());
+    for (address, pages) in &case.book.pages {
+        let mut instance = host.fresh();
+        for page in pages.iter().filter(|page| !page.events.is_empty()) {
+            if let Err(fault) = instance.apply(&page.value) {
+                found.push((page.place(), fault.to_string()));
+            }
+        }
+        let revision = pages.last().map_or(Revision(0), |page| page.commit.revision);
+        let state = instance.encode().expect("ledgers can be encoded");
+        states.insert(address.clone(), (revision, state));
+    }
+    (states, found)
+}
+
+fn compare(whose: &str, states: &States, folded: &States, found: &mut Findings) {
+    for (address, (revision, state)) in folded {
+        let what = match states.get(address) {
+            None => format!("{whose} lacks it at revision {revision}"),
+            Some((at, _)) if at != revision => {
+                format!("{whose} has revision {at}, the log {revision}")
+            }
+            Some((_, other)) if other != state => {
+                format!("{whose} differs from the log at revision {revision}")
+            }
+            Some(_) => continue,
+        };
+        found.push((address.to_string(), what));
+    }
+}
