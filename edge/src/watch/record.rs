@@ -248,7 +248,16 @@ impl<H: Clone> Pass<'_, H> {
     fn only(&mut self, socket: Socket, item: &Item, chained: bool) -> Option<H> {
         let resuming = self.resuming.iter().rfind(|r| r.socket == socket);
         let floor = resuming.map(|r| r.floor);
+        let (now, gaps) = (self.now, self.watch.rules.gaps);
         let member = self.watch.find(socket)?;
+        if floor.is_none()
+            && !chained
+            && gaps
+            && let Some(effect) = member.overtaken(item, now)
+        {
+            self.effects.push(effect);
+            return None;
+        }
         let takes = match floor {
             Some(floor) => floor.is_some_and(|floor| delivery::revision(item) > Some(floor)),
             None if chained => member.takes,
@@ -312,6 +321,19 @@ impl<H: Clone> Member<H> {
             }
         }
         None
+    }
+
+    /// A stored answer that is here before its commit is a gap as well: an `event` comes before the `reply`
+    /// of its commit, and the resume brings both (R21).
+    fn overtaken(&mut self, item: &Item, now: TimeMs) -> Option<Effect<H>> {
+        let Phase::Live { have } = self.phase else {
+            return None;
+        };
+        let Some(RequestId::Number(MessageNumber(1..))) = delivery::answers(item) else {
+            return None;
+        };
+        let revision = delivery::revision(item).filter(|revision| *revision > have)?;
+        self.settle(now, have, revision)
     }
 
     /// Whether it hears what stands outside the chain.

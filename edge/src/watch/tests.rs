@@ -244,6 +244,27 @@ fn an_answer_of_a_resumed_commit_comes_after_its_event() {
 }
 
 #[test]
+fn a_stored_answer_that_is_here_before_its_commit_is_a_gap() {
+    let ana = socket(1, 1);
+    let mut watch = live(ana, 4);
+    let stored = |revision| {
+        let item = Item::Fault {
+            id: RequestId::Number(MessageNumber(3)),
+            revision: Revision(revision),
+            code: FaultCode::Panicked,
+        };
+        record(None, vec![(Recipients::Only(vec![ana]), item)])
+    };
+    let effects = give(&mut watch, 0, &stored(4));
+    assert_eq!(effects, ["1.1: fault 3 4 panicked"]);
+    assert_eq!(give(&mut watch, 0, &stored(5)), ["1.1: resume 4"]);
+    let effects = give(&mut watch, 0, &resumed(ana, 4, 5, false));
+    assert_eq!(effects, ["1.1: event 5 x"]);
+    let effects = give(&mut watch, 0, &stored(5));
+    assert_eq!(effects, ["1.1: fault 3 5 panicked"]);
+}
+
+#[test]
 fn recipients_are_everybody_some_or_all_but_some() {
     let (ana, ben) = (socket(1, 1), socket(2, 1));
     let mut watch = live(ana, 0);
