@@ -71,8 +71,12 @@ impl Members {
             .map(|(incarnation, present)| (*incarnation, &present.who, present.joined))
     }
 
-    /// A new incarnation of a stable name replaces the old one at that offset (R17).
+    /// A new incarnation of a stable name replaces the old one at that offset (R17). A Join that was doubled
+    /// or comes late is none: a process neither replaces itself nor returns after it was replaced.
     fn join(&mut self, incarnation: Incarnation, who: Who, joined: Offset) {
+        if self.is_alive(incarnation) || self.is_former(incarnation) {
+            return;
+        }
         let same = |kind: &Kind| std::mem::discriminant(kind) == std::mem::discriminant(&who.kind);
         let replaced: Vec<_> = self
             .alive
@@ -130,6 +134,17 @@ mod tests {
         members.apply(Offset(1), &join(2, "b"));
         members.apply(Offset(2), &join(3, "a"));
         assert!(members.is_former(id(1)) && members.is_alive(id(2)) && members.is_alive(id(3)));
+    }
+
+    #[test]
+    fn a_join_that_comes_again_changes_nothing() {
+        let mut members = Members::default();
+        members.apply(Offset(0), &join(1, "a"));
+        members.apply(Offset(1), &join(1, "a"));
+        assert!(members.is_alive(id(1)) && !members.is_former(id(1)));
+        members.apply(Offset(2), &join(2, "a"));
+        members.apply(Offset(3), &join(1, "a"));
+        assert!(members.is_former(id(1)) && members.is_alive(id(2)));
     }
 
     #[test]
