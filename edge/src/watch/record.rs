@@ -196,7 +196,7 @@ impl<H: Clone> Pass<'_, H> {
             attempt: member.attempt,
         });
         let left_out =
-            |socket: &Socket| matches!(to, Recipients::Except(out) if out.contains(socket));
+            |socket: &Socket| matches!(to, Recipients::Except(out) if leaves_out(out, *socket));
         sockets.filter(|socket| !left_out(socket)).collect()
     }
 
@@ -206,7 +206,7 @@ impl<H: Clone> Pass<'_, H> {
         };
         let handles = match to {
             Recipients::Everybody => self.takers(|_| true),
-            Recipients::Except(out) => self.takers(|socket| !out.contains(&socket)),
+            Recipients::Except(out) => self.takers(|socket| !leaves_out(out, socket)),
             Recipients::Only(sockets) => {
                 let mut handles = Vec::with_capacity(sockets.len());
                 for socket in sockets {
@@ -285,6 +285,11 @@ impl<H: Clone> Pass<'_, H> {
         let effect = member.and_then(|member| member.settle(now, have, denied));
         self.effects.extend(effect);
     }
+}
+
+/// Whoever is left out is so with every socket: what it waved on the last one is not for its next one either.
+fn leaves_out(out: &[Socket], socket: Socket) -> bool {
+    out.iter().any(|out| out.connection == socket.connection)
 }
 
 fn refuses(item: &Item, phase: Phase) -> bool {

@@ -283,6 +283,14 @@ fn recipients_are_everybody_some_or_all_but_some() {
 }
 
 #[test]
+fn whoever_is_left_out_is_so_with_its_next_socket_too() {
+    let mut watch = live(socket(1, 2), 0);
+    let others = Recipients::Except(vec![socket(1, 1)]);
+    let cursor = record(None, vec![(others, Item::Ephemeral { text: true })]);
+    assert!(give(&mut watch, 0, &cursor).is_empty());
+}
+
+#[test]
 fn a_frame_of_an_older_attempt_is_dropped() {
     let mut watch = live(socket(1, 2), 0);
     let old = vec![(Recipients::Only(vec![socket(1, 1)]), event(1))];
