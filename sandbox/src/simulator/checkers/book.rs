@@ -15,6 +15,8 @@ use crate::simulator::world::Outcome;
 pub(super) struct Book {
     /// Each entity's commits in order.
     pub(super) pages: BTreeMap<Address, Vec<Page>>,
+    /// Commits of entities that had no event yet, and of which nothing was kept: their revisions began anew.
+    pub(super) forgotten: Vec<Page>,
     /// Each partition's valid records in order.
     pub(super) valid: BTreeMap<PartitionId, Vec<Valid>>,
     /// Records that cannot be read.
@@ -122,13 +124,18 @@ impl Book {
                 before,
                 after: Sum::of(ledger),
             };
-            self.pages.entry(address).or_default().push(page);
+            let pages = self.pages.entry(address).or_default();
+            let exists = pages.iter().any(|page| !page.events.is_empty());
+            if page.commit.revision == Revision(1) && !exists {
+                self.forgotten.append(pages);
+            }
+            pages.push(page);
         }
     }
 
     /// All pages, entity by entity.
     pub(super) fn all(&self) -> impl Iterator<Item = &Page> {
-        self.pages.values().flatten()
+        self.pages.values().flatten().chain(&self.forgotten)
     }
 
     pub(super) fn of(&self, address: &Address) -> &[Page] {

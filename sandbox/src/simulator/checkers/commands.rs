@@ -93,8 +93,8 @@ fn numbers(biography: &Biography, found: &mut Findings) {
     }
 }
 
-/// The stored answers, by session and number: each is given once.
-type StoredAnswers<'a> = BTreeMap<(ConnectionId, MessageNumber), Vec<(Revision, &'a Stored)>>;
+/// The stored answers, by session, number and commit.
+type StoredAnswers<'a> = BTreeMap<(ConnectionId, MessageNumber, Revision), &'a Stored>;
 
 fn stored(book: &Book) -> StoredAnswers<'_> {
     let mut stored = StoredAnswers::new();
@@ -106,8 +106,7 @@ fn stored(book: &Book) -> StoredAnswers<'_> {
                 answer,
             } = change
             {
-                let answers = stored.entry((*connection, *n)).or_default();
-                answers.push((page.commit.revision, answer));
+                stored.insert((*connection, *n, page.commit.revision), answer);
             }
         }
     }
@@ -126,14 +125,13 @@ fn answer(
         return Err("it was answered under a tag".to_owned());
     };
     let revision = answered.answer.revision();
-    match stored.get(&(biography.life.connection, n)).map(Vec::as_slice) {
-        None | Some([]) => return Err(format!("the log knows no answer to number {n}")),
-        Some([(at, kept)]) if *at == revision && same(&answered.answer, kept) => {}
-        Some([(at, kept)]) => {
+    match stored.get(&(biography.life.connection, n, revision)) {
+        None => return Err(format!("the log has no answer to number {n} at {revision}")),
+        Some(kept) if same(&answered.answer, kept) => {}
+        Some(kept) => {
             let heard = &answered.answer;
-            return Err(format!("it heard {heard:?}, the log has {kept:?} at {at}"));
+            return Err(format!("it heard {heard:?}, the log has {kept:?}"));
         }
-        Some(_) => return Err(format!("the log answers number {n} again")),
     }
     fits(id, &answered.answer, effects)
 }
