@@ -1,11 +1,11 @@
 //! The platform in virtual time: seeds with faults, and rules switched off one at a time.
 //!
-//! `XP_SIM_SEED=n cargo test -p xp-sandbox --test simulation one_seed -- --nocapture` replays one seed and
-//! prints its story.
+//! `XP_SIM_SEED=n cargo test -p xp-sandbox --test simulation a_seed_can_be_replayed -- --nocapture` replays one
+//! seed and prints its story; `XP_SIM_SEEDS=from..to` lives through other seeds than the ordinary ones.
 
 use std::ops::Range;
 
-use xp_sandbox::simulator::{Outcome, Plan, Violation, check, run};
+use xp_sandbox::simulator::{Outcome, Plan, Switch, Violation, check, run};
 
 /// How to see a run again.
 fn replay(seed: u64) -> String {
@@ -21,7 +21,10 @@ fn live_through(plan: Plan) -> (Outcome, Vec<Violation>) {
 }
 
 fn told(violations: &[Violation]) -> String {
-    violations.iter().map(|found| format!("{found}\n")).collect()
+    violations
+        .iter()
+        .map(|found| format!("{found}\n"))
+        .collect()
 }
 
 /// Seeds of the environment's choice, or these.
@@ -40,20 +43,76 @@ fn whatever_fails_nothing_acknowledged_is_lost_or_doubled() {
     for seed in seeds(0..200) {
         let (_, violations) = live_through(Plan::rough(seed));
         if let Some(first) = violations.first() {
-            failed.push(format!("{first} (and {} more)\n  {}\n", violations.len() - 1, replay(seed)));
+            failed.push(format!(
+                "{first} (and {} more)\n  {}\n",
+                violations.len() - 1,
+                replay(seed)
+            ));
         }
     }
-    assert!(failed.is_empty(), "{} seeds failed:\n{}", failed.len(), failed.concat());
+    assert!(
+        failed.is_empty(),
+        "{} seeds failed:\n{}",
+        failed.len(),
+        failed.concat()
+    );
 }
 
 #[test]
 fn a_seed_can_be_replayed() {
     let chosen = std::env::var("XP_SIM_SEED").ok();
-    let seed = chosen.as_ref().map_or(7, |text| text.parse().expect("XP_SIM_SEED is a number"));
+    let seed = chosen
+        .as_ref()
+        .map_or(7, |text| text.parse().expect("XP_SIM_SEED is a number"));
     let (outcome, violations) = live_through(Plan::rough(seed));
     if chosen.is_some() {
         // The story is what was asked for.
         println!("{}", outcome.history.tail(usize::MAX));
     }
     assert!(violations.is_empty(), "{}", told(&violations));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    for seed in [3, 11, 20] {
+        let story = |plan| {
+            let outcome = run(plan);
+            (outcome.history.tail(usize::MAX), outcome.events)
+        };
+        let (first, second) = (story(Plan::rough(seed)), story(Plan::rough(seed)));
+        assert!(first == second, "seed {seed} went two ways");
+    }
+}
+
+#[test]
+fn without_faults_nobody_is_cut_off() {
+    for seed in 0..5 {
+        let (outcome, violations) = live_through(Plan::fair(seed));
+        assert!(violations.is_empty(), "{}", told(&violations));
+        let story = outcome.history.tail(usize::MAX);
+        assert!(!story.contains("Lost {"), "a socket fell:\n{story}");
+    }
+}
+
+/// The first seed in which the checkers notice that a rule is missing.
+fn caught(switch: Switch, seeds: Range<u64>) -> Option<Violation> {
+    seeds.into_iter().find_map(|seed| {
+        let (_, violations) = live_through(Plan::rough(seed).without(switch));
+        violations.into_iter().next()
+    })
+}
+
+#[test]
+fn a_rule_switched_off_is_noticed() {
+    let mut missed = Vec::new();
+    for switch in Switch::ALL {
+        match caught(*switch, seeds(0..300)) {
+            Some(first) => println!("without {switch:?}: {first}"),
+            None => missed.push(switch),
+        }
+    }
+    assert!(
+        missed.is_empty(),
+        "nobody noticed that these were off: {missed:?}"
+    );
 }

@@ -9,9 +9,7 @@ use xp_edge::watch::{Effect, Means, Watch};
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::inbound::{Action, Inbound, Word};
 use xp_protocol::outbound::{Item, Outbound, Recipients, Socket};
-use xp_protocol::{
-    Address, CloseCode, Incarnation, Offset, PartitionId, TimeMs, codec,
-};
+use xp_protocol::{Address, CloseCode, Incarnation, Offset, PartitionId, TimeMs, codec};
 use xp_transport::simulated::ProducerId;
 use xp_transport::{Record, Stored};
 
@@ -428,7 +426,10 @@ impl Edge {
             Step::Answer(frame) => stage.say_to_client(id, ToClient::Frame(frame, true)),
             Step::Hold => connection.held.push_back((frame.clone(), text)),
             Step::Close(code, reason) => {
-                stage.note(What::Fault(format!("{} is closed: {reason}", socket.connection)));
+                stage.note(What::Fault(format!(
+                    "{} is closed: {reason}",
+                    socket.connection
+                )));
                 self.close(id, code, stage);
             }
             Step::Verify(_) | Step::Nothing => {}

@@ -49,8 +49,7 @@ impl Lane {
 
     /// Drops what queued for a socket that lost a record (R30).
     pub(super) fn forget(&mut self, socket: SocketId) {
-        self.queue
-            .retain(|(_, fate)| *fate != Fate::With(socket));
+        self.queue.retain(|(_, fate)| *fate != Fate::With(socket));
     }
 
     /// Sends what waits, unless something is under way.

@@ -236,12 +236,7 @@ impl Node {
             header: codec::encode(&member).into(),
             ..Record::default()
         };
-        stage.append(
-            self.producer,
-            &cluster(),
-            record,
-            Asker::Node(self.id, ack),
-        );
+        stage.append(self.producer, &cluster(), record, Asker::Node(self.id, ack));
     }
 
     fn read_cluster(&mut self, stage: &mut Stage) {
@@ -576,7 +571,9 @@ impl Node {
                 let pause = 10 + stage.up_to(200);
                 self.plan(stage, pause, Due::Reopen(partition, BTreeSet::new()));
             }
-            Action::Stop(reason) => stage.note(What::Alarm(format!("{partition} stopped: {reason}"))),
+            Action::Stop(reason) => {
+                stage.note(What::Alarm(format!("{partition} stopped: {reason}")))
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use xp_domain_sdk::Domain;
 use xp_domain_sdk::host::Registry;
 use xp_protocol::{
-    Address, Incarnation, LogIdentity, LanePartition, Offset, PartitionId, Revision, TimeMs,
+    Address, Incarnation, LanePartition, LogIdentity, Offset, PartitionId, Revision, TimeMs,
 };
 use xp_state_node::action::Opening;
 use xp_state_node::partition::{Partition, Setting};
@@ -87,9 +87,7 @@ impl World {
             let first = chaos::pause_ms(&mut world.stage);
             world.stage.after(first, Due::Chaos(Act::Something));
         }
-        world
-            .stage
-            .after(plan.busy_ms, Due::Chaos(Act::Calm));
+        world.stage.after(plan.busy_ms, Due::Chaos(Act::Calm));
         world.start_node(fresh_disk());
         for slot in 0..EDGES {
             world.stage.edges.push(EdgeId(slot));

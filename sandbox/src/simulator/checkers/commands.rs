@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use xp_client::{Answer, Payload};
 use xp_client::item::Answered;
+use xp_client::{Answer, Payload};
 use xp_protocol::events::{Answer as Stored, Change};
 use xp_protocol::frame::RequestId;
 use xp_protocol::{ConnectionId, FaultCode, MessageNumber, Revision};
@@ -170,7 +170,10 @@ fn fits(id: u64, heard: &Answer, effects: &[&Page]) -> Result<(), String> {
 fn replied(id: u64, payload: &Payload, effects: &[&Page]) -> Result<(), String> {
     let reply: Reply = payload.read().map_err(|error| error.to_string())?;
     let [page] = effects else {
-        return Err(format!("acknowledged, and it took effect {} times", effects.len()));
+        return Err(format!(
+            "acknowledged, and it took effect {} times",
+            effects.len()
+        ));
     };
     if reply.id != id {
         return Err(format!("it heard the reply to command {}", reply.id));
@@ -178,7 +181,10 @@ fn replied(id: u64, payload: &Payload, effects: &[&Page]) -> Result<(), String> 
     let asked = page.events.contains(&Event::Asking { id });
     let sum = (reply.entries, reply.digest);
     if !asked && sum != (page.before.entries, page.before.digest) {
-        return Err(format!("its reply {reply:?} saw another state than {:?}", page.before));
+        return Err(format!(
+            "its reply {reply:?} saw another state than {:?}",
+            page.before
+        ));
     }
     Ok(())
 }

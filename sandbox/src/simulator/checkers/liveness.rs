@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use xp_client::item::End;
 use xp_client::Item;
+use xp_client::item::End;
 use xp_protocol::CloseCode;
 use xp_protocol::events::{Change, Ending};
 

@@ -47,7 +47,10 @@ fn writers(case: &Case<'_>, partition: PartitionId, valid: &[Valid], found: &mut
     for record in valid {
         let at = (partition, record.offset);
         if case.outcome.writers.get(&at) != Some(&record.owner) {
-            found.push((place(at), "its writer does not own the partition".to_owned()));
+            found.push((
+                place(at),
+                "its writer does not own the partition".to_owned(),
+            ));
         }
     }
 }

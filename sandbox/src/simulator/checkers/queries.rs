@@ -46,12 +46,7 @@ fn known(case: &Case<'_>) -> BTreeMap<usize, Revision> {
     known
 }
 
-fn query(
-    case: &Case<'_>,
-    biography: &Biography,
-    id: u64,
-    known: Revision,
-) -> Result<(), String> {
+fn query(case: &Case<'_>, biography: &Biography, id: u64, known: Revision) -> Result<(), String> {
     let Some((_, answered)) = biography.answers().find(|(of, _)| *of == id) else {
         return Ok(());
     };
@@ -70,7 +65,9 @@ fn query(
         return Err(format!("it saw revision {revision}, which the log lacks"));
     };
     if (sum.entries, sum.digest) != (reply.entries, reply.digest) {
-        return Err(format!("it saw {reply:?} at {revision}, the log has {sum:?}"));
+        return Err(format!(
+            "it saw {reply:?} at {revision}, the log has {sum:?}"
+        ));
     }
     Ok(())
 }

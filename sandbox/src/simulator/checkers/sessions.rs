@@ -102,14 +102,20 @@ fn step(sessions: &mut Sessions, change: &Change) -> Result<Option<String>, Stri
             not(heard && was != Phase::Attached, || {
                 format!("{connection} is detached twice")
             })?;
-            Ok(heard.then(|| hook(&Event::Lost { connection: *connection })))
+            Ok(heard.then(|| {
+                hook(&Event::Lost {
+                    connection: *connection,
+                })
+            }))
         }
         Change::SessionEnded { connection, .. } => {
             let session = find(sessions, *connection)?;
             let was = session.phase;
             session.phase = Phase::Ended;
             match was {
-                Phase::Detached(..) => Ok(Some(hook(&Event::Gone { connection: *connection }))),
+                Phase::Detached(..) => Ok(Some(hook(&Event::Gone {
+                    connection: *connection,
+                }))),
                 other => Err(format!("{connection} ends, and was {other:?}")),
             }
         }
@@ -174,8 +180,8 @@ fn leftovers(case: &Case<'_>, address: &Address, sessions: &Sessions, found: &mu
     let until = TimeMs(EPOCH_MS + plan.busy_ms + plan.calm_ms - UNDER_WAY_MS);
     for (connection, session) in sessions {
         let mut lives = case.lives.all.values();
-        let has_client = lives
-            .any(|biography| !biography.over && biography.life.connection == *connection);
+        let has_client =
+            lives.any(|biography| !biography.over && biography.life.connection == *connection);
         let what = match session.phase {
             Phase::Attached if !has_client => "it has a socket and no client",
             Phase::Detached(_, due) if due < until => "its grace is over and it has not ended",

@@ -88,10 +88,14 @@ impl<'a> View<'a> {
         let shown: Vec<Output> = shown.read().map_err(|error| error.to_string())?;
         let sum = self.case.book.sum(&self.life.address, revision);
         let Some(Sum { entries, digest }) = sum else {
-            return Err(format!("welcomed at revision {revision}, which the log lacks"));
+            return Err(format!(
+                "welcomed at revision {revision}, which the log lacks"
+            ));
         };
         if shown != [Output::State { entries, digest }] {
-            return Err(format!("welcomed at {revision} with another state: {shown:?}"));
+            return Err(format!(
+                "welcomed at {revision} with another state: {shown:?}"
+            ));
         }
         Ok(())
     }
@@ -104,7 +108,9 @@ impl<'a> View<'a> {
         }
         let shown: Vec<Output> = payload.read().map_err(|error| error.to_string())?;
         let Some(page) = self.case.book.page(&self.life.address, revision) else {
-            return Err(format!("it was shown {shown:?} at {revision}, which the log lacks"));
+            return Err(format!(
+                "it was shown {shown:?} at {revision}, which the log lacks"
+            ));
         };
         let wanted = self.wanted(page);
         if shown != wanted {
@@ -130,9 +136,10 @@ impl<'a> View<'a> {
     /// What this client is to see of a commit.
     fn wanted(&self, page: &Page) -> Vec<Output> {
         let revision = page.commit.revision;
-        let live = self.spans.iter().any(|(begun, ended)| {
-            *begun < revision && ended.is_none_or(|ended| revision <= ended)
-        });
+        let live = self
+            .spans
+            .iter()
+            .any(|(begun, ended)| *begun < revision && ended.is_none_or(|ended| revision <= ended));
         let own = |id: &u64| {
             let said = self.case.lives.said.get(id);
             said.is_some_and(|life| life.connection == self.life.connection)
@@ -152,7 +159,9 @@ impl<'a> View<'a> {
         match self.missed(revision.next()) {
             Some(page) => {
                 let place = page.place();
-                Err(format!("it was answered at {revision} before it was shown {place}"))
+                Err(format!(
+                    "it was answered at {revision} before it was shown {place}"
+                ))
             }
             None => Ok(()),
         }
@@ -163,9 +172,9 @@ impl<'a> View<'a> {
             return Err("a volatile output that nobody made".to_owned());
         };
         let (life, waved) = (self.life, &self.case.lives.waved);
-        let ok = waved.get(&id).is_some_and(|by| {
-            by.address == life.address && by.connection != life.connection
-        });
+        let ok = waved
+            .get(&id)
+            .is_some_and(|by| by.address == life.address && by.connection != life.connection);
         ok.then_some(())
             .ok_or_else(|| format!("wave {id} was not for it"))
     }

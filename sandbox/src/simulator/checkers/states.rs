@@ -31,7 +31,9 @@ fn fold(case: &Case<'_>) -> (States, Findings) {
                 found.push((page.place(), fault.to_string()));
             }
         }
-        let revision = pages.last().map_or(Revision(0), |page| page.commit.revision);
+        let revision = pages
+            .last()
+            .map_or(Revision(0), |page| page.commit.revision);
         let state = instance.encode().expect("ledgers can be encoded");
         states.insert(address.clone(), (revision, state));
     }

@@ -51,11 +51,7 @@ fn told<'a>(
     routes
 }
 
-fn taken(
-    case: &Case<'_>,
-    told: &BTreeMap<Route, Vec<(&Tell, &Page)>>,
-    found: &mut Findings,
-) {
+fn taken(case: &Case<'_>, told: &BTreeMap<Route, Vec<(&Tell, &Page)>>, found: &mut Findings) {
     let mut last: BTreeMap<Route, u64> = BTreeMap::new();
     for page in pages(case) {
         for change in &page.commit.changes {
@@ -77,7 +73,11 @@ fn taken(
     }
     for (route, tells) in told {
         let last = last.get(route).copied().unwrap_or_default() as usize;
-        for (tell, page) in tells.iter().skip(last).filter(|(_, page)| is_old(case, page)) {
+        for (tell, page) in tells
+            .iter()
+            .skip(last)
+            .filter(|(_, page)| is_old(case, page))
+        {
             let what = format!("tell {} to {} never arrived", tell.number, tell.to);
             found.push((page.place(), what));
         }
