@@ -10,12 +10,15 @@ mod client;
 mod edge;
 mod lane;
 mod node;
-pub mod ledger;
-pub mod switch;
 mod stage;
 mod link;
+mod agenda;
+mod disk;
+mod names;
+pub mod ledger;
 pub mod history;
 pub mod plan;
+pub mod switch;
 
 pub use checkers::{Violation, check};
 pub use history::History;

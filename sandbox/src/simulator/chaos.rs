@@ -7,38 +7,11 @@ use rand_chacha::ChaCha8Rng;
 use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
 use xp_transport::simulated::Faults;
 
-use super::node::Disk;
 use super::plan::LANE;
 use super::stage::{Stage, quick};
 
 /// The shortest and the longest time between two acts, in milliseconds.
 const PAUSE_MS: RangeInclusive<u64> = 100..=1_800;
-
-/// Something that is done.
-pub(super) enum Act {
-    /// Something at random, and again later.
-    Something,
-    /// A node's process starts.
-    StartNode(Disk),
-    /// An edge's process starts in place of an earlier one.
-    StartEdge(usize),
-    /// Slow topics are as they were.
-    Weather,
-    /// From here on nothing goes wrong.
-    Calm,
-}
-
-impl std::fmt::Debug for Act {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Something => "Something",
-            Self::StartNode(_) => "StartNode",
-            Self::StartEdge(_) => "StartEdge",
-            Self::Weather => "Weather",
-            Self::Calm => "Calm",
-        })
-    }
-}
 
 /// Something at random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

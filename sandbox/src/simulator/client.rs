@@ -9,23 +9,16 @@ use xp_client::machine::{Action, Call, Machine};
 use xp_client::{Item, Lost, Payload};
 use xp_protocol::{Address, Attempt, ConnectionId, TimeMs};
 
+use super::agenda::{ClientDue as Due, Due as Planned};
 use super::history::{Life, What};
 use super::ledger::{Command, Query};
-use super::link::{Hello, Link, SocketId, ToClient, ToEdge};
+use super::link::{Hello, Link, ToClient, ToEdge};
+use super::names::{ClientId, SocketId};
 use super::plan::{ENTITIES, EPOCH_MS, settings};
-use super::stage::{ClientId, Due as Planned, Stage};
+use super::stage::Stage;
 
 /// The longest pause between two things a client does, in milliseconds.
 const THINK_MS: u64 = 220;
-
-/// Something that is due for a client.
-#[derive(Debug)]
-pub(super) enum Due {
-    Begin,
-    Think,
-    Tick,
-    Message(SocketId),
-}
 
 pub(super) struct Client {
     id: ClientId,

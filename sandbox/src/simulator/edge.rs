@@ -13,11 +13,13 @@ use xp_protocol::{Address, CloseCode, Incarnation, Offset, PartitionId, TimeMs, 
 use xp_transport::simulated::ProducerId;
 use xp_transport::{Record, Stored};
 
+use super::agenda::{Asker, Due as Planned, EdgeAck as Ack, EdgeDue as Due};
 use super::history::What;
 use super::lane::{Fate, Lane};
-use super::link::{Hello, SocketId, ToClient, ToEdge};
+use super::link::{Hello, ToClient, ToEdge};
+use super::names::{EdgeId, SocketId};
 use super::plan::{OUTBOUND_PARTITIONS, PARTITIONS};
-use super::stage::{Asker, Due as Planned, EdgeId, Stage, cluster, outbound};
+use super::stage::{Stage, cluster, outbound};
 use super::switch::Switch;
 
 /// How often sessions and repairs see the time, in milliseconds.
@@ -30,26 +32,6 @@ const RESUME_MS: u64 = 500;
 const READ_MAX: u64 = 12;
 /// How often a command is shed for no reason, per command.
 const SHED: f64 = 0.01;
-
-/// Something that is due for the process.
-#[derive(Debug)]
-pub(super) enum Due {
-    Join,
-    Beat,
-    Tick,
-    PollCluster,
-    PollOutbound,
-    Retry(PartitionId),
-    Message(SocketId),
-    Answer(Ack, Option<Offset>),
-}
-
-/// What an append of this process was for.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Ack {
-    Join,
-    Lane(PartitionId, u64, usize),
-}
 
 struct Connection {
     socket: Socket,

@@ -6,9 +6,9 @@ use xp_protocol::PartitionId;
 use xp_transport::Record;
 use xp_transport::simulated::ProducerId;
 
-use super::edge::{Ack, Due};
-use super::link::SocketId;
-use super::stage::{Asker, Due as Planned, EdgeId, Stage, inbound};
+use super::agenda::{Asker, Due as Planned, EdgeAck as Ack, EdgeDue as Due};
+use super::names::{EdgeId, SocketId};
+use super::stage::{Stage, inbound};
 
 /// How long to wait after a failed append, in milliseconds.
 const RETRY_MS: u64 = 50;

@@ -6,11 +6,7 @@ use bytes::Bytes;
 use xp_client::Lost;
 use xp_protocol::{Address, Attempt, ConnectionId, Revision};
 
-use super::stage::{ClientId, EdgeId};
-
-/// Names a socket of the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct SocketId(pub(super) u64);
+use super::names::{ClientId, EdgeId};
 
 /// What a client says to an edge.
 #[derive(Clone, Debug)]

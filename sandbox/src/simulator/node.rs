@@ -12,14 +12,17 @@ use xp_protocol::{
 };
 use xp_state_node::action::{Action, Opening};
 use xp_state_node::partition::{Partition, Setting};
-use xp_state_node::store::{Batch, MemoryStore, SnapshotStore};
+use xp_state_node::store::{Batch, SnapshotStore};
 use xp_state_node::{Lane, Lanes};
 use xp_transport::simulated::ProducerId;
 use xp_transport::{AppendError, Record};
 
+use super::agenda::{Asker, Due as Planned, NodeAck as Ack, NodeDue as Due, Part, Scan};
+use super::disk::Disk;
 use super::history::What;
+use super::names::NodeId;
 use super::plan::{LANE, OUTBOUND_PARTITIONS, PARTITIONS, limits};
-use super::stage::{Asker, Due as Planned, NodeId, Stage, cluster, events, inbound, outbound};
+use super::stage::{Stage, cluster, events, inbound, outbound};
 use super::switch::Switch;
 
 /// The stable name of the one state node.
@@ -33,49 +36,6 @@ const CLAIM_AGAIN_MS: u64 = 100;
 /// How many records one reading takes at most.
 const READ_MAX: u64 = 12;
 
-/// Something that is due for the process.
-#[derive(Debug)]
-pub(super) enum Due {
-    Join,
-    Beat,
-    Tick,
-    PollCluster,
-    PollEvents(PartitionId),
-    PollInbound(PartitionId),
-    Answer(Ack, Option<Offset>),
-    Claim(Part),
-    Gap(Part, Offset, Offset),
-    Rescan(Part, Scan),
-    Save(Part, Batch),
-    Reopen(PartitionId, BTreeSet<Offset>),
-}
-
-/// A partition in one of its lives on this process: late answers of an earlier one are ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    partition: PartitionId,
-    life: u64,
-}
-
-/// A part of the log that a core wants to read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Scan {
-    id: u64,
-    from: Offset,
-    upto: Offset,
-    bytes_max: usize,
-}
-
-/// What an append of this process was for.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Ack {
-    Join,
-    Beat,
-    Claim(Part),
-    Batch(Part, u64, usize),
-    Emitted(Part, u64),
-}
-
 struct Flight {
     first: Seq,
     round: u64,
@@ -88,15 +48,6 @@ struct Owned {
     /// The next inbound offset, once it reads inbound.
     reads: Option<Offset>,
     flights: BTreeMap<u64, Flight>,
-}
-
-/// The snapshots of a node, which outlive its process.
-pub(super) type Disk = BTreeMap<PartitionId, Arc<MemoryStore>>;
-
-pub(super) fn fresh_disk() -> Disk {
-    (0..PARTITIONS)
-        .map(|partition| (PartitionId(partition), Arc::default()))
-        .collect()
 }
 
 pub(super) struct Node {

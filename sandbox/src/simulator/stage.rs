@@ -11,37 +11,11 @@ use xp_protocol::{Offset, PartitionId, TimeMs};
 use xp_transport::simulated::{AppendId, Faults, ProducerId, SimEvent, SimLog};
 use xp_transport::{Record, Stored, TopicPartition};
 
+use super::agenda::{Asker, ClientDue, Due, EdgeDue};
 use super::history::{History, What};
-use super::link::{Link, SocketId, ToClient, ToEdge};
+use super::link::{Link, ToClient, ToEdge};
+use super::names::{EdgeId, SocketId};
 use super::plan::{EPOCH_MS, LANE, OUTBOUND_PARTITIONS, PARTITIONS, Plan};
-use super::{chaos, client, edge, node};
-
-/// A state node's process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct NodeId(pub(super) usize);
-/// An edge's process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct EdgeId(pub(super) usize);
-/// A client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ClientId(pub(super) usize);
-
-/// Something that is due for a process.
-#[derive(Debug)]
-pub(super) enum Due {
-    Node(NodeId, node::Due),
-    Edge(EdgeId, edge::Due),
-    Client(ClientId, client::Due),
-    Chaos(chaos::Act),
-}
-
-/// What an append's answer is for.
-#[derive(Debug)]
-pub(super) enum Asker {
-    Node(NodeId, node::Ack),
-    Edge(EdgeId, edge::Ack),
-    Nobody,
-}
 
 /// How long a message may be under way between client and edge, in milliseconds.
 const LATENCY_MS: u64 = 12;
@@ -231,7 +205,7 @@ impl Stage {
         }
         link.to_edge.push_back(message);
         let edge = link.edge;
-        self.after(latency, Due::Edge(edge, edge::Due::Message(socket)));
+        self.after(latency, Due::Edge(edge, EdgeDue::Message(socket)));
     }
 
     pub(super) fn say_to_client(&mut self, socket: SocketId, message: ToClient) {
@@ -244,7 +218,7 @@ impl Stage {
         }
         link.to_client.push_back(message);
         let client = link.client;
-        self.after(latency, Due::Client(client, client::Due::Message(socket)));
+        self.after(latency, Due::Client(client, ClientDue::Message(socket)));
     }
 
     /// The network between two sides breaks. What is under way is lost; each side notices later, or never.
@@ -261,14 +235,14 @@ impl Stage {
         if client_notices {
             let lost = xp_client::Lost::Transport("cut".to_owned());
             link.to_client.push_back(ToClient::Closed(lost));
-            self.after(client_ms, Due::Client(client, client::Due::Message(socket)));
+            self.after(client_ms, Due::Client(client, ClientDue::Message(socket)));
         }
         let Some(link) = self.links.get_mut(&socket) else {
             return;
         };
         if edge_notices {
             link.to_edge.push_back(ToEdge::Closed(None));
-            self.after(edge_ms, Due::Edge(edge, edge::Due::Message(socket)));
+            self.after(edge_ms, Due::Edge(edge, EdgeDue::Message(socket)));
         }
     }
 }

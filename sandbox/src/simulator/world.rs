@@ -14,16 +14,17 @@ use xp_state_node::store::SnapshotStore;
 use xp_transport::simulated::ProducerId;
 use xp_transport::{Stored, TopicPartition};
 
-use super::chaos::{self, Act, Mischief};
+use super::agenda::{Act, Asker, Due, EdgeDue, NodeDue};
+use super::chaos::{self, Mischief};
 use super::client::{self, Client};
-use super::edge::{self, Edge};
+use super::disk::{Disk, fresh_disk};
+use super::edge::Edge;
 use super::history::{History, What};
 use super::ledger::Ledger;
-use super::node::{self, Disk, Node, fresh_disk};
+use super::names::{ClientId, EdgeId, NodeId};
+use super::node::{self, Node};
 use super::plan::{ENTITIES, EPOCH_MS, LANE, PARTITIONS, Plan, limits};
-use super::stage::{
-    Asker, ClientId, Due, EdgeId, Happening, Logged, NodeId, Stage, events, inbound,
-};
+use super::stage::{Happening, Logged, Stage, events, inbound};
 use super::switch::Switch;
 
 /// How many clients there are.
@@ -120,10 +121,10 @@ impl World {
         match logged {
             Logged::Landed(at) => self.landed(&at),
             Logged::Answered(Asker::Node(id, ack), offset) => {
-                self.due(Due::Node(id, node::Due::Answer(ack, offset)));
+                self.due(Due::Node(id, NodeDue::Answer(ack, offset)));
             }
             Logged::Answered(Asker::Edge(id, ack), offset) => {
-                self.due(Due::Edge(id, edge::Due::Answer(ack, offset)));
+                self.due(Due::Edge(id, EdgeDue::Answer(ack, offset)));
             }
             Logged::Answered(Asker::Nobody, _) => {}
         }
@@ -134,9 +135,9 @@ impl World {
         let partition = at.partition;
         for id in (0..self.nodes.len()).filter(|id| self.nodes[*id].alive) {
             let due = match at.topic.rsplit('.').next() {
-                Some("events") => node::Due::PollEvents(partition),
-                Some("inbound") => node::Due::PollInbound(partition),
-                Some("cluster") => node::Due::PollCluster,
+                Some("events") => NodeDue::PollEvents(partition),
+                Some("inbound") => NodeDue::PollInbound(partition),
+                Some("cluster") => NodeDue::PollCluster,
                 _ => continue,
             };
             let delay = self.stage.up_to(3);
@@ -144,8 +145,8 @@ impl World {
         }
         for id in (0..self.edges.len()).filter(|id| self.edges[*id].alive) {
             let due = match at.topic.rsplit('.').next() {
-                Some("outbound") if self.edges[id].reads() == partition => edge::Due::PollOutbound,
-                Some("cluster") => edge::Due::PollCluster,
+                Some("outbound") if self.edges[id].reads() == partition => EdgeDue::PollOutbound,
+                Some("cluster") => EdgeDue::PollCluster,
                 _ => continue,
             };
             let delay = self.stage.up_to(3);

@@ -1,11 +1,11 @@
 //! The log itself: one owner writes, revisions are dense, causes rise, chains hang together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use xp_protocol::events::{Cause, Event as Written};
+use xp_protocol::events::{Cause, Change, Event as Written};
 use xp_protocol::{LogIdentity, Offset, PartitionId, Revision};
 
-use super::book::Valid;
+use super::book::{Page, Valid};
 use super::{Case, Findings};
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
@@ -20,22 +20,51 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         causes(*partition, valid, &mut found);
     }
     for pages in case.book.pages.values() {
-        let (mut last, mut chains) = (Revision(0), BTreeMap::new());
-        for page in pages {
-            if page.commit.revision != last.next() {
-                found.push((page.place(), format!("it follows revision {last}")));
-            }
-            last = page.commit.revision;
-            for link in &page.commit.links {
-                let prev = chains.insert(link.partition, last).unwrap_or_default();
-                if prev != link.prev {
-                    let what = format!("its chain names {} before it, not {prev}", link.prev);
-                    found.push((page.place(), what));
-                }
-            }
-        }
+        revisions(pages, &mut found);
+        chains(pages, &mut found);
     }
     found
+}
+
+fn revisions(pages: &[Page], found: &mut Findings) {
+    let mut last = Revision(0);
+    for page in pages {
+        if page.commit.revision != last.next() {
+            found.push((page.place(), format!("it follows revision {last}")));
+        }
+        last = page.commit.revision;
+    }
+}
+
+/// R19: each outbound record names the one before it. A chain that no session can have seen may begin anew.
+fn chains(pages: &[Page], found: &mut Findings) {
+    let mut chains: BTreeMap<PartitionId, Revision> = BTreeMap::new();
+    let (mut sessions, mut unseen) = (BTreeSet::new(), BTreeSet::new());
+    for page in pages {
+        for link in &page.commit.links {
+            let prev = chains.insert(link.partition, page.commit.revision);
+            let anew = unseen.remove(&link.partition) && link.prev == Revision(0);
+            let prev = prev.unwrap_or_default();
+            if prev != link.prev && !anew {
+                let what = format!("its chain names {} before it, not {prev}", link.prev);
+                found.push((page.place(), what));
+            }
+        }
+        for change in &page.commit.changes {
+            match change {
+                Change::SessionBegun(socket) => {
+                    sessions.insert(socket.connection);
+                }
+                Change::SessionForgotten(connection) => {
+                    sessions.remove(connection);
+                }
+                _ => {}
+            }
+        }
+        if sessions.is_empty() {
+            unseen.extend(chains.keys().copied());
+        }
+    }
 }
 
 fn place((PartitionId(partition), Offset(offset)): (PartitionId, Offset)) -> String {

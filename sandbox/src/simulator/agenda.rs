@@ -1,0 +1,124 @@
+//! What is due in a run, for whom, and what appends are for.
+
+use std::collections::BTreeSet;
+
+use xp_protocol::{Offset, PartitionId};
+use xp_state_node::store::Batch;
+
+use super::disk::Disk;
+use super::names::{ClientId, EdgeId, NodeId, SocketId};
+
+/// Something that is due for a process.
+#[derive(Debug)]
+pub(super) enum Due {
+    Node(NodeId, NodeDue),
+    Edge(EdgeId, EdgeDue),
+    Client(ClientId, ClientDue),
+    Chaos(Act),
+}
+
+/// What an append's answer is for.
+#[derive(Debug)]
+pub(super) enum Asker {
+    Node(NodeId, NodeAck),
+    Edge(EdgeId, EdgeAck),
+    Nobody,
+}
+
+/// Something that is due for a state node.
+#[derive(Debug)]
+pub(super) enum NodeDue {
+    Join,
+    Beat,
+    Tick,
+    PollCluster,
+    PollEvents(PartitionId),
+    PollInbound(PartitionId),
+    Answer(NodeAck, Option<Offset>),
+    Claim(Part),
+    Gap(Part, Offset, Offset),
+    Rescan(Part, Scan),
+    Save(Part, Batch),
+    Reopen(PartitionId, BTreeSet<Offset>),
+}
+
+/// What an append of a state node was for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum NodeAck {
+    Join,
+    Beat,
+    Claim(Part),
+    Batch(Part, u64, usize),
+    Emitted(Part, u64),
+}
+
+/// A partition in one of its lives on this process: late answers of an earlier one are ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) partition: PartitionId,
+    pub(super) life: u64,
+}
+
+/// A part of the log that a core wants to read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scan {
+    pub(super) id: u64,
+    pub(super) from: Offset,
+    pub(super) upto: Offset,
+    pub(super) bytes_max: usize,
+}
+
+/// Something that is due for an edge.
+#[derive(Debug)]
+pub(super) enum EdgeDue {
+    Join,
+    Beat,
+    Tick,
+    PollCluster,
+    PollOutbound,
+    Retry(PartitionId),
+    Message(SocketId),
+    Answer(EdgeAck, Option<Offset>),
+}
+
+/// What an append of an edge was for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum EdgeAck {
+    Join,
+    Lane(PartitionId, u64, usize),
+}
+
+/// Something that is due for a client.
+#[derive(Debug)]
+pub(super) enum ClientDue {
+    Begin,
+    Think,
+    Tick,
+    Message(SocketId),
+}
+
+/// Something that is done.
+pub(super) enum Act {
+    /// Something at random, and again later.
+    Something,
+    /// A node's process starts.
+    StartNode(Disk),
+    /// An edge's process starts in place of an earlier one.
+    StartEdge(usize),
+    /// Slow topics are as they were.
+    Weather,
+    /// From here on nothing goes wrong.
+    Calm,
+}
+
+impl std::fmt::Debug for Act {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Something => "Something",
+            Self::StartNode(_) => "StartNode",
+            Self::StartEdge(_) => "StartEdge",
+            Self::Weather => "Weather",
+            Self::Calm => "Calm",
+        })
+    }
+}
