@@ -20,7 +20,7 @@ fn every_stored_format_reads_and_writes_back_as_the_same_bytes() {
         let path = directory().join(format!("{}.bin", sample.name));
         let golden = std::fs::read(&path).unwrap_or_else(|error| {
             panic!(
-                "{}: {error}. A new format or version gets its file from `cargo run -p xp-state-node --example golden`",
+                "{}: {error}. A new format or version gets its file from `cargo run -p xp-state-node --example golden_snapshots`",
                 path.display()
             )
         });

@@ -9,7 +9,7 @@ use super::error::OpenError;
 
 /// Held while the log is open; the kernel lets go of it when the process ends, however it ends.
 pub(super) struct DirLock {
-    _file: File,
+    file: File,
 }
 
 impl DirLock {
@@ -28,7 +28,7 @@ impl DirLock {
                 let _ = file
                     .set_len(0)
                     .and_then(|()| write!(file, "{}", process::id()));
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
                 dir: dir.to_owned(),
@@ -36,6 +36,14 @@ impl DirLock {
             }),
             Err(TryLockError::Error(source)) => Err(OpenError::io("lock", &path)(source)),
         }
+    }
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing alone would not do: a child that is just being started holds a copy of the descriptor until it
+        // runs its own program.
+        let _ = self.file.unlock();
     }
 }
 
