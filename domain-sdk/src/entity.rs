@@ -113,6 +113,10 @@ pub trait Entity: Sized + Send + 'static {
     /// A session begins; it stands in [`sessions`](Scene::sessions) already. `Err` refuses it: the client is told, and
     /// neither session nor entity comes to be.
     ///
+    /// What is shown here is for those who were there before. The newcomer itself sees what
+    /// [`welcome`](Self::welcome) makes of the state after these events, and nothing else: a whisper to it from
+    /// here is dropped, with a warning in the log, and belongs into its welcome instead.
+    ///
     /// # Errors
     /// The domain's no.
     fn connected(&self, cx: &Cx<'_, Self>) -> Outcome<Self> {

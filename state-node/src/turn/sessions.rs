@@ -1,7 +1,9 @@
 //! A session's life: it begins, loses its socket, has one again, and ends once (R23, R26, R27).
 
 use bytes::Bytes;
-use xp_domain_sdk::host::{Decided, Input, Outcome, Reply, RosterChange, Termination};
+use xp_domain_sdk::host::{
+    Audience, Decided, Input, Outcome, Reply, RosterChange, Show, Termination,
+};
 use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Ending};
 use xp_protocol::{Attempt, CloseCode, ConnectionId, FaultCode, MessageNumber, Revision, TicketId};
 
@@ -41,6 +43,7 @@ impl Turn<'_> {
         let connection = wanted.connection;
         match accepted(self.decide(entity, &Input::Connected(connection))) {
             Ok(decided) => {
+                self.warn_of_whispers(&decided.shows, connection);
                 let mut draft = self.draft(entity);
                 draft.changes.push(Change::SessionBegun(Box::new(wanted)));
                 draft.after = Some(After::Welcome(connection));
@@ -53,6 +56,15 @@ impl Turn<'_> {
                 left.expect("leaving the roster reads no bytes");
                 self.refuse(entity, &wanted, &answer)
             }
+        }
+    }
+
+    /// A welcome takes the place of what `connected` shows, also of what it whispers to the newcomer.
+    fn warn_of_whispers(&self, shows: &[Show], to: ConnectionId) {
+        let whispered =
+            |show: &Show| matches!(&show.to, Audience::Only(only) if only.contains(&to));
+        if shows.iter().any(whispered) {
+            tracing::warn!(entity = %self.address, "`connected` whispers to the newcomer, who sees its welcome instead; show it there");
         }
     }
 

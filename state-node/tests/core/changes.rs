@@ -4,7 +4,8 @@ use xp_domain_sdk::Domain;
 use xp_state_node::store::MemoryStore;
 
 use crate::changed::Changed;
-use crate::desk::{ANA, BEN, Desk, Socket, add};
+use crate::desk::{ANA, BEN, Desk, Socket};
+use crate::records::add;
 
 const OTHER: Socket = Socket {
     entity: "ledger/2",

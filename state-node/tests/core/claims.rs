@@ -1,6 +1,7 @@
 //! Whose records count (R2–R4, R7).
 
-use crate::desk::{ANA, Desk, add, foreign_claim};
+use crate::desk::{ANA, Desk};
+use crate::records::{add, foreign_claim};
 
 /// R7: neither the acknowledgement of a claim nor the end of the log proves anything.
 #[test]

@@ -1,6 +1,7 @@
 //! From appended to committed, and what that holds back (R9–R12, R18).
 
-use crate::desk::{ANA, BEN, Desk, add, event, failed, foreign_claim};
+use crate::desk::{ANA, BEN, Desk};
+use crate::records::{add, event, failed, foreign_claim};
 use xp_protocol::events::Event;
 
 /// R11: also what follows a committed record waits for those before it.
@@ -243,7 +244,7 @@ fn events_that_cannot_be_applied_are_a_fault_before_the_append() {
 #[test]
 fn a_poisonous_connect_is_refused_once() {
     let mut desk = Desk::owning();
-    desk.connect_spoiling(ANA);
+    desk.connect_as(ANA, None, r#"{"sub":"ana","spoils":true}"#);
     desk.settle();
     assert_eq!(desk.heard(), ["fault 0 0 panicked", "close refused"]);
     assert_eq!(desk.over.as_deref(), Some("lost"));

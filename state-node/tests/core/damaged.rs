@@ -6,7 +6,8 @@ use xp_protocol::Address;
 use xp_state_node::snapshot::{sealed, unsealed};
 use xp_state_node::store::Batch;
 
-use crate::desk::{ANA, Desk, add};
+use crate::desk::{ANA, Desk};
+use crate::records::add;
 use crate::snapshots::{entries, stored};
 
 /// What is wrong with one record.

@@ -9,21 +9,21 @@ use xp_cluster::{Lease, Members};
 use xp_domain_sdk::Domain;
 use xp_domain_sdk::host::Registry;
 use xp_protocol::cluster::{Kind, Member, Who};
-use xp_protocol::events::{Claim, Commit, Event, RULES};
+use xp_protocol::events::{Commit, Event};
 use xp_protocol::frame::Tag;
 use xp_protocol::inbound::{Action as Said, Inbound, Word};
-use xp_protocol::outbound::{Item, Outbound};
 use xp_protocol::{
-    Address, Attempt, ClaimId, ConnectionId, Incarnation, LanePartition, LogIdentity,
-    MessageNumber, Offset, PartitionId, Revision, Seq, TimeMs, View, codec,
+    Address, Attempt, ClaimId, ConnectionId, Incarnation, LogIdentity, MessageNumber, Offset,
+    PartitionId, Revision, Seq, TimeMs, codec,
 };
 use xp_state_node::action::{Action, Opening};
 use xp_state_node::partition::{OpenError, Partition, Setting};
 use xp_state_node::store::{Batch, MemoryStore, SnapshotStore};
 use xp_state_node::{Lane, Lanes, Limits};
-use xp_transport::{AppendError, Record, Stored, TopicPartition};
+use xp_transport::{AppendError, Record, Stored};
 
 use crate::ledger::Ledger;
+use crate::records::{at, event, place, words};
 
 /// An append to `events` that was not answered yet.
 #[derive(Clone, Debug)]
@@ -85,27 +85,6 @@ pub(crate) const BEN: Socket = Socket {
     connection: 2,
     ..ANA
 };
-
-pub(crate) fn place() -> LanePartition {
-    LanePartition {
-        lane: "main".into(),
-        partition: PartitionId(0),
-    }
-}
-
-pub(crate) fn add(entry: &str) -> String {
-    format!(r#"{{"type":"Add","data":{{"entry":"{entry}"}}}}"#)
-}
-
-pub(crate) fn failed() -> AppendError {
-    AppendError::Unacknowledged {
-        at: TopicPartition {
-            topic: "main.events".into(),
-            partition: PartitionId(0),
-        },
-        reason: "a test".to_owned(),
-    }
-}
 
 fn domain() -> Registry {
     Domain::new().host::<Ledger>().registry().clone()
@@ -256,24 +235,17 @@ impl Desk {
     }
 
     pub(crate) fn connect(&mut self, socket: Socket, since: Option<u64>) {
+        self.connect_as(socket, since, r#"{"sub":"ana"}"#);
+    }
+
+    pub(crate) fn connect_as(&mut self, socket: Socket, since: Option<u64>, claims: &str) {
         let action = Said::Connect {
             subject: "ana".into(),
             since: since.map(Revision),
             outbound: PartitionId(0),
             joined: Offset(1),
         };
-        self.say(socket, action, r#"{"sub":"ana"}"#);
-    }
-
-    /// Connects with claims at which `connected` records what cannot be applied.
-    pub(crate) fn connect_spoiling(&mut self, socket: Socket) {
-        let action = Said::Connect {
-            subject: "ana".into(),
-            since: None,
-            outbound: PartitionId(0),
-            joined: Offset(1),
-        };
-        self.say(socket, action, r#"{"sub":"ana","spoils":true}"#);
+        self.say(socket, action, claims);
     }
 
     pub(crate) fn send(&mut self, socket: Socket, n: u64, payload: &str) {
@@ -457,55 +429,4 @@ fn open(
         now,
     };
     Partition::open(setting, opening, 7)
-}
-
-pub(crate) fn at(offset: u64, record: Record) -> Stored {
-    Stored {
-        offset: Offset(offset),
-        time: TimeMs(0),
-        record,
-    }
-}
-
-pub(crate) fn event(record: &Record) -> Event {
-    codec::decode(&record.header).unwrap()
-}
-
-/// A claim of another node that has folded more of the cluster's log.
-pub(crate) fn foreign_claim(view: u64) -> Record {
-    let claim = Claim {
-        id: ClaimId(Uuid::from_u128(5000 + u128::from(view))),
-        incarnation: Incarnation(Uuid::from_u128(5000)),
-        view: View {
-            generation: 1,
-            offset: Offset(view),
-        },
-        attempt: 0,
-        rules: RULES,
-        inbound: LogIdentity(Uuid::from_u128(1)),
-    };
-    Record {
-        header: codec::encode(&Event::Claim(claim)).into(),
-        ..Record::default()
-    }
-}
-
-/// The deliveries of an outbound record, as a client would read them.
-pub(crate) fn words(record: &Record) -> Vec<String> {
-    let header: Outbound = codec::decode(&record.header).unwrap();
-    let parts = header.split(&record.value).unwrap();
-    let word = |(delivery, payload): &(&xp_protocol::outbound::Delivery, Bytes)| {
-        let text = std::str::from_utf8(payload).unwrap();
-        match &delivery.item {
-            Item::Event { revision, .. } => format!("event {revision} {text}"),
-            Item::Ephemeral { .. } => format!("ephemeral {text}"),
-            Item::Reply { id, revision, .. } => format!("reply {id} {revision} {text}"),
-            Item::Reject { id, revision, .. } => format!("reject {id} {revision} {text}"),
-            Item::Fault { id, revision, code } => format!("fault {id} {revision} {}", code.name()),
-            Item::Welcome { revision, n, .. } => format!("welcome {revision} {n} {text}"),
-            Item::Resumed { since, upto, .. } => format!("resumed {since} {upto}"),
-            Item::Close { code } => format!("close {}", code.name()),
-        }
-    };
-    parts.iter().map(word).collect()
 }

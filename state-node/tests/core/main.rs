@@ -11,5 +11,6 @@ mod damaged;
 mod changes;
 mod changed;
 mod desk;
+mod records;
 #[path = "../node/ledger.rs"]
 mod ledger;

@@ -1,6 +1,7 @@
 //! What leaves, when, and again (R8, R13–R15, R31).
 
-use crate::desk::{ANA, BEN, Desk, add, failed, words};
+use crate::desk::{ANA, BEN, Desk};
+use crate::records::{add, failed, words};
 use xp_protocol::Offset;
 use xp_protocol::events::Event;
 
@@ -150,7 +151,7 @@ fn the_inbound_position_is_recorded_when_only_queries_came() {
     desk.ask(ANA, "q");
     desk.pass(1000);
     desk.settle();
-    let Event::Checkpoint(checkpoint) = crate::desk::event(desk.log.last().unwrap()) else {
+    let Event::Checkpoint(checkpoint) = crate::records::event(desk.log.last().unwrap()) else {
         panic!("no checkpoint")
     };
     assert_eq!(checkpoint.inbound, Offset(2));

@@ -1,6 +1,7 @@
 //! Sessions, their ends and their timers (R26–R29, R33).
 
-use crate::desk::{ANA, BEN, Desk, Socket, add, words};
+use crate::desk::{ANA, BEN, Desk, Socket};
+use crate::records::{add, words};
 use xp_protocol::inbound::Action as Said;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{Attempt, codec};
@@ -203,4 +204,19 @@ fn a_detached_session_is_closed_inside_the_chain() {
     let left = &desk.left[0];
     assert!(left.id.is_some(), "it belongs to the chain");
     assert_eq!(words(&left.record), ["close come-back"]);
+}
+
+/// What `connected` shows is for those who were there; the newcomer sees its welcome, whatever is whispered.
+#[test]
+fn a_newcomer_sees_its_welcome_alone() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.settle();
+    desk.heard();
+    desk.connect_as(BEN, None, r#"{"sub":"ana","greets":true}"#);
+    desk.settle();
+    let heard = desk.heard();
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert!(heard[0].starts_with("event 2") && heard[0].contains("somebody came"));
+    assert!(heard[1].starts_with("welcome 2 0") && !heard[1].contains("you came"));
 }

@@ -1,6 +1,7 @@
 //! Snapshots are checked against the log before use, and the log can rebuild them (R35, R36).
 
-use crate::desk::{ANA, BEN, Desk, add, failed};
+use crate::desk::{ANA, BEN, Desk};
+use crate::records::{add, failed};
 use crate::tells::tell_to as tell;
 use bytes::Bytes;
 use xp_protocol::codec;

@@ -1,6 +1,7 @@
 //! Words between entities (R34).
 
-use crate::desk::{ANA, Desk, place};
+use crate::desk::{ANA, Desk};
+use crate::records::place;
 use xp_protocol::codec;
 use xp_protocol::inbound::{Inbound, Told, Word};
 

@@ -72,6 +72,8 @@ pub(crate) struct Who {
     guest: bool,
     #[serde(default)]
     spoils: bool,
+    #[serde(default)]
+    greets: bool,
 }
 
 impl Entity for Ledger {
@@ -153,7 +155,16 @@ impl Entity for Ledger {
         } else {
             Event::Joined
         };
-        Ok(cx.decision().record(joined))
+        let decision = cx.decision().record(joined);
+        if !cx.claims().greets {
+            return Ok(decision);
+        }
+        let text = |text: &str| Output::Text {
+            text: text.to_owned(),
+        };
+        Ok(decision
+            .broadcast(text("somebody came"))
+            .whisper(cx.connection(), text("you came")))
     }
 
     fn terminated(&self, _: Termination, cx: &Cx<'_, Self>) -> Decision<Self> {
