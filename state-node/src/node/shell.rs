@@ -55,7 +55,8 @@ enum Done {
     Saved(bool),
 }
 
-type Flying = FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>;
+type Flight = Pin<Box<dyn Future<Output = Done> + Send>>;
+type Flying = FuturesUnordered<Flight>;
 
 /// Why the loop was left.
 enum Left {

@@ -96,12 +96,7 @@ impl Partition {
         if self.members.is_former(client.edge) {
             return;
         }
-        let Client {
-            edge,
-            connection,
-            attempt,
-            action,
-        } = client;
+        let (connection, attempt) = (client.connection, client.attempt);
         let said = |text| turn::Said {
             connection,
             attempt,
@@ -110,28 +105,8 @@ impl Partition {
                 text,
             },
         };
-        match action {
-            Said::Connect {
-                subject,
-                since,
-                outbound,
-                joined,
-            } => {
-                let claims = heard.value.clone();
-                let wanted = Attachment {
-                    connection,
-                    attempt,
-                    subject,
-                    claims,
-                    edge,
-                    joined,
-                    outbound,
-                };
-                self.end_overdue(&heard.address, connection, now);
-                self.turn(heard, now, |turn, entity| {
-                    turn.connect(entity, wanted, since)
-                });
-            }
+        match client.action {
+            Said::Connect { .. } => self.hear_connect(heard, client, now),
             Said::Disconnect { left } => {
                 let why = if left { Ending::Left } else { Ending::Lost };
                 self.turn(heard, now, |turn, entity| {
@@ -148,14 +123,37 @@ impl Partition {
             Said::Ephemeral { text } => self.turn(heard, now, |turn, entity| {
                 turn.ephemeral(entity, said(text))
             }),
-            Said::Claims => {
-                let claims = heard.value.clone();
-                self.turn(heard, now, |turn, entity| {
-                    turn.claims(entity, connection, attempt, claims)
-                });
-            }
+            Said::Claims => self.turn(heard, now, |turn, entity| {
+                turn.claims(entity, connection, attempt, heard.value.clone())
+            }),
             Said::Resume { since } => self.resume_gap(&heard.address, connection, attempt, since),
         }
+    }
+
+    /// A session whose grace is over ends before it begins a new life.
+    fn hear_connect(&mut self, heard: &Heard, client: Client, now: TimeMs) {
+        let Said::Connect {
+            subject,
+            since,
+            outbound,
+            joined,
+        } = client.action
+        else {
+            return;
+        };
+        let wanted = Attachment {
+            connection: client.connection,
+            attempt: client.attempt,
+            subject,
+            claims: heard.value.clone(),
+            edge: client.edge,
+            joined,
+            outbound,
+        };
+        self.end_overdue(&heard.address, client.connection, now);
+        self.turn(heard, now, |turn, entity| {
+            turn.connect(entity, wanted, since)
+        });
     }
 
     /// R34: accepted iff it is the next of its source.

@@ -12,6 +12,7 @@ use super::{Shell, Topics, random_u64};
 use crate::action::Opening;
 use crate::node::Shared;
 use crate::partition::{Partition, Setting};
+use crate::store::SnapshotStore;
 
 impl<'a> Shell<'a> {
     pub(super) async fn open(
@@ -19,45 +20,17 @@ impl<'a> Shell<'a> {
         place: &'a LanePartition,
         faulted: BTreeSet<Offset>,
     ) -> Result<Self, String> {
-        let lane = shared
-            .lanes
-            .get(&place.lane)
-            .expect("places come from these lanes");
-        let topic = |name: &Arc<str>| TopicPartition {
-            topic: Arc::clone(name),
-            partition: place.partition,
-        };
-        let topics = Topics {
-            events: topic(&lane.events),
-            inbound: topic(&lane.inbound),
-            outbound: Arc::clone(&lane.outbound),
-        };
+        let topics = Topics::of(shared, place);
         let log = &shared.log;
-        let bounds = log
-            .bounds(&topics.events)
-            .await
-            .map_err(|error| error.to_string())?;
-        let inbound = log
-            .identity(&topics.inbound)
-            .await
-            .map_err(|error| error.to_string())?;
-        let store = shared.store(place).map_err(|error| error.to_string())?;
-        let setting = Setting {
-            place: place.clone(),
-            incarnation: shared.incarnation,
-            lanes: Arc::clone(&shared.lanes),
-            domain: Arc::clone(&shared.domain),
-            limits: Arc::clone(&shared.limits),
-            store: Arc::clone(&store),
-            rules: Default::default(),
-        };
+        let bounds = log.bounds(&topics.events).await.map_err(text)?;
+        let store = shared.store(place).map_err(text)?;
         let opening = Opening {
-            inbound,
+            inbound: log.identity(&topics.inbound).await.map_err(text)?,
             first: bounds.first,
             now: shared.clock.now(),
         };
-        let mut core =
-            Partition::open(setting, opening, random_u64()).map_err(|error| error.to_string())?;
+        let setting = setting(shared, place, &store);
+        let mut core = Partition::open(setting, opening, random_u64()).map_err(text)?;
         core.set_faulted(faulted);
         let from = core
             .next_event()
@@ -78,4 +51,36 @@ impl<'a> Shell<'a> {
         shell.see_members();
         Ok(shell)
     }
+}
+
+impl Topics {
+    fn of(shared: &Shared, place: &LanePartition) -> Self {
+        let lane = shared.lanes.get(&place.lane);
+        let lane = lane.expect("places come from these lanes");
+        let topic = |name: &Arc<str>| TopicPartition {
+            topic: Arc::clone(name),
+            partition: place.partition,
+        };
+        Self {
+            events: topic(&lane.events),
+            inbound: topic(&lane.inbound),
+            outbound: Arc::clone(&lane.outbound),
+        }
+    }
+}
+
+fn setting(shared: &Shared, place: &LanePartition, store: &Arc<dyn SnapshotStore>) -> Setting {
+    Setting {
+        place: place.clone(),
+        incarnation: shared.incarnation,
+        lanes: Arc::clone(&shared.lanes),
+        domain: Arc::clone(&shared.domain),
+        limits: Arc::clone(&shared.limits),
+        store: Arc::clone(store),
+        rules: Default::default(),
+    }
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
 }

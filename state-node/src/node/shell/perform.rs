@@ -6,7 +6,7 @@ use xp_protocol::PartitionId;
 use xp_transport::{Record, TopicPartition};
 
 use super::read::{read_bounded, read_upto};
-use super::{Done, Left, Shell};
+use super::{Done, Flight, Left, Shell};
 use crate::action::{Action, Telling};
 use crate::node::PartitionState;
 use crate::store::Batch;
@@ -61,53 +61,12 @@ impl Shell<'_> {
     }
 
     fn act(&mut self, action: Action) -> Option<Left> {
-        let log = &self.shared.log;
         match action {
-            Action::Claim(record) => {
-                let acknowledged = log.append(&self.topics.events, vec![record]);
-                self.flying.push(Box::pin(async move {
-                    Done::Claimed(acknowledged.await.iter().all(Result::is_ok))
-                }));
-            }
-            Action::Append {
-                first,
-                round,
-                records,
-            } => {
-                let acknowledged = log.append(&self.topics.events, records);
-                self.flying.push(Box::pin(async move {
-                    Done::Appended {
-                        first,
-                        round,
-                        results: acknowledged.await,
-                    }
-                }));
-            }
-            Action::ReadGap { from, upto } => {
-                let reader = log.read(&self.topics.events, from);
-                self.flying.push(Box::pin(async move {
-                    Done::Gap(read_upto(reader, upto.next()).await)
-                }));
-            }
             Action::Tell(telling) => self.tell(*telling),
             Action::ReadInbound { from } => {
                 self.events = None;
-                self.inbound = Some(log.read(&self.topics.inbound, from));
+                self.inbound = Some(self.shared.log.read(&self.topics.inbound, from));
                 self.shared.set_state(self.place, PartitionState::Owned);
-            }
-            Action::Rescan {
-                id,
-                from,
-                upto,
-                bytes_max,
-            } => {
-                let reader = log.read(&self.topics.events, from);
-                self.flying.push(Box::pin(async move {
-                    Done::Rescanned {
-                        id,
-                        batch: read_bounded(reader, upto, bytes_max).await,
-                    }
-                }));
             }
             Action::Save(batch) => self.save(batch),
             Action::Lost(why) => {
@@ -116,9 +75,54 @@ impl Shell<'_> {
             }
             Action::Released => return Some(Left::Released),
             Action::Stop(reason) => return Some(Left::Stopped(reason)),
-            Action::Emit { .. } | Action::Speak { .. } => {}
+            flies => self.fly(flies),
         }
         None
+    }
+
+    /// What answers later.
+    fn fly(&mut self, action: Action) {
+        let (log, events) = (&self.shared.log, &self.topics.events);
+        let flight: Flight = match action {
+            Action::Claim(record) => {
+                let acknowledged = log.append(events, vec![record]);
+                Box::pin(async move { Done::Claimed(acknowledged.await.iter().all(Result::is_ok)) })
+            }
+            Action::Append {
+                first,
+                round,
+                records,
+            } => {
+                let acknowledged = log.append(events, records);
+                Box::pin(async move {
+                    Done::Appended {
+                        first,
+                        round,
+                        results: acknowledged.await,
+                    }
+                })
+            }
+            Action::ReadGap { from, upto } => {
+                let reader = log.read(events, from);
+                Box::pin(async move { Done::Gap(read_upto(reader, upto.next()).await) })
+            }
+            Action::Rescan {
+                id,
+                from,
+                upto,
+                bytes_max,
+            } => {
+                let reader = log.read(events, from);
+                Box::pin(async move {
+                    Done::Rescanned {
+                        id,
+                        batch: read_bounded(reader, upto, bytes_max).await,
+                    }
+                })
+            }
+            _ => return,
+        };
+        self.flying.push(flight);
     }
 
     fn tell(&self, telling: Telling) {

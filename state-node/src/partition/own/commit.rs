@@ -64,6 +64,10 @@ impl Partition {
         if let Some(owner) = self.owner() {
             owner.spoilt = true;
         }
+        // Should the fault not be committed before the partition is lost, it need not fail to apply once more.
+        if let Cause::Inbound(offset) = cause {
+            self.faulted.insert(*offset);
+        }
         Err(turn::code(&fault))
     }
 
