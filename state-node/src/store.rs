@@ -59,11 +59,18 @@ pub trait SnapshotStore: Send + Sync + 'static {
 #[derive(Debug, Default)]
 pub struct MemoryStore(Mutex<Memory>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Memory {
     header: Option<Bytes>,
     entities: BTreeMap<Address, Bytes>,
     pending: BTreeMap<Address, Bytes>,
+}
+
+impl Clone for MemoryStore {
+    /// What is stored at this moment.
+    fn clone(&self) -> Self {
+        Self(Mutex::new(self.memory().clone()))
+    }
 }
 
 impl MemoryStore {

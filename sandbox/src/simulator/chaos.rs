@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
 use xp_transport::simulated::Faults;
 
+use super::disk::Left;
 use super::plan::LANE;
 use super::stage::{Stage, quick};
 
@@ -16,7 +17,7 @@ const PAUSE_MS: RangeInclusive<u64> = 100..=1_800;
 /// Something at random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mischief {
-    CrashNode { keeps_disk: bool },
+    CrashNode(Left),
     ReplaceLivingNode,
     ReleaseNode,
     FreezeNode,
@@ -33,8 +34,9 @@ pub(super) fn pause_ms(stage: &mut Stage) -> u64 {
 
 pub(super) fn mischief(random: &mut ChaCha8Rng) -> Mischief {
     match random.random_range(0..100) {
-        0..=13 => Mischief::CrashNode { keeps_disk: true },
-        14..=21 => Mischief::CrashNode { keeps_disk: false },
+        0..=8 => Mischief::CrashNode(Left::All),
+        9..=15 => Mischief::CrashNode(Left::Flushed),
+        16..=21 => Mischief::CrashNode(Left::Nothing),
         22..=33 => Mischief::ReplaceLivingNode,
         34..=37 => Mischief::ReleaseNode,
         38..=43 => Mischief::FreezeNode,

@@ -4,15 +4,73 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xp_protocol::PartitionId;
-use xp_state_node::store::MemoryStore;
+use xp_state_node::store::{Batch, MemoryStore, SnapshotStore};
 
 use super::plan::PARTITIONS;
 
-/// The snapshots of a node, which outlive its process.
-pub(super) type Disk = BTreeMap<PartitionId, Arc<MemoryStore>>;
+/// The snapshots of a node: as they were written, and as far as they have reached the platter.
+#[derive(Clone, Default)]
+pub(super) struct Disk {
+    written: Stores,
+    flushed: Stores,
+}
 
-pub(super) fn fresh_disk() -> Disk {
-    (0..PARTITIONS)
-        .map(|partition| (PartitionId(partition), Arc::default()))
-        .collect()
+type Stores = BTreeMap<PartitionId, Arc<MemoryStore>>;
+
+/// What a crash leaves of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// The process died, and its machine lives.
+    All,
+    /// The machine died.
+    Flushed,
+    /// So did its disk.
+    Nothing,
+}
+
+fn fresh() -> Stores {
+    let partitions = (0..PARTITIONS).map(PartitionId);
+    partitions.map(|at| (at, Arc::default())).collect()
+}
+
+fn copy(stores: &Stores) -> Stores {
+    let copied =
+        |(at, store): (&PartitionId, &Arc<MemoryStore>)| (*at, Arc::new(MemoryStore::clone(store)));
+    stores.iter().map(copied).collect()
+}
+
+impl Disk {
+    pub(super) fn fresh() -> Self {
+        Self {
+            written: fresh(),
+            flushed: fresh(),
+        }
+    }
+
+    /// The store of a partition.
+    pub(super) fn store(&self, partition: PartitionId) -> Arc<dyn SnapshotStore> {
+        Arc::clone(&self.written[&partition]) as Arc<dyn SnapshotStore>
+    }
+
+    pub(super) fn write(&mut self, partition: PartitionId, batch: Batch, flushes: bool) {
+        let store = &self.written[&partition];
+        store.write(batch).expect("memory takes every snapshot");
+        if flushes {
+            let flushed = Arc::new(MemoryStore::clone(store));
+            self.flushed.insert(partition, flushed);
+        }
+    }
+
+    /// What the next process finds.
+    pub(super) fn after_crash(&self, left: Left) -> Self {
+        let left = match left {
+            Left::All => &self.written,
+            Left::Flushed => &self.flushed,
+            Left::Nothing => return Self::fresh(),
+        };
+        Self {
+            written: copy(left),
+            flushed: copy(left),
+        }
+    }
 }

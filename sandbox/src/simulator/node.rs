@@ -1,29 +1,28 @@
 //! A state node's process: drives the partitions' cores as the real shell does, in virtual time.
 
+mod opening;
+mod actions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rand::Rng;
 use xp_cluster::{Lease, Members};
 use xp_domain_sdk::host::Registry;
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::{
-    Address, ClaimId, Incarnation, LanePartition, Offset, PartitionId, Revision, Seq, TimeMs, codec,
+    Address, ClaimId, Incarnation, Offset, PartitionId, Revision, Seq, TimeMs, codec,
 };
-use xp_state_node::action::{Action, Opening};
-use xp_state_node::partition::{Partition, Setting};
-use xp_state_node::store::{Batch, SnapshotStore};
+use xp_state_node::partition::Partition;
 use xp_state_node::{Lane, Lanes};
 use xp_transport::simulated::ProducerId;
 use xp_transport::{AppendError, Record};
 
-use super::agenda::{Asker, Due as Planned, NodeAck as Ack, NodeDue as Due, Part, Scan};
+use super::agenda::{Asker, Due as Planned, NodeAck as Ack, NodeDue as Due, Part};
 use super::disk::Disk;
 use super::history::What;
 use super::names::NodeId;
-use super::plan::{LANE, OUTBOUND_PARTITIONS, PARTITIONS, limits};
-use super::stage::{Stage, cluster, events, inbound, outbound};
-use super::switch::Switch;
+use super::plan::{LANE, OUTBOUND_PARTITIONS, PARTITIONS};
+use super::stage::{Stage, cluster, events, inbound};
 
 /// The stable name of the one state node.
 const NAME: &str = "node";
@@ -232,52 +231,6 @@ impl Node {
         }
     }
 
-    fn open(&mut self, partition: PartitionId, faulted: BTreeSet<Offset>, stage: &mut Stage) {
-        let now = self.clock(stage);
-        self.lives += 1;
-        let part = Part {
-            partition,
-            life: self.lives,
-        };
-        let store = Arc::clone(&self.disk[&partition]) as Arc<dyn SnapshotStore>;
-        let setting = Setting {
-            place: LanePartition {
-                lane: LANE.into(),
-                partition,
-            },
-            incarnation: self.incarnation,
-            lanes: Arc::clone(&self.lanes),
-            domain: Arc::clone(&self.domain),
-            limits: Arc::new(limits()),
-            store,
-            rules: Switch::owner(stage.plan.without),
-        };
-        let identity = stage.log.identity(&inbound(partition));
-        let opening = Opening {
-            inbound: identity.expect("the topic was created"),
-            first: Offset(0),
-            now,
-        };
-        let mut core = match Partition::open(setting, opening, stage.random.random()) {
-            Ok(core) => core,
-            Err(error) => return stage.note(What::Alarm(error.to_string())),
-        };
-        core.set_faulted(faulted);
-        core.on_lease(self.lease, now);
-        core.on_members(Arc::clone(&self.seen), now);
-        let owned = Owned {
-            part,
-            core,
-            reads: None,
-            flights: BTreeMap::new(),
-        };
-        self.partitions.insert(partition, owned);
-        self.plan(stage, 1, Due::PollEvents(partition));
-        let pause = 1 + stage.up_to(20);
-        self.plan(stage, pause, Due::Claim(part));
-        self.perform(partition, stage);
-    }
-
     fn part(&mut self, part: Part) -> Option<&mut Owned> {
         let owned = self.partitions.get_mut(&part.partition);
         owned.filter(|owned| owned.part == part)
@@ -387,144 +340,6 @@ impl Node {
             owned
                 .core
                 .appended(flight.first, flight.round, &results, now);
-        }
-    }
-
-    fn rescan(&mut self, part: Part, scan: Scan, stage: &mut Stage) {
-        let now = self.clock(stage);
-        let at = events(part.partition);
-        if stage.end(&at) < scan.upto {
-            return self.plan(stage, 5, Due::Rescan(part, scan));
-        }
-        let count = scan.upto.0.saturating_sub(scan.from.0) as usize;
-        let batch = stage.read(&at, scan.from, count);
-        let bytes: usize = batch
-            .iter()
-            .map(|stored| stored.record.header.len() + stored.record.value.len())
-            .sum();
-        let batch = (bytes <= scan.bytes_max).then_some(batch);
-        if let Some(owned) = self.part(part) {
-            owned.core.rescanned(scan.id, batch.as_deref(), now);
-        }
-        self.perform(part.partition, stage);
-    }
-
-    fn save(&mut self, part: Part, batch: Batch, stage: &mut Stage) {
-        let written = !stage.plan.faults || !stage.chance(0.05);
-        if written {
-            let store = &self.disk[&part.partition];
-            store.write(batch).expect("memory takes every snapshot");
-        }
-        if let Some(owned) = self.part(part) {
-            owned.core.saved(written);
-        }
-        self.perform(part.partition, stage);
-    }
-
-    /// Does what a core asks for.
-    fn perform(&mut self, partition: PartitionId, stage: &mut Stage) {
-        loop {
-            let Some(owned) = self.partitions.get_mut(&partition) else {
-                return;
-            };
-            let actions = owned.core.actions();
-            if actions.is_empty() {
-                return;
-            }
-            for action in actions {
-                self.act(partition, action, stage);
-            }
-        }
-    }
-
-    fn act(&mut self, partition: PartitionId, action: Action, stage: &mut Stage) {
-        let (id, producer) = (self.id, self.producer);
-        let Some(owned) = self.partitions.get_mut(&partition) else {
-            return;
-        };
-        let part = owned.part;
-        match action {
-            Action::Claim(record) => {
-                let asker = Asker::Node(id, Ack::Claim(part));
-                stage.append(producer, &events(partition), record, asker);
-            }
-            Action::Append {
-                first,
-                round,
-                records,
-            } => {
-                let flight = stage.name();
-                let results = vec![None; records.len()];
-                owned.flights.insert(
-                    flight,
-                    Flight {
-                        first,
-                        round,
-                        results,
-                    },
-                );
-                for (index, record) in records.into_iter().enumerate() {
-                    let asker = Asker::Node(id, Ack::Batch(part, flight, index));
-                    stage.append(producer, &events(partition), record, asker);
-                }
-            }
-            Action::ReadGap { from, upto } => {
-                let delay = stage.up_to(10);
-                self.plan(stage, delay, Due::Gap(part, from, upto));
-            }
-            Action::Emit {
-                id: emission,
-                partition,
-                record,
-            } => {
-                let asker = Asker::Node(id, Ack::Emitted(part, emission));
-                stage.append(producer, &outbound(partition), record, asker);
-            }
-            Action::Speak { partition, record } => {
-                stage.append(producer, &outbound(partition), record, Asker::Nobody);
-            }
-            Action::Tell(telling) => {
-                let at = inbound(telling.target.partition);
-                stage.append(producer, &at, telling.record, Asker::Nobody);
-            }
-            Action::ReadInbound { from } => {
-                owned.reads = Some(from);
-                self.plan(stage, 1, Due::PollInbound(partition));
-            }
-            Action::Rescan {
-                id,
-                from,
-                upto,
-                bytes_max,
-            } => {
-                let scan = Scan {
-                    id,
-                    from,
-                    upto,
-                    bytes_max,
-                };
-                let delay = stage.up_to(20);
-                self.plan(stage, delay, Due::Rescan(part, scan));
-            }
-            Action::Save(batch) => {
-                let delay = stage.up_to(60);
-                self.plan(stage, delay, Due::Save(part, batch));
-            }
-            Action::Lost(_) => {
-                let faulted = owned.core.faulted().clone();
-                self.partitions.remove(&partition);
-                if !self.seen.is_former(self.incarnation) {
-                    self.plan(stage, 10, Due::Reopen(partition, faulted));
-                }
-            }
-            Action::Released => {
-                self.partitions.remove(&partition);
-                let pause = 10 + stage.up_to(200);
-                self.plan(stage, pause, Due::Reopen(partition, BTreeSet::new()));
-            }
-            Action::Stop(reason) => {
-                stage.note(What::Alarm(format!("{partition} stopped: {reason}")))
-            }
         }
     }
 }

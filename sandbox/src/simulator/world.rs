@@ -1,31 +1,28 @@
 //! All processes, and the loop that lets them live.
 
+mod mischief;
+mod ending;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xp_domain_sdk::Domain;
 use xp_domain_sdk::host::Registry;
-use xp_protocol::{
-    Address, Incarnation, LanePartition, LogIdentity, Offset, PartitionId, Revision, TimeMs,
-};
-use xp_state_node::action::Opening;
-use xp_state_node::partition::{Partition, Setting};
-use xp_state_node::store::SnapshotStore;
+use xp_protocol::{Address, Incarnation, Offset, PartitionId, Revision, TimeMs};
 use xp_transport::simulated::ProducerId;
 use xp_transport::{Stored, TopicPartition};
 
 use super::agenda::{Act, Asker, Due, EdgeDue, NodeDue};
-use super::chaos::{self, Mischief};
-use super::client::{self, Client};
-use super::disk::{Disk, fresh_disk};
+use super::chaos::{self};
+use super::client::Client;
+use super::disk::Disk;
 use super::edge::Edge;
 use super::history::{History, What};
 use super::ledger::Ledger;
 use super::names::{ClientId, EdgeId, NodeId};
-use super::node::{self, Node};
-use super::plan::{ENTITIES, EPOCH_MS, LANE, PARTITIONS, Plan, limits};
-use super::stage::{Happening, Logged, Stage, events, inbound};
-use super::switch::Switch;
+use super::node::Node;
+use super::plan::{EPOCH_MS, Plan};
+use super::stage::{Happening, Logged, Stage};
 
 /// How many clients there are.
 const CLIENTS: usize = 6;
@@ -89,7 +86,7 @@ impl World {
             world.stage.after(first, Due::Chaos(Act::Something));
         }
         world.stage.after(plan.busy_ms, Due::Chaos(Act::Calm));
-        world.start_node(fresh_disk());
+        world.start_node(Disk::fresh());
         for slot in 0..EDGES {
             world.stage.edges.push(EdgeId(slot));
             world.stage.open.push(false);
@@ -204,187 +201,5 @@ impl World {
                 self.stage.note(What::Calm);
             }
         }
-    }
-
-    fn cause(&mut self, mischief: Mischief) {
-        match mischief {
-            Mischief::CrashNode { keeps_disk } => self.crash_node(keeps_disk),
-            Mischief::ReplaceLivingNode => self.replace_living_node(),
-            Mischief::ReleaseNode => {
-                if let Some(node) = self.nodes.iter_mut().rfind(|node| node.alive) {
-                    node.release(&mut self.stage);
-                }
-            }
-            Mischief::FreezeNode => {
-                let until = self.stage.now.plus_ms(50).plus_ms(self.stage.up_to(1_200));
-                if let Some(node) = self.nodes.iter_mut().rfind(|node| node.alive) {
-                    node.frozen_until = node.frozen_until.max(until);
-                }
-            }
-            Mischief::CrashEdge => self.crash_edge(),
-            Mischief::ReplaceLivingEdge => {
-                let slot = self.stage.up_to(EDGES as u64 - 1) as usize;
-                if !self.stage.is_open(slot) {
-                    return;
-                }
-                let until = self.stage.now.plus_ms(100).plus_ms(self.stage.up_to(2_000));
-                let EdgeId(id) = self.stage.edges[slot];
-                self.edges[id].frozen_until = until;
-                self.start_edge(slot);
-            }
-            Mischief::FreezeEdge => {
-                let slot = self.stage.up_to(EDGES as u64 - 1) as usize;
-                let until = self.stage.now.plus_ms(50).plus_ms(self.stage.up_to(1_500));
-                let EdgeId(id) = self.stage.edges[slot];
-                self.edges[id].frozen_until = until;
-            }
-            Mischief::Cut => {
-                let count = 1 + self.stage.up_to(2);
-                for _ in 0..count {
-                    self.cut_one();
-                }
-            }
-            Mischief::SlowTopic => {
-                chaos::slow(&mut self.stage);
-                let lasts = 300 + self.stage.up_to(900);
-                self.stage.after(lasts, Due::Chaos(Act::Weather));
-            }
-        }
-    }
-
-    fn cut_one(&mut self) {
-        let sockets: Vec<_> = self.edges.iter().flat_map(Edge::sockets).collect();
-        if sockets.is_empty() {
-            return;
-        }
-        let at = self.stage.up_to(sockets.len() as u64 - 1) as usize;
-        self.stage.cut(sockets[at]);
-    }
-
-    fn crash_node(&mut self, keeps_disk: bool) {
-        let Some(node) = self.nodes.iter_mut().rfind(|node| node.alive) else {
-            return;
-        };
-        node.alive = false;
-        self.stage.log.abandon(node.producer);
-        let disk = if keeps_disk {
-            node.disk().clone()
-        } else {
-            fresh_disk()
-        };
-        let pause = self.stage.up_to(400);
-        self.stage.after(pause, Due::Chaos(Act::StartNode(disk)));
-    }
-
-    /// The old process freezes, wakes up later, and does not know that it has been replaced.
-    fn replace_living_node(&mut self) {
-        let Some(node) = self.nodes.iter_mut().rfind(|node| node.alive) else {
-            return;
-        };
-        let until = self.stage.now.plus_ms(self.stage.up_to(2_500));
-        node.frozen_until = node.frozen_until.max(until);
-        let pause = self.stage.up_to(300);
-        self.stage
-            .after(pause, Due::Chaos(Act::StartNode(fresh_disk())));
-    }
-
-    fn crash_edge(&mut self) {
-        let slot = self.stage.up_to(EDGES as u64 - 1) as usize;
-        if !self.stage.is_open(slot) {
-            return;
-        }
-        let EdgeId(id) = self.stage.edges[slot];
-        self.edges[id].alive = false;
-        self.stage.open[slot] = false;
-        self.stage.log.abandon(self.edges[id].producer);
-        let sockets: Vec<_> = self.edges[id].sockets().collect();
-        for socket in sockets {
-            self.stage.cut(socket);
-        }
-        let pause = self.stage.up_to(600);
-        self.stage.after(pause, Due::Chaos(Act::StartEdge(slot)));
-    }
-
-    fn outcome(mut self) -> Outcome {
-        let addresses: Vec<_> = (0..ENTITIES).map(client::address).collect();
-        let owner = self.nodes.iter_mut().rfind(|node| node.owns_all());
-        let mut disk = fresh_disk();
-        let live = owner.map(|node| {
-            disk = node.disk().clone();
-            let inspect = |address: &Address| Some((address.clone(), node.inspect(address)?));
-            addresses.iter().filter_map(inspect).collect()
-        });
-        let topic = |at: fn(PartitionId) -> TopicPartition| {
-            (0..PARTITIONS)
-                .map(PartitionId)
-                .map(|partition| {
-                    let records = self.stage.read(&at(partition), Offset(0), usize::MAX);
-                    (partition, records)
-                })
-                .collect::<BTreeMap<_, _>>()
-        };
-        let (logged, heard) = (topic(events), topic(inbound));
-        let reopened = self.reopen(&disk, &logged, &addresses);
-        let incarnation = |producer: &ProducerId| self.incarnations.get(producer).copied();
-        let writers = self.stage.writers.iter();
-        let writers = writers
-            .filter_map(|(at, producer)| Some((*at, incarnation(producer)?)))
-            .collect();
-        Outcome {
-            plan: self.stage.plan,
-            history: self.stage.history,
-            events: logged,
-            inbound: heard,
-            writers,
-            live,
-            reopened,
-        }
-    }
-
-    /// What a follower makes of the last snapshots and the log.
-    fn reopen(
-        &self,
-        disk: &Disk,
-        logged: &BTreeMap<PartitionId, Vec<Stored>>,
-        addresses: &[Address],
-    ) -> BTreeMap<Address, (Revision, Vec<u8>)> {
-        let now = self.stage.now;
-        let mut found = BTreeMap::new();
-        for (partition, records) in logged {
-            let setting = Setting {
-                place: LanePartition {
-                    lane: LANE.into(),
-                    partition: *partition,
-                },
-                incarnation: Incarnation(uuid::Uuid::nil()),
-                lanes: Arc::new(node::lanes()),
-                domain: Arc::clone(&self.domain),
-                limits: Arc::new(limits()),
-                store: Arc::clone(&disk[partition]) as Arc<dyn SnapshotStore>,
-                rules: Switch::owner(self.stage.plan.without),
-            };
-            let opening = Opening {
-                inbound: LogIdentity(uuid::Uuid::nil()),
-                first: Offset(0),
-                now,
-            };
-            let Ok(mut core) = Partition::open(setting, opening, 0) else {
-                continue;
-            };
-            let from = core.next_event().unwrap_or_default();
-            let tail: Vec<_> = records
-                .iter()
-                .filter(|stored| stored.offset >= from)
-                .cloned()
-                .collect();
-            core.on_events(&tail, now);
-            let here = |address: &&Address| address.partition(PARTITIONS) == *partition;
-            for address in addresses.iter().filter(here) {
-                if let Ok(Some(state)) = core.inspect(address) {
-                    found.insert(address.clone(), state);
-                }
-            }
-        }
-        found
     }
 }

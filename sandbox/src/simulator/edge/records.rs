@@ -1,0 +1,132 @@
+//! From outbound records to sockets.
+
+use bytes::Bytes;
+use xp_edge::watch::{Effect, Means};
+use xp_protocol::inbound::Action;
+use xp_protocol::outbound::{Item, Outbound, Recipients};
+use xp_protocol::{Address, codec};
+use xp_transport::Stored;
+
+use super::{Edge, READ_MAX};
+use crate::simulator::agenda::EdgeDue as Due;
+use crate::simulator::lane::Fate;
+use crate::simulator::link::ToClient;
+use crate::simulator::names::SocketId;
+use crate::simulator::stage::{Stage, outbound};
+
+impl Edge {
+    pub(super) fn read_outbound(&mut self, stage: &mut Stage) {
+        if self.joined.is_none() {
+            return;
+        }
+        let count = 1 + stage.up_to(READ_MAX);
+        let at = outbound(self.outbound);
+        let batch = stage.read(&at, self.outbound_next, count as usize);
+        let Some(last) = batch.last() else { return };
+        self.outbound_next = last.offset.next();
+        for stored in &batch {
+            self.record(stored, stage);
+        }
+        self.plan(stage, 1, Due::PollOutbound);
+        self.send(stage);
+    }
+
+    pub(super) fn record(&mut self, stored: &Stored, stage: &mut Stage) {
+        let key = std::str::from_utf8(&stored.record.key).expect("keys are addresses");
+        let address: Address = key.parse().expect("keys are addresses");
+        let header: Outbound =
+            codec::decode(&stored.record.header).expect("owners write what edges read");
+        let parts = header.split(&stored.record.value);
+        let parts = parts.expect("owners write lengths that add up");
+        let now = self.now(stage).running;
+        match self.watches.get_mut(&address) {
+            Some(watch) => {
+                let effects = watch.on_record(now, header.link, &parts);
+                self.apply(&address, effects, stage);
+            }
+            None => self.unwatched(&address, &header, stage),
+        }
+    }
+
+    pub(super) fn unwatched(&mut self, address: &Address, header: &Outbound, stage: &mut Stage) {
+        for delivery in &header.deliveries {
+            let (Item::Welcome { edge, .. } | Item::Resumed { edge, .. }) = &delivery.item else {
+                continue;
+            };
+            if let (true, Recipients::Only(sockets)) = (*edge == self.incarnation, &delivery.to) {
+                for socket in sockets {
+                    self.disconnect(address, *socket, false, stage);
+                }
+            }
+        }
+    }
+
+    /// Does what a watch asks for. Its order among sockets is that of a hash map, and none of the rules'
+    /// business, so it is sorted here to be the same in every run.
+    pub(super) fn apply(
+        &mut self,
+        address: &Address,
+        mut effects: Vec<Effect<SocketId>>,
+        stage: &mut Stage,
+    ) {
+        sort_resumes(&mut effects);
+        for effect in effects {
+            match effect {
+                Effect::Show {
+                    mut to,
+                    shown,
+                    means,
+                } => {
+                    to.sort_unstable();
+                    for socket in to {
+                        self.show(socket, &shown.bytes, shown.text, &means, stage);
+                    }
+                }
+                Effect::Close { to, code } => self.close(to, code, stage),
+                Effect::Resume { of, since } => {
+                    if let Some(connection) = self.connections.get(&of) {
+                        let socket = connection.socket;
+                        let action = Action::Resume { since };
+                        self.pass(address, socket, action, Bytes::new(), Fate::Loose, stage);
+                    }
+                }
+                Effect::Gone(socket) => self.disconnect(address, socket, false, stage),
+            }
+        }
+    }
+
+    pub(super) fn show(
+        &mut self,
+        socket: SocketId,
+        frame: &Bytes,
+        text: bool,
+        means: &Means,
+        stage: &mut Stage,
+    ) {
+        let Some(connection) = self.connections.get_mut(&socket) else {
+            return;
+        };
+        match means {
+            Means::Accepted(n) => connection.session.accepted(*n),
+            Means::Answer(id) => connection.session.answered(id),
+            Means::Repeated | Means::News => {}
+        }
+        stage.say_to_client(socket, ToClient::Frame(frame.clone(), text));
+        if matches!(means, Means::Accepted(_)) {
+            let held = std::mem::take(&mut connection.held);
+            for (frame, text) in held {
+                self.frame(socket, &frame, text, stage);
+            }
+        }
+    }
+}
+
+fn sort_resumes(effects: &mut [Effect<SocketId>]) {
+    let is_resume = |effect: &Effect<SocketId>| matches!(effect, Effect::Resume { .. });
+    for run in effects.chunk_by_mut(|a, b| is_resume(a) && is_resume(b)) {
+        run.sort_by_key(|effect| match effect {
+            Effect::Resume { of, .. } => of.0,
+            _ => 0,
+        });
+    }
+}

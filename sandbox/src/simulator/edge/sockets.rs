@@ -1,0 +1,199 @@
+//! From sockets to inbound records.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use xp_client::Lost;
+use xp_edge::session::{Identity, Limits, Session, Step};
+use xp_edge::watch::Watch;
+use xp_protocol::inbound::{Action, Inbound, Word};
+use xp_protocol::outbound::Socket;
+use xp_protocol::{Address, CloseCode, PartitionId, TimeMs, codec};
+use xp_transport::Record;
+
+use super::{Connection, Edge, RESUME_MS, SHED};
+use crate::simulator::history::What;
+use crate::simulator::lane::Fate;
+use crate::simulator::link::{Hello, ToClient, ToEdge};
+use crate::simulator::names::SocketId;
+use crate::simulator::plan::PARTITIONS;
+use crate::simulator::stage::Stage;
+use crate::simulator::switch::Switch;
+
+impl Edge {
+    pub(super) fn message(&mut self, socket: SocketId, stage: &mut Stage) {
+        let link = stage.links.get_mut(&socket);
+        let Some(message) = link.and_then(|link| link.to_edge.pop_front()) else {
+            return;
+        };
+        match message {
+            ToEdge::Open(hello) => self.accept(socket, hello, stage),
+            ToEdge::Frame(frame, text) => self.frame(socket, &frame, text, stage),
+            ToEdge::Closed(code) => self.end(socket, code == Some(1000), stage),
+        }
+        self.send(stage);
+    }
+
+    pub(super) fn accept(&mut self, id: SocketId, hello: Hello, stage: &mut Stage) {
+        let refuse = |code: CloseCode| ToClient::Closed(Lost::Code(code.number()));
+        let (Some(joined), false) = (self.joined, self.evicted) else {
+            return stage.say_to_client(id, refuse(CloseCode::Draining));
+        };
+        let Hello {
+            address,
+            subject,
+            connection,
+            attempt,
+            since,
+        } = hello;
+        let socket = Socket {
+            connection,
+            attempt,
+        };
+        let rules = Switch::edge(stage.plan.without);
+        let watch = self
+            .watches
+            .entry(address.clone())
+            .or_insert_with(|| Watch::new(self.incarnation, RESUME_MS, rules));
+        let replaced = match watch.join(socket, id) {
+            Ok(replaced) => replaced,
+            Err(_) => return stage.say_to_client(id, refuse(CloseCode::Replaced)),
+        };
+        if let Some(replaced) = replaced {
+            self.close(replaced, CloseCode::Replaced, stage);
+        }
+        let now = self.now(stage);
+        let identity = Identity {
+            subject: subject.as_str().into(),
+            expires: TimeMs(u64::MAX),
+            about: "{}".into(),
+        };
+        self.connections.insert(
+            id,
+            Connection {
+                socket,
+                address: address.clone(),
+                session: Session::new(now, session_limits(), identity),
+                held: VecDeque::new(),
+            },
+        );
+        stage.say_to_client(id, ToClient::Opened);
+        let action = Action::Connect {
+            subject: subject.as_str().into(),
+            since,
+            outbound: self.outbound,
+            joined,
+        };
+        let claims = Bytes::from_static(b"{}");
+        self.pass(&address, socket, action, claims, Fate::With(id), stage);
+    }
+
+    pub(super) fn frame(&mut self, id: SocketId, frame: &Bytes, text: bool, stage: &mut Stage) {
+        let now = self.now(stage);
+        let room = !stage.plan.faults || !stage.chance(SHED);
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        if !connection.held.is_empty() {
+            return connection.held.push_back((frame.clone(), text));
+        }
+        let (address, socket) = (connection.address.clone(), connection.socket);
+        match connection.session.on_frame(now, room, text, frame) {
+            Step::Pass {
+                action, payload, ..
+            } => {
+                let payload = Bytes::copy_from_slice(payload);
+                self.pass(&address, socket, action, payload, Fate::With(id), stage);
+            }
+            Step::Answer(frame) => stage.say_to_client(id, ToClient::Frame(frame, true)),
+            Step::Hold => connection.held.push_back((frame.clone(), text)),
+            Step::Close(code, reason) => {
+                stage.note(What::Fault(format!(
+                    "{} is closed: {reason}",
+                    socket.connection
+                )));
+                self.close(id, code, stage);
+            }
+            Step::Verify(_) | Step::Nothing => {}
+        }
+    }
+
+    pub(super) fn pass(
+        &mut self,
+        address: &Address,
+        socket: Socket,
+        action: Action,
+        value: Bytes,
+        fate: Fate,
+        stage: &Stage,
+    ) {
+        let header = Inbound {
+            time: self.now(stage).time,
+            trace: None,
+            word: Word::Client {
+                edge: self.incarnation,
+                connection: socket.connection,
+                attempt: socket.attempt,
+                action,
+            },
+        };
+        let record = Record {
+            key: Bytes::copy_from_slice(address.as_str().as_bytes()),
+            header: codec::encode(&header).into(),
+            value,
+        };
+        let PartitionId(partition) = address.partition(PARTITIONS);
+        self.lanes[partition as usize].push(record, fate);
+    }
+
+    pub(super) fn send(&mut self, stage: &mut Stage) {
+        let me = (self.id, self.producer);
+        self.lanes.iter_mut().for_each(|lane| lane.send(me, stage));
+    }
+
+    pub(super) fn close(&mut self, socket: SocketId, code: CloseCode, stage: &mut Stage) {
+        let closed = ToClient::Closed(Lost::Code(code.number()));
+        stage.say_to_client(socket, closed);
+        self.end(socket, false, stage);
+    }
+
+    /// R28: whatever socket is gone, the owner hears of it.
+    pub(super) fn end(&mut self, id: SocketId, left: bool, stage: &mut Stage) {
+        let Some(connection) = self.connections.remove(&id) else {
+            return;
+        };
+        let Connection {
+            socket, address, ..
+        } = connection;
+        if let Some(watch) = self.watches.get_mut(&address) {
+            watch.leave(socket);
+            if watch.is_empty() {
+                self.watches.remove(&address);
+            }
+        }
+        self.disconnect(&address, socket, left, stage);
+    }
+
+    pub(super) fn disconnect(
+        &mut self,
+        address: &Address,
+        socket: Socket,
+        left: bool,
+        stage: &Stage,
+    ) {
+        let action = Action::Disconnect { left };
+        self.pass(address, socket, action, Bytes::new(), Fate::Owed, stage);
+    }
+}
+
+fn session_limits() -> Limits {
+    Limits {
+        window: 8,
+        asks_max: 16,
+        ask_ms: 2_000,
+        pending_ms: 2_000,
+        ping_ms: 2_000,
+        silent_ms: 4_000,
+        retry_ms: 40,
+    }
+}

@@ -1,0 +1,157 @@
+//! What a core asks for is done: appended, read, stored.
+
+use std::collections::BTreeSet;
+
+use xp_protocol::PartitionId;
+use xp_state_node::action::Action;
+use xp_state_node::store::Batch;
+
+use super::{Flight, Node};
+use crate::simulator::agenda::{Asker, NodeAck as Ack, NodeDue as Due, Part, Scan};
+use crate::simulator::history::What;
+use crate::simulator::stage::{Stage, events, inbound, outbound};
+
+/// How often a written snapshot reaches the platter at once, per snapshot.
+const FLUSH: f64 = 0.4;
+/// How often a snapshot cannot be written, per snapshot.
+const UNWRITTEN: f64 = 0.05;
+
+impl Node {
+    pub(super) fn rescan(&mut self, part: Part, scan: Scan, stage: &mut Stage) {
+        let now = self.clock(stage);
+        let at = events(part.partition);
+        if stage.end(&at) < scan.upto {
+            return self.plan(stage, 5, Due::Rescan(part, scan));
+        }
+        let count = scan.upto.0.saturating_sub(scan.from.0) as usize;
+        let batch = stage.read(&at, scan.from, count);
+        let bytes: usize = batch
+            .iter()
+            .map(|stored| stored.record.header.len() + stored.record.value.len())
+            .sum();
+        let batch = (bytes <= scan.bytes_max).then_some(batch);
+        if let Some(owned) = self.part(part) {
+            owned.core.rescanned(scan.id, batch.as_deref(), now);
+        }
+        self.perform(part.partition, stage);
+    }
+
+    pub(super) fn save(&mut self, part: Part, batch: Batch, stage: &mut Stage) {
+        let written = !stage.plan.faults || !stage.chance(UNWRITTEN);
+        if written {
+            let flushes = stage.chance(FLUSH);
+            self.disk.write(part.partition, batch, flushes);
+        }
+        if let Some(owned) = self.part(part) {
+            owned.core.saved(written);
+        }
+        self.perform(part.partition, stage);
+    }
+
+    /// Does what a core asks for.
+    pub(super) fn perform(&mut self, partition: PartitionId, stage: &mut Stage) {
+        loop {
+            let Some(owned) = self.partitions.get_mut(&partition) else {
+                return;
+            };
+            let actions = owned.core.actions();
+            if actions.is_empty() {
+                return;
+            }
+            for action in actions {
+                self.act(partition, action, stage);
+            }
+        }
+    }
+
+    pub(super) fn act(&mut self, partition: PartitionId, action: Action, stage: &mut Stage) {
+        let (id, producer) = (self.id, self.producer);
+        let Some(owned) = self.partitions.get_mut(&partition) else {
+            return;
+        };
+        let part = owned.part;
+        match action {
+            Action::Claim(record) => {
+                let asker = Asker::Node(id, Ack::Claim(part));
+                stage.append(producer, &events(partition), record, asker);
+            }
+            Action::Append {
+                first,
+                round,
+                records,
+            } => {
+                let flight = stage.name();
+                let results = vec![None; records.len()];
+                owned.flights.insert(
+                    flight,
+                    Flight {
+                        first,
+                        round,
+                        results,
+                    },
+                );
+                for (index, record) in records.into_iter().enumerate() {
+                    let asker = Asker::Node(id, Ack::Batch(part, flight, index));
+                    stage.append(producer, &events(partition), record, asker);
+                }
+            }
+            Action::ReadGap { from, upto } => {
+                let delay = stage.up_to(10);
+                self.plan(stage, delay, Due::Gap(part, from, upto));
+            }
+            Action::Emit {
+                id: emission,
+                partition,
+                record,
+            } => {
+                let asker = Asker::Node(id, Ack::Emitted(part, emission));
+                stage.append(producer, &outbound(partition), record, asker);
+            }
+            Action::Speak { partition, record } => {
+                stage.append(producer, &outbound(partition), record, Asker::Nobody);
+            }
+            Action::Tell(telling) => {
+                let at = inbound(telling.target.partition);
+                stage.append(producer, &at, telling.record, Asker::Nobody);
+            }
+            Action::ReadInbound { from } => {
+                owned.reads = Some(from);
+                self.plan(stage, 1, Due::PollInbound(partition));
+            }
+            Action::Rescan {
+                id,
+                from,
+                upto,
+                bytes_max,
+            } => {
+                let scan = Scan {
+                    id,
+                    from,
+                    upto,
+                    bytes_max,
+                };
+                let delay = stage.up_to(20);
+                self.plan(stage, delay, Due::Rescan(part, scan));
+            }
+            Action::Save(batch) => {
+                let delay = stage.up_to(60);
+                self.plan(stage, delay, Due::Save(part, batch));
+            }
+            Action::Lost(_) => {
+                let faulted = owned.core.faulted().clone();
+                self.partitions.remove(&partition);
+                if !self.seen.is_former(self.incarnation) {
+                    self.plan(stage, 10, Due::Reopen(partition, faulted));
+                }
+            }
+            Action::Released => {
+                self.partitions.remove(&partition);
+                let pause = 10 + stage.up_to(200);
+                self.plan(stage, pause, Due::Reopen(partition, BTreeSet::new()));
+            }
+            Action::Stop(reason) => {
+                stage.note(What::Alarm(format!("{partition} stopped: {reason}")))
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A partition begins a life on this process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rand::Rng;
+use xp_protocol::{LanePartition, Offset, PartitionId};
+use xp_state_node::action::Opening;
+use xp_state_node::partition::{Partition, Setting};
+
+use super::{Node, Owned};
+use crate::simulator::agenda::{NodeDue as Due, Part};
+use crate::simulator::history::What;
+use crate::simulator::plan::{LANE, limits};
+use crate::simulator::stage::{Stage, inbound};
+use crate::simulator::switch::Switch;
+
+impl Node {
+    pub(super) fn open(
+        &mut self,
+        partition: PartitionId,
+        faulted: BTreeSet<Offset>,
+        stage: &mut Stage,
+    ) {
+        let now = self.clock(stage);
+        self.lives += 1;
+        let part = Part {
+            partition,
+            life: self.lives,
+        };
+        let store = self.disk.store(partition);
+        let setting = Setting {
+            place: LanePartition {
+                lane: LANE.into(),
+                partition,
+            },
+            incarnation: self.incarnation,
+            lanes: Arc::clone(&self.lanes),
+            domain: Arc::clone(&self.domain),
+            limits: Arc::new(limits()),
+            store,
+            rules: Switch::owner(stage.plan.without),
+        };
+        let identity = stage.log.identity(&inbound(partition));
+        let opening = Opening {
+            inbound: identity.expect("the topic was created"),
+            first: Offset(0),
+            now,
+        };
+        let mut core = match Partition::open(setting, opening, stage.random.random()) {
+            Ok(core) => core,
+            Err(error) => return stage.note(What::Alarm(error.to_string())),
+        };
+        core.set_faulted(faulted);
+        core.on_lease(self.lease, now);
+        core.on_members(Arc::clone(&self.seen), now);
+        let owned = Owned {
+            part,
+            core,
+            reads: None,
+            flights: BTreeMap::new(),
+        };
+        self.partitions.insert(partition, owned);
+        self.plan(stage, 1, Due::PollEvents(partition));
+        let pause = 1 + stage.up_to(20);
+        self.plan(stage, pause, Due::Claim(part));
+        self.perform(partition, stage);
+    }
+}
