@@ -17,6 +17,7 @@ pub(crate) type Strokes = BTreeMap<u64, String>;
 pub(crate) struct View {
     revision: u64,
     pub(crate) strokes: Strokes,
+    pub(crate) is_live: bool,
     pub(crate) resumed: usize,
     pub(crate) started_over: usize,
     /// The close codes with which sockets were lost.
@@ -36,6 +37,7 @@ pub(crate) struct History {
 
 impl View {
     pub(crate) fn see(&mut self, item: &Item) {
+        self.is_live = !matches!(item, Item::Lost { .. } | Item::Closed(_));
         match item {
             Item::Welcome { revision, shown } => self.start(revision.0, &shown.read().unwrap()),
             Item::StartedOver { revision, shown } => {
@@ -210,4 +212,93 @@ pub(crate) async fn logged(name: &str, data: &Path) -> Strokes {
         }
     }
     strokes
+}
+
+/// A checker that accepts everything would make every test here pass.
+mod tests {
+    use super::*;
+
+    /// ana's two strokes, as everything should be.
+    fn good() -> (Vec<History>, BTreeMap<String, Strokes>) {
+        let strokes = Strokes::from([(1, "ana-1".to_owned()), (2, "ana-2".to_owned())]);
+        let view = View {
+            strokes: strokes.clone(),
+            ..View::default()
+        };
+        let history = History {
+            name: "ana".to_owned(),
+            board: "b".to_owned(),
+            numbers: vec![1, 2],
+            view,
+        };
+        (vec![history], BTreeMap::from([("b".to_owned(), strokes)]))
+    }
+
+    #[test]
+    fn the_checker_accepts_what_is_right() {
+        let (histories, boards) = good();
+        judge(&histories, &boards);
+    }
+
+    #[test]
+    #[should_panic(expected = "ana was told that ana-2 is stroke 2")]
+    fn the_checker_notices_a_lost_command() {
+        let (histories, mut boards) = good();
+        boards.get_mut("b").unwrap().remove(&2);
+        judge(&histories, &boards);
+    }
+
+    #[test]
+    #[should_panic(expected = "or some twice")]
+    fn the_checker_notices_a_doubled_command() {
+        let (mut histories, mut boards) = good();
+        boards.get_mut("b").unwrap().insert(3, "ana-2".to_owned());
+        histories[0].view.strokes = boards["b"].clone();
+        judge(&histories, &boards);
+    }
+
+    #[test]
+    #[should_panic(expected = "out of order")]
+    fn the_checker_notices_commands_out_of_order() {
+        let (mut histories, boards) = good();
+        histories[0].numbers = vec![2, 1];
+        judge(&histories, &boards);
+    }
+
+    #[test]
+    #[should_panic(expected = "ana was shown another board")]
+    fn the_checker_notices_what_was_not_shown() {
+        let (mut histories, boards) = good();
+        histories[0].view.strokes.remove(&2);
+        judge(&histories, &boards);
+    }
+
+    fn shown(revision: u64, number: u64) -> Item {
+        let outputs = serde_json::json!([
+            {"type": "StrokeDrawn", "data": {"number": number, "stroke": {"colour": "red"}}}
+        ]);
+        Item::Event {
+            revision: xp_protocol::Revision(revision),
+            payload: xp_client::Payload::json(&outputs).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_view_notices_gaps_repeats_and_a_wrong_resume() {
+        for (items, wrong) in [
+            (vec![shown(1, 1), shown(2, 2)], 0),
+            (vec![shown(1, 1), shown(3, 3)], 1),
+            (vec![shown(1, 1), shown(1, 1)], 2),
+        ] {
+            let mut view = View::default();
+            items.iter().for_each(|item| view.see(item));
+            assert_eq!(view.wrong.len(), wrong, "{:?}", view.wrong);
+        }
+        let mut view = View::default();
+        view.see(&shown(7, 1));
+        view.see(&Item::Resumed {
+            since: xp_protocol::Revision(6),
+        });
+        assert_eq!(view.wrong.len(), 1, "{:?}", view.wrong);
+    }
 }

@@ -29,18 +29,27 @@ impl<'a> Crowd<'a> {
         url: &str,
         tokens: &'a dyn Fn(&str) -> Tokens,
     ) -> Self {
-        let load = Load::new();
+        let load = Load::of(boards.len() * each);
         let names = boards
             .iter()
             .flat_map(|board| (0..each).map(move |i| (board, format!("{board}{i}"))));
-        let drawers = names
-            .map(|(board, name)| Drawer::start(&name, board, url, tokens(&name), &load))
-            .collect();
+        let drawers = names.enumerate();
+        let drawers = drawers.map(|(nth, (board, name))| {
+            Drawer::start(&name, board, url, tokens(&name), &load, nth)
+        });
+        let drawers = drawers.collect();
         Self {
             boards,
             tokens,
             load,
             drawers,
+        }
+    }
+
+    /// Waits until everybody is there.
+    pub(crate) async fn back(&mut self) {
+        for drawer in &mut self.drawers {
+            drawer.back().await;
         }
     }
 

@@ -8,7 +8,8 @@ use crate::process::{Server, signer};
 const BOARDS: [&str; 2] = ["up", "down"];
 const DRAWERS_PER_BOARD: usize = 3;
 const DRAINS: usize = 5;
-const COMMANDS_PER_DRAIN: u64 = 200;
+/// Commands that each may send between two drains.
+const COMMANDS_PER_DRAIN: u64 = 30;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_terminated_process_sends_everybody_away_and_keeps_all_that_was_answered() {
@@ -19,11 +20,9 @@ async fn a_terminated_process_sends_everybody_away_and_keeps_all_that_was_answer
     let crowd = Crowd::start(&BOARDS, DRAWERS_PER_BOARD, &url, &tokens);
     for _ in 0..DRAINS {
         // Half of what may be sent is still to be answered, or to be sent, when the signal comes.
-        crowd
-            .load
-            .grant(usize::try_from(COMMANDS_PER_DRAIN).unwrap());
+        let granted = crowd.load.grant(COMMANDS_PER_DRAIN);
         let answered = crowd.load.answered_so_far();
-        crowd.load.answered(answered + COMMANDS_PER_DRAIN / 2).await;
+        crowd.load.answered(answered + granted / 2).await;
         assert_eq!(server.terminate().await, Some(0));
         server = Server::start_on(&listen, data.path()).await;
     }

@@ -14,24 +14,29 @@ use crate::process::PATIENCE;
 /// Commands that wait for their answers; the client has a bound of its own.
 const PENDING_MAX: usize = 256;
 
-/// What all drawers of a test share: how much they may do, and how much was answered.
+/// What the drawers of a test may do, and how much of it was answered.
 #[derive(Clone)]
 pub(crate) struct Load {
-    budget: Arc<Semaphore>,
+    /// One each, so that the first to come back does not do it all.
+    budgets: Vec<Arc<Semaphore>>,
     answered: watch::Sender<u64>,
 }
 
 impl Load {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn of(drawers: usize) -> Self {
+        let budgets = (0..drawers).map(|_| Arc::new(Semaphore::new(0)));
         Self {
-            budget: Arc::new(Semaphore::new(0)),
+            budgets: budgets.collect(),
             answered: watch::channel(0).0,
         }
     }
 
-    /// Allows so many more commands, whoever is first.
-    pub(crate) fn grant(&self, commands: usize) {
-        self.budget.add_permits(commands);
+    /// Allows everybody so many more commands, and says how many those are together.
+    pub(crate) fn grant(&self, commands: u64) -> u64 {
+        for budget in &self.budgets {
+            budget.add_permits(usize::try_from(commands).unwrap());
+        }
+        commands * self.budgets.len() as u64
     }
 
     /// Waits until so many commands were answered since the beginning.
@@ -53,7 +58,9 @@ impl Load {
 
     /// Nobody sends any more.
     pub(crate) fn end(&self) {
-        self.budget.close();
+        for budget in &self.budgets {
+            budget.close();
+        }
     }
 }
 
@@ -67,7 +74,14 @@ pub(crate) struct Drawer {
 }
 
 impl Drawer {
-    pub(crate) fn start(name: &str, board: &str, url: &str, tokens: Tokens, load: &Load) -> Self {
+    pub(crate) fn start(
+        name: &str,
+        board: &str,
+        url: &str,
+        tokens: Tokens,
+        load: &Load,
+        nth: usize,
+    ) -> Self {
         let address = format!("board/{board}").parse().unwrap();
         let mut options = Options::new(url, address, tokens);
         options.settings.backoff_min_ms = 5;
@@ -80,7 +94,12 @@ impl Drawer {
             name: name.to_owned(),
             board: board.to_owned(),
             handle: handle.clone(),
-            sending: tokio::spawn(draw(name.to_owned(), handle, load.clone(), pending)),
+            sending: tokio::spawn(draw(
+                name.to_owned(),
+                handle,
+                Arc::clone(&load.budgets[nth]),
+                pending,
+            )),
             answering: tokio::spawn(collect(coming, load.answered.clone())),
             view,
         }
@@ -110,6 +129,12 @@ impl Drawer {
         }
     }
 
+    /// Waits until the session is open again, as far as the client knows.
+    pub(crate) async fn back(&mut self) {
+        let back = timeout(PATIENCE, self.view.wait_for(|view| view.is_live)).await;
+        assert!(back.is_ok(), "{} did not come back", self.name);
+    }
+
     pub(crate) fn board(&self) -> &str {
         &self.board
     }
@@ -130,9 +155,14 @@ impl Drawer {
     }
 }
 
-async fn draw(name: String, handle: Handle, load: Load, pending: mpsc::Sender<Pending>) {
+async fn draw(
+    name: String,
+    handle: Handle,
+    budget: Arc<Semaphore>,
+    pending: mpsc::Sender<Pending>,
+) {
     for i in 1_u64.. {
-        let Ok(permit) = load.budget.acquire().await else {
+        let Ok(permit) = budget.acquire().await else {
             return;
         };
         permit.forget();

@@ -13,8 +13,8 @@ use crate::seed;
 const ROUNDS: usize = 80;
 const BOARDS: [&str; 3] = ["north", "south", "east"];
 const DRAWERS_PER_BOARD: usize = 2;
-/// Commands that may be sent between two kills.
-const COMMANDS_PER_ROUND: u64 = 90;
+/// Commands that each may send between two kills, and what the last kill left over.
+const COMMANDS_PER_ROUND: u64 = 15;
 /// Longer than a start takes on a quiet machine.
 const START_MS: u64 = 150;
 
@@ -25,8 +25,11 @@ async fn whatever_was_answered_survives_eighty_kills_exactly_once() {
     let mut server = Server::start(data.path()).await;
     let (url, listen) = (server.url(), server.addr.to_string());
     let tokens = signer(data.path());
-    let crowd = Crowd::start(&BOARDS, DRAWERS_PER_BOARD, &url, &tokens);
+    let mut crowd = Crowd::start(&BOARDS, DRAWERS_PER_BOARD, &url, &tokens);
     for _ in 0..ROUNDS {
+        if rng.random() {
+            crowd.back().await;
+        }
         within_the_load(&mut rng, &crowd.load).await;
         server.kill().await;
         if rng.random_ratio(1, 4) {
@@ -47,12 +50,12 @@ async fn whatever_was_answered_survives_eighty_kills_exactly_once() {
 
 /// Some moment between the first and the last answer of a round; in some rounds at once, while clients still return.
 async fn within_the_load(rng: &mut ChaCha8Rng, load: &Load) {
-    load.grant(usize::try_from(COMMANDS_PER_ROUND).unwrap());
+    let granted = load.grant(COMMANDS_PER_ROUND);
     let at_once = rng.random_ratio(1, 8);
     let further = if at_once {
         0
     } else {
-        rng.random_range(1..COMMANDS_PER_ROUND)
+        rng.random_range(1..granted)
     };
     load.answered(load.answered_so_far() + further).await;
 }

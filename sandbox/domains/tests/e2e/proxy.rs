@@ -13,8 +13,17 @@ use tokio::sync::watch;
 struct Cut {
     /// So many bytes pass, in both directions together.
     after: usize,
-    /// With a reset instead of an orderly end.
-    resets: bool,
+    how: How,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// Both sides see an end of the stream.
+    Ends,
+    /// Both sides see a reset.
+    Resets,
+    /// Only the client sees an end; the server is left with a socket on which nothing comes any more.
+    Dangles,
 }
 
 /// How often what was cut.
@@ -28,6 +37,7 @@ pub(crate) struct Cuts {
     /// Behind a byte of the server's.
     pub(crate) while_receiving: u64,
     pub(crate) resets: u64,
+    pub(crate) dangling: u64,
 }
 
 pub(crate) struct Proxy {
@@ -79,10 +89,8 @@ fn draw(rng: &mut ChaCha8Rng) -> Cut {
     } else {
         rng.random_range(700..4_000)
     };
-    Cut {
-        after,
-        resets: rng.random(),
-    }
+    let how = [How::Ends, How::Resets, How::Dangles][rng.random_range(0..3)];
+    Cut { after, how }
 }
 
 /// What had passed when the connection was cut.
@@ -90,7 +98,7 @@ fn draw(rng: &mut ChaCha8Rng) -> Cut {
 struct Seen {
     is_upgraded: bool,
     is_sending: bool,
-    resets: bool,
+    how: Option<How>,
 }
 
 impl Seen {
@@ -99,7 +107,8 @@ impl Seen {
         cuts.in_handshakes += u64::from(!self.is_upgraded);
         cuts.while_sending += u64::from(self.is_sending);
         cuts.while_receiving += u64::from(!self.is_sending);
-        cuts.resets += u64::from(self.resets);
+        cuts.resets += u64::from(self.how == Some(How::Resets));
+        cuts.dangling += u64::from(self.how == Some(How::Dangles));
     }
 }
 
@@ -121,12 +130,23 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, cut: Option<Cut>) ->
         // The answer to the upgrade comes in one piece; what ends inside it was cut there.
         seen.is_upgraded |= !is_sending && passing.windows(4).any(|end| end == b"\r\n\r\n");
     }
-    if cut.is_some_and(|cut| cut.resets) {
-        seen.resets = true;
-        reset(&client);
-        reset(&server);
-    }
+    seen.how = cut.map(|cut| end(cut.how, client, server));
     Some(seen)
+}
+
+fn end(how: How, client: TcpStream, mut server: TcpStream) -> How {
+    match how {
+        How::Ends => {}
+        How::Resets => {
+            reset(&client);
+            reset(&server);
+        }
+        How::Dangles => {
+            // Until the server has enough of it, which it has when the client comes again.
+            tokio::spawn(async move { tokio::io::copy(&mut server, &mut tokio::io::sink()).await });
+        }
+    }
+    how
 }
 
 fn reset(stream: &TcpStream) {
