@@ -15,13 +15,13 @@ pub(crate) type Strokes = BTreeMap<u64, String>;
 /// What one client was shown, as a board.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
-    revision: u64,
+    pub(crate) revision: u64,
     pub(crate) strokes: Strokes,
     pub(crate) is_live: bool,
     pub(crate) resumed: usize,
     pub(crate) started_over: usize,
-    /// The close codes with which sockets were lost.
-    pub(crate) codes: Vec<u16>,
+    /// How sockets were lost.
+    pub(crate) losses: Vec<Lost>,
     /// What must never be seen; kept here because a panic in a task is easily missed.
     pub(crate) wrong: Vec<String>,
 }
@@ -57,11 +57,8 @@ impl View {
             Item::Closed(end) if *end != xp_client::End::Left => {
                 self.wrong.push(format!("closed: {end}"))
             }
-            Item::Lost {
-                why: Lost::Code(code),
-                ..
-            } => self.codes.push(*code),
-            Item::Closed(_) | Item::Ephemeral { .. } | Item::Lost { .. } => {}
+            Item::Lost { why, .. } => self.losses.push(why.clone()),
+            Item::Closed(_) | Item::Ephemeral { .. } => {}
         }
     }
 

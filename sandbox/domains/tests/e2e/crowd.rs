@@ -46,6 +46,15 @@ impl<'a> Crowd<'a> {
         }
     }
 
+    /// Waits until so many commands were answered since the beginning.
+    pub(crate) async fn answered(&self, commands: u64) {
+        if !self.load.reaches(commands).await {
+            let reports: Vec<_> = self.drawers.iter().map(Drawer::report).collect();
+            let answered = self.load.answered_so_far();
+            panic!("only {answered} of {commands} commands were answered: {reports:#?}");
+        }
+    }
+
     /// Waits until everybody is there.
     pub(crate) async fn back(&mut self) {
         for drawer in &mut self.drawers {

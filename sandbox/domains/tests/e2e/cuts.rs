@@ -30,7 +30,7 @@ async fn a_thousand_cuts_at_random_bytes_lose_and_double_nothing() {
     let mut granted = 0;
     while proxy.cuts().all < CUTS {
         granted += crowd.load.grant(GRANT);
-        crowd.load.answered(granted).await;
+        crowd.answered(granted).await;
     }
     let outcome = crowd.finish(&url).await;
     let cuts = proxy.cuts();

@@ -1,5 +1,6 @@
 //! SIGTERM: clients are sent to come back, and nothing is lost on the way.
 
+use xp_client::Lost;
 use xp_protocol::CloseCode;
 
 use crate::crowd::Crowd;
@@ -22,7 +23,7 @@ async fn a_terminated_process_sends_everybody_away_and_keeps_all_that_was_answer
         // Half of what may be sent is still to be answered, or to be sent, when the signal comes.
         let granted = crowd.load.grant(COMMANDS_PER_DRAIN);
         let answered = crowd.load.answered_so_far();
-        crowd.load.answered(answered + granted / 2).await;
+        crowd.answered(answered + granted / 2).await;
         assert_eq!(server.terminate().await, Some(0));
         server = Server::start_on(&listen, data.path()).await;
     }
@@ -30,11 +31,13 @@ async fn a_terminated_process_sends_everybody_away_and_keeps_all_that_was_answer
     assert_eq!(server.terminate().await, Some(0));
     outcome.is_what_the_log_says(data.path()).await;
     for history in &outcome.histories {
-        let (name, codes) = (&history.name, &history.view.codes);
-        let draining = CloseCode::Draining.number();
+        let (name, losses) = (&history.name, &history.view.losses);
+        let told = |lost: &&Lost| matches!(lost, Lost::Code(_));
+        let codes: Vec<_> = losses.iter().filter(told).collect();
+        let draining = Lost::Code(CloseCode::Draining.number());
         assert!(
-            codes.iter().all(|code| *code == draining),
-            "{name} was closed with {codes:?}"
+            codes.iter().all(|code| **code == draining),
+            "{name}: {codes:?}"
         );
         assert!(
             !codes.is_empty(),

@@ -6,7 +6,6 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::crowd::Crowd;
-use crate::drawer::Load;
 use crate::process::{Server, signer};
 use crate::seed;
 
@@ -30,7 +29,7 @@ async fn whatever_was_answered_survives_eighty_kills_exactly_once() {
         if rng.random() {
             crowd.back().await;
         }
-        within_the_load(&mut rng, &crowd.load).await;
+        within_the_load(&mut rng, &crowd).await;
         server.kill().await;
         if rng.random_ratio(1, 4) {
             let within = Duration::from_millis(rng.random_range(0..START_MS));
@@ -49,13 +48,14 @@ async fn whatever_was_answered_survives_eighty_kills_exactly_once() {
 }
 
 /// Some moment between the first and the last answer of a round; in some rounds at once, while clients still return.
-async fn within_the_load(rng: &mut ChaCha8Rng, load: &Load) {
-    let granted = load.grant(COMMANDS_PER_ROUND);
+async fn within_the_load(rng: &mut ChaCha8Rng, crowd: &Crowd<'_>) {
+    let granted = crowd.load.grant(COMMANDS_PER_ROUND);
     let at_once = rng.random_ratio(1, 8);
     let further = if at_once {
         0
     } else {
         rng.random_range(1..granted)
     };
-    load.answered(load.answered_so_far() + further).await;
+    let answered = crowd.load.answered_so_far();
+    crowd.answered(answered + further).await;
 }

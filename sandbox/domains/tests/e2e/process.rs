@@ -79,7 +79,10 @@ pub(crate) struct Server {
 /// `xp dev` whose messages come with the test's own.
 fn spawn(listen: &str, data: &Path) -> (Child, Lines<BufReader<ChildStdout>>) {
     let mut command = xp(&["dev", "--listen", listen], data);
-    command.stderr(Stdio::inherit()).env("RUST_LOG", "error");
+    command.stderr(Stdio::inherit());
+    if std::env::var_os("RUST_LOG").is_none() {
+        command.env("RUST_LOG", "error");
+    }
     let mut child = command.spawn().unwrap();
     let out = child.stdout.take().expect("it is piped");
     (child, BufReader::new(out).lines())
