@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use xp_domain_sdk::host::{
-    Audience, Decided, Input, Outcome, Reply, RosterChange, Show, Termination,
+    Audience, Decided, Fault, Input, Outcome, Reply, RosterChange, Show, Termination,
 };
 use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Ending};
 use xp_protocol::{Attempt, CloseCode, ConnectionId, FaultCode, MessageNumber, Revision, TicketId};
@@ -81,7 +81,7 @@ impl Turn<'_> {
         since: Option<Revision>,
     ) -> Turned {
         let connection = wanted.connection;
-        if let Err(fault) = entity.instance.roster(&attached(&wanted)) {
+        if let Err(fault) = readable(entity, session, &wanted) {
             self.log(&fault, "reconnect");
             return self.refuse(entity, &wanted, &Answer::Fault(code(&fault)));
         }
@@ -202,6 +202,17 @@ impl Turn<'_> {
             .changes
             .push(Change::SessionEnded { connection, until });
     }
+}
+
+/// Whether the claims of a session's new socket can be read. The roster learns of them with the commit only.
+fn readable(entity: &mut Entity, session: &Session, wanted: &Attachment) -> Result<(), Fault> {
+    entity.instance.roster(&attached(wanted))?;
+    entity.instance.roster(&attached(&session.socket))?;
+    if session.is_attached() {
+        return Ok(());
+    }
+    let detached = RosterChange::Detached(wanted.connection);
+    entity.instance.roster(&detached)
 }
 
 /// The decision of a `connected` that lets the session begin, or why it does not.

@@ -220,3 +220,22 @@ fn a_newcomer_sees_its_welcome_alone() {
     assert!(heard[0].starts_with("event 2") && heard[0].contains("somebody came"));
     assert!(heard[1].starts_with("welcome 2 0") && !heard[1].contains("you came"));
 }
+
+/// `reconnected` is decided with the claims the session had; those of the new token hold once it is decided.
+#[test]
+fn the_claims_of_a_new_token_hold_after_the_reconnect_is_decided() {
+    let mut desk = Desk::owning();
+    desk.connect(BEN, None);
+    desk.connect(ANA, None);
+    desk.settle();
+    let mut backs = Vec::new();
+    for attempt in 2..4 {
+        desk.heard();
+        let again = Socket { attempt, ..ANA };
+        desk.connect_as(again, None, r#"{"sub":"ana","greets":true}"#);
+        desk.settle();
+        let heard = desk.heard();
+        backs.push(heard.iter().any(|word| word.contains("somebody is back")));
+    }
+    assert_eq!(backs, [false, true]);
+}

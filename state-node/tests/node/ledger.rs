@@ -167,6 +167,15 @@ impl Entity for Ledger {
             .whisper(cx.connection(), text("you came")))
     }
 
+    fn reconnected(&self, cx: &Cx<'_, Self>) -> Decision<Self> {
+        match cx.claims().greets {
+            true => cx.decision().broadcast(Output::Text {
+                text: "somebody is back".to_owned(),
+            }),
+            false => cx.decision(),
+        }
+    }
+
     fn terminated(&self, _: Termination, cx: &Cx<'_, Self>) -> Decision<Self> {
         cx.decision().record(Event::Left)
     }
