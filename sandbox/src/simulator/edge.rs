@@ -85,6 +85,11 @@ impl Edge {
         }
     }
 
+    /// Whether it has read that another process of its name took its place.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.evicted
+    }
+
     pub(super) fn reads(&self) -> PartitionId {
         self.outbound
     }

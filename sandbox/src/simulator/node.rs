@@ -101,6 +101,11 @@ impl Node {
         &self.disk
     }
 
+    /// Whether it has read that another process of its name took its place.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.seen.is_former(self.incarnation)
+    }
+
     /// Whether every partition is owned here.
     pub(super) fn owns_all(&self) -> bool {
         self.alive

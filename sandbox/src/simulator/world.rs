@@ -161,6 +161,7 @@ impl World {
                     self.stage.at(when, Due::Node(NodeId(id), due));
                 } else if node.alive {
                     node.on(due, &mut self.stage);
+                    self.supervise_node(id);
                 }
             }
             Due::Edge(EdgeId(id), due) => {
@@ -171,6 +172,7 @@ impl World {
                     self.stage.at(when, Due::Edge(EdgeId(id), due));
                 } else if edge.alive {
                     edge.on(due, &mut self.stage);
+                    self.supervise_edge(id);
                 }
             }
             Due::Client(ClientId(id), due) => self.clients[id].on(due, &mut self.stage),

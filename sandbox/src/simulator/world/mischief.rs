@@ -1,13 +1,11 @@
 //! What goes wrong, done.
 
-use super::EDGES;
-use super::World;
-use crate::simulator::agenda::Act;
-use crate::simulator::agenda::Due;
-use crate::simulator::chaos;
-use crate::simulator::chaos::Mischief;
+use super::{EDGES, World};
+use crate::simulator::agenda::{Act, Due};
+use crate::simulator::chaos::{self, Mischief};
 use crate::simulator::disk::{Disk, Left};
 use crate::simulator::edge::Edge;
+use crate::simulator::history::What;
 use crate::simulator::names::EdgeId;
 
 impl World {
@@ -75,6 +73,32 @@ impl World {
         let disk = node.disk().after_crash(left);
         let pause = self.stage.up_to(400);
         self.stage.after(pause, Due::Chaos(Act::StartNode(disk)));
+    }
+
+    /// Whoever reads its eviction ends. When that was the work of a late Join of a process long gone, nobody
+    /// took its place, and it rejoins as a new incarnation.
+    pub(super) fn supervise_node(&mut self, id: usize) {
+        let newest = id + 1 == self.nodes.len();
+        let node = &mut self.nodes[id];
+        if !node.is_evicted() {
+            return;
+        }
+        node.alive = false;
+        self.stage.log.abandon(node.producer);
+        if newest {
+            let disk = node.disk().after_crash(Left::All);
+            self.stage.note(What::Fault("a node rejoins".to_owned()));
+            self.stage.after(1, Due::Chaos(Act::StartNode(disk)));
+        }
+    }
+
+    /// The same for an edge, whose process goes on until it has said goodbye for all its sockets (R28).
+    pub(super) fn supervise_edge(&mut self, id: usize) {
+        let slot = self.stage.edges.iter().position(|at| *at == EdgeId(id));
+        if let Some(slot) = slot.filter(|_| self.edges[id].is_evicted()) {
+            self.stage.note(What::Fault("an edge rejoins".to_owned()));
+            self.start_edge(slot);
+        }
     }
 
     /// The old process freezes, wakes up later, and does not know that it has been replaced.
