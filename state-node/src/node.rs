@@ -50,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) view: watch::Receiver<View>,
     pub(crate) stop: watch::Receiver<bool>,
     stores: Stores,
+    writing: Mutex<BTreeMap<LanePartition, Arc<tokio::sync::Mutex<()>>>>,
     pub(crate) states: watch::Sender<BTreeMap<LanePartition, PartitionState>>,
     pub(crate) progress: Progress,
     pub(crate) resident: Mutex<BTreeMap<LanePartition, usize>>,
@@ -98,6 +99,12 @@ impl Progress {
 }
 
 impl Shared {
+    /// What is held while a snapshot of this partition is written, by whichever of its lives.
+    pub(crate) fn writing(&self, place: &LanePartition) -> Arc<tokio::sync::Mutex<()>> {
+        let mut writing = self.writing.lock().expect("no holder of this lock panics");
+        Arc::clone(writing.entry(place.clone()).or_default())
+    }
+
     pub(crate) fn store(
         &self,
         place: &LanePartition,
@@ -178,6 +185,7 @@ pub async fn start(
         view,
         stop: stopped,
         stores,
+        writing: Mutex::default(),
         states: watch::channel(states).0,
         progress: Progress::default(),
         resident: Mutex::default(),

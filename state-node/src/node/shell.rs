@@ -70,6 +70,8 @@ struct Shell<'a> {
     place: &'a LanePartition,
     topics: Topics,
     store: Arc<dyn SnapshotStore>,
+    /// Held while a snapshot is written.
+    writing: Arc<tokio::sync::Mutex<()>>,
     core: Partition,
     flying: Flying,
     events: Option<Box<dyn Reader>>,

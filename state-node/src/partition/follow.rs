@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xp_protocol::codec;
 use xp_protocol::events::{Checkpoint, Claim, Commit, Event, RULES};
-use xp_protocol::{Address, ClaimId, Epoch, Offset, Seq, TimeMs};
+use xp_protocol::{Address, ClaimId, Epoch, Offset, Revision, Seq, TimeMs};
 use xp_transport::Stored;
 
 use super::{Claiming, Following, Partition, Role, Unsent, key, record};
@@ -190,6 +190,17 @@ impl Partition {
             Ok(None) => return,
             Err(reason) => return self.set_aside(&reason),
         };
+        // One that was forgotten begins anew; a follower may remember it longer.
+        let anew = commit.revision == Revision(1) && entity.runtime.is_forgettable();
+        if entity.runtime.revision.next() != commit.revision && !anew {
+            // An entity's record of another time than the header's, such as a write that outlived its owner
+            // left behind: what it has seen already would be applied again.
+            let reason = format!(
+                "{address} stands at revision {} before revision {} is folded",
+                entity.runtime.revision, commit.revision
+            );
+            return self.set_aside(&reason);
+        }
         if commit.event_count > 0
             && !entity.quarantined
             && let Err(fault) = entity.instance.apply(&stored.record.value)

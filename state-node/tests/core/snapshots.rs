@@ -59,6 +59,27 @@ fn a_snapshot_spares_the_replay_of_what_it_holds() {
     assert_eq!(entries(&mut desk), r#"{"entries":["a","b"]"#);
 }
 
+/// R35: a write of an earlier life that lands behind the opening leaves entities of another time.
+#[test]
+fn an_entity_that_has_seen_what_is_to_be_folded_sets_the_snapshot_aside() {
+    let mut desk = stored();
+    desk.send(ANA, 2, &add("b"));
+    desk.settle();
+    desk.pass(1000);
+    desk.settle();
+    let late = std::mem::take(&mut desk.saves);
+    assert_eq!(late.len(), 1);
+    desk.crash();
+    for batch in late {
+        desk.store.write(batch).unwrap();
+    }
+    desk.replay();
+    assert_eq!(desk.over.as_deref(), Some("lost"));
+    desk.crash();
+    desk.own();
+    assert_eq!(entries(&mut desk), r#"{"entries":["a","b"]"#);
+}
+
 /// R6, R8: what may not have gone out is in the log behind the snapshot's position, and is known with it.
 #[test]
 fn what_may_not_have_gone_out_goes_out_again_after_a_snapshot() {

@@ -24,6 +24,9 @@ impl<'a> Shell<'a> {
         let log = &shared.log;
         let bounds = log.bounds(&topics.events).await.map_err(text)?;
         let store = shared.store(place).map_err(text)?;
+        let writing = shared.writing(place);
+        // A snapshot that an earlier life of this partition began to write must not change what this one reads.
+        drop(writing.lock().await);
         let opening = Opening {
             inbound: log.identity(&topics.inbound).await.map_err(text)?,
             first: bounds.first,
@@ -42,6 +45,7 @@ impl<'a> Shell<'a> {
             place,
             topics,
             store,
+            writing,
             core,
             flying: FuturesUnordered::new(),
             events,

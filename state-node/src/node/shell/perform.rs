@@ -139,7 +139,14 @@ impl Shell<'_> {
     fn save(&self, batch: Batch) {
         let store = Arc::clone(&self.store);
         let place = self.place.clone();
-        let writing = tokio::task::spawn_blocking(move || store.write(batch));
+        let under_way = Arc::clone(&self.writing).try_lock_owned();
+        let under_way =
+            under_way.expect("a core asks for one snapshot at a time, and opens behind the last");
+        let writing = tokio::task::spawn_blocking(move || {
+            let written = store.write(batch);
+            drop(under_way);
+            written
+        });
         self.flying.push(Box::pin(async move {
             let written = writing.await.map_err(|error| error.to_string());
             let written = written.and_then(|written| written.map_err(|error| error.to_string()));
