@@ -37,6 +37,10 @@ impl Node {
     }
 
     pub(super) fn save(&mut self, part: Part, batch: Batch, stage: &mut Stage) {
+        if self.part(part).is_none() {
+            // The shell opens a partition behind the writes of its earlier lives: this one came to nothing.
+            return;
+        }
         let written = !stage.plan.faults || !stage.chance(UNWRITTEN);
         if written {
             let flushes = stage.chance(FLUSH);
