@@ -61,7 +61,24 @@ pub(crate) fn load(
     let config: Config = layers
         .extract()
         .map_err(|error| Problem::from_figment(&error, ""))?;
-    Ok(Loaded { config, layers })
+    let loaded = Loaded { config, layers };
+    window(&loaded)?;
+    Ok(loaded)
+}
+
+/// R30: an edge that let clients run further ahead than answers are kept would lose answers.
+fn window(loaded: &Loaded) -> Result<(), Problem> {
+    const KEY: &str = "edge.limits.window";
+    let window = loaded.config.edge.limits.window;
+    let kept = loaded.config.state_node.answers_per_session;
+    if (1..=kept).contains(&(window as usize)) {
+        return Ok(());
+    }
+    let what = format!(
+        "is {window}: choose 1 up to state-node.answers-per-session, which is {kept} ({})",
+        loaded.place("state-node.answers-per-session")
+    );
+    Err(Problem::of(KEY, loaded.place(KEY), what))
 }
 
 fn layers(

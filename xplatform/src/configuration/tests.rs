@@ -112,6 +112,16 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             &["log.durability", "some.toml", "fsync"],
         ),
         ("[edge\n", &[], &["some.toml", "is not TOML"]),
+        (
+            "[edge.limits]\nwindow = 0",
+            &[],
+            &["edge.limits.window in ", "some.toml", "is 0: choose 1"],
+        ),
+        (
+            "[state-node]\nanswers-per-session = 8",
+            &[],
+            &["edge.limits.window in built in", "is 64", "some.toml"],
+        ),
     ] {
         let said = problem(toml, environment);
         for part in says {
