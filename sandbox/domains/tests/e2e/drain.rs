@@ -21,8 +21,9 @@ async fn a_terminated_process_sends_everybody_away_and_keeps_all_that_was_answer
     let crowd = Crowd::start(&BOARDS, DRAWERS_PER_BOARD, &url, &tokens);
     for _ in 0..DRAINS {
         // Half of what may be sent is still to be answered, or to be sent, when the signal comes.
-        let granted = crowd.load.grant(COMMANDS_PER_DRAIN);
+        // Counted before: what is granted may be answered at once.
         let answered = crowd.load.answered_so_far();
+        let granted = crowd.load.grant(COMMANDS_PER_DRAIN);
         crowd.answered(answered + granted / 2).await;
         assert_eq!(server.terminate().await, Some(0));
         server = Server::start_on(&listen, data.path()).await;

@@ -49,6 +49,8 @@ async fn whatever_was_answered_survives_eighty_kills_exactly_once() {
 
 /// Some moment between the first and the last answer of a round; in some rounds at once, while clients still return.
 async fn within_the_load(rng: &mut ChaCha8Rng, crowd: &Crowd<'_>) {
+    // Counted before: what is granted may be answered at once.
+    let answered = crowd.load.answered_so_far();
     let granted = crowd.load.grant(COMMANDS_PER_ROUND);
     let at_once = rng.random_ratio(1, 8);
     let further = if at_once {
@@ -56,6 +58,5 @@ async fn within_the_load(rng: &mut ChaCha8Rng, crowd: &Crowd<'_>) {
     } else {
         rng.random_range(1..granted)
     };
-    let answered = crowd.load.answered_so_far();
     crowd.answered(answered + further).await;
 }
