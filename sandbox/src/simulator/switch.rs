@@ -1,6 +1,6 @@
 //! Rules that a run can do without, to see that the checkers notice.
 //!
-//! R13, the lease of queries, is not among them: no seed noticed in thousands, here as in the model. An owner
+//! R13, the lease of queries, is not among them: none of 300 seeds noticed. An owner
 //! that is none any more answers a query only while it has nothing uncommitted, so that only timers and verdicts
 //! could make the answer stale.
 
