@@ -90,6 +90,8 @@ pub enum Key {
     JwksUrl(String),
 }
 
+/// A section of a configuration: each key with its built-in value. The caller has serde's derives in scope.
+#[macro_export]
 macro_rules! settings {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
         $(#[$doc])*

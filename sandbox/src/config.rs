@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use xp_edge::config::{Key, Tokens};
+use xp_edge::settings;
 use xp_edge::units::{Size, Span};
 use xp_state_node::Limits;
 use xp_transport::embedded;
@@ -96,21 +97,6 @@ impl From<Durability> for embedded::Durability {
             Durability::Memory => Self::Memory,
         }
     }
-}
-
-macro_rules! settings {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self { $($field: $default,)* }
-            }
-        }
-    };
 }
 
 settings! {

@@ -15,7 +15,7 @@ use xp_protocol::rules::Rules;
 use xp_protocol::{Address, Attempt, ConnectionId, FaultCode, TimeMs};
 
 use crate::draft::{Deliveries, Draft, ticket_at};
-use crate::entity::Entity;
+use crate::entity::{Entity, Session};
 use crate::limits::Limits;
 
 pub use refusal::refuse;
@@ -66,6 +66,14 @@ pub struct Said<'a> {
     pub attempt: Attempt,
     /// The payload.
     pub payload: Payload<'a>,
+}
+
+impl Said<'_> {
+    /// Whose it is; none when the socket is no longer the session's.
+    fn session<'e>(&self, entity: &'e Entity) -> Option<&'e Session> {
+        let session = entity.runtime.session(self.connection);
+        session.filter(|session| session.is_socket(self.attempt))
+    }
 }
 
 impl Turn<'_> {

@@ -1,4 +1,4 @@
-//! An auction. A bid counts once the bidder's [wallet](crate::wallet) has put the money aside, and the bidder hears
+//! An auction. A bid counts once the bidder's [wallet] has put the money aside, and the bidder hears
 //! only then.
 //!
 //! While the wallet is asked, others bid and the auction may close: so a bid is judged twice, when it is offered and

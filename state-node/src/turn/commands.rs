@@ -13,11 +13,7 @@ use crate::entity::{Entity, Session};
 impl Turn<'_> {
     /// R30: a numbered command.
     pub fn send(self, entity: &Entity, said: Said<'_>, n: MessageNumber) -> Turned {
-        let Some(session) = entity
-            .runtime
-            .session(said.connection)
-            .filter(|s| s.is_socket(said.attempt))
-        else {
+        let Some(session) = said.session(entity) else {
             return Turned::Nothing;
         };
         if n <= session.n {
@@ -60,11 +56,7 @@ impl Turn<'_> {
 
     /// A command without a number or an answer: volatile outputs or nothing.
     pub fn ephemeral(self, entity: &Entity, said: Said<'_>) -> Turned {
-        let attached = entity
-            .runtime
-            .session(said.connection)
-            .is_some_and(|s| s.is_socket(said.attempt));
-        if !attached {
+        if said.session(entity).is_none() {
             return Turned::Nothing;
         }
         let input = Input::Command {
@@ -85,11 +77,7 @@ impl Turn<'_> {
 
     /// R13: a query; it writes nothing.
     pub fn ask(self, entity: &Entity, said: Said<'_>, tag: Tag) -> Turned {
-        let Some(session) = entity
-            .runtime
-            .session(said.connection)
-            .filter(|s| s.is_socket(said.attempt))
-        else {
+        let Some(session) = said.session(entity) else {
             return Turned::Nothing;
         };
         let answer = self.sound(entity, "ask", |instance, scene| {
