@@ -27,7 +27,7 @@ fn every_stored_format_reads_and_writes_back_as_the_same_bytes() {
         let advice = format!(
             "{}: this build stores other bytes under the same version. Raise the format's VERSION, so that a \
              store written before is set aside and the log replayed; then `cargo run -p xp-state-node --example \
-             golden` writes the new file, and the old one is deleted",
+             golden_snapshots` writes the new file, and the old one is deleted",
             sample.name
         );
         let again = (sample.again)(&golden).unwrap_or_else(|error| panic!("{advice} ({error})"));
