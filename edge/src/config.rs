@@ -171,7 +171,7 @@ settings! {
         heartbeat: Span = Span::from_millis(250),
         /// How long to wait before an append or a read that failed is tried again.
         retry: Span = Span::from_millis(200),
-        /// Over how long a drain spreads the closing of its sockets, so that clients do not return all at once.
+        /// Over how long a drain spreads the closing of its sockets, so that clients do not return all at once; fewer than 100 a second need less.
         /// Fewer than 100 sockets a second are not spread further.
         drain_spread: Span = Span::from_secs(5),
         /// How long a drain waits for sockets to close and for their disconnects to be acknowledged. Then the
