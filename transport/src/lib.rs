@@ -5,6 +5,7 @@
 
 pub mod simulated;
 pub mod embedded;
+pub mod kafka;
 pub mod log;
 pub mod clock;
 

@@ -1,0 +1,93 @@
+//! What the backend is told, and what librdkafka is told of it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How to reach the brokers, and how long things may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Brokers to ask first, each `host:port`; they name the others.
+    pub brokers: Vec<String>,
+    /// What the brokers' logs call this process.
+    pub client_id: String,
+    /// TLS towards the brokers; `None` is plain TCP.
+    pub tls: Option<Tls>,
+    /// Who we are; `None` is anonymous, or whom the TLS certificate names.
+    pub sasl: Option<Sasl>,
+    /// The largest record. Brokers must take it (`max.message.bytes` of the topic).
+    pub record_bytes_max: usize,
+    /// How long an append may stay without an acknowledgement before it has failed. It bounds what a node that was
+    /// stopped can still append when it goes on.
+    pub append_timeout: Duration,
+    /// How long starting waits for brokers. Afterwards an outage is waited out.
+    pub connect_timeout: Duration,
+}
+
+/// TLS towards the brokers.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// PEM file of the authorities that may have signed the brokers' certificates; `None` is those of the system.
+    pub ca: Option<PathBuf>,
+    /// PEM files of our own certificate and its key, where brokers ask for one (mTLS).
+    pub identity: Option<Identity>,
+}
+
+/// Our own certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// PEM file of the certificate, then its issuers.
+    pub certificate: PathBuf,
+    /// PEM file of its private key.
+    pub key: PathBuf,
+    /// What the key file is encrypted with.
+    pub password: Option<Password>,
+}
+
+/// A user of the brokers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sasl {
+    /// How the password is proved.
+    pub mechanism: Mechanism,
+    /// Who.
+    pub user: String,
+    /// The password.
+    pub password: Password,
+}
+
+/// How a password is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// Sent as it is; only over TLS.
+    Plain,
+    /// SCRAM-SHA-256: never sent.
+    ScramSha256,
+    /// SCRAM-SHA-512: never sent.
+    ScramSha512,
+}
+
+/// A text that no log line shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Config {
+    /// Brokers without TLS and users, with the usual times.
+    #[must_use]
+    pub fn at(brokers: &[&str]) -> Self {
+        Self {
+            brokers: brokers.iter().map(|broker| (*broker).to_owned()).collect(),
+            client_id: "xp".to_owned(),
+            tls: None,
+            sasl: None,
+            record_bytes_max: 1 << 20,
+            append_timeout: Duration::from_secs(3),
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}
