@@ -1,5 +1,8 @@
 //! Apache Kafka as the log: one client instance per role, because a broker serves a connection strictly in order.
 
+pub mod settings;
+pub mod error;
 pub mod config;
 
-pub use config::{Config, Mechanism, Password, Sasl, Tls};
+pub use config::{Config, Identity, Mechanism, Password, Sasl, Tls};
+pub use error::SettingsError;
