@@ -1,8 +1,10 @@
 //! Apache Kafka as the log: one client instance per role, because a broker serves a connection strictly in order.
 
-pub mod settings;
+mod probe;
+mod settings;
 pub mod error;
 pub mod config;
 
 pub use config::{Config, Identity, Mechanism, Password, Sasl, Tls};
-pub use error::SettingsError;
+pub use error::{ConnectError, SettingsError};
+pub use probe::{Probe, probe};

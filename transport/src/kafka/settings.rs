@@ -1,5 +1,4 @@
 //! What every instance of librdkafka is told. Producers and consumers add their own keys.
-#![allow(dead_code, reason = "its callers land next")]
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -14,7 +13,7 @@ const FRAMING_BYTES: usize = 4 << 10;
 const RECORD_BYTES_LEAST: usize = 16 << 10;
 
 /// Times that hold for every instance: short, because an outage is ours to bridge and not the client library's.
-const ALWAYS: [(&str, &str); 12] = [
+const ALWAYS: [(&str, &str); 13] = [
     // Two seconds without an answer: the broker is gone, ask another one.
     ("socket.timeout.ms", "2000"),
     ("socket.connection.setup.timeout.ms", "1000"),
@@ -26,6 +25,8 @@ const ALWAYS: [(&str, &str); 12] = [
     ("retry.backoff.max.ms", "200"),
     // How soon the new leader of a partition is found.
     ("topic.metadata.refresh.fast.interval.ms", "30"),
+    // Asking about a topic must never make it, with whatever partition count the broker thinks right.
+    ("allow.auto.create.topics", "false"),
     // Brokers close idle connections; that is no event.
     ("log.connection.close", "false"),
     ("log.thread.name", "false"),

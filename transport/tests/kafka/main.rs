@@ -1,0 +1,5 @@
+//! Kafka as strangers run it: what is told when it cannot be reached, and how its topics must be.
+
+#![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
+mod contact;
