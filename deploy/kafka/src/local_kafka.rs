@@ -1,0 +1,369 @@
+//! A cluster of local brokers.
+
+use crate::broker::{self, Broker};
+use crate::jars::{Jars, target_dir};
+use crate::options::Options;
+use crate::patience::wait_for;
+use crate::ports;
+use crate::properties::{self, Ports};
+use crate::tool;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A port may be taken between its choice and its use; more often than this, something else is wrong.
+const STARTS: u32 = 5;
+
+/// How long a topic may be without a leader, after faults too.
+const LEADER_WITHIN: Duration = Duration::from_secs(30);
+
+const FORMAT: &str = "kafka.tools.StorageTool";
+
+const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
+
+/// A running Kafka of one or three brokers. Brokers are counted from 0; the broker with index 0 has `node.id` 1.
+///
+/// Dropping it kills the brokers and removes their directory, unless the directory was given or they are detached.
+pub struct LocalKafka {
+    /// `None` was killed or stopped.
+    brokers: Vec<Mutex<Option<Broker>>>,
+    ports: Vec<Ports>,
+    options: Options,
+    jars: Jars,
+    dir: Dir,
+}
+
+/// Where it lives.
+enum Dir {
+    Given(PathBuf),
+    Temporary(TempDir),
+}
+
+impl Dir {
+    fn make(options: &Options) -> Result<Self> {
+        if let Some(dir) = &options.dir {
+            fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+            return Ok(Self::Given(fs::canonicalize(dir)?));
+        }
+        if options.detached {
+            bail!("a detached Kafka needs a directory: `Options::in_dir`");
+        }
+        let made = tempfile::Builder::new()
+            .prefix("run-")
+            .tempdir_in(target_dir().join("kafka"));
+        Ok(Self::Temporary(
+            made.context("cannot make a directory for Kafka")?,
+        ))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(path) => path,
+            Self::Temporary(dir) => dir.path(),
+        }
+    }
+
+    /// A failure's log must stay readable.
+    fn keep(&mut self) {
+        if let Self::Temporary(dir) = self {
+            dir.disable_cleanup(true);
+        }
+    }
+}
+
+impl LocalKafka {
+    /// Starts the brokers and waits until each of them serves. The error of a failed start shows the last lines of the
+    /// broker's log, and where it is.
+    pub fn start(options: Options) -> Result<Self> {
+        let jars = Jars::prepare()?;
+        let dir = Dir::make(&options)?;
+        let count = usize::try_from(options.brokers)?;
+        let mut kafka = Self {
+            brokers: (0..count).map(|_| Mutex::new(None)).collect(),
+            ports: Vec::new(),
+            options,
+            jars,
+            dir,
+        };
+        let started = kafka.start_on_free_ports(count);
+        if started.is_err() {
+            kafka.end_all();
+            kafka.dir.keep();
+        }
+        started.map(|()| kafka)
+    }
+
+    fn start_on_free_ports(&mut self, count: usize) -> Result<()> {
+        let mut start = 1;
+        loop {
+            self.ports = choose_ports(count)?;
+            self.write_properties()?;
+            self.format()?;
+            let started = self.start_all();
+            if started.is_ok() || start == STARTS || !self.found_port_taken() {
+                return started;
+            }
+            self.end_all();
+            start += 1;
+        }
+    }
+
+    fn write_properties(&self) -> Result<()> {
+        for index in 0..self.ports.len() {
+            let home = self.home(index);
+            fs::create_dir_all(&home)?;
+            let data = home.join("data");
+            let text = properties::of(index, &self.ports, &data, &self.options.properties);
+            fs::write(broker::properties_path(&home), text)?;
+        }
+        Ok(())
+    }
+
+    /// Storage that is formatted already is used as it is.
+    fn format(&self) -> Result<()> {
+        let id = self.cluster_id()?;
+        let formats = |index: usize| {
+            let properties = broker::properties_path(&self.home(index));
+            let properties = properties
+                .to_str()
+                .context("the directory's name is not UTF-8")?;
+            let arguments = ["format", "-g", "-t", id.as_str(), "-c", properties];
+            tool::run(&self.jars, FORMAT, &arguments)
+        };
+        let is_new = |index: &usize| !self.home(*index).join("data/meta.properties").exists();
+        let new: Vec<usize> = (0..self.ports.len()).filter(is_new).collect();
+        std::thread::scope(|scope| {
+            let formats = &formats;
+            let all: Vec<_> = new
+                .iter()
+                .map(|index| scope.spawn(move || formats(*index)))
+                .collect();
+            all.into_iter().try_for_each(|one| {
+                let formatted = one.join().expect("formatting does not panic");
+                formatted.map(drop)
+            })
+        })
+    }
+
+    fn cluster_id(&self) -> Result<String> {
+        let path = self.dir.path().join("cluster-id");
+        if let Ok(id) = fs::read_to_string(&path) {
+            return Ok(id);
+        }
+        let id = new_cluster_id();
+        fs::write(&path, &id)?;
+        Ok(id)
+    }
+
+    /// All together: a majority of them is needed before any is ready.
+    fn start_all(&self) -> Result<()> {
+        for index in 0..self.brokers.len() {
+            *self.broker(index) = Some(self.spawn(index)?);
+        }
+        (0..self.brokers.len()).try_for_each(|index| self.wait_ready(index))
+    }
+
+    fn spawn(&self, index: usize) -> Result<Broker> {
+        Broker::start(&self.home(index), &self.jars, self.options.detached)
+    }
+
+    fn wait_ready(&self, index: usize) -> Result<()> {
+        let mut broker = self.broker(index);
+        let broker = broker
+            .as_mut()
+            .context("the broker was ended while it started")?;
+        broker
+            .wait_ready(self.options.ready_within)
+            .with_context(|| format!("broker {index} of {} does not start", self.brokers.len()))
+    }
+
+    fn found_port_taken(&self) -> bool {
+        (0..self.brokers.len()).any(|index| {
+            let broker = self.broker(index);
+            broker.as_ref().is_some_and(Broker::found_port_taken)
+        })
+    }
+
+    fn end_all(&self) {
+        for index in 0..self.brokers.len() {
+            if let Some(broker) = self.broker(index).take() {
+                let _ = broker.kill();
+            }
+        }
+    }
+
+    fn home(&self, index: usize) -> PathBuf {
+        self.dir.path().join(format!("broker-{}", index + 1))
+    }
+
+    fn broker(&self, index: usize) -> MutexGuard<'_, Option<Broker>> {
+        self.brokers[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `host:port` of every broker, separated by commas, without TLS and users.
+    #[must_use]
+    pub fn bootstrap(&self) -> String {
+        self.addresses(0..self.size())
+    }
+
+    fn addresses(&self, brokers: impl Iterator<Item = usize>) -> String {
+        let address = |index: usize| format!("127.0.0.1:{}", self.ports[index].plaintext);
+        brokers.map(address).collect::<Vec<_>>().join(",")
+    }
+
+    /// How many brokers there are, running or not.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.brokers.len()
+    }
+
+    /// The directory with storage, settings and logs (`broker-1/broker.log`).
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The process id of a broker's Java; `None` after it was killed or stopped.
+    #[must_use]
+    pub fn pid(&self, index: usize) -> Option<u32> {
+        self.broker(index).as_ref().map(Broker::pid)
+    }
+
+    /// Kills a broker with -9 and returns when it is gone. Nothing happens to one that does not run.
+    pub fn kill(&self, index: usize) -> Result<()> {
+        self.broker(index).take().map_or(Ok(()), Broker::kill)
+    }
+
+    /// Stops a broker as an operator would: it hands its partitions over first.
+    pub fn stop_broker(&self, index: usize) -> Result<()> {
+        self.broker(index).take().map_or(Ok(()), Broker::stop)
+    }
+
+    /// Stops a broker's process where it is (SIGSTOP): its connections stay open and nothing is answered.
+    pub fn pause(&self, index: usize) -> Result<()> {
+        self.running(index, Broker::pause)
+    }
+
+    /// Lets a paused broker go on (SIGCONT).
+    pub fn resume(&self, index: usize) -> Result<()> {
+        self.running(index, Broker::resume)
+    }
+
+    fn running(&self, index: usize, what: fn(&mut Broker) -> Result<()>) -> Result<()> {
+        let mut broker = self.broker(index);
+        let broker = broker.as_mut();
+        what(broker.with_context(|| format!("broker {index} does not run"))?)
+    }
+
+    /// Starts a broker that was killed or stopped, on its ports and its storage, and waits until it serves. One that
+    /// runs is killed first.
+    pub fn restart(&self, index: usize) -> Result<()> {
+        self.kill(index)?;
+        *self.broker(index) = Some(self.spawn(index)?);
+        self.wait_ready(index)
+    }
+
+    /// Stops all brokers as an operator would.
+    pub fn stop(&self) -> Result<()> {
+        std::thread::scope(|scope| {
+            let stops = (0..self.size()).map(|index| scope.spawn(move || self.stop_broker(index)));
+            let stops: Vec<_> = stops.collect();
+            let ended = |stop: std::thread::ScopedJoinHandle<'_, Result<()>>| {
+                stop.join().expect("stopping does not panic")
+            };
+            stops.into_iter().try_for_each(ended)
+        })
+    }
+
+    /// Runs one of Kafka's own command line classes (`org.apache.kafka.tools.TopicCommand`, `….AclCommand`,
+    /// `kafka.admin.ConfigCommand`) and returns what it printed. `--bootstrap-server` is added unless it is given.
+    /// Each call costs the start of a Java, about a second.
+    pub fn tool(&self, class: &str, arguments: &[&str]) -> Result<String> {
+        let bootstrap = self.answering();
+        let mut all = arguments.to_vec();
+        if !arguments.contains(&"--bootstrap-server") {
+            all.extend(["--bootstrap-server", bootstrap.as_str()]);
+        }
+        tool::run(&self.jars, class, &all)
+    }
+
+    /// A tool that asks a paused broker waits for a minute.
+    fn answering(&self) -> String {
+        let answers = |index: &usize| self.broker(*index).as_ref().is_some_and(Broker::answers);
+        self.addresses((0..self.size()).filter(answers))
+    }
+
+    /// The index of the broker that leads a partition; waits while none does.
+    pub fn leader(&self, topic: &str, partition: u32) -> Result<usize> {
+        let mut described = String::new();
+        let leader = wait_for(LEADER_WITHIN, || {
+            let described_now = self.tool(TOPICS, &["--describe", "--topic", topic]);
+            described = described_now.unwrap_or_else(|error| format!("{error:#}"));
+            leader_of(&described, partition)
+        });
+        let node = leader.with_context(|| {
+            format!("partition {partition} of {topic} has no leader:\n{described}")
+        })?;
+        node.checked_sub(1).context("there is no node 0 here")
+    }
+}
+
+/// The node of a line `Topic: t  Partition: 3  Leader: 2  Replicas: …`; `none` is no number.
+fn leader_of(described: &str, partition: u32) -> Option<usize> {
+    let wanted = partition.to_string();
+    let line = described
+        .lines()
+        .find(|line| word_after(line, "Partition:") == Some(&wanted))?;
+    word_after(line, "Leader:")?.parse().ok()
+}
+
+fn word_after<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.split_once(key)?.1.split_whitespace().next()
+}
+
+fn choose_ports(brokers: usize) -> Result<Vec<Ports>> {
+    let free = ports::free(brokers * 2)?;
+    let pairs = free.chunks_exact(2).map(|pair| Ports {
+        plaintext: pair[0],
+        controller: pair[1],
+    });
+    Ok(pairs.collect())
+}
+
+/// 22 letters that Kafka reads as 16 bytes.
+fn new_cluster_id() -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let letter = |_| {
+        let at = ports::random() % u64::try_from(LETTERS.len()).expect("52 fits");
+        char::from(LETTERS[usize::try_from(at).expect("less than 52 fits")])
+    };
+    // The last one carries two bits only.
+    (0..21).map(letter).chain(['A']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DESCRIBED: &str = "Topic: t\tTopicId: x\tPartitionCount: 2\tReplicationFactor: 3\tConfigs: \n\
+                             \tTopic: t\tPartition: 0\tLeader: 3\tReplicas: 3,1,2\tIsr: 3,1,2\n\
+                             \tTopic: t\tPartition: 1\tLeader: none\tReplicas: 1,2,3\tIsr: 1\n";
+
+    #[test]
+    fn the_leader_is_read_from_what_the_tool_prints() {
+        assert_eq!(leader_of(DESCRIBED, 0), Some(3));
+        assert_eq!(leader_of(DESCRIBED, 1), None);
+        assert_eq!(leader_of(DESCRIBED, 2), None);
+    }
+
+    #[test]
+    fn cluster_ids_have_the_length_that_kafka_reads_and_differ() {
+        assert_eq!(new_cluster_id().len(), 22);
+        assert_ne!(new_cluster_id(), new_cluster_id());
+    }
+}

@@ -1,0 +1,164 @@
+//! `server.properties` of each broker.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// The name of the listener that brokers, tools and clients without security use.
+pub(crate) const PLAINTEXT: &str = "PLAINTEXT";
+
+const CONTROLLER: &str = "CONTROLLER";
+
+/// The ports of one broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ports {
+    pub(crate) plaintext: u16,
+    pub(crate) controller: u16,
+}
+
+/// So that a client never waits for a group, and two cores carry three brokers.
+const ALWAYS: [(&str, &str); 6] = [
+    ("process.roles", "broker,controller"),
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("auto.create.topics.enable", "false"),
+    ("num.network.threads", "2"),
+    ("num.io.threads", "4"),
+    ("controller.listener.names", CONTROLLER),
+];
+
+/// A broker that died is noticed within a second or two instead of nine.
+const QUICK_FAILURE_DETECTION: [(&str, &str); 5] = [
+    ("broker.heartbeat.interval.ms", "200"),
+    ("broker.session.timeout.ms", "1000"),
+    ("replica.lag.time.max.ms", "3000"),
+    ("controller.quorum.fetch.timeout.ms", "1000"),
+    ("controller.quorum.election.timeout.ms", "500"),
+];
+
+const REPLICATED_INTERNALS: [&str; 3] = [
+    "offsets.topic.replication.factor",
+    "transaction.state.log.replication.factor",
+    "share.coordinator.state.topic.replication.factor",
+];
+
+const INTERNALS_MIN_ISR: [&str; 2] = [
+    "transaction.state.log.min.isr",
+    "share.coordinator.state.topic.min.isr",
+];
+
+/// The file of the broker with this index; later lines win.
+pub(crate) fn of(index: usize, ports: &[Ports], data: &Path, extra: &[(String, String)]) -> String {
+    let mut text = String::new();
+    let mut set = |key: &str, value: &str| {
+        let _ = writeln!(text, "{key}={value}");
+    };
+    ALWAYS.iter().for_each(|(key, value)| set(key, value));
+    set("node.id", &(index + 1).to_string());
+    set("controller.quorum.voters", &voters(ports));
+    set("log.dirs", &data.display().to_string());
+    listeners(ports[index], &mut set);
+    replication(ports.len(), &mut set);
+    extra.iter().for_each(|(key, value)| set(key, value));
+    text
+}
+
+fn voters(ports: &[Ports]) -> String {
+    let voter =
+        |(index, ports): (usize, &Ports)| format!("{}@127.0.0.1:{}", index + 1, ports.controller);
+    ports
+        .iter()
+        .enumerate()
+        .map(voter)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+fn listeners(ports: Ports, set: &mut impl FnMut(&str, &str)) {
+    let Ports {
+        plaintext,
+        controller,
+    } = ports;
+    let both = format!("{PLAINTEXT}://127.0.0.1:{plaintext},{CONTROLLER}://127.0.0.1:{controller}");
+    set("listeners", &both);
+    set("advertised.listeners", &both);
+    set("inter.broker.listener.name", PLAINTEXT);
+    let protocols = format!("{PLAINTEXT}:PLAINTEXT,{CONTROLLER}:PLAINTEXT");
+    set("listener.security.protocol.map", &protocols);
+}
+
+fn replication(brokers: usize, set: &mut impl FnMut(&str, &str)) {
+    let min_isr = brokers.div_ceil(2).to_string();
+    for key in REPLICATED_INTERNALS {
+        set(key, &brokers.to_string());
+    }
+    for key in INTERNALS_MIN_ISR {
+        set(key, &min_isr);
+    }
+    if brokers > 1 {
+        QUICK_FAILURE_DETECTION
+            .iter()
+            .for_each(|(key, value)| set(key, value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PORTS: [Ports; 3] = [
+        Ports {
+            plaintext: 1,
+            controller: 11,
+        },
+        Ports {
+            plaintext: 2,
+            controller: 12,
+        },
+        Ports {
+            plaintext: 3,
+            controller: 13,
+        },
+    ];
+
+    fn lines(index: usize, ports: &[Ports], extra: &[(String, String)]) -> Vec<String> {
+        let text = of(index, ports, Path::new("data"), extra);
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_broker_of_three_knows_all_voters_and_listens_on_its_own_ports() {
+        let lines = lines(1, &PORTS, &[]);
+        let has = |line: &str| lines.iter().any(|one| one == line);
+        assert!(has("node.id=2"), "{lines:?}");
+        assert!(has(
+            "controller.quorum.voters=1@127.0.0.1:11,2@127.0.0.1:12,3@127.0.0.1:13"
+        ));
+        assert!(has(
+            "listeners=PLAINTEXT://127.0.0.1:2,CONTROLLER://127.0.0.1:12"
+        ));
+        assert!(has("offsets.topic.replication.factor=3"));
+        assert!(has("transaction.state.log.min.isr=2"));
+        assert!(has("broker.session.timeout.ms=1000"));
+    }
+
+    #[test]
+    fn a_single_broker_replicates_nothing() {
+        let lines = lines(0, &PORTS[..1], &[]);
+        assert!(
+            lines
+                .iter()
+                .any(|line| line == "offsets.topic.replication.factor=1")
+        );
+        assert!(
+            lines
+                .iter()
+                .any(|line| line == "transaction.state.log.min.isr=1")
+        );
+    }
+
+    #[test]
+    fn what_the_caller_sets_stands_last_and_wins() {
+        let extra = [("num.io.threads".to_owned(), "1".to_owned())];
+        let lines = lines(0, &PORTS[..1], &extra);
+        assert_eq!(lines.last().map(String::as_str), Some("num.io.threads=1"));
+    }
+}
