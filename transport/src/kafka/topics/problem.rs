@@ -1,0 +1,187 @@
+//! What is wrong with a topic or a broker, said so that it can be mended.
+
+use std::fmt;
+
+use super::Kind;
+
+/// One difference between how the topics are and how they must be. Its text says which topic, what is there, what
+/// is expected, and the command or setting that mends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub(super) topic: Option<String>,
+    pub(super) complaint: Complaint,
+    /// Who is asked first, for the commands.
+    pub(super) broker: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Complaint {
+    Missing,
+    Forbidden {
+        principal: String,
+    },
+    /// The settings are not told to this user: nobody checked them.
+    Unseen {
+        principal: String,
+    },
+    Partitions {
+        found: u32,
+        wanted: u32,
+        kind: Kind,
+    },
+    Replication {
+        found: u16,
+        wanted: u16,
+    },
+    /// More replicas must have a record than there are.
+    Unreachable {
+        replicas: u16,
+        needed: String,
+    },
+    Setting {
+        key: &'static str,
+        found: String,
+        wanted: Wanted,
+        grave: bool,
+        why: &'static str,
+    },
+    /// `events` is gone before what its owners have yet to read.
+    Overtaken {
+        events: String,
+        inbound: String,
+    },
+    OldBroker {
+        announced: String,
+        is_too_old: bool,
+    },
+}
+
+/// The value of a setting that mends it, and whether a larger one would do as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) value: String,
+    pub(super) or_more: bool,
+}
+
+impl Problem {
+    /// Which topic; `None` when it is about the brokers.
+    #[must_use]
+    pub fn topic(&self) -> Option<&str> {
+        self.topic.as_deref()
+    }
+
+    /// Whether nothing may start before it is mended. The others are warnings.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        match &self.complaint {
+            Complaint::Unseen { .. } => false,
+            Complaint::Setting { grave, .. } => *grave,
+            Complaint::OldBroker { is_too_old, .. } => *is_too_old,
+            _ => true,
+        }
+    }
+
+    fn alter(&self, key: &str, value: &str) -> String {
+        format!(
+            "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {} --add-config {key}={value}",
+            self.broker,
+            self.topic.as_deref().unwrap_or_default()
+        )
+    }
+
+    fn allow(&self, principal: &str, operation: &str) -> String {
+        format!(
+            "kafka-acls.sh --bootstrap-server {} --add --allow-principal '{principal}' --operation {operation} --topic {}",
+            self.broker,
+            self.topic.as_deref().unwrap_or_default()
+        )
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let topic = self.topic.as_deref().unwrap_or_default();
+        match &self.complaint {
+            Complaint::Missing => write!(f, "{topic} is missing: make it with `xp topics create`"),
+            Complaint::Forbidden { principal } => write!(
+                f,
+                "{topic} may not be seen by {principal} (no ACL allows it, or the topic is missing): {}, and Read or Write as its role needs; if it is missing, `xp topics create`",
+                self.allow(principal, "Describe")
+            ),
+            Complaint::Unseen { principal } => write!(
+                f,
+                "{topic} has settings that {principal} may not see, so nobody checked them: {}",
+                self.allow(principal, "DescribeConfigs")
+            ),
+            Complaint::Partitions {
+                found,
+                wanted,
+                kind,
+            } => write!(
+                f,
+                "{topic} has {found} partitions, and {wanted} are expected: {}",
+                partitions_advice(topic, *found, *kind)
+            ),
+            Complaint::Replication { found, wanted } => write!(
+                f,
+                "{topic} has partitions on {found} brokers, and {wanted} are expected: add replicas with kafka-reassign-partitions.sh --bootstrap-server {}, or ask for fewer with kafka.replication = {found}",
+                self.broker
+            ),
+            Complaint::Unreachable { replicas, needed } => write!(
+                f,
+                "{topic} lies on {replicas} brokers and min.insync.replicas is {needed}, so no append can ever be acknowledged: {}",
+                self.alter("min.insync.replicas", &replicas.to_string())
+            ),
+            Complaint::Setting {
+                key,
+                found,
+                wanted,
+                why,
+                ..
+            } => write!(
+                f,
+                "{topic} has {key} = {found}, and {}{} is expected ({why}): {}",
+                wanted.value,
+                if wanted.or_more { " or more" } else { "" },
+                self.alter(key, &wanted.value)
+            ),
+            Complaint::Overtaken { events, inbound } => write!(
+                f,
+                "{topic} keeps records for {events} ms, and its inbound topic for {inbound} ms: a message would outlive the record of its effect and could not be judged again; {}",
+                self.alter("retention.ms", "-1")
+            ),
+            Complaint::OldBroker {
+                announced,
+                is_too_old,
+            } => old_broker(f, announced, *is_too_old),
+        }
+    }
+}
+
+/// R4: an address's partition follows from the count, so its events would be elsewhere.
+fn partitions_advice(topic: &str, found: u32, kind: Kind) -> String {
+    let (lane, _) = topic.rsplit_once('.').unwrap_or((topic, ""));
+    match kind {
+        Kind::Cluster => {
+            "its order is the members' order, so it has exactly one; stop all nodes, delete it, and `xp topics create`".to_owned()
+        }
+        Kind::Outbound => format!(
+            "edges and state nodes must agree; set lanes.{lane}.outbound-partitions = {found}, or stop the installation, delete the topic, and `xp topics create`"
+        ),
+        Kind::Inbound | Kind::Events => format!(
+            "a count never changes in place, because addresses hash to partitions and their events would be elsewhere; set lanes.{lane}.partitions = {found}, or begin a new lane under another name"
+        ),
+    }
+}
+
+fn old_broker(f: &mut fmt::Formatter<'_>, announced: &str, is_too_old: bool) -> fmt::Result {
+    let need = if is_too_old {
+        "3.7 is required, because older brokers may show a record that lies on one replica only"
+    } else {
+        "4.1 or later is advised"
+    };
+    write!(
+        f,
+        "the brokers announce inter.broker.protocol.version = {announced}: {need}; upgrade them, or if their software is newer, finish the upgrade by raising that setting"
+    )
+}

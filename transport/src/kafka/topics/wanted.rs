@@ -1,0 +1,148 @@
+//! The settings that a topic of each kind must have, and why.
+
+use std::time::Duration;
+
+use super::{Kind, Topic};
+
+/// One setting of a topic.
+pub(super) struct Setting {
+    pub(super) key: &'static str,
+    pub(super) rule: Rule,
+    /// Whether nothing may run on a topic that breaks it.
+    pub(super) grave: bool,
+    pub(super) why: &'static str,
+}
+
+/// What a setting's value must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    Is(&'static str),
+    AtLeast(u64),
+    /// Milliseconds or bytes that something is kept, where -1 is for ever and `None` wants that.
+    Keeps(Option<u64>),
+}
+
+impl Rule {
+    /// The value that a new topic gets.
+    pub(super) fn value(&self) -> String {
+        match self {
+            Self::Is(value) => (*value).to_owned(),
+            Self::AtLeast(least) => least.to_string(),
+            Self::Keeps(kept) => kept.map_or_else(|| "-1".to_owned(), |kept| kept.to_string()),
+        }
+    }
+
+    /// Whether a value found obeys. One that is no number where one must be does not.
+    pub(super) fn holds(&self, found: &str) -> bool {
+        match self {
+            Self::Is(value) => found == *value,
+            Self::AtLeast(least) => found.parse::<u64>().is_ok_and(|found| found >= *least),
+            Self::Keeps(wanted) => match (found.parse::<i64>(), wanted) {
+                (Ok(..0), _) => true,
+                (Ok(found), Some(wanted)) => found.unsigned_abs() >= *wanted,
+                _ => false,
+            },
+        }
+    }
+}
+
+/// Below these nothing works: an outage of minutes, or a node that is started anew, would find the records gone.
+fn kept_least(kind: Kind) -> Option<Duration> {
+    match kind {
+        Kind::Cluster => Some(Duration::from_secs(60)),
+        Kind::Inbound => Some(Duration::from_secs(5 * 60)),
+        Kind::Events => Some(Duration::from_secs(3_600)),
+        // What an edge misses is repaired by a resume.
+        Kind::Outbound => None,
+    }
+}
+
+/// All settings that matter, for topics that must take batches of `batch_bytes`.
+pub(super) fn settings(topic: &Topic, batch_bytes: usize) -> Vec<Setting> {
+    let mut settings = vec![
+        Setting {
+            key: "cleanup.policy",
+            rule: Rule::Is("delete"),
+            grave: true,
+            why: "compaction removes records that the next ones stand on",
+        },
+        Setting {
+            key: "unclean.leader.election.enable",
+            rule: Rule::Is("false"),
+            grave: true,
+            why: "a replica that lags behind could become leader, and what was acknowledged would be lost",
+        },
+        Setting {
+            key: "min.insync.replicas",
+            rule: Rule::AtLeast(u64::from(topic.min_insync)),
+            grave: true,
+            why: "what is acknowledged must lie on that many brokers",
+        },
+        Setting {
+            key: "max.message.bytes",
+            rule: Rule::AtLeast(batch_bytes as u64),
+            grave: true,
+            why: "the largest records must fit",
+        },
+    ];
+    if matches!(topic.kind, Kind::Cluster | Kind::Events) {
+        settings.push(Setting {
+            key: "message.timestamp.type",
+            rule: Rule::Is("LogAppendTime"),
+            grave: true,
+            why: "time there is the log's, not the writers' (R37)",
+        });
+    }
+    settings.extend(retention(topic));
+    settings
+}
+
+fn retention(topic: &Topic) -> Vec<Setting> {
+    let ms = |kept: Duration| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
+    let wanted = Setting {
+        key: "retention.ms",
+        rule: Rule::Keeps(topic.retention.map(ms)),
+        grave: false,
+        why: match topic.kind {
+            Kind::Cluster => "who joins or was away reads the members' heartbeats there",
+            Kind::Inbound => "what was sent during an outage must still be there after it",
+            Kind::Events => {
+                "state older than the oldest event must then be in the snapshots of every node (R36)"
+            }
+            Kind::Outbound => "edges that were away read what they missed there",
+        },
+    };
+    let least = kept_least(topic.kind).map(|least| Setting {
+        key: "retention.ms",
+        rule: Rule::Keeps(Some(ms(least))),
+        grave: true,
+        why: "an outage of minutes would outlast the records",
+    });
+    let bytes = matches!(topic.kind, Kind::Inbound | Kind::Events).then_some(Setting {
+        key: "retention.bytes",
+        rule: Rule::Keeps(None),
+        grave: false,
+        why: "records go before their time when much is written",
+    });
+    [wanted].into_iter().chain(least).chain(bytes).collect()
+}
+
+/// What a new topic is made with: the rules' own values, and what the judgement need not insist on.
+pub(super) fn initial(topic: &Topic, batch_bytes: usize) -> Vec<(&'static str, String)> {
+    let mut values: Vec<(&'static str, String)> = Vec::new();
+    for setting in settings(topic, batch_bytes) {
+        let is_new = values.iter().all(|(key, _)| *key != setting.key);
+        if is_new {
+            values.push((setting.key, setting.rule.value()));
+        }
+    }
+    if let Some(kept) = topic.retention {
+        values.push(("segment.ms", segment_ms(kept).to_string()));
+    }
+    values
+}
+
+/// Only whole segments are removed, and only closed ones: one that stays open for a week outlasts any retention.
+fn segment_ms(kept: Duration) -> u128 {
+    (kept.as_millis() / 4).clamp(60_000, 7 * 86_400_000)
+}
