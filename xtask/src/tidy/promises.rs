@@ -123,7 +123,16 @@ fn test_functions(file: &File) -> Vec<String> {
     let tests = functions(&source)
         .into_iter()
         .filter(|function| is_test(&source.code[..function.at]));
-    tests.map(|function| function.name).collect()
+    let written = tests.map(|function| function.name);
+    written.chain(suite_tests(&source.code)).collect()
+}
+
+/// What a macro makes tests of, one for each backend: the names after `{ @tests …;`.
+fn suite_tests(code: &str) -> impl Iterator<Item = String> {
+    let lists = code.split("{ @tests").skip(1);
+    let lists = lists.filter_map(|rest| rest.split_once(';')?.1.split_once('}'));
+    let names = lists.flat_map(|(list, _)| list.split_whitespace());
+    names.map(|path| path.rsplit("::").next().unwrap_or(path).to_owned())
 }
 
 /// An attribute such as `#[test]` or `#[tokio::test(…)]` stands between the item before and this one.
@@ -185,6 +194,13 @@ mod tests {
     fn a_test_in_another_package_is_pointed_to() {
         let expected = "GUARANTEES.md:5 there is no test `one_holds` in `edge`; it is in `xp-edge`: write `xp-edge: one_holds`";
         assert_eq!(found(&table("`edge: one_holds`")), [expected]);
+    }
+
+    #[test]
+    fn a_suite_names_the_tests_that_it_makes() {
+        let code = "macro_rules! suite {\n(@tests $b:expr; $($t:ident)*) => {};\n($b:expr) => { suite! { @tests $b;\n one_holds\n kill::two_holds\n} };\n}";
+        let tests: Vec<_> = suite_tests(code).collect();
+        assert_eq!(tests, ["one_holds", "two_holds"]);
     }
 
     #[test]

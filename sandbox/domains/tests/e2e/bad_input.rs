@@ -6,7 +6,8 @@ use xp_protocol::TimeMs;
 use xplatform::sandbox::config::secret_file;
 use xplatform::sandbox::{Grant, Secret};
 
-use crate::process::{Ended, Server, bare, end_of, run, xp};
+use crate::process::{Ended, bare, end_of, run, xp};
+use crate::server::Server;
 
 /// It ended with `code`, and what it said holds all of `parts`.
 fn refused(ended: &Ended, code: i32, parts: &[&str]) {

@@ -2,12 +2,12 @@
 //! the platform.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::Value;
 use xp_client::{Client, Item, Lost, Options, Tokens};
 
-use crate::process;
+use crate::installation::Installation;
+use crate::process::{PATIENCE, end_of};
 
 /// Which stroke, identified by its colour, has which number.
 pub(crate) type Strokes = BTreeMap<u64, String>;
@@ -166,7 +166,7 @@ pub(crate) async fn board(name: &str, url: &str, tokens: Tokens) -> Strokes {
     .unwrap();
     let mut view = View::default();
     loop {
-        let item = tokio::time::timeout(process::PATIENCE, client.next())
+        let item = tokio::time::timeout(PATIENCE, client.next())
             .await
             .expect("a board lets us in")
             .unwrap();
@@ -178,19 +178,11 @@ pub(crate) async fn board(name: &str, url: &str, tokens: Tokens) -> Strokes {
     }
 }
 
-/// What the valid records of the log say, read by another program from the files.
-pub(crate) async fn logged(name: &str, data: &Path) -> Strokes {
-    let shown = process::run(
-        &[
-            "log",
-            "show",
-            "--json",
-            "--address",
-            &format!("board/{name}"),
-        ],
-        data,
-    )
-    .await;
+/// What the valid records of the log say, read by another program.
+pub(crate) async fn logged(name: &str, at: &impl Installation) -> Strokes {
+    let address = format!("board/{name}");
+    let words = ["log", "show", "--json", "--address", &address];
+    let shown = end_of(&mut at.xp(&words)).await;
     assert_eq!(shown.code, Some(0), "{}", shown.err);
     let mut strokes = Strokes::new();
     for line in shown.out.lines() {

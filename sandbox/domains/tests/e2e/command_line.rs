@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::process::{Server, Talk, run, xp};
+use crate::process::{Talk, run, xp};
+use crate::server::Server;
 
 async fn with_a_stroke(data: &Path) {
     let server = Server::start(data).await;

@@ -1,16 +1,16 @@
 //! Many who draw on a few boards at once, and what became of it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use xp_client::Tokens;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 
 use crate::checker::{History, Strokes, board, judge, logged};
 use crate::drawer::{Drawer, Load};
+use crate::installation::Installation;
 
 pub(crate) struct Crowd<'a> {
     boards: &'a [&'a str],
-    tokens: &'a dyn Fn(&str) -> Tokens,
     pub(crate) load: Load,
     drawers: Vec<Drawer>,
 }
@@ -22,25 +22,29 @@ pub(crate) struct Outcome {
 }
 
 impl<'a> Crowd<'a> {
-    /// So many on each board; they draw nothing yet.
-    pub(crate) fn start(
+    /// So many on each board, in turn at each of the installation's edges; they draw nothing yet.
+    pub(crate) fn start(boards: &'a [&'a str], each: usize, at: &impl Installation) -> Self {
+        Self::through(&at.urls(), boards, each, at)
+    }
+
+    /// The same through other doors.
+    pub(crate) fn through(
+        urls: &[String],
         boards: &'a [&'a str],
         each: usize,
-        url: &str,
-        tokens: &'a dyn Fn(&str) -> Tokens,
+        at: &impl Installation,
     ) -> Self {
-        let load = Load::of(boards.len() * each);
+        let (load, signer) = (Load::of(boards.len() * each), at.signer());
         let names = boards
             .iter()
-            .flat_map(|board| (0..each).map(move |i| (board, format!("{board}{i}"))));
-        let drawers = names.enumerate();
-        let drawers = drawers.map(|(nth, (board, name))| {
-            Drawer::start(&name, board, url, tokens(&name), &load, nth)
+            .flat_map(|board| (0..each).map(move |i| (board, i, format!("{board}{i}"))));
+        let drawers = names.enumerate().map(|(nth, (board, i, name))| {
+            let url = &urls[i % urls.len()];
+            Drawer::start(&name, board, url, signer.tokens(&name), &load, nth)
         });
         let drawers = drawers.collect();
         Self {
             boards,
-            tokens,
             load,
             drawers,
         }
@@ -55,6 +59,21 @@ impl<'a> Crowd<'a> {
         }
     }
 
+    /// Grants so many commands to each, and returns at some moment between the first and the last answer; now and
+    /// then at once, while clients may still be coming back.
+    pub(crate) async fn within_a_round(&self, rng: &mut ChaCha8Rng, commands: u64) {
+        // Counted before: what is granted may be answered at once.
+        let answered = self.load.answered_so_far();
+        let granted = self.load.grant(commands);
+        let at_once = rng.random_ratio(1, 8);
+        let further = if at_once {
+            0
+        } else {
+            rng.random_range(1..granted)
+        };
+        self.answered(answered + further).await;
+    }
+
     /// Waits until everybody is there.
     pub(crate) async fn back(&mut self) {
         for drawer in &mut self.drawers {
@@ -62,36 +81,50 @@ impl<'a> Crowd<'a> {
         }
     }
 
-    /// Nobody begins anything more; all wait for their answers and for what is shown, and are judged.
-    pub(crate) async fn finish(mut self, url: &str) -> Outcome {
+    /// Nobody begins anything more; all wait for their answers and for what is shown, and are judged. Then the
+    /// installation ends, and its log must say the same.
+    pub(crate) async fn finish(mut self, at: &mut impl Installation) -> Outcome {
         self.load.end();
         for drawer in &mut self.drawers {
             drawer.answered().await;
         }
-        let mut boards = BTreeMap::new();
-        for name in self.boards {
-            let shown = board(name, url, (self.tokens)("judge")).await;
-            boards.insert((*name).to_owned(), shown);
-        }
+        let boards = boards(self.boards, at).await;
         let mut histories = Vec::new();
         for drawer in self.drawers {
             let strokes = boards[drawer.board()].len();
             histories.push(drawer.finish(strokes).await);
         }
         judge(&histories, &boards);
+        at.end().await;
+        is_what_the_log_says(&boards, at).await;
         Outcome { boards, histories }
     }
 }
 
-impl Outcome {
-    /// Another program that reads the files says the same.
-    pub(crate) async fn is_what_the_log_says(&self, data: &Path) {
-        for (name, board) in &self.boards {
-            let logged = logged(name, data).await;
-            assert!(logged == *board, "board {name} is not what the log says");
+/// What the boards are, which must be the same at every edge.
+async fn boards(names: &[&str], at: &impl Installation) -> BTreeMap<String, Strokes> {
+    let (urls, judge) = (at.urls(), at.signer().tokens("judge"));
+    let mut boards = BTreeMap::new();
+    for name in names {
+        let shown = board(name, &urls[0], judge.clone()).await;
+        for url in &urls[1..] {
+            let other = board(name, url, judge.clone()).await;
+            assert!(other == shown, "edges show board {name} differently");
         }
+        boards.insert((*name).to_owned(), shown);
     }
+    boards
+}
 
+/// Another program that reads the log says the same.
+async fn is_what_the_log_says(boards: &BTreeMap<String, Strokes>, at: &impl Installation) {
+    for (name, board) in boards {
+        let logged = logged(name, at).await;
+        assert!(logged == *board, "board {name} is not what the log says");
+    }
+}
+
+impl Outcome {
     pub(crate) fn resumed(&self) -> usize {
         let resumed = self.histories.iter().map(|history| history.view.resumed);
         resumed.sum()

@@ -1,39 +1,30 @@
-//! Every connection is cut at a random byte, a thousand times.
+//! Every connection is cut at a random byte, again and again.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use xp_client::Tokens;
-use xp_domains::board::Board;
-use xplatform::sandbox::Sandbox;
 
 use crate::crowd::Crowd;
-use crate::proxy::Proxy;
+use crate::installation::Installation;
+use crate::proxy::{Cuts, Proxy};
 use crate::seed;
 
-const CUTS: u64 = 1_500;
 const BOARDS: [&str; 2] = ["left", "right"];
 const DRAWERS_PER_BOARD: usize = 4;
 /// Commands that are granted to each at once; more when all of them are answered.
 const GRANT: u64 = 2;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_cuts_at_random_bytes_lose_and_double_nothing() {
+pub(crate) async fn cuts_at_random_bytes_lose_and_double_nothing<I: Installation>() {
     let mut rng = seed::rng("cuts");
-    let sandbox = Sandbox::builder().host::<Board>().start().await.unwrap();
-    let proxy = Proxy::start(sandbox.addr(), ChaCha8Rng::from_rng(&mut rng), CUTS).await;
-    let (cut_url, url) = (
-        format!("ws://{}", proxy.addr),
-        format!("ws://{}", sandbox.addr()),
-    );
-    let tokens = |subject: &str| Tokens::from(sandbox.user(subject).token());
-    let crowd = Crowd::start(&BOARDS, DRAWERS_PER_BOARD, &cut_url, &tokens);
+    let mut installation = I::start().await;
+    let proxies = Proxies::before(&installation, &mut rng).await;
+    let crowd = Crowd::through(&proxies.urls(), &BOARDS, DRAWERS_PER_BOARD, &installation);
     let mut granted = 0;
-    while proxy.cuts().all < CUTS {
+    while !proxies.are_done() {
         granted += crowd.load.grant(GRANT);
         crowd.answered(granted).await;
     }
-    let outcome = crowd.finish(&url).await;
-    let cuts = proxy.cuts();
+    let outcome = crowd.finish(&mut installation).await;
+    let cuts = proxies.cuts();
     eprintln!("{cuts:?}, {}", outcome.summary());
     assert!(
         outcome.resumed() > 0,
@@ -45,7 +36,39 @@ async fn a_thousand_cuts_at_random_bytes_lose_and_double_nothing() {
         cuts.while_receiving,
         cuts.resets,
     ] {
-        assert!(kind > CUTS / 20, "too few of a kind: {cuts:?}");
+        assert!(kind > cuts.all / 20, "too few of a kind: {cuts:?}");
     }
-    sandbox.shutdown().await;
+}
+
+/// One before each edge.
+struct Proxies {
+    each: Vec<Proxy>,
+    cuts_each: u64,
+}
+
+impl Proxies {
+    async fn before<I: Installation>(installation: &I, rng: &mut ChaCha8Rng) -> Self {
+        let urls = installation.urls();
+        let cuts_each = I::PACE.cuts / urls.len() as u64;
+        let mut each = Vec::new();
+        for url in urls {
+            let upstream = url.strip_prefix("ws://").expect("no TLS").parse().unwrap();
+            each.push(Proxy::start(upstream, ChaCha8Rng::from_rng(rng), cuts_each).await);
+        }
+        Self { each, cuts_each }
+    }
+
+    fn urls(&self) -> Vec<String> {
+        let url = |proxy: &Proxy| format!("ws://{}", proxy.addr);
+        self.each.iter().map(url).collect()
+    }
+
+    fn are_done(&self) -> bool {
+        let is_done = |proxy: &Proxy| proxy.cuts().all >= self.cuts_each;
+        self.each.iter().all(is_done)
+    }
+
+    fn cuts(&self) -> Cuts {
+        self.each.iter().map(Proxy::cuts).sum()
+    }
 }

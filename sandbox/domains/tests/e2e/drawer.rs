@@ -1,6 +1,7 @@
 //! Somebody who draws without pause and writes down what was answered and what was shown.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -19,6 +20,7 @@ const PENDING_MAX: usize = 256;
 pub(crate) struct Load {
     /// One each, so that the first to come back does not do it all.
     budgets: Vec<Arc<Semaphore>>,
+    granted: Arc<AtomicU64>,
     answered: watch::Sender<u64>,
 }
 
@@ -27,6 +29,7 @@ impl Load {
         let budgets = (0..drawers).map(|_| Arc::new(Semaphore::new(0)));
         Self {
             budgets: budgets.collect(),
+            granted: Arc::default(),
             answered: watch::channel(0).0,
         }
     }
@@ -36,7 +39,13 @@ impl Load {
         for budget in &self.budgets {
             budget.add_permits(usize::try_from(commands).unwrap());
         }
-        commands * self.budgets.len() as u64
+        let granted = commands * self.budgets.len() as u64;
+        self.granted.fetch_add(granted, Ordering::Relaxed);
+        granted
+    }
+
+    pub(crate) fn granted_so_far(&self) -> u64 {
+        self.granted.load(Ordering::Relaxed)
     }
 
     /// Waits until so many commands were answered since the beginning; false when that takes too long.

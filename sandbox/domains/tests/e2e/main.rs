@@ -4,15 +4,20 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod pipes;
-mod python;
 mod command_line;
 mod bad_input;
+mod embedded;
+mod together;
+mod python;
 mod kill;
+mod pause;
 mod drain;
 mod cuts;
 mod crowd;
 mod drawer;
 mod checker;
+mod installation;
 mod proxy;
+mod server;
 mod process;
 mod seed;

@@ -1,6 +1,5 @@
-//! The `xp` binary as a process of its own.
+//! Processes of the `xp` binary, from outside.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,10 +7,6 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
-use xp_client::Tokens;
-use xp_transport::Clock;
-use xplatform::sandbox::config::secret_file;
-use xplatform::sandbox::{Grant, Secret};
 
 /// How long anything may take before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,83 +56,68 @@ pub(crate) async fn run(words: &[&str], data: &Path) -> Ended {
     end_of(&mut xp(words, data)).await
 }
 
-/// Signs tokens for anybody with the secret of the `xp dev` that runs on `data`.
-pub(crate) fn signer(data: &Path) -> impl Fn(&str) -> Tokens + use<> {
-    let secret = Secret::load(&secret_file(data)).unwrap();
-    let secret = secret.expect("xp dev makes one");
-    move |subject| Tokens::from(secret.sign(&Grant::of(subject), Clock::system().now()))
-}
-
-/// A running `xp dev`.
-pub(crate) struct Server {
+/// A process that serves, and what it prints.
+pub(crate) struct Process {
     child: Child,
-    pub(crate) addr: SocketAddr,
     /// Kept open: a server whose greeting nobody reads must not stumble over it.
-    _out: Lines<BufReader<ChildStdout>>,
+    out: Lines<BufReader<ChildStdout>>,
 }
 
-/// `xp dev` whose messages come with the test's own.
-fn spawn(listen: &str, data: &Path) -> (Child, Lines<BufReader<ChildStdout>>) {
-    let mut command = xp(&["dev", "--listen", listen], data);
-    command.stderr(Stdio::inherit());
-    if std::env::var_os("RUST_LOG").is_none() {
-        command.env("RUST_LOG", "error");
-    }
-    let mut child = command.spawn().unwrap();
-    let out = child.stdout.take().expect("it is piped");
-    (child, BufReader::new(out).lines())
-}
-
-impl Server {
-    /// Starts on a free port and waits until it says where.
-    pub(crate) async fn start(data: &Path) -> Self {
-        Self::start_on("127.0.0.1:0", data).await
-    }
-
-    /// Starts where an earlier one listened, so that its clients find it again.
-    pub(crate) async fn start_on(listen: &str, data: &Path) -> Self {
-        let (child, mut out) = spawn(listen, data);
-        let first = timeout(PATIENCE, out.next_line()).await;
-        let first = first.expect("xp dev says where it listens").unwrap();
-        let first = first.unwrap_or_else(|| panic!("xp dev ended at once; what it said is above"));
-        let words = first.strip_prefix("listening on ws://");
-        let addr = words.and_then(|rest| rest.split(' ').next());
-        let addr = addr.unwrap_or_else(|| panic!("not a greeting: {first}"));
+impl Process {
+    /// Its messages come with the test's own.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        command.stderr(Stdio::inherit());
+        if std::env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", "error");
+        }
+        let mut child = command.spawn().unwrap();
+        let out = child.stdout.take().expect("it is piped");
         Self {
             child,
-            addr: addr.parse().unwrap(),
-            _out: out,
+            out: BufReader::new(out).lines(),
         }
     }
 
-    /// Starts and is killed when it greets or after `within`, whichever comes first: mostly while it starts.
-    pub(crate) async fn start_and_kill(listen: &str, data: &Path, within: Duration) {
-        let (mut child, mut out) = spawn(listen, data);
-        // Both are what is wanted.
-        let _ = timeout(within, out.next_line()).await;
-        child.kill().await.unwrap();
+    /// The next line that it prints; `None` when it has ended.
+    pub(crate) async fn next_line(&mut self) -> Option<String> {
+        self.out.next_line().await.unwrap()
+    }
+
+    /// Waits for its next line, which must begin so, and gives the rest of it.
+    pub(crate) async fn says(&mut self, beginning: &str) -> String {
+        let line = timeout(PATIENCE, self.next_line()).await;
+        let line = line.unwrap_or_else(|_| panic!("it does not say {beginning:?}"));
+        let line = line.unwrap_or_else(|| panic!("it ended at once; what it said is above"));
+        let rest = line.strip_prefix(beginning);
+        rest.unwrap_or_else(|| panic!("it said {line:?}, not {beginning:?}"))
+            .to_owned()
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("it still runs")
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("ws://{}", self.addr)
-    }
-
-    /// SIGKILL: the process can do nothing about it.
+    /// SIGKILL: it can do nothing about it.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
+    pub(crate) async fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        let sent = kill.args([&format!("-{name}"), &self.id().to_string()]);
+        assert!(sent.status().await.unwrap().success());
+    }
+
     /// SIGTERM, and the exit code it ends with.
     pub(crate) async fn terminate(mut self) -> Option<i32> {
-        let mut kill = Command::new("kill");
-        let sent = kill.args(["-TERM", &self.id().to_string()]).status().await;
-        assert!(sent.unwrap().success());
+        self.signal("TERM").await;
+        self.ends().await
+    }
+
+    /// Waits until it ends by itself, and says with which code.
+    pub(crate) async fn ends(&mut self) -> Option<i32> {
         let status = timeout(PATIENCE, self.child.wait()).await;
-        status.expect("it drains and ends").unwrap().code()
+        status.expect("it ends").unwrap().code()
     }
 }
 

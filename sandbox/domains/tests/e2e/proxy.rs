@@ -1,5 +1,6 @@
 //! A TCP proxy that cuts connections at the byte it was told.
 
+use std::iter::Sum;
 use std::net::SocketAddr;
 
 use rand::Rng;
@@ -38,6 +39,19 @@ pub(crate) struct Cuts {
     pub(crate) while_receiving: u64,
     pub(crate) resets: u64,
     pub(crate) dangling: u64,
+}
+
+impl Sum for Cuts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, cuts| Self {
+            all: sum.all + cuts.all,
+            in_handshakes: sum.in_handshakes + cuts.in_handshakes,
+            while_sending: sum.while_sending + cuts.while_sending,
+            while_receiving: sum.while_receiving + cuts.while_receiving,
+            resets: sum.resets + cuts.resets,
+            dangling: sum.dangling + cuts.dangling,
+        })
+    }
 }
 
 pub(crate) struct Proxy {

@@ -6,7 +6,8 @@ use rand::Rng;
 use tokio::process::Command;
 
 use crate::checker::logged;
-use crate::process::{Server, Talk, run, xp};
+use crate::installation::Installation;
+use crate::process::{Talk, end_of};
 use crate::seed;
 
 /// `cargo xtask test` prepares one and names it in XP_PYTHON.
@@ -26,12 +27,9 @@ fn python() -> PathBuf {
     prepared
 }
 
-async fn token(subject: &str, data: &Path) -> String {
-    run(&["token", "--sub", subject], data)
-        .await
-        .out
-        .trim()
-        .to_owned()
+async fn token(subject: &str, at: &impl Installation) -> String {
+    let printed = end_of(&mut at.xp(&["token", "--sub", subject])).await;
+    printed.out.trim().to_owned()
 }
 
 /// Nothing but the library and the text of the protocol: what it prints is what it received.
@@ -64,17 +62,19 @@ fn draw(colour: &str) -> String {
     format!(r#"{{"type":"Draw","data":{{"colour":"{colour}","points":[[1,2]]}}}}"#)
 }
 
-#[tokio::test]
-async fn python_without_our_code_the_documentations_client_and_xp_connect_see_each_other() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(data.path()).await;
-    let words = ["connect", "board/1", "--as", "ana", "--url", &server.url()];
-    let mut ana = Talk::with(&mut xp(&words, data.path()));
+pub(crate) async fn python_without_our_code_the_documentations_client_and_xp_connect_see_each_other<
+    I: Installation,
+>() {
+    let mut installation = I::start().await;
+    let urls = installation.urls();
+    let (near, far) = (&urls[0], &urls[urls.len() - 1]);
+    let words = ["connect", "board/1", "--as", "ana", "--url", far];
+    let mut ana = Talk::with(&mut installation.xp(&words));
     ana.sees(&["welcome", "fresh"]).await;
-    let url = format!("{}/v1/board/1", server.url());
-    let mut doc = Talk::with(&mut documented(&url, &token("doc", data.path()).await));
+    let url = format!("{near}/v1/board/1");
+    let mut doc = Talk::with(&mut documented(&url, &token("doc", &installation).await));
     doc.sees(&["welcome", "fresh", "ana"]).await;
-    let pia = token("pia", data.path()).await;
+    let pia = token("pia", &installation).await;
     let mut raw = Talk::with(Command::new(python()).args(["-c", RAW, &url, &pia]));
     raw.sees(&["welcome", "fresh", "ana", "doc"]).await;
     raw.sees(&["reply 1 ", "Drawn"]).await;
@@ -89,31 +89,45 @@ async fn python_without_our_code_the_documentations_client_and_xp_connect_see_ea
     for talk in [raw, doc, ana] {
         assert_eq!(talk.ends().await, Some(0));
     }
+    installation.end().await;
 }
 
 const TYPED: usize = 300;
 const KILLS: usize = 4;
 
-#[tokio::test]
-async fn the_documentations_client_loses_and_doubles_nothing_over_kills_of_the_server() {
+pub(crate) async fn the_documentations_client_loses_and_doubles_nothing_over_kills<
+    I: Installation,
+>() {
     let mut rng = seed::rng("python");
-    let data = tempfile::tempdir().unwrap();
-    let mut server = Server::start(data.path()).await;
-    let listen = server.addr.to_string();
-    let url = format!("{}/v1/board/1", server.url());
-    let mut pia = Talk::with(&mut documented(&url, &token("pia", data.path()).await));
+    let mut installation = I::start().await;
+    let url = format!("{}/v1/board/1", installation.urls()[0]);
+    let mut pia = Talk::with(&mut documented(&url, &token("pia", &installation).await));
     pia.sees(&["welcome", "fresh"]).await;
     for i in 1..=TYPED {
         pia.types(&draw(&format!("pia-{i}"))).await;
     }
-    let share = TYPED / (KILLS + 1);
+    let (share, victims) = (TYPED / (KILLS + 1), installation.victims());
     for kill in 0..KILLS {
         let n = kill * share + rng.random_range(1..=share);
         pia.sees(&[&format!("reply {n} "), "Drawn"]).await;
-        server.kill().await;
-        server = Server::start_on(&listen, data.path()).await;
+        let victim = victims[kill % victims.len()];
+        installation.kill(victim).await;
+        installation.restart(victim).await;
     }
     pia.sees(&[&format!("reply {TYPED} "), "Drawn"]).await;
+    was_shown_once(&pia);
+    assert_eq!(pia.ends().await, Some(0));
+    installation.end().await;
+    let logged = logged("1", &installation).await;
+    let typed = (1..=TYPED).map(|i| format!("pia-{i}"));
+    assert!(
+        logged.into_values().eq(typed),
+        "the log holds something else"
+    );
+}
+
+/// Every stroke that was typed, in order.
+fn was_shown_once(pia: &Talk) {
     let mut drawn = pia.seen.clone();
     drawn.retain(|line| line.contains("StrokeDrawn"));
     assert_eq!(
@@ -128,12 +142,4 @@ async fn the_documentations_client_loses_and_doubles_nothing_over_kills_of_the_s
             i + 1
         );
     }
-    assert_eq!(pia.ends().await, Some(0));
-    assert_eq!(server.terminate().await, Some(0));
-    let logged = logged("1", data.path()).await;
-    let typed = (1..=TYPED).map(|i| format!("pia-{i}"));
-    assert!(
-        logged.into_values().eq(typed),
-        "the log holds something else"
-    );
 }

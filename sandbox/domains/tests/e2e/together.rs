@@ -1,0 +1,49 @@
+//! Several edges, one board.
+
+use crate::crowd::Crowd;
+use crate::installation::Installation;
+use crate::process::Talk;
+
+const RED: &str = r#"{"type":"Draw","data":{"colour":"red","points":[[1,2]]}}"#;
+const BLUE: &str = r#"{"type":"Draw","data":{"colour":"blue","points":[[3,4]]}}"#;
+
+fn pipe<I: Installation>(who: &str, url: &str, at: &I) -> Talk {
+    Talk::with(&mut at.xp(&["connect", "board/1", "--as", who, "--url", url]))
+}
+
+pub(crate) async fn two_pipes_see_each_other<I: Installation>() {
+    let mut installation = I::start().await;
+    let urls = installation.urls();
+    let mut ana = pipe("ana", &urls[0], &installation);
+    ana.sees(&["welcome", "fresh"]).await;
+    let mut bob = pipe("bob", &urls[urls.len() - 1], &installation);
+    bob.sees(&["welcome", "fresh", "ana"]).await;
+    ana.sees(&["event", "Joined", "bob"]).await;
+    ana.types(RED).await;
+    ana.sees(&["reply 1 ", "Drawn"]).await;
+    bob.sees(&["event", "StrokeDrawn", "red"]).await;
+    bob.types(BLUE).await;
+    bob.sees(&["reply 1 ", "Drawn"]).await;
+    ana.sees(&["event", "StrokeDrawn", "blue"]).await;
+    bob.types(r#"?{"type":"Count"}"#).await;
+    bob.sees(&["reply ?1 ", r#""strokes":2"#]).await;
+    assert_eq!(ana.ends().await, Some(0));
+    bob.sees(&["event", "Left", "ana"]).await;
+    assert_eq!(bob.ends().await, Some(0));
+    installation.end().await;
+}
+
+const DRAWERS: usize = 6;
+const COMMANDS: u64 = 100;
+
+pub(crate) async fn a_crowd_over_all_edges_sees_one_board<I: Installation>() {
+    let mut installation = I::start().await;
+    let crowd = Crowd::start(&["square"], DRAWERS, &installation);
+    let granted = crowd.load.grant(COMMANDS);
+    crowd.answered(granted).await;
+    let outcome = crowd.finish(&mut installation).await;
+    for history in &outcome.histories {
+        let (name, losses) = (&history.name, &history.view.losses);
+        assert!(losses.is_empty(), "{name} lost its socket: {losses:?}");
+    }
+}
