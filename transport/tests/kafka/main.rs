@@ -3,3 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
 mod contact;
+mod topics;
+mod rig;
