@@ -1,12 +1,114 @@
-//! Apache Kafka as the log: one client instance per role, because a broker serves a connection strictly in order.
+//! Apache Kafka as the log: one client instance per role, because a broker serves a connection strictly in order,
+//! so a long poll or a replicated append would hold up everything behind it.
+//!
+//! What Kafka acknowledges is only where a record is. Order, ownership and repetition are the log protocol's.
 
 pub mod topics;
+mod reader;
+mod fetchers;
+mod fetcher;
+mod mailbox;
+mod producers;
+mod producer;
+mod acknowledgement;
+mod clerk;
+mod instance;
+mod role;
 mod probe;
 mod settings;
 pub mod error;
 pub mod config;
 
+use std::sync::Arc;
+
+use xp_protocol::{LogIdentity, Offset};
+
+use crate::log::{
+    Acknowledged, Bounds, Eventually, Log, ReadError, Reader, Record, TopicPartition,
+};
+use clerk::Clerk;
+use fetchers::Fetchers;
+use instance::Shared;
+use producers::Producers;
+use reader::FetchingReader;
+
 pub use config::{Config, Identity, Mechanism, Password, Sasl, Tls};
 pub use error::{ConnectError, SettingsError};
+pub use instance::InstanceStatistics;
 pub use probe::{Probe, probe};
 pub use topics::Topic;
+
+/// An open connection to Kafka. Cheap to clone; the last clone closes it.
+#[derive(Clone)]
+pub struct Kafka {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    clerk: Arc<Clerk>,
+    producers: Arc<Producers>,
+    fetchers: Arc<Fetchers>,
+    shared: Arc<Shared>,
+}
+
+impl Kafka {
+    /// Connects, and returns when a broker has answered.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says what to mend: no broker within `connect_timeout`, refused authentication, TLS.
+    pub async fn connect(config: Config) -> Result<Self, ConnectError> {
+        let shared = Arc::new(Shared::new(&config));
+        let clerk = Arc::new(Clerk::connect(config, Arc::clone(&shared)).await?);
+        let inner = Inner {
+            producers: Arc::new(Producers::new(Arc::clone(&shared))),
+            fetchers: Arc::new(Fetchers::new(Arc::clone(&shared), Arc::clone(&clerk))),
+            clerk,
+            shared,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Makes everything that these topics need, so that the first record is no slower than the others.
+    pub async fn warm_up(&self, topics: &[Arc<str>]) {
+        self.inner.producers.warm_up(topics.to_vec()).await;
+    }
+
+    /// What librdkafka last said about each of its instances: every five seconds.
+    #[must_use]
+    pub fn statistics(&self) -> Vec<InstanceStatistics> {
+        self.inner.shared.statistics()
+    }
+
+    /// Waits until all that was appended is acknowledged or has failed.
+    pub async fn flush(&self) {
+        self.inner.producers.flush().await;
+    }
+}
+
+impl Log for Kafka {
+    fn append(&self, at: &TopicPartition, records: Vec<Record>) -> Acknowledged {
+        self.inner.producers.append(at, &records)
+    }
+
+    fn read(&self, at: &TopicPartition, from: Offset) -> Box<dyn Reader> {
+        let fetchers = Arc::clone(&self.inner.fetchers);
+        Box::new(FetchingReader::open(fetchers, at.clone(), from))
+    }
+
+    fn bounds(&self, at: &TopicPartition) -> Eventually<Result<Bounds, ReadError>> {
+        let (clerk, at) = (Arc::clone(&self.inner.clerk), at.clone());
+        Box::pin(async move { clerk.bounds(at).await })
+    }
+
+    fn identity(&self, at: &TopicPartition) -> Eventually<Result<LogIdentity, ReadError>> {
+        let (clerk, at) = (Arc::clone(&self.inner.clerk), at.clone());
+        Box::pin(async move { clerk.identity(at).await })
+    }
+
+    fn partitions(&self, topic: &str) -> Eventually<Option<u32>> {
+        let (clerk, topic) = (Arc::clone(&self.inner.clerk), topic.to_owned());
+        Box::pin(async move { clerk.partitions(topic).await })
+    }
+}

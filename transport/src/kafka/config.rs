@@ -20,6 +20,8 @@ pub struct Config {
     /// How long an append may stay without an acknowledgement before it has failed. It bounds what a node that was
     /// stopped can still append when it goes on.
     pub append_timeout: Duration,
+    /// Counts how often the topics `inbound` were made anew: positions in them start over with it (R4).
+    pub generation: u32,
     /// How long starting waits for brokers. Afterwards an outage is waited out.
     pub connect_timeout: Duration,
 }
@@ -87,6 +89,7 @@ impl Config {
             sasl: None,
             record_bytes_max: 1 << 20,
             append_timeout: Duration::from_secs(3),
+            generation: 0,
             connect_timeout: Duration::from_secs(10),
         }
     }

@@ -35,7 +35,7 @@ impl InDirectory {
 }
 
 impl Backend for InDirectory {
-    const LACKS: &'static [Optional] = &[];
+    const LACKS: &'static [Optional] = &[Optional::ReadsAhead];
 
     fn log(&self) -> Arc<dyn Log> {
         Arc::new(self.open())

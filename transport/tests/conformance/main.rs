@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
 mod embedded;
+mod kafka;
 mod simulated;
 mod behaviours;
 mod suite;

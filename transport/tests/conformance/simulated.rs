@@ -12,7 +12,7 @@ const TOPICS: [(&str, u32); 3] = [(DURABLE, PARTITIONS), (VOLATILE, PARTITIONS),
 const EPOCH: TimeMs = TimeMs(1_700_000_000_000);
 
 impl Backend for Simulated {
-    const LACKS: &'static [Optional] = &[];
+    const LACKS: &'static [Optional] = &[Optional::ReadsAhead];
 
     fn log(&self) -> Arc<dyn Log> {
         Arc::new(self.clone())

@@ -26,6 +26,8 @@ pub(crate) enum Optional {
     VolatileTopics,
     /// Retention is fast enough to be watched.
     PromptRetention,
+    /// A reader may hold what the log no longer has.
+    ReadsAhead,
 }
 
 /// A backend with the topics named above, empty at the start.

@@ -1,0 +1,172 @@
+//! Answers questions about topics through an instance of its own, which never waits behind a fetch. An outage is
+//! waited out: what comes back is what a broker said.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use uuid::Uuid;
+use xp_protocol::{LogIdentity, Offset};
+
+use super::config::Config;
+use super::error::ConnectError;
+use super::instance::{Context, Shared};
+use super::probe::{probe, without_values};
+use crate::log::{Bounds, ReadError, TopicPartition};
+
+/// How long one question may take before it is asked again.
+const ASK: Duration = Duration::from_secs(2);
+/// How long to wait before it is asked again.
+const AGAIN: Duration = Duration::from_millis(200);
+/// How often a question without an answer is logged.
+const ASKS_PER_LINE: u32 = 25;
+
+pub(super) struct Clerk {
+    consumer: Arc<BaseConsumer<Context>>,
+    cluster: String,
+    generation: u32,
+    /// Topics that exist, and their partitions: neither changes while we run.
+    known: Mutex<HashMap<String, u32>>,
+}
+
+/// What a broker said about a topic.
+enum Topic {
+    Partitions(u32),
+    Missing,
+    Refused(RDKafkaErrorCode),
+}
+
+impl Clerk {
+    pub(super) async fn connect(config: Config, shared: Arc<Shared>) -> Result<Self, ConnectError> {
+        let probe = probe(&config).await?;
+        let context = Context::new("questions", &shared);
+        let consumer = BaseConsumer::from_config_and_context(&shared.settings(), context).map_err(
+            |error| ConnectError::Client {
+                reason: without_values(&error),
+            },
+        )?;
+        Ok(Self {
+            consumer: Arc::new(consumer),
+            cluster: probe.cluster_id.unwrap_or_default(),
+            generation: config.generation,
+            known: Mutex::default(),
+        })
+    }
+
+    /// Asks until a broker answers.
+    async fn ask<T: Send + 'static>(
+        &self,
+        about: &str,
+        question: impl Fn(&BaseConsumer<Context>) -> KafkaResult<T> + Clone + Send + 'static,
+    ) -> T {
+        for times in 1_u32.. {
+            let (consumer, question) = (Arc::clone(&self.consumer), question.clone());
+            let answer = tokio::task::spawn_blocking(move || {
+                let answer = question(&consumer);
+                // Nobody else takes this instance's log lines and statistics.
+                while consumer.poll(Duration::ZERO).is_some() {}
+                answer
+            });
+            match answer.await.expect("a question does not panic") {
+                Ok(answer) => {
+                    self.consumer.context().shared().outage.ends();
+                    return answer;
+                }
+                Err(error) if times % ASKS_PER_LINE == 0 => {
+                    tracing::warn!(target: "xp_transport::kafka", about, %error, "no answer yet; asking on");
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        unreachable!("a question is asked until it is answered")
+    }
+
+    async fn topic(&self, name: &str) -> Topic {
+        let asked = name.to_owned();
+        let topic = self
+            .ask(name, move |consumer| topic(consumer, &asked))
+            .await;
+        if let Topic::Partitions(count) = topic {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(name.to_owned(), count);
+        }
+        topic
+    }
+
+    fn known(&self, topic: &str) -> Option<u32> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(topic).copied()
+    }
+
+    /// Whether the partition exists.
+    pub(super) async fn find(&self, at: &TopicPartition) -> Result<(), ReadError> {
+        let topic = match self.known(&at.topic) {
+            Some(count) => Topic::Partitions(count),
+            None => self.topic(&at.topic).await,
+        };
+        match topic {
+            Topic::Partitions(count) if at.partition.0 < count => Ok(()),
+            Topic::Partitions(_) | Topic::Missing => Err(ReadError::Unknown { at: at.clone() }),
+            Topic::Refused(code) => Err(ReadError::Broken {
+                at: at.clone(),
+                reason: code.to_string(),
+            }),
+        }
+    }
+
+    pub(super) async fn partitions(&self, name: String) -> Option<u32> {
+        match self.topic(&name).await {
+            Topic::Partitions(count) => Some(count),
+            Topic::Missing | Topic::Refused(_) => None,
+        }
+    }
+
+    pub(super) async fn bounds(&self, at: TopicPartition) -> Result<Bounds, ReadError> {
+        self.find(&at).await?;
+        let about = at.to_string();
+        let question = move |consumer: &BaseConsumer<Context>| {
+            let partition = i32::try_from(at.partition.0).unwrap_or(i32::MAX);
+            consumer.fetch_watermarks(&at.topic, partition, ASK)
+        };
+        let (first, next) = self.ask(&about, question).await;
+        let offset = |offset: i64| Offset(u64::try_from(offset).unwrap_or(0));
+        Ok(Bounds {
+            first: offset(first),
+            next: offset(next),
+        })
+    }
+
+    /// R4: Kafka's own topic id cannot be had through this client library, so a life of a topic is named by its
+    /// cluster, its name, and the configured generation, which an operator raises when topics were made anew.
+    pub(super) async fn identity(&self, at: TopicPartition) -> Result<LogIdentity, ReadError> {
+        self.find(&at).await?;
+        let life = format!("{}/{at}/{}", self.cluster, self.generation);
+        Ok(LogIdentity(Uuid::new_v5(
+            &Uuid::NAMESPACE_URL,
+            life.as_bytes(),
+        )))
+    }
+}
+
+fn topic(consumer: &BaseConsumer<Context>, name: &str) -> KafkaResult<Topic> {
+    let metadata = consumer.fetch_metadata(Some(name), ASK)?;
+    let topic = metadata.topics().first();
+    let topic = topic.ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic))?;
+    match topic.error().map(RDKafkaErrorCode::from) {
+        None => {
+            let count = u32::try_from(topic.partitions().len()).unwrap_or(u32::MAX);
+            Ok(Topic::Partitions(count))
+        }
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+            Ok(Topic::Missing)
+        }
+        Some(RDKafkaErrorCode::LeaderNotAvailable) => Err(KafkaError::MetadataFetch(
+            RDKafkaErrorCode::LeaderNotAvailable,
+        )),
+        Some(code) => Ok(Topic::Refused(code)),
+    }
+}

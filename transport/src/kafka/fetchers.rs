@@ -1,0 +1,91 @@
+//! The fetching instances of each role. An instance has one position per partition, so a second reader of a partition
+//! needs a second instance.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rdkafka::error::KafkaResult;
+use tokio::sync::Notify;
+
+use super::clerk::Clerk;
+use super::fetcher::Fetcher;
+use super::instance::Shared;
+use super::mailbox::Mailbox;
+use super::role::Role;
+use crate::log::{ReadError, TopicPartition};
+
+/// Instances per role. Readers of a partition beyond it wait for another one of the same partition to end: resumes
+/// and gap reads are short, and each process follows a partition once.
+const PER_ROLE_MAX: usize = 4;
+
+pub(super) struct Fetchers {
+    shared: Arc<Shared>,
+    clerk: Arc<Clerk>,
+    by_role: Mutex<BTreeMap<Role, Vec<Arc<Fetcher>>>>,
+    /// An instance has let a partition go.
+    freed: Arc<Notify>,
+}
+
+impl Fetchers {
+    pub(super) fn new(shared: Arc<Shared>, clerk: Arc<Clerk>) -> Self {
+        Self {
+            shared,
+            clerk,
+            by_role: Mutex::default(),
+            freed: Arc::default(),
+        }
+    }
+
+    /// Has `at` fetched into `mailbox` from where that begins.
+    pub(super) async fn attach(
+        self: &Arc<Self>,
+        at: &TopicPartition,
+        mailbox: &Arc<Mailbox>,
+    ) -> Result<(), ReadError> {
+        self.clerk.find(at).await?;
+        loop {
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            if self.try_attach(at, mailbox).await? {
+                return Ok(());
+            }
+            freed.await;
+        }
+    }
+
+    /// False when every instance fetches this partition for somebody else.
+    async fn try_attach(
+        self: &Arc<Self>,
+        at: &TopicPartition,
+        mailbox: &Arc<Mailbox>,
+    ) -> Result<bool, ReadError> {
+        let (this, at, mailbox) = (Arc::clone(self), at.clone(), Arc::clone(mailbox));
+        let broken = at.clone();
+        let attached = tokio::task::spawn_blocking(move || this.place(&at, &mailbox)).await;
+        let attached = attached.expect("attaching does not panic");
+        attached.map_err(|error| ReadError::Broken {
+            at: broken,
+            reason: error.to_string(),
+        })
+    }
+
+    fn place(&self, at: &TopicPartition, mailbox: &Arc<Mailbox>) -> KafkaResult<bool> {
+        let role = Role::of(&at.topic);
+        let mut by_role = self.by_role.lock().unwrap_or_else(PoisonError::into_inner);
+        let fetchers = by_role.entry(role).or_default();
+        for fetcher in fetchers.iter() {
+            if fetcher.attach(at, mailbox)? {
+                return Ok(true);
+            }
+        }
+        if fetchers.len() == PER_ROLE_MAX {
+            return Ok(false);
+        }
+        let name = format!("{} consumer {}", role.name(), fetchers.len() + 1);
+        let fetcher = Fetcher::start(&name, &self.shared, Arc::clone(&self.freed))?;
+        let attached = fetcher.attach(at, mailbox)?;
+        fetchers.push(Arc::new(fetcher));
+        Ok(attached)
+    }
+}
