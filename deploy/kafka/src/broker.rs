@@ -20,6 +20,9 @@ const FLAGS: [&str; 4] = [
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
 ];
 
+/// A broker that lives as long as a test starts with two thirds of the work when nothing is compiled for the long run.
+const SHORT_LIVED: [&str; 1] = ["-XX:TieredStopAtLevel=1"];
+
 /// Java runs until it ends by itself or until our end of the pipe on stdin is closed: by us, or by the system when
 /// this process is gone, however it went. The shell prints Java's process id and lives as long as Java.
 const LEASHED: &str = r#"
@@ -69,7 +72,7 @@ impl Broker {
     pub(crate) fn start(dir: &Path, jars: &Jars, detached: bool) -> Result<Self> {
         let log = log_path(dir);
         let log_from = fs::metadata(&log).map_or(0, |log| log.len());
-        let mut shell = shell(dir, jars, if detached { DETACHED } else { LEASHED })?;
+        let mut shell = shell(dir, jars, detached)?;
         let pid = printed_pid(&mut shell)?;
         fs::write(pid_path(dir), format!("{}\n", pid.as_raw_nonzero()))?;
         if detached {
@@ -202,7 +205,12 @@ pub(crate) fn properties_path(dir: &Path) -> PathBuf {
 }
 
 /// In a process group of its own, so that Ctrl-C in a terminal reaches the broker through its leash only.
-fn shell(dir: &Path, jars: &Jars, script: &str) -> Result<Child> {
+fn shell(dir: &Path, jars: &Jars, detached: bool) -> Result<Child> {
+    let (script, more_flags): (_, &[&str]) = if detached {
+        (DETACHED, &[])
+    } else {
+        (LEASHED, &SHORT_LIVED)
+    };
     let log = File::options()
         .create(true)
         .append(true)
@@ -211,6 +219,7 @@ fn shell(dir: &Path, jars: &Jars, script: &str) -> Result<Child> {
         .args(["-c", script, "sh"])
         .arg(java::program())
         .args(FLAGS)
+        .args(more_flags)
         .arg("-cp")
         .arg(jars.class_path())
         .arg("kafka.Kafka")

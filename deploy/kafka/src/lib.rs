@@ -16,15 +16,20 @@
 #![warn(missing_docs)]
 
 mod local_kafka;
+mod home;
 mod options;
 mod broker;
 mod properties;
+mod security;
+mod certificates;
 mod ports;
 mod tool;
 mod jars;
 mod java;
 mod patience;
 
+pub use certificates::Certificates;
 pub use jars::{Jars, target_dir};
 pub use local_kafka::LocalKafka;
 pub use options::Options;
+pub use security::Listener;

@@ -1,26 +1,24 @@
 //! A cluster of local brokers.
 
-use crate::broker::{self, Broker};
-use crate::jars::{Jars, target_dir};
+use crate::broker::Broker;
+use crate::certificates::Certificates;
+use crate::home::Home;
+use crate::jars::Jars;
 use crate::options::Options;
 use crate::patience::wait_for;
-use crate::ports;
-use crate::properties::{self, Ports};
+use crate::properties::Ports;
+use crate::security::{Listener, User};
 use crate::tool;
 use anyhow::{Context, Result, bail};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// A port may be taken between its choice and its use; more often than this, something else is wrong.
 const STARTS: u32 = 5;
 
 /// How long a topic may be without a leader, after faults too.
 const LEADER_WITHIN: Duration = Duration::from_secs(30);
-
-const FORMAT: &str = "kafka.tools.StorageTool";
 
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 
@@ -32,46 +30,9 @@ pub struct LocalKafka {
     brokers: Vec<Mutex<Option<Broker>>>,
     ports: Vec<Ports>,
     options: Options,
+    certificates: Option<Certificates>,
     jars: Jars,
-    dir: Dir,
-}
-
-/// Where it lives.
-enum Dir {
-    Given(PathBuf),
-    Temporary(TempDir),
-}
-
-impl Dir {
-    fn make(options: &Options) -> Result<Self> {
-        if let Some(dir) = &options.dir {
-            fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-            return Ok(Self::Given(fs::canonicalize(dir)?));
-        }
-        if options.detached {
-            bail!("a detached Kafka needs a directory: `Options::in_dir`");
-        }
-        let made = tempfile::Builder::new()
-            .prefix("run-")
-            .tempdir_in(target_dir().join("kafka"));
-        Ok(Self::Temporary(
-            made.context("cannot make a directory for Kafka")?,
-        ))
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Given(path) => path,
-            Self::Temporary(dir) => dir.path(),
-        }
-    }
-
-    /// A failure's log must stay readable.
-    fn keep(&mut self) {
-        if let Self::Temporary(dir) = self {
-            dir.disable_cleanup(true);
-        }
-    }
+    home: Home,
 }
 
 impl LocalKafka {
@@ -79,83 +40,57 @@ impl LocalKafka {
     /// broker's log, and where it is.
     pub fn start(options: Options) -> Result<Self> {
         let jars = Jars::prepare()?;
-        let dir = Dir::make(&options)?;
+        options.users.iter().try_for_each(User::check)?;
+        let home = Home::make(&options)?;
+        let certificates = home.certificates(&options)?;
         let count = usize::try_from(options.brokers)?;
         let mut kafka = Self {
             brokers: (0..count).map(|_| Mutex::new(None)).collect(),
             ports: Vec::new(),
             options,
+            certificates,
             jars,
-            dir,
+            home,
         };
-        let started = kafka.start_on_free_ports(count);
+        let started = kafka.start_on_free_ports();
         if started.is_err() {
             kafka.end_all();
-            kafka.dir.keep();
+            kafka.home.keep();
         }
         started.map(|()| kafka)
     }
 
-    fn start_on_free_ports(&mut self, count: usize) -> Result<()> {
+    fn start_on_free_ports(&mut self) -> Result<()> {
         let mut start = 1;
+        self.ports = match self
+            .home
+            .earlier_ports(self.size(), &self.options.listeners)
+        {
+            Some(ports) => ports,
+            None => self.choose_ports()?,
+        };
         loop {
-            self.ports = choose_ports(count)?;
-            self.write_properties()?;
-            self.format()?;
+            self.install()?;
             let started = self.start_all();
             if started.is_ok() || start == STARTS || !self.found_port_taken() {
                 return started;
             }
             self.end_all();
+            self.ports = self.choose_ports()?;
             start += 1;
         }
     }
 
-    fn write_properties(&self) -> Result<()> {
-        for index in 0..self.ports.len() {
-            let home = self.home(index);
-            fs::create_dir_all(&home)?;
-            let data = home.join("data");
-            let text = properties::of(index, &self.ports, &data, &self.options.properties);
-            fs::write(broker::properties_path(&home), text)?;
-        }
-        Ok(())
+    fn choose_ports(&self) -> Result<Vec<Ports>> {
+        Ports::choose(self.size(), &self.options.listeners)
     }
 
-    /// Storage that is formatted already is used as it is.
-    fn format(&self) -> Result<()> {
-        let id = self.cluster_id()?;
-        let formats = |index: usize| {
-            let properties = broker::properties_path(&self.home(index));
-            let properties = properties
-                .to_str()
-                .context("the directory's name is not UTF-8")?;
-            let arguments = ["format", "-g", "-t", id.as_str(), "-c", properties];
-            tool::run(&self.jars, FORMAT, &arguments)
-        };
-        let is_new = |index: &usize| !self.home(*index).join("data/meta.properties").exists();
-        let new: Vec<usize> = (0..self.ports.len()).filter(is_new).collect();
-        std::thread::scope(|scope| {
-            let formats = &formats;
-            let all: Vec<_> = new
-                .iter()
-                .map(|index| scope.spawn(move || formats(*index)))
-                .collect();
-            all.into_iter().try_for_each(|one| {
-                let formatted = one.join().expect("formatting does not panic");
-                formatted.map(drop)
-            })
-        })
-    }
-
-    fn cluster_id(&self) -> Result<String> {
-        let path = self.dir.path().join("cluster-id");
-        if let Ok(id) = fs::read_to_string(&path) {
-            return Ok(id);
-        }
-        let id = new_cluster_id();
-        fs::write(&path, &id)?;
-        Ok(id)
+    fn install(&self) -> Result<()> {
+        let certificates = self.certificates.as_ref();
+        let lines = self.options.lines(certificates);
+        self.home.write_properties(&self.ports, &lines)?;
+        self.home
+            .format(&self.jars, self.size(), &self.options.users)
     }
 
     /// All together: a majority of them is needed before any is ready.
@@ -167,7 +102,7 @@ impl LocalKafka {
     }
 
     fn spawn(&self, index: usize) -> Result<Broker> {
-        Broker::start(&self.home(index), &self.jars, self.options.detached)
+        Broker::start(&self.home.broker(index), &self.jars, self.options.detached)
     }
 
     fn wait_ready(&self, index: usize) -> Result<()> {
@@ -195,10 +130,6 @@ impl LocalKafka {
         }
     }
 
-    fn home(&self, index: usize) -> PathBuf {
-        self.dir.path().join(format!("broker-{}", index + 1))
-    }
-
     fn broker(&self, index: usize) -> MutexGuard<'_, Option<Broker>> {
         self.brokers[index]
             .lock()
@@ -208,12 +139,29 @@ impl LocalKafka {
     /// `host:port` of every broker, separated by commas, without TLS and users.
     #[must_use]
     pub fn bootstrap(&self) -> String {
-        self.addresses(0..self.size())
+        self.addresses(0..self.size(), Listener::Plaintext)
     }
 
-    fn addresses(&self, brokers: impl Iterator<Item = usize>) -> String {
-        let address = |index: usize| format!("127.0.0.1:{}", self.ports[index].plaintext);
-        brokers.map(address).collect::<Vec<_>>().join(",")
+    /// `host:port` of every broker, separated by commas, on this listener; an error if [`Options::listening`] did not
+    /// ask for it.
+    pub fn bootstrap_of(&self, listener: Listener) -> Result<String> {
+        if !self.options.listeners.contains(&listener) {
+            bail!("{listener:?} is not there; ask for it with `Options::listening`");
+        }
+        Ok(self.addresses(0..self.size(), listener))
+    }
+
+    fn addresses(&self, brokers: impl Iterator<Item = usize>, listener: Listener) -> String {
+        let ports = brokers.filter_map(|index| self.ports[index].of(listener));
+        let addresses: Vec<String> = ports.map(|port| format!("127.0.0.1:{port}")).collect();
+        addresses.join(",")
+    }
+
+    /// The files that clients of [`Listener::Ssl`], [`Listener::Mtls`] and [`Listener::SaslSsl`] need; an error if none
+    /// of these is there.
+    pub fn certificates(&self) -> Result<&Certificates> {
+        let certificates = self.certificates.as_ref();
+        certificates.context("no listener has TLS; ask for one with `Options::listening`")
     }
 
     /// How many brokers there are, running or not.
@@ -225,7 +173,7 @@ impl LocalKafka {
     /// The directory with storage, settings and logs (`broker-1/broker.log`).
     #[must_use]
     pub fn dir(&self) -> &Path {
-        self.dir.path()
+        self.home.path()
     }
 
     /// The process id of a broker's Java; `None` after it was killed or stopped.
@@ -295,7 +243,7 @@ impl LocalKafka {
     /// A tool that asks a paused broker waits for a minute.
     fn answering(&self) -> String {
         let answers = |index: &usize| self.broker(*index).as_ref().is_some_and(Broker::answers);
-        self.addresses((0..self.size()).filter(answers))
+        self.addresses((0..self.size()).filter(answers), Listener::Plaintext)
     }
 
     /// The index of the broker that leads a partition; waits while none does.
@@ -326,26 +274,6 @@ fn word_after<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     line.split_once(key)?.1.split_whitespace().next()
 }
 
-fn choose_ports(brokers: usize) -> Result<Vec<Ports>> {
-    let free = ports::free(brokers * 2)?;
-    let pairs = free.chunks_exact(2).map(|pair| Ports {
-        plaintext: pair[0],
-        controller: pair[1],
-    });
-    Ok(pairs.collect())
-}
-
-/// 22 letters that Kafka reads as 16 bytes.
-fn new_cluster_id() -> String {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let letter = |_| {
-        let at = ports::random() % u64::try_from(LETTERS.len()).expect("52 fits");
-        char::from(LETTERS[usize::try_from(at).expect("less than 52 fits")])
-    };
-    // The last one carries two bits only.
-    (0..21).map(letter).chain(['A']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -359,11 +287,5 @@ mod tests {
         assert_eq!(leader_of(DESCRIBED, 0), Some(3));
         assert_eq!(leader_of(DESCRIBED, 1), None);
         assert_eq!(leader_of(DESCRIBED, 2), None);
-    }
-
-    #[test]
-    fn cluster_ids_have_the_length_that_kafka_reads_and_differ() {
-        assert_eq!(new_cluster_id().len(), 22);
-        assert_ne!(new_cluster_id(), new_cluster_id());
     }
 }

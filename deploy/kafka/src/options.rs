@@ -1,5 +1,7 @@
 //! What is wanted of a local Kafka.
 
+use crate::certificates::Certificates;
+use crate::security::{self, Listener, User};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,9 @@ pub struct Options {
     pub(crate) brokers: u32,
     pub(crate) dir: Option<PathBuf>,
     pub(crate) properties: Vec<(String, String)>,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) users: Vec<User>,
+    pub(crate) acl: bool,
     pub(crate) detached: bool,
     pub(crate) ready_within: Duration,
 }
@@ -32,6 +37,9 @@ impl Options {
             brokers,
             dir: None,
             properties: Vec::new(),
+            listeners: vec![Listener::Plaintext],
+            users: Vec::new(),
+            acl: false,
             detached: false,
             ready_within: Duration::from_secs(90),
         }
@@ -52,6 +60,36 @@ impl Options {
         self
     }
 
+    /// Also listens so, on another port: `LocalKafka::bootstrap_of` tells which. Certificates are made where TLS needs
+    /// them: `LocalKafka::certificates`.
+    #[must_use]
+    pub fn listening(mut self, listener: Listener) -> Self {
+        if !self.listeners.contains(&listener) {
+            self.listeners.push(listener);
+        }
+        self
+    }
+
+    /// A user of [`Listener::SaslSsl`] and [`Listener::SaslPlaintext`], by PLAIN and both SCRAMs. Letters, digits, `-`,
+    /// `_` and `.` only. Users are written when storage is formatted; storage that is used again keeps those it has.
+    #[must_use]
+    pub fn user(mut self, name: &str, password: &str) -> Self {
+        self.users.push(User {
+            name: name.to_owned(),
+            password: password.to_owned(),
+        });
+        self
+    }
+
+    /// Users and certificates may do nothing that no ACL allows. Rights are given by
+    /// `tool("org.apache.kafka.tools.AclCommand", &["--add", "--allow-principal", "User:ana", …])`, which comes over
+    /// [`Listener::Plaintext`] and may do everything.
+    #[must_use]
+    pub fn acl(mut self) -> Self {
+        self.acl = true;
+        self
+    }
+
     /// Brokers outlive this process: who started them ends them by the process ids in their `pid` files. Needs a
     /// directory.
     #[must_use]
@@ -65,5 +103,12 @@ impl Options {
     pub fn ready_within(mut self, deadline: Duration) -> Self {
         self.ready_within = deadline;
         self
+    }
+
+    /// Lines of `server.properties` that are the same for every broker: security, and then what the caller wants.
+    pub(crate) fn lines(&self, certificates: Option<&Certificates>) -> Vec<(String, String)> {
+        let mut lines = security::lines(&self.listeners, &self.users, self.acl, certificates);
+        lines.extend(self.properties.iter().cloned());
+        lines
     }
 }

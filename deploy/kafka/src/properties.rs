@@ -1,18 +1,63 @@
 //! `server.properties` of each broker.
 
+use crate::ports;
+use crate::security::Listener;
+use anyhow::Result;
 use std::fmt::Write as _;
 use std::path::Path;
-
-/// The name of the listener that brokers, tools and clients without security use.
-pub(crate) const PLAINTEXT: &str = "PLAINTEXT";
 
 const CONTROLLER: &str = "CONTROLLER";
 
 /// The ports of one broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ports {
-    pub(crate) plaintext: u16,
     pub(crate) controller: u16,
+    /// The first of them is for brokers among themselves.
+    pub(crate) listeners: Vec<(Listener, u16)>,
+}
+
+impl Ports {
+    /// Free ones, for each of the brokers.
+    pub(crate) fn choose(brokers: usize, listeners: &[Listener]) -> Result<Vec<Self>> {
+        let each = listeners.len() + 1;
+        let free = ports::free(brokers * each)?;
+        let chosen = free.chunks_exact(each).map(|ports| Self {
+            controller: ports[0],
+            listeners: listeners
+                .iter()
+                .copied()
+                .zip(ports[1..].iter().copied())
+                .collect(),
+        });
+        Ok(chosen.collect())
+    }
+
+    /// Those in a `server.properties`; `None` if it lacks one of the listeners.
+    pub(crate) fn parse(text: &str, listeners: &[Listener]) -> Option<Self> {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("listeners="))?;
+        let port = |name: &str| {
+            let mut addresses = line.split(',');
+            let port = addresses.find_map(|one| one.strip_prefix(&format!("{name}://127.0.0.1:")));
+            port?.parse().ok()
+        };
+        let of_listener = |listener: &Listener| Some((*listener, port(listener.name())?));
+        Some(Self {
+            controller: port(CONTROLLER)?,
+            listeners: listeners.iter().map(of_listener).collect::<Option<_>>()?,
+        })
+    }
+
+    pub(crate) fn are_free(&self) -> bool {
+        let listeners = self.listeners.iter().map(|(_, port)| *port);
+        listeners.chain([self.controller]).all(ports::is_free)
+    }
+
+    pub(crate) fn of(&self, listener: Listener) -> Option<u16> {
+        let found = self.listeners.iter().find(|(one, _)| *one == listener);
+        found.map(|(_, port)| *port)
+    }
 }
 
 /// So that a client never waits for a group, and two cores carry three brokers.
@@ -55,7 +100,7 @@ pub(crate) fn of(index: usize, ports: &[Ports], data: &Path, extra: &[(String, S
     set("node.id", &(index + 1).to_string());
     set("controller.quorum.voters", &voters(ports));
     set("log.dirs", &data.display().to_string());
-    listeners(ports[index], &mut set);
+    listeners(&ports[index], &mut set);
     replication(ports.len(), &mut set);
     extra.iter().for_each(|(key, value)| set(key, value));
     text
@@ -72,17 +117,18 @@ fn voters(ports: &[Ports]) -> String {
         .join(",")
 }
 
-fn listeners(ports: Ports, set: &mut impl FnMut(&str, &str)) {
-    let Ports {
-        plaintext,
-        controller,
-    } = ports;
-    let both = format!("{PLAINTEXT}://127.0.0.1:{plaintext},{CONTROLLER}://127.0.0.1:{controller}");
-    set("listeners", &both);
-    set("advertised.listeners", &both);
-    set("inter.broker.listener.name", PLAINTEXT);
-    let protocols = format!("{PLAINTEXT}:PLAINTEXT,{CONTROLLER}:PLAINTEXT");
-    set("listener.security.protocol.map", &protocols);
+fn listeners(ports: &Ports, set: &mut impl FnMut(&str, &str)) {
+    let address = |name: &str, port: u16| format!("{name}://127.0.0.1:{port}");
+    let mut addresses = vec![address(CONTROLLER, ports.controller)];
+    let mut protocols = vec![format!("{CONTROLLER}:PLAINTEXT")];
+    for (listener, port) in &ports.listeners {
+        addresses.push(address(listener.name(), *port));
+        protocols.push(format!("{}:{}", listener.name(), listener.protocol()));
+    }
+    set("listeners", &addresses.join(","));
+    set("advertised.listeners", &addresses.join(","));
+    set("listener.security.protocol.map", &protocols.join(","));
+    set("inter.broker.listener.name", Listener::Plaintext.name());
 }
 
 fn replication(brokers: usize, set: &mut impl FnMut(&str, &str)) {
@@ -104,20 +150,13 @@ fn replication(brokers: usize, set: &mut impl FnMut(&str, &str)) {
 mod tests {
     use super::*;
 
-    const PORTS: [Ports; 3] = [
-        Ports {
-            plaintext: 1,
-            controller: 11,
-        },
-        Ports {
-            plaintext: 2,
-            controller: 12,
-        },
-        Ports {
-            plaintext: 3,
-            controller: 13,
-        },
-    ];
+    fn ports() -> Vec<Ports> {
+        let ports = [1, 2, 3].map(|port| Ports {
+            controller: 10 + port,
+            listeners: vec![(Listener::Plaintext, port), (Listener::Mtls, 20 + port)],
+        });
+        ports.to_vec()
+    }
 
     fn lines(index: usize, ports: &[Ports], extra: &[(String, String)]) -> Vec<String> {
         let text = of(index, ports, Path::new("data"), extra);
@@ -126,14 +165,16 @@ mod tests {
 
     #[test]
     fn every_broker_of_three_knows_all_voters_and_listens_on_its_own_ports() {
-        let lines = lines(1, &PORTS, &[]);
+        let lines = lines(1, &ports(), &[]);
         let has = |line: &str| lines.iter().any(|one| one == line);
         assert!(has("node.id=2"), "{lines:?}");
         assert!(has(
             "controller.quorum.voters=1@127.0.0.1:11,2@127.0.0.1:12,3@127.0.0.1:13"
         ));
+        let own = "listeners=CONTROLLER://127.0.0.1:12,PLAINTEXT://127.0.0.1:2,MTLS://127.0.0.1:22";
+        assert!(has(own), "{lines:?}");
         assert!(has(
-            "listeners=PLAINTEXT://127.0.0.1:2,CONTROLLER://127.0.0.1:12"
+            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,MTLS:SSL"
         ));
         assert!(has("offsets.topic.replication.factor=3"));
         assert!(has("transaction.state.log.min.isr=2"));
@@ -142,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_single_broker_replicates_nothing() {
-        let lines = lines(0, &PORTS[..1], &[]);
+        let lines = lines(0, &ports()[..1], &[]);
         assert!(
             lines
                 .iter()
@@ -158,7 +199,7 @@ mod tests {
     #[test]
     fn what_the_caller_sets_stands_last_and_wins() {
         let extra = [("num.io.threads".to_owned(), "1".to_owned())];
-        let lines = lines(0, &PORTS[..1], &extra);
+        let lines = lines(0, &ports()[..1], &extra);
         assert_eq!(lines.last().map(String::as_str), Some("num.io.threads=1"));
     }
 }
