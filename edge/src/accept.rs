@@ -100,7 +100,7 @@ where
 {
     let asked = http::read(stream).await?;
     if !http::upgrades(&asked.request) {
-        return Err(http::plain(stream, &asked.request, node.state.is_ready()).await);
+        return Err(http::plain(stream, &asked.request, node.is_ready()).await);
     }
     http::upgrade(stream, &asked.request).await?;
     let judged = match Wish::read(&asked.request) {
@@ -116,10 +116,17 @@ fn join(node: &Node, admitted: Admitted) -> Result<Admitted, Closing> {
         code,
         detail: detail.to_owned(),
     };
-    if !node.state.is_ready() {
+    if !node.state.is_open() {
         return Err(closing(
             CloseCode::Draining,
             "the edge takes no clients now",
+        ));
+    }
+    let partition = node.partition(&admitted.outlet.address);
+    if partition.is_some_and(|partition| partition.is_full()) {
+        return Err(closing(
+            CloseCode::LaneLost,
+            "too much waits to be appended already",
         ));
     }
     match node.registry.join(&admitted.outlet) {

@@ -143,7 +143,7 @@ settings! {
         /// Commands and queries without an answer per lane partition. Beyond: `busy`, and ephemeral
         /// commands are dropped.
         partition_unanswered_max: u32 = 10_000,
-        /// Bytes that wait to be appended per lane partition. Beyond: as above.
+        /// Bytes that wait to be appended per lane partition. Beyond: as above, and new sockets are closed `lane-lost`.
         partition_bytes_max: Size = Size(16 << 20),
         /// What `busy` tells the client to wait.
         busy_retry: Span = Span::from_millis(100),
@@ -171,6 +171,15 @@ settings! {
         heartbeat: Span = Span::from_millis(250),
         /// How long to wait before an append or a read that failed is tried again.
         retry: Span = Span::from_millis(200),
+        /// How long the log may take to answer when the edge starts. Then it does not start.
+        start: Span = Span::from_secs(30),
+        /// An append without an acknowledgement for so long stalls its lane partition, as one that failed does, until
+        /// the log takes one again: commands and queries are answered `busy`, ephemeral commands are dropped, and
+        /// `/ready` is 503.
+        lane_stall: Span = Span::from_secs(1),
+        /// For how long a stalled partition keeps its sockets. Then they are closed `lane-lost`, and what was not
+        /// appended for them is dropped; the clients come back, perhaps elsewhere.
+        lane_patience: Span = Span::from_secs(30),
         /// Over how long a drain spreads the closing of its sockets, so that clients do not return all at once; fewer than 100 a second need less.
         /// Fewer than 100 sockets a second are not spread further.
         drain_spread: Span = Span::from_secs(5),

@@ -22,7 +22,7 @@ use xp_protocol::inbound::Action;
 use xp_protocol::{CloseCode, Revision};
 
 use crate::handshake::{Admitted, Places};
-use crate::lane::{Fate, Partition};
+use crate::lane::{Fate, Partition, Room};
 use crate::limits::Rate;
 use crate::node::Node;
 use crate::outlet::{Closing, Item, Outlet};
@@ -134,8 +134,11 @@ where
     }
 
     fn append(&self, action: Action, trace: Option<Box<str>>, value: Bytes) {
+        let fate = match action {
+            Action::Ephemeral { .. } => Fate::Loose,
+            _ => Fate::With(Arc::clone(&self.outlet)),
+        };
         let header = self.node.says(self.outlet.socket, trace, action);
-        let fate = Fate::With(Arc::clone(&self.outlet));
         self.partition
             .append(&self.outlet.address, &header, value, fate);
     }
@@ -194,13 +197,20 @@ where
 
     async fn frame(&mut self, text: bool, frame: &[u8], message: &Message) -> Option<End> {
         let before = self.session.outstanding();
-        let room = self.partition.has_room();
-        let step = self.session.on_frame(self.node.now(), room, text, frame);
+        let room = self.partition.room();
+        let free = room == Room::Free;
+        let step = self.session.on_frame(self.node.now(), free, text, frame);
         self.partition
             .outstanding(before, self.session.outstanding());
         match step {
             Step::Verify(token) => return self.refresh(token).await,
             Step::Hold => self.held = Some(message.clone()),
+            // Without room only what this socket has passed before gets so far: in a stall it still waits here, or
+            // is in the log, and would pile up with every repetition (R32).
+            Step::Pass {
+                action: Action::Send { .. },
+                ..
+            } if room == Room::Stalled => {}
             step => return self.take(step),
         }
         None

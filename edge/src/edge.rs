@@ -12,12 +12,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
-use xp_protocol::{CloseCode, Incarnation, PartitionId};
+use xp_protocol::{CloseCode, Incarnation, Offset, PartitionId};
 use xp_transport::{AppendError, Clock, Log, ReadError, Reader, TopicPartition};
 
 use crate::config::{self, Config, Lanes};
 use crate::jwt::{KeyError, Verifier};
-use crate::lane::{Bounds, Lane};
+use crate::lane::{Appender, Bounds, Lane, Patience};
 use crate::limits::Shared;
 use crate::node::{Node, State};
 use crate::registry::Registry;
@@ -70,6 +70,12 @@ pub enum StartError {
     /// The `cluster` log takes no record.
     #[error("the cluster log cannot be joined")]
     Join(#[from] AppendError),
+    /// The log does not answer.
+    #[error("the log has not answered for {patience:?} (edge.timing.start): is it there?")]
+    Silent {
+        /// How long it was waited for.
+        patience: Duration,
+    },
 }
 
 /// A running edge. Dropping it drops every socket at once, as a crash would.
@@ -100,8 +106,10 @@ pub async fn start(
         source,
     })?;
     verifier.refresh(clock.now()).await;
-    let readers = tail(log.as_ref(), &defined, outbound).await?;
-    let joined = membership::join(log.as_ref(), &config.name, incarnation, outbound).await?;
+    let patience = config.timing.start.0;
+    let entering = enter(log.as_ref(), &config.name, &defined, incarnation, outbound);
+    let entered = tokio::time::timeout(patience, entering).await;
+    let (readers, joined) = entered.unwrap_or(Err(StartError::Silent { patience }))?;
     let lanes = open(&config, &lanes, &defined);
     let node = Arc::new(Node {
         registry: Registry::new(incarnation, config.timing.resume.ms()),
@@ -179,6 +187,19 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
 
 type Tailed = (TopicPartition, Box<dyn Reader>);
 
+/// R25: its outbound partitions are tailed before it is known to anybody.
+async fn enter(
+    log: &dyn Log,
+    name: &str,
+    lanes: &[config::Lane],
+    incarnation: Incarnation,
+    outbound: PartitionId,
+) -> Result<(Vec<Tailed>, Offset), StartError> {
+    let readers = tail(log, lanes, outbound).await?;
+    let joined = membership::join(log, name, incarnation, outbound).await?;
+    Ok((readers, joined))
+}
+
 async fn tail(
     log: &dyn Log,
     lanes: &[config::Lane],
@@ -213,8 +234,19 @@ fn spawn_lanes(node: &Arc<Node>, tasks: &mut JoinSet<()>, readers: Vec<Tailed>) 
         tasks.spawn(fanout::run(Arc::clone(node), at, reader));
     }
     for partition in node.partitions() {
-        let retry = node.config.timing.retry.0;
-        tasks.spawn(partition.run(Arc::clone(&node.log), retry));
+        let lost = Arc::clone(node);
+        let close_sockets = move |at: &_, reason: &str| lost.close_partition(at, reason);
+        let log = Arc::clone(&node.log);
+        tasks.spawn(Appender::new(partition, log, patience(node), close_sockets).run());
+    }
+}
+
+fn patience(node: &Node) -> Patience {
+    let timing = &node.config.timing;
+    Patience {
+        retry: timing.retry.0,
+        stall: timing.lane_stall.0,
+        sockets: timing.lane_patience.0,
     }
 }
 
@@ -250,10 +282,11 @@ impl Handle {
         self.addr
     }
 
-    /// Whether it takes clients: its lanes can be read, and it neither drains nor was replaced.
+    /// Whether clients are well served here: its lanes can be read and written, and it neither drains nor was
+    /// replaced.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.node.state.is_ready()
+        self.node.is_ready()
     }
 
     /// How many clients are connected.
@@ -281,7 +314,13 @@ impl Handle {
             let left = node.state.connections();
             warn!(target: "xp_edge::drain", left, "not everybody left in time");
         }
-        membership::leave(node).await;
+        let goodbye = membership::leave(node);
+        if tokio::time::timeout(timing.lane_stall.0, goodbye)
+            .await
+            .is_err()
+        {
+            warn!(target: "xp_edge::drain", "the cluster log did not take the goodbye in time");
+        }
         info!(target: "xp_edge::drain", "drained");
     }
 }

@@ -73,7 +73,7 @@ where
         "/ready" if ready => (StatusCode::OK, "ready\n".to_owned()),
         "/ready" => (
             StatusCode::SERVICE_UNAVAILABLE,
-            "not ready: draining, or a lane cannot be read\n".to_owned(),
+            "not ready: draining, or a lane cannot be read or written\n".to_owned(),
         ),
         _ => (StatusCode::NOT_FOUND, lost(request)),
     };

@@ -1,21 +1,25 @@
 //! Appends what clients say, in order, one request in flight per partition: what arrives meanwhile
 //! goes into the next.
 
+mod appender;
+mod stall;
+
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use tracing::warn;
 use xp_protocol::inbound::Inbound;
 use xp_protocol::lane::inbound_topic;
-use xp_protocol::{Address, CloseCode, PartitionId, codec};
-use xp_transport::{Log, Record, TopicPartition};
+use xp_protocol::{Address, PartitionId, codec};
+use xp_transport::{Record, TopicPartition};
 
 use crate::config;
 use crate::outlet::Outlet;
+
+pub(crate) use appender::Appender;
+pub(crate) use stall::Patience;
 
 /// How much one partition takes before it sheds.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +43,19 @@ pub(crate) struct Partition {
     paid: Notify,
     /// Commands and queries of this edge's sockets without an answer.
     unanswered: AtomicUsize,
+    /// The log leaves its appends without an answer, or refuses them.
+    stalled: AtomicBool,
+}
+
+/// What a partition takes right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Everything.
+    Free,
+    /// Nothing that may be shed.
+    Full,
+    /// The same; and what was passed and comes again waits here already, or is in the log.
+    Stalled,
 }
 
 #[derive(Default)]
@@ -52,11 +69,12 @@ struct Queue {
 /// What one entry is to its socket.
 #[derive(Clone)]
 pub(crate) enum Fate {
-    /// If it fails, its socket is closed `lane-lost` and what queued behind it is dropped (R30).
+    /// It is appended again for as long as its socket lives; with patience over, the socket is closed
+    /// `lane-lost` and what queued behind it is dropped (R30).
     With(Arc<Outlet>),
     /// It is appended again until it is acknowledged (R28).
     Owed,
-    /// It may be lost.
+    /// It may be lost, and is while the partition is stalled.
     Loose,
 }
 
@@ -68,6 +86,11 @@ struct Entry {
 impl Entry {
     fn bytes(&self) -> usize {
         self.record.key.len() + self.record.header.len() + self.record.value.len()
+    }
+
+    /// An append of its socket was given up, so nothing of it may reach the log any more.
+    fn is_lost(&self) -> bool {
+        matches!(&self.fate, Fate::With(outlet) if outlet.is_lost())
     }
 }
 
@@ -85,6 +108,7 @@ impl Lane {
                 filled: Notify::new(),
                 paid: Notify::new(),
                 unanswered: AtomicUsize::new(0),
+                stalled: AtomicBool::new(false),
             })
         };
         Self {
@@ -109,10 +133,26 @@ impl Partition {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it takes what may be shed.
-    pub(crate) fn has_room(&self) -> bool {
-        self.unanswered.load(Ordering::Relaxed) < self.bounds.unanswered_max
-            && self.lock().bytes < self.bounds.bytes_max
+    /// What it takes.
+    pub(crate) fn room(&self) -> Room {
+        let unanswered = self.unanswered.load(Ordering::Relaxed);
+        if self.is_stalled() {
+            Room::Stalled
+        } else if unanswered >= self.bounds.unanswered_max || self.is_full() {
+            Room::Full
+        } else {
+            Room::Free
+        }
+    }
+
+    /// Whether so much waits to be appended that nobody else may come in.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lock().bytes >= self.bounds.bytes_max
+    }
+
+    /// Whether its log does not answer right now.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
     }
 
     /// A socket's number of unanswered commands and queries changed.
@@ -126,6 +166,9 @@ impl Partition {
 
     /// Queues one message behind all before it.
     pub(crate) fn append(&self, address: &Address, header: &Inbound, value: Bytes, fate: Fate) {
+        if matches!(fate, Fate::Loose) && self.is_stalled() {
+            return;
+        }
         let record = Record {
             key: Bytes::copy_from_slice(address.as_str().as_bytes()),
             header: codec::encode(header).into(),
@@ -151,74 +194,23 @@ impl Partition {
         }
     }
 
-    /// Appends until the end of the edge.
-    pub(crate) async fn run(self: Arc<Self>, log: Arc<dyn Log>, retry: Duration) {
-        loop {
-            let group = self.group();
-            if group.is_empty() {
-                self.filled.notified().await;
-            } else if self.send(log.as_ref(), group).await.is_err() {
-                tokio::time::sleep(retry).await;
-            }
-        }
-    }
-
-    /// All that waits, less what lost its socket to a failed append.
+    /// All that waits, less what lost its socket to an append that was given up.
     fn group(&self) -> Vec<Entry> {
         let mut queue = self.lock();
         let entries = std::mem::take(&mut queue.entries);
         queue.bytes = 0;
         drop(queue);
-        let lost = |entry: &Entry| matches!(&entry.fate, Fate::With(outlet) if outlet.is_lost());
-        entries.into_iter().filter(|entry| !lost(entry)).collect()
+        entries
+            .into_iter()
+            .filter(|entry| !entry.is_lost())
+            .collect()
     }
 
-    async fn send(&self, log: &dyn Log, group: Vec<Entry>) -> Result<(), ()> {
-        let records = group.iter().map(|entry| entry.record.clone()).collect();
-        let answers = log.append(&self.at, records).await;
-        let mut owed = VecDeque::new();
-        let mut failed = None;
-        for (index, entry) in group.into_iter().enumerate() {
-            match (answers.get(index), &entry.fate) {
-                (Some(Ok(_)), Fate::Owed) => {
-                    self.lock().owed -= 1;
-                    self.paid.notify_waiters();
-                }
-                (Some(Ok(_)), _) => {}
-                (answer, fate) => {
-                    failed = Some(reason(answer));
-                    if let Fate::With(outlet) = fate {
-                        outlet.lose();
-                        outlet.close(CloseCode::LaneLost, reason(answer));
-                    }
-                    if matches!(fate, Fate::Owed) {
-                        owed.push_back(entry);
-                    }
-                }
-            }
+    /// The log has it.
+    fn settle(&self, entry: &Entry) {
+        if matches!(entry.fate, Fate::Owed) {
+            self.lock().owed -= 1;
+            self.paid.notify_waiters();
         }
-        self.put_back(owed);
-        match failed {
-            Some(reason) => {
-                warn!(target: "xp_edge::lane", at = %self.at, reason, "an append failed");
-                Err(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// What must arrive goes before all that queued meanwhile.
-    fn put_back(&self, mut entries: VecDeque<Entry>) {
-        let mut queue = self.lock();
-        queue.bytes += entries.iter().map(Entry::bytes).sum::<usize>();
-        entries.append(&mut queue.entries);
-        queue.entries = entries;
-    }
-}
-
-fn reason<E: std::fmt::Display>(answer: Option<&Result<xp_protocol::Offset, E>>) -> String {
-    match answer {
-        Some(Err(error)) => error.to_string(),
-        _ => "the log gave no answer".to_owned(),
     }
 }

@@ -60,8 +60,22 @@ pub(crate) async fn heartbeats(node: Arc<Node>) {
             incarnation: node.incarnation,
             sent: node.clock.now(),
         };
-        if let Err(error) = append(node.log.as_ref(), &alive).await {
+        let taken = beat(&node, &alive).await;
+        node.state.set_unheard(taken.is_err());
+        if let Err(error) = taken {
             warn!(target: "xp_edge::cluster", %error, "a heartbeat failed");
+        }
+    }
+}
+
+/// One heartbeat at a time; one that is late shows that the log is away before anybody says anything.
+async fn beat(node: &Node, alive: &Member) -> Result<Offset, AppendError> {
+    let mut taken = std::pin::pin!(append(node.log.as_ref(), alive));
+    match tokio::time::timeout(node.config.timing.lane_stall.0, &mut taken).await {
+        Ok(taken) => taken,
+        Err(_) => {
+            node.state.set_unheard(true);
+            taken.await
         }
     }
 }

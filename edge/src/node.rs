@@ -49,11 +49,14 @@ pub(crate) struct State {
     /// Sockets whose handshake is done and whose disconnect is not queued yet.
     connections: AtomicUsize,
     evicted: AtomicBool,
+    /// The last heartbeat is not acknowledged, and late.
+    unheard: AtomicBool,
     changed: Notify,
 }
 
 impl State {
-    pub(crate) fn is_ready(&self) -> bool {
+    /// Whether sockets may come in at all.
+    pub(crate) fn is_open(&self) -> bool {
         !self.is_draining() && !self.is_evicted() && !self.is_deaf()
     }
 
@@ -77,6 +80,10 @@ impl State {
     pub(crate) fn evict(&self) {
         self.evicted.store(true, Ordering::SeqCst);
         self.changed.notify_waiters();
+    }
+
+    pub(crate) fn set_unheard(&self, unheard: bool) {
+        self.unheard.store(unheard, Ordering::SeqCst);
     }
 
     pub(crate) fn went_deaf(&self) {
@@ -136,6 +143,13 @@ impl Node {
         partitions.cloned().collect()
     }
 
+    /// Whether it serves clients well. One that waits for its log keeps those it has, and others had better go
+    /// elsewhere.
+    pub(crate) fn is_ready(&self) -> bool {
+        let stalled = || self.partitions().iter().any(|p| p.is_stalled());
+        self.state.is_open() && !self.state.unheard.load(Ordering::SeqCst) && !stalled()
+    }
+
     /// The envelope of what a socket's client does.
     pub(crate) fn says(&self, socket: Socket, trace: Option<Box<str>>, action: Action) -> Inbound {
         Inbound {
@@ -161,6 +175,17 @@ impl Node {
     /// R28: until it is acknowledged.
     pub(crate) fn disconnect(&self, address: &Address, socket: Socket, left: bool) {
         self.tell(address, socket, Action::Disconnect { left }, Fate::Owed);
+    }
+
+    /// Closes the sockets of a partition whose log is away; what they still have to say is dropped (R30).
+    pub(crate) fn close_partition(&self, partition: &Partition, reason: &str) {
+        for outlet in self.registry.outlets() {
+            let at = self.partition(&outlet.address);
+            if at.is_some_and(|at| std::ptr::eq(Arc::as_ptr(at), partition)) {
+                outlet.lose();
+                outlet.close(CloseCode::LaneLost, reason);
+            }
+        }
     }
 
     pub(crate) fn close_all(&self, code: CloseCode, detail: &str) {

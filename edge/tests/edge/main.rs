@@ -7,6 +7,7 @@ mod door;
 mod drain;
 mod limits;
 mod live;
+mod outage;
 mod recovery;
 mod rotation;
 mod tls;

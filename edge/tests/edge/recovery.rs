@@ -1,5 +1,6 @@
 //! Records that are lost, logs that fail, sockets the owner still believes in.
 
+use xp_edge::units::Span;
 use xp_protocol::inbound::Action;
 use xp_protocol::outbound::{Item, Socket};
 use xp_protocol::{Attempt, CloseCode, Incarnation, MessageNumber, Offset, Revision};
@@ -107,8 +108,10 @@ async fn an_owner_that_welcomes_a_socket_that_is_gone_hears_of_its_end() {
 }
 
 #[tokio::test]
-async fn a_failed_append_closes_the_socket_and_its_disconnect_arrives_in_the_end() {
-    let world = World::new().await;
+async fn a_lane_that_stays_away_closes_the_socket_and_its_disconnect_arrives_in_the_end() {
+    let mut impatient = config();
+    impatient.timing.lane_patience = Span::from_millis(100);
+    let world = World::with(impatient).await;
     let mut ana = world.join("ana", 1).await;
     let broken = Faults {
         loss: 1.0,
@@ -149,7 +152,7 @@ async fn an_outbound_partition_that_breaks_closes_everybody_and_is_read_again() 
 async fn an_edge_that_was_replaced_closes_everybody_and_takes_nobody() {
     let world = World::new().await;
     let mut ana = world.join("ana", 1).await;
-    let next = World::edge(&world.log, config(), 2).await;
+    let next = world.another_edge(config(), 2).await.unwrap();
     assert_eq!(ana.closed().await, CloseCode::ComeBack);
     world.edge.evicted().await;
     assert!(!world.edge.is_ready());

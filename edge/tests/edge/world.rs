@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod logs;
+pub mod outage;
 pub mod owner;
 
 use std::sync::Arc;
@@ -12,12 +13,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use xp_edge::config::{Key, Limits, Timing, Tokens};
 use xp_edge::units::Span;
-use xp_edge::{Config, Handle, Lane, Lanes};
+use xp_edge::{Config, Handle, Lane, Lanes, StartError};
 use xp_protocol::{ConnectionId, Incarnation, TimeMs};
 use xp_transport::Clock;
 use xp_transport::simulated::Simulated;
 
 use client::{Client, Dial};
+use outage::Outage;
 use owner::Owner;
 
 pub const SECRET: &str = "a secret of thirty-two bytes, or more";
@@ -26,6 +28,10 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct World {
     pub log: Simulated,
+    /// The edge's way to `main.inbound`.
+    pub inbound: Outage,
+    /// The edges' way to `cluster`.
+    pub cluster: Outage,
     pub owner: Owner,
     pub edge: Handle,
     pub logs: logs::Logs,
@@ -112,21 +118,32 @@ impl World {
         let topics = [("cluster", 1), ("main.inbound", 2), ("main.outbound", 1)];
         let log = Simulated::new(&topics, TimeMs(0));
         let owner = Owner::start(Arc::new(log.another_producer()));
-        let edge = Self::edge(&log, config, 1).await;
+        let inbound = Outage::of(log.another_producer(), &["main.inbound"]);
+        let cluster = Outage::of(inbound.clone(), &["cluster"]);
+        let edge = Self::edge(&cluster, config, 1).await;
         Self {
             log,
+            inbound,
+            cluster,
             owner,
-            edge,
+            edge: edge.unwrap(),
             logs,
         }
     }
 
-    pub async fn edge(log: &Simulated, config: Config, incarnation: u128) -> Handle {
-        let log = Arc::new(log.another_producer());
+    /// An edge on the same log.
+    pub async fn another_edge(
+        &self,
+        config: Config,
+        incarnation: u128,
+    ) -> Result<Handle, StartError> {
+        Self::edge(&self.cluster, config, incarnation).await
+    }
+
+    async fn edge(log: &Outage, config: Config, incarnation: u128) -> Result<Handle, StartError> {
+        let log = Arc::new(log.clone());
         let incarnation = Incarnation(id(incarnation));
-        xp_edge::start(config, lanes(), log, incarnation, Clock::system())
-            .await
-            .unwrap()
+        xp_edge::start(config, lanes(), log, incarnation, Clock::system()).await
     }
 
     /// A dial to `board/1` as connection 1 of `subject`.
