@@ -1,7 +1,10 @@
-//! Repository tasks: `cargo xtask test` is everything CI runs, `cargo xtask tidy` the checks that read the tree as text.
+//! Repository tasks: `cargo xtask test` is everything CI runs, `cargo xtask tidy` the checks that read the tree as text,
+//! `cargo xtask kafka` a local Kafka.
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on stdout")]
 
 mod test_run;
+mod kafka;
+mod cargo;
 mod python;
 mod tidy;
 
@@ -10,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask test   everything a change must pass, stage by stage
+       cargo xtask kafka start [--brokers 1|3] | stop | status
+                          a local Kafka that stays until it is stopped
        cargo xtask tidy   layers, imports, words, links, promises, codes, dependencies; the longest files and functions";
 
 fn main() -> ExitCode {
@@ -26,6 +31,7 @@ fn run() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test_run::run(&root()?),
+        ["kafka", ref words @ ..] => kafka::run(&root()?, words),
         ["tidy"] => tidy::run(&root()?),
         [] => bail!("which task?\n{USAGE}"),
         _ => bail!("there is no task `{}`\n{USAGE}", words.join(" ")),

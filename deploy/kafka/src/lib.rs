@@ -15,6 +15,7 @@
 //! [`LocalKafka`] that started them, and with its process, even if that is killed.
 #![warn(missing_docs)]
 
+mod detached;
 mod local_kafka;
 mod home;
 mod options;
@@ -29,6 +30,7 @@ mod java;
 mod patience;
 
 pub use certificates::Certificates;
+pub use detached::{Detached, DetachedBroker};
 pub use jars::{Jars, target_dir};
 pub use local_kafka::LocalKafka;
 pub use options::Options;

@@ -1,0 +1,148 @@
+//! `cargo xtask kafka`: a local Kafka that stays until it is stopped.
+#![expect(clippy::print_stdout, reason = "a command line tool speaks on stdout")]
+
+use anyhow::{Context, Result, bail};
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use xp_local_kafka::{Detached, DetachedBroker, Jars, LocalKafka, Options, target_dir};
+
+const USAGE: &str =
+    "usage: cargo xtask kafka start [--brokers 1|3]   until `stop`, with storage under target/kafka
+       cargo xtask kafka stop
+       cargo xtask kafka status                    who runs, where, and whether it answers
+       cargo xtask kafka jars                      only fetches what the tests need";
+
+/// Each size has its own storage.
+const SIZES: [usize; 2] = [1, 3];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["start"] => start(1),
+        ["start", "--brokers", brokers] => start(size(brokers)?),
+        ["stop"] => stop(),
+        ["status"] => status(),
+        ["jars"] => jars(),
+        [] => bail!("start, stop, status or jars?\n{USAGE}"),
+        _ => bail!("there is no `kafka {}`\n{USAGE}", words.join(" ")),
+    }
+}
+
+fn size(brokers: &str) -> Result<usize> {
+    let size = brokers.parse().ok().filter(|size| SIZES.contains(size));
+    size.with_context(|| format!("one broker or three, not `{brokers}`\n{USAGE}"))
+}
+
+fn start(brokers: usize) -> Result<()> {
+    let _lock = lock()?;
+    if let Some((size, running)) = running() {
+        if size == brokers && running.running() == size {
+            println!("Kafka runs already.");
+            say_where(&running);
+            return Ok(());
+        }
+        bail!(
+            "{} of {size} broker(s) run already; `cargo xtask kafka stop` first",
+            running.running()
+        );
+    }
+    let options = if brokers == 1 {
+        Options::one()
+    } else {
+        Options::three()
+    };
+    println!("starting {brokers} broker(s) …");
+    LocalKafka::start(options.in_dir(home(brokers)).detached())?;
+    say_where(&Detached::find(&home(brokers)));
+    Ok(())
+}
+
+fn stop() -> Result<()> {
+    let _lock = lock()?;
+    let Some((_, running)) = running() else {
+        println!("Kafka does not run.");
+        return Ok(());
+    };
+    let stopped = running.stop()?;
+    println!("stopped {stopped} broker(s); their storage stays, `start` takes it up again");
+    Ok(())
+}
+
+fn status() -> Result<()> {
+    let Some((_, running)) = running() else {
+        println!("Kafka does not run.");
+        return Ok(());
+    };
+    for (index, broker) in running.brokers().iter().enumerate() {
+        say_broker(index, broker);
+    }
+    say_where(&running);
+    Ok(())
+}
+
+fn jars() -> Result<()> {
+    let jars = Jars::prepare()?;
+    let how = if jars.fetched() {
+        "fetched into"
+    } else {
+        "are there, in"
+    };
+    println!("the jars of Kafka {how} {}", jars.dir().display());
+    Ok(())
+}
+
+fn running() -> Option<(usize, Detached)> {
+    let found = SIZES.map(|size| (size, Detached::find(&home(size))));
+    found.into_iter().find(|(_, found)| found.running() > 0)
+}
+
+fn say_broker(index: usize, broker: &DetachedBroker) {
+    let state = match broker.pid() {
+        Some(pid) if broker.answers() => format!("pid {pid}, answers"),
+        Some(pid) => format!("pid {pid}, DOES NOT ANSWER"),
+        None => "DOES NOT RUN".to_owned(),
+    };
+    let address = broker.address().unwrap_or_default();
+    println!(
+        "broker {}: {address}, {state}, log {}",
+        index + 1,
+        broker.log().display()
+    );
+}
+
+/// In the forms in which others take it.
+fn say_where(kafka: &Detached) {
+    let bootstrap = kafka.bootstrap();
+    let quoted: Vec<String> = bootstrap
+        .split(',')
+        .map(|broker| format!("\"{broker}\""))
+        .collect();
+    let quoted = quoted.join(", ");
+    println!("bootstrap: {bootstrap}");
+    println!("configuration:\n[kafka]\nbrokers = [{quoted}]");
+    println!("or by environment:\nexport XP__KAFKA__BROKERS='[{quoted}]'");
+}
+
+fn home(brokers: usize) -> PathBuf {
+    target_dir().join("kafka").join(format!("local-{brokers}"))
+}
+
+/// Two who start at once would both find that nothing runs.
+fn lock() -> Result<File> {
+    let dir = target_dir().join("kafka");
+    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let lock = File::create(dir.join("local.lock")).context("cannot make a lock file")?;
+    lock.lock().context("cannot lock the local Kafka")?;
+    Ok(lock)
+}

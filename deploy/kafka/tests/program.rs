@@ -1,0 +1,82 @@
+//! The program behind `cargo xtask kafka`, as somebody types it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::process::{Command, Output};
+use xp_local_kafka::Jars;
+
+/// A target directory of its own, with the jars of the real one.
+struct Typed {
+    target: tempfile::TempDir,
+}
+
+impl Typed {
+    fn new() -> Self {
+        let target = tempfile::tempdir().unwrap();
+        fs::create_dir(target.path().join("kafka")).unwrap();
+        let libs = Jars::prepare().unwrap().dir().to_owned();
+        std::os::unix::fs::symlink(libs, target.path().join("kafka/libs")).unwrap();
+        Self { target }
+    }
+
+    fn run(&self, words: &str) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_xp-local-kafka"))
+            .args(words.split(' '))
+            .env("CARGO_TARGET_DIR", self.target.path())
+            .output()
+            .unwrap()
+    }
+
+    fn says(&self, words: &str) -> String {
+        let output = self.run(words);
+        assert!(output.status.success(), "{words}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn refuses(&self, words: &str) -> String {
+        let output = self.run(words);
+        assert!(!output.status.success(), "{words}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+impl Drop for Typed {
+    fn drop(&mut self) {
+        self.run("stop");
+    }
+}
+
+fn line<'a>(said: &'a str, start: &str) -> &'a str {
+    let line = said.lines().find(|line| line.starts_with(start));
+    line.unwrap_or_else(|| panic!("no line starts with `{start}` in\n{said}"))
+}
+
+#[test]
+fn a_started_kafka_outlives_the_command_and_ends_with_stop() {
+    let typed = Typed::new();
+    assert!(typed.says("status").contains("Kafka does not run"));
+
+    let started = typed.says("start");
+    let configuration = line(&started, "brokers = [\"127.0.0.1:").to_owned();
+    let again = typed.says("start");
+    assert!(again.contains("Kafka runs already"), "{again}");
+    assert_eq!(line(&again, "brokers = "), configuration);
+    let other = typed.refuses("start --brokers 3");
+    assert!(other.contains("kafka stop` first"), "{other}");
+    let status = typed.says("status");
+    assert!(
+        line(&status, "broker 1: ").contains(", answers, "),
+        "{status}"
+    );
+
+    assert!(typed.says("stop").contains("stopped 1 broker(s)"));
+    assert!(typed.says("stop").contains("Kafka does not run"));
+}
+
+#[test]
+fn a_wrong_word_is_answered_with_the_right_ones() {
+    let typed = Typed::new();
+    assert!(typed.refuses("begin").contains("there is no `kafka begin`"));
+    let two = typed.refuses("start --brokers 2");
+    assert!(two.contains("one broker or three, not `2`"), "{two}");
+}
