@@ -1,28 +1,70 @@
-//! A Python with the `websockets` package, for the tests that speak to the platform without any of our code.
+//! A Python for the tests that speak to the platform without any of our code: to its edges with `websockets`, to its
+//! Kafka with `confluent-kafka`.
 
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Pinned, so that a run today and a run in a year test against the same client.
-const WEBSOCKETS: &str = "15.0.1";
+/// What tests import, and from which package. Pinned, so that a run today and a run in a year test against the same
+/// clients; the versions have wheels for CPython 3.9 to 3.14.
+const PACKAGES: [Package; 2] = [
+    Package {
+        module: "websockets",
+        name: "websockets",
+        version: "15.0.1",
+    },
+    Package {
+        module: "confluent_kafka",
+        name: "confluent-kafka",
+        version: "2.12.2",
+    },
+];
+
+struct Package {
+    module: &'static str,
+    name: &'static str,
+    version: &'static str,
+}
+
+impl Package {
+    fn pinned(&self) -> String {
+        format!("{}=={}", self.name, self.version)
+    }
+
+    /// A program that fails unless just this can be imported.
+    fn check(&self) -> String {
+        let Self {
+            module,
+            name,
+            version,
+        } = self;
+        format!(
+            "import {module}; from importlib.metadata import version; assert version('{name}') == '{version}'"
+        )
+    }
+}
 
 const INSTALL: &str = "install Python 3.9 or newer with its venv module (Debian, Ubuntu: `apt-get install python3 python3-venv`; \
                        Fedora: `dnf install python3`; macOS: `brew install python`)";
 
-/// Makes `target/python` able to `import websockets`, and returns its interpreter.
+/// Makes `target/python` able to import the packages, and returns its interpreter.
 pub(crate) fn prepare(root: &Path) -> Result<PathBuf> {
     let venv = target(root).join("python");
     let python = venv.join("bin").join("python");
-    if has_websockets(&python) {
+    if missing(&python).is_empty() {
         return Ok(python);
     }
-    create(&venv)?;
-    install_websockets(&python)?;
-    if !has_websockets(&python) {
+    // An environment that lacks a package of a later commit is fine otherwise.
+    if !has_pip(&python) {
+        create(&venv)?;
+    }
+    install(&python)?;
+    let missing = missing(&python);
+    if !missing.is_empty() {
         bail!(
-            "{} cannot import websockets {WEBSOCKETS} after its installation; delete {} and try again",
+            "{} cannot import {} after its installation; delete {} and try again",
             python.display(),
+            missing.join(" and "),
             venv.display()
         );
     }
@@ -33,13 +75,20 @@ fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }
 
-fn has_websockets(python: &Path) -> bool {
-    let check = format!("import websockets; assert websockets.__version__ == '{WEBSOCKETS}'");
-    succeeds(
-        Command::new(python)
-            .args(["-c", &check])
-            .stderr(Stdio::null()),
-    )
+/// The packages that cannot be imported.
+fn missing(python: &Path) -> Vec<String> {
+    let lacks = |package: &&Package| {
+        let mut check = Command::new(python);
+        check.args(["-c", &package.check()]);
+        !succeeds(check.stderr(Stdio::null()))
+    };
+    PACKAGES.iter().filter(lacks).map(Package::pinned).collect()
+}
+
+fn has_pip(python: &Path) -> bool {
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "--version"]);
+    succeeds(pip.stdout(Stdio::null()).stderr(Stdio::null()))
 }
 
 /// `--clear`, because a half-made environment of an interrupted run has an interpreter but no pip.
@@ -89,22 +138,18 @@ fn install_by_apt() -> Result<()> {
     bail!("apt-get could not install python3-venv (its messages are above): {INSTALL}")
 }
 
-fn install_websockets(python: &Path) -> Result<()> {
-    let wanted = format!("websockets=={WEBSOCKETS}");
+fn install(python: &Path) -> Result<()> {
+    let wanted = PACKAGES.each_ref().map(Package::pinned);
     let status = Command::new(python)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            &wanted,
-        ])
+        .args(["-m", "pip", "install", "--quiet"])
+        .arg("--disable-pip-version-check")
+        .args(&wanted)
         .status()
         .with_context(|| format!("cannot start {}", python.display()))?;
     if !status.success() {
         bail!(
-            "pip could not install {wanted}; the tests with a Python client need it (is there a way to the package index?)"
+            "pip could not install {}; the tests with Python clients need them (is there a way to the package index?)",
+            wanted.join(" and ")
         );
     }
     Ok(())
@@ -119,8 +164,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_interpreter_is_no_python_with_websockets() {
-        assert!(!has_websockets(Path::new("no/such/python")));
+    fn a_missing_interpreter_lacks_every_package() {
+        let missing = missing(Path::new("no/such/python"));
+        assert_eq!(missing, PACKAGES.each_ref().map(Package::pinned));
     }
 
     #[test]
