@@ -31,10 +31,12 @@ fn run() -> Result<()> {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["start"] => start(1),
         ["start", "--brokers", brokers] => start(size(brokers)?),
+        ["run"] => run_leashed(1),
+        ["run", "--brokers", brokers] => run_leashed(size(brokers)?),
         ["stop"] => stop(),
         ["status"] => status(),
         ["jars"] => jars(),
-        [] => bail!("start, stop, status or jars?\n{USAGE}"),
+        [] => bail!("start, run, stop, status or jars?\n{USAGE}"),
         _ => bail!("there is no `kafka {}`\n{USAGE}", words.join(" ")),
     }
 }
@@ -57,15 +59,30 @@ fn start(brokers: usize) -> Result<()> {
             running.running()
         );
     }
-    let options = if brokers == 1 {
+    println!("starting {brokers} broker(s) …");
+    LocalKafka::start(options(brokers).in_dir(home(brokers)).detached())?;
+    say_where(&Detached::find(&home(brokers)));
+    Ok(())
+}
+
+/// The brokers end with this process, however it ends.
+fn run_leashed(brokers: usize) -> Result<()> {
+    println!("starting {brokers} broker(s) …");
+    let kafka = LocalKafka::start(options(brokers))?;
+    for (index, broker) in Detached::find(kafka.dir()).brokers().iter().enumerate() {
+        say_broker(index, broker);
+    }
+    say_where(&Detached::find(kafka.dir()));
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    Ok(())
+}
+
+fn options(brokers: usize) -> Options {
+    if brokers == 1 {
         Options::one()
     } else {
         Options::three()
-    };
-    println!("starting {brokers} broker(s) …");
-    LocalKafka::start(options.in_dir(home(brokers)).detached())?;
-    say_where(&Detached::find(&home(brokers)));
-    Ok(())
+    }
 }
 
 fn stop() -> Result<()> {

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 use xp_local_kafka::Jars;
 
 /// A target directory of its own, with the jars of the real one.
@@ -19,12 +22,16 @@ impl Typed {
         Self { target }
     }
 
-    fn run(&self, words: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_xp-local-kafka"))
+    fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xp-local-kafka"));
+        command
             .args(words.split(' '))
-            .env("CARGO_TARGET_DIR", self.target.path())
-            .output()
-            .unwrap()
+            .env("CARGO_TARGET_DIR", self.target.path());
+        command
+    }
+
+    fn run(&self, words: &str) -> Output {
+        self.command(words).output().unwrap()
     }
 
     fn says(&self, words: &str) -> String {
@@ -71,6 +78,38 @@ fn a_started_kafka_outlives_the_command_and_ends_with_stop() {
 
     assert!(typed.says("stop").contains("stopped 1 broker(s)"));
     assert!(typed.says("stop").contains("Kafka does not run"));
+}
+
+#[test]
+fn a_broker_on_a_leash_does_not_survive_a_kill_of_the_process_that_started_it() {
+    let typed = Typed::new();
+    let mut command = typed.command("run");
+    let mut owner = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
+    let said = lines.find_map(|line| line.ok().filter(|line| line.starts_with("broker 1: ")));
+    let said = said.unwrap();
+    let pid = said.split_once("pid ").unwrap().1;
+    let pid = pid.split_once(',').unwrap().0.to_owned();
+    assert!(is_running(&pid), "{said}");
+
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    // Who was killed cannot wait for its broker's end, and we are not its parent: look, for 20 s at most.
+    let (_keep, tick) = mpsc::channel::<()>();
+    let gone = (0..1_000).any(|_| {
+        let _ = tick.recv_timeout(Duration::from_millis(20));
+        !is_running(&pid)
+    });
+    assert!(gone, "process {pid} outlived its owner");
+}
+
+/// A process that ended but was not waited for has no command line any more.
+fn is_running(pid: &str) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
 #[test]
