@@ -5,6 +5,7 @@ use crate::java;
 use crate::patience::wait_for;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -13,15 +14,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// Small heaps, because three brokers share a machine with what is tested.
-const FLAGS: [&str; 4] = [
+const FLAGS: [&str; 3] = [
     "-Xmx384m",
-    "-XX:+UseSerialGC",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
 ];
 
 /// A broker that lives as long as a test starts with two thirds of the work when nothing is compiled for the long run.
-const SHORT_LIVED: [&str; 1] = ["-XX:TieredStopAtLevel=1"];
+const SHORT_LIVED: &str = "-XX:TieredStopAtLevel=1";
 
 /// Java runs until it ends by itself or until our end of the pipe on stdin is closed: by us, or by the system when
 /// this process is gone, however it went. The shell prints Java's process id and lives as long as Java.
@@ -56,6 +56,37 @@ const SOON: Duration = Duration::from_secs(20);
 /// How long a broker may take to end by itself before it is killed.
 const POLITE: Duration = Duration::from_secs(15);
 
+/// How a broker is to live.
+pub(crate) enum Mode {
+    /// As long as its handle.
+    Leashed,
+    /// Until somebody ends it.
+    Detached,
+    /// As long as its handle; if it ends by itself, it leaves an archive of its classes there.
+    Archiving(PathBuf),
+}
+
+impl Mode {
+    fn script(&self) -> &'static str {
+        match self {
+            Self::Detached => DETACHED,
+            Self::Leashed | Self::Archiving(_) => LEASHED,
+        }
+    }
+
+    fn flag(&self) -> Option<OsString> {
+        match self {
+            Self::Leashed => Some(SHORT_LIVED.into()),
+            Self::Detached => None,
+            Self::Archiving(archive) => {
+                let mut flag = OsString::from("-XX:ArchiveClassesAtExit=");
+                flag.push(archive);
+                Some(flag)
+            }
+        }
+    }
+}
+
 /// A started broker.
 pub(crate) struct Broker {
     pid: Pid,
@@ -69,12 +100,13 @@ pub(crate) struct Broker {
 
 impl Broker {
     /// Starts the broker whose `server.properties` are in this directory; it is not ready yet.
-    pub(crate) fn start(dir: &Path, jars: &Jars, detached: bool) -> Result<Self> {
+    pub(crate) fn start(dir: &Path, jars: &Jars, mode: &Mode) -> Result<Self> {
         let log = log_path(dir);
         let log_from = fs::metadata(&log).map_or(0, |log| log.len());
-        let mut shell = shell(dir, jars, detached)?;
+        let mut shell = shell(dir, jars, mode)?;
         let pid = printed_pid(&mut shell)?;
         fs::write(pid_path(dir), format!("{}\n", pid.as_raw_nonzero()))?;
+        let detached = matches!(mode, Mode::Detached);
         if detached {
             shell
                 .wait()
@@ -156,14 +188,18 @@ impl Broker {
         self.wait_ended(SOON)
     }
 
-    /// Lets it end by itself: it hands over what it leads and closes its files.
-    pub(crate) fn stop(mut self) -> Result<()> {
+    /// Lets it end by itself, or else kills it: it hands over what it leads and closes its files.
+    pub(crate) fn stop(self) -> Result<()> {
+        self.stop_within(POLITE)
+    }
+
+    pub(crate) fn stop_within(mut self, patience: Duration) -> Result<()> {
         if !self.has_ended() {
             self.signal(Signal::TERM)?;
             // A paused one hears it when it goes on.
             self.resume()?;
         }
-        match self.wait_ended(POLITE) {
+        match self.wait_ended(patience) {
             Ok(()) => Ok(()),
             Err(_) => self.kill(),
         }
@@ -205,23 +241,17 @@ pub(crate) fn properties_path(dir: &Path) -> PathBuf {
 }
 
 /// In a process group of its own, so that Ctrl-C in a terminal reaches the broker through its leash only.
-fn shell(dir: &Path, jars: &Jars, detached: bool) -> Result<Child> {
-    let (script, more_flags): (_, &[&str]) = if detached {
-        (DETACHED, &[])
-    } else {
-        (LEASHED, &SHORT_LIVED)
-    };
+fn shell(dir: &Path, jars: &Jars, mode: &Mode) -> Result<Child> {
     let log = File::options()
         .create(true)
         .append(true)
         .open(log_path(dir));
     let shell = Command::new("sh")
-        .args(["-c", script, "sh"])
+        .args(["-c", mode.script(), "sh"])
         .arg(java::program())
         .args(FLAGS)
-        .args(more_flags)
-        .arg("-cp")
-        .arg(jars.class_path())
+        .args(mode.flag())
+        .args(jars.flags())
         .arg("kafka.Kafka")
         .arg(properties_path(dir))
         .stdin(Stdio::piped())

@@ -37,6 +37,8 @@ impl Jars {
             java::require_maven()?;
             fetch(home, &dir)?;
         }
+        // Archives of classes hold only for jars of the same full name.
+        let dir = fs::canonicalize(dir)?;
         Ok(Self { dir, fetched })
     }
 
@@ -52,9 +54,22 @@ impl Jars {
         self.fetched
     }
 
-    /// What `java -cp` takes.
-    pub(crate) fn class_path(&self) -> OsString {
-        self.dir.join("*").into_os_string()
+    /// Where the archive of a broker's classes is, or would be.
+    pub(crate) fn archive(&self) -> PathBuf {
+        self.dir.with_file_name("classes.jsa")
+    }
+
+    /// Words for every Java that runs these jars. An archive that does not fit, of another Java for one, is left unused;
+    /// Java would say so amid what a tool prints.
+    pub(crate) fn flags(&self) -> Vec<OsString> {
+        let mut flags: Vec<OsString> = vec!["-XX:+UseSerialGC".into(), "-Xlog:disable".into()];
+        if self.archive().exists() {
+            let mut archive = OsString::from("-XX:SharedArchiveFile=");
+            archive.push(self.archive());
+            flags.push(archive);
+        }
+        flags.extend(["-cp".into(), self.dir.join("*").into_os_string()]);
+        flags
     }
 }
 
@@ -90,6 +105,7 @@ fn fetch(home: &Path, dir: &Path) -> Result<()> {
     if dir.exists() {
         fs::remove_dir_all(dir)?;
     }
+    let _ = fs::remove_file(home.join("classes.jsa"));
     fs::rename(&libs, dir).with_context(|| format!("cannot move the jars to {}", dir.display()))
 }
 

@@ -17,6 +17,7 @@
 
 mod detached;
 mod local_kafka;
+mod archive;
 mod home;
 mod options;
 mod broker;

@@ -1,6 +1,7 @@
 //! A cluster of local brokers.
 
-use crate::broker::Broker;
+use crate::archive;
+use crate::broker::{Broker, Mode};
 use crate::certificates::Certificates;
 use crate::home::Home;
 use crate::jars::Jars;
@@ -39,7 +40,7 @@ impl LocalKafka {
     /// Starts the brokers and waits until each of them serves. The error of a failed start shows the last lines of the
     /// broker's log, and where it is.
     pub fn start(options: Options) -> Result<Self> {
-        let jars = Jars::prepare()?;
+        let jars = Self::prepare()?;
         options.users.iter().try_for_each(User::check)?;
         let home = Home::make(&options)?;
         let certificates = home.certificates(&options)?;
@@ -58,6 +59,14 @@ impl LocalKafka {
             kafka.home.keep();
         }
         started.map(|()| kafka)
+    }
+
+    /// What every start does first: [`Jars::prepare`], and once a broker that runs for a moment, so that all later ones
+    /// start with half of the work.
+    pub fn prepare() -> Result<Jars> {
+        let jars = Jars::prepare()?;
+        archive::ensure(&jars)?;
+        Ok(jars)
     }
 
     fn start_on_free_ports(&mut self) -> Result<()> {
@@ -102,7 +111,12 @@ impl LocalKafka {
     }
 
     fn spawn(&self, index: usize) -> Result<Broker> {
-        Broker::start(&self.home.broker(index), &self.jars, self.options.detached)
+        let mode = if self.options.detached {
+            Mode::Detached
+        } else {
+            Mode::Leashed
+        };
+        Broker::start(&self.home.broker(index), &self.jars, &mode)
     }
 
     fn wait_ready(&self, index: usize) -> Result<()> {

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use xp_local_kafka::{Detached, DetachedBroker, Jars, LocalKafka, Options, target_dir};
+use xp_local_kafka::{Detached, DetachedBroker, LocalKafka, Options, target_dir};
 
 const USAGE: &str =
     "usage: cargo xtask kafka start [--brokers 1|3]   until `stop`, with storage under target/kafka
@@ -109,7 +109,7 @@ fn status() -> Result<()> {
 }
 
 fn jars() -> Result<()> {
-    let jars = Jars::prepare()?;
+    let jars = LocalKafka::prepare()?;
     let how = if jars.fetched() {
         "fetched into"
     } else {

@@ -6,14 +6,17 @@ use anyhow::{Context, Result, bail};
 use std::process::Command;
 
 /// Small and quick to start: a tool lives for a second.
-const FLAGS: [&str; 3] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+const FLAGS: [&str; 3] = [
+    "-Xmx256m",
+    "-XX:TieredStopAtLevel=1",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+];
 
 /// Runs a class to its end and returns what it printed on stdout.
 pub(crate) fn run(jars: &Jars, class: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(java::program())
         .args(FLAGS)
-        .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp"])
-        .arg(jars.class_path())
+        .args(jars.flags())
         .arg(class)
         .args(arguments)
         .output()

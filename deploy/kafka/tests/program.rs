@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
-use xp_local_kafka::Jars;
+use xp_local_kafka::LocalKafka;
 
 /// A target directory of its own, with the jars of the real one.
 struct Typed {
@@ -17,7 +17,7 @@ impl Typed {
     fn new() -> Self {
         let target = tempfile::tempdir().unwrap();
         fs::create_dir(target.path().join("kafka")).unwrap();
-        let libs = Jars::prepare().unwrap().dir().to_owned();
+        let libs = LocalKafka::prepare().unwrap().dir().to_owned();
         std::os::unix::fs::symlink(libs, target.path().join("kafka/libs")).unwrap();
         Self { target }
     }
