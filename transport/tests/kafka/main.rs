@@ -4,4 +4,5 @@
 
 mod contact;
 mod topics;
+mod reader;
 mod rig;
