@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
 mod contact;
+mod security;
 mod topics;
 mod reader;
 mod rig;

@@ -3,12 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use xp_local_kafka::{LocalKafka, Options};
+use xp_local_kafka::{Listener, LocalKafka, Options};
+
+/// A user without rights but those that a test gives.
+pub(crate) const ANA: &str = "ana";
+/// Another one.
+pub(crate) const BO: &str = "bo";
+/// The password of both.
+pub(crate) const PASSWORD: &str = "opensesame-7";
 
 /// The broker, started by whoever asks first. It ends with this process.
 pub(crate) fn kafka() -> &'static LocalKafka {
     static KAFKA: OnceLock<LocalKafka> = OnceLock::new();
-    KAFKA.get_or_init(|| LocalKafka::start(Options::one().in_dir(storage())).unwrap())
+    KAFKA.get_or_init(|| {
+        let all = Listener::ALL.into_iter();
+        let options = all.fold(Options::one().in_dir(storage()), Options::listening);
+        let options = options.user(ANA, PASSWORD).user(BO, PASSWORD);
+        LocalKafka::start(options.acl()).unwrap()
+    })
 }
 
 /// A directory of this process. Nobody is left to remove it in the end, so each run removes those of runs that ended.

@@ -92,7 +92,8 @@ impl Brokers {
 
     fn settings(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>, String> {
         match self.configuration(ResourceSpecifier::Topic(topic)) {
-            Ok(settings) => Ok(Some(settings)),
+            // The client library drops the error of a resource; every topic has settings, so none means refused.
+            Ok(settings) => Ok(Some(settings).filter(|settings| !settings.is_empty())),
             Err(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => Ok(None),
             Err(code) => Err(code.to_string()),
         }
@@ -109,14 +110,11 @@ impl Brokers {
 
     fn configuration(&self, of: ResourceSpecifier<'_>) -> Result<BTreeMap<String, String>, Code> {
         let asked = self.admin.describe_configs([&of], &self.options());
-        let answers = self.wait(asked)?;
-        let answer = answers.into_iter().next().unwrap_or(Err(Code::NoEnt));
-        answer.map(|resource| {
-            let entries = resource.entries.into_iter();
-            entries
-                .filter_map(|entry| Some((entry.name, entry.value?)))
-                .collect()
-        })
+        let answer = self.wait(asked)?.pop().unwrap_or(Err(Code::NoEnt))?;
+        let entries = answer.entries.into_iter();
+        Ok(entries
+            .filter_map(|entry| Some((entry.name, entry.value?)))
+            .collect())
     }
 
     pub(super) fn create(
