@@ -68,6 +68,13 @@ impl Detached {
         addresses.collect::<Vec<_>>().join(",")
     }
 
+    /// Waits until all of them answer; false when the time is over.
+    #[must_use]
+    pub fn answers_within(&self, within: Duration) -> bool {
+        let all_answer = || self.brokers.iter().all(DetachedBroker::answers);
+        wait_for(within, || all_answer().then_some(())).is_some()
+    }
+
     /// Ends those that run: by SIGTERM, and after half a minute by SIGKILL. Returns how many it were.
     pub fn stop(&self) -> Result<usize> {
         let running = self.running();

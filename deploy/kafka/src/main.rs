@@ -5,20 +5,27 @@ use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use xp_local_kafka::{Detached, DetachedBroker, LocalKafka, Options, target_dir};
 
 const USAGE: &str =
     "usage: cargo xtask kafka start [--brokers 1|3]   until `stop`, with storage under target/kafka
        cargo xtask kafka stop
-       cargo xtask kafka status                    who runs, where, and whether it answers
+       cargo xtask kafka status                    who runs, where, and whether it answers; the code is 3 when nothing runs
        cargo xtask kafka jars                      only fetches what the tests need";
 
 /// Each size has its own storage.
 const SIZES: [usize; 2] = [1, 3];
 
+/// What `status` returns when nothing runs, as `systemctl status` does.
+const NOTHING_RUNS: u8 = 3;
+
+/// How long brokers may take until they answer, when an earlier `start` was interrupted.
+const ANSWERING_WITHIN: Duration = Duration::from_secs(60);
+
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -26,7 +33,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<()> {
+fn run() -> Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["start"] => start(1),
@@ -34,11 +41,12 @@ fn run() -> Result<()> {
         ["run"] => run_leashed(1),
         ["run", "--brokers", brokers] => run_leashed(size(brokers)?),
         ["stop"] => stop(),
-        ["status"] => status(),
+        ["status"] => return status(),
         ["jars"] => jars(),
         [] => bail!("start, run, stop, status or jars?\n{USAGE}"),
         _ => bail!("there is no `kafka {}`\n{USAGE}", words.join(" ")),
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 fn size(brokers: &str) -> Result<usize> {
@@ -51,6 +59,9 @@ fn start(brokers: usize) -> Result<()> {
     if let Some((size, running)) = running() {
         if size == brokers && running.running() == size {
             println!("Kafka runs already.");
+            if !running.answers_within(ANSWERING_WITHIN) {
+                bail!("it does not answer; `cargo xtask kafka status` tells more");
+            }
             say_where(&running);
             return Ok(());
         }
@@ -96,16 +107,16 @@ fn stop() -> Result<()> {
     Ok(())
 }
 
-fn status() -> Result<()> {
+fn status() -> Result<ExitCode> {
     let Some((_, running)) = running() else {
         println!("Kafka does not run.");
-        return Ok(());
+        return Ok(ExitCode::from(NOTHING_RUNS));
     };
     for (index, broker) in running.brokers().iter().enumerate() {
         say_broker(index, broker);
     }
     say_where(&running);
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn jars() -> Result<()> {
