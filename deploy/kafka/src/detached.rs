@@ -24,6 +24,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 /// The brokers of one directory.
 #[derive(Debug)]
 pub struct Detached {
+    dir: PathBuf,
     brokers: Vec<DetachedBroker>,
 }
 
@@ -43,9 +44,14 @@ impl Detached {
         let dir = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
         let homes = (1..).map(|node| dir.join(format!("broker-{node}")));
         let homes = homes.take_while(|home| broker::properties_path(home).is_file());
-        Self {
-            brokers: homes.map(DetachedBroker::find).collect(),
-        }
+        let brokers = homes.map(DetachedBroker::find).collect();
+        Self { dir, brokers }
+    }
+
+    /// Where they keep their storage, settings and logs.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// All of them, in order; none if nothing was ever started there.

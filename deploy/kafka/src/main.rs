@@ -158,6 +158,7 @@ fn say_where(kafka: &Detached) {
         .collect();
     let quoted = quoted.join(", ");
     println!("bootstrap: {bootstrap}");
+    println!("storage: {}", kafka.dir().display());
     println!("configuration:\n[kafka]\nbrokers = [{quoted}]");
     println!("or by environment:\nexport XP__KAFKA__BROKERS='[{quoted}]'");
 }
