@@ -24,19 +24,26 @@ struct Present {
 }
 
 impl Members {
-    /// Folds one record. Offsets at or below the folded one are ignored.
-    pub fn apply(&mut self, offset: Offset, record: &Member) {
+    /// Folds one record, and says whether anybody came or went. Offsets at or below the folded one are ignored.
+    pub fn apply(&mut self, offset: Offset, record: &Member) -> bool {
         if self.view != View::default() && offset <= self.view.offset {
-            return;
+            return false;
         }
         self.view = View {
             generation: 1,
             offset,
         };
         match record {
-            Member::Join { incarnation, who } => self.join(*incarnation, who.clone(), offset),
+            Member::Join { incarnation, who } => self.admit(*incarnation, who, offset),
+            // Whoever joined before this fold began is met by its word that it lives.
+            Member::Alive {
+                incarnation,
+                who,
+                joined,
+                ..
+            } => self.admit(*incarnation, who, *joined),
             Member::Leave { incarnation } => self.remove(*incarnation),
-            Member::Heartbeat { .. } => {}
+            Member::Heartbeat { .. } => false,
         }
     }
 
@@ -64,6 +71,13 @@ impl Members {
         self.view != View::default() && self.view.offset >= joined && !self.is_alive(incarnation)
     }
 
+    /// Who a member is, and where it joined.
+    #[must_use]
+    pub fn get(&self, incarnation: Incarnation) -> Option<(&Who, Offset)> {
+        let present = self.alive.get(&incarnation)?;
+        Some((&present.who, present.joined))
+    }
+
     /// All members, in the order of their incarnations.
     pub fn iter(&self) -> impl Iterator<Item = (Incarnation, &Who, Offset)> {
         self.alive
@@ -71,39 +85,49 @@ impl Members {
             .map(|(incarnation, present)| (*incarnation, &present.who, present.joined))
     }
 
-    /// A new incarnation of a stable name replaces the old one at that offset (R17). A Join that was doubled
-    /// or comes late is none: a process neither replaces itself nor returns after it was replaced.
-    fn join(&mut self, incarnation: Incarnation, who: Who, joined: Offset) {
+    /// A new incarnation of a stable name replaces the old one at its Join (R17). A Join that was doubled or comes
+    /// late is none: a process neither replaces itself nor returns after it was replaced.
+    fn admit(&mut self, incarnation: Incarnation, who: &Who, joined: Offset) -> bool {
         if self.is_alive(incarnation) || self.is_former(incarnation) {
-            return;
+            return false;
         }
         let same = |kind: &Kind| std::mem::discriminant(kind) == std::mem::discriminant(&who.kind);
-        let replaced: Vec<_> = self
-            .alive
-            .iter()
-            .filter(|(_, present)| present.who.name == who.name && same(&present.who.kind))
-            .map(|(former, _)| *former)
-            .collect();
-        for former in replaced {
+        let namesakes = self.alive.iter();
+        let namesakes = namesakes
+            .filter(|(_, present)| present.who.name == who.name && same(&present.who.kind));
+        let (later, former): (Vec<_>, Vec<_>) = namesakes
+            .map(|(incarnation, present)| (*incarnation, present.joined))
+            .partition(|(_, theirs)| *theirs > joined);
+        for (former, _) in former {
             self.remove(former);
         }
-        self.alive.insert(incarnation, Present { who, joined });
+        let present = Present {
+            who: who.clone(),
+            joined,
+        };
+        self.alive.insert(incarnation, present);
+        if !later.is_empty() {
+            self.remove(incarnation);
+        }
+        true
     }
 
-    fn remove(&mut self, incarnation: Incarnation) {
-        if self.alive.remove(&incarnation).is_some() {
+    fn remove(&mut self, incarnation: Incarnation) -> bool {
+        let was_alive = self.alive.remove(&incarnation).is_some();
+        if was_alive {
             if self.former.len() == FORMER_MAX {
                 self.former.remove(0);
             }
             self.former.push(incarnation);
         }
+        was_alive
     }
 }
 
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
-    use xp_protocol::PartitionId;
+    use xp_protocol::{PartitionId, TimeMs};
 
     use super::*;
 
@@ -157,6 +181,35 @@ mod tests {
         assert!(!members.has_lost(id(1), Offset(5)));
         members.apply(Offset(6), &Member::Leave { incarnation: id(1) });
         assert!(members.has_lost(id(1), Offset(5)));
+    }
+
+    fn alive(n: u128, name: &str, joined: u64) -> Member {
+        Member::Alive {
+            incarnation: id(n),
+            who: edge(name),
+            joined: Offset(joined),
+            sent: TimeMs(0),
+        }
+    }
+
+    #[test]
+    fn who_joined_before_the_log_begins_is_met_by_its_heartbeat() {
+        let mut members = Members::default();
+        members.apply(Offset(90), &alive(1, "a", 7));
+        assert!(members.is_alive(id(1)) && !members.has_lost(id(1), Offset(7)));
+    }
+
+    #[test]
+    fn the_heartbeat_of_a_replaced_process_brings_it_back_to_nobody() {
+        let mut members = Members::default();
+        members.apply(Offset(90), &alive(2, "a", 8));
+        members.apply(Offset(91), &alive(1, "a", 7));
+        members.apply(Offset(92), &alive(1, "a", 7));
+        assert!(members.is_alive(id(2)) && members.is_former(id(1)));
+        let mut other = Members::default();
+        other.apply(Offset(91), &alive(1, "a", 7));
+        other.apply(Offset(92), &alive(2, "a", 8));
+        assert!(other.is_alive(id(2)) && other.is_former(id(1)));
     }
 
     #[test]

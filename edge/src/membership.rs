@@ -33,6 +33,13 @@ async fn append(log: &dyn Log, member: &Member) -> Result<Offset, AppendError> {
     })
 }
 
+fn who(name: &str, outbound: PartitionId) -> Who {
+    Who {
+        name: name.into(),
+        kind: Kind::Edge { outbound },
+    }
+}
+
 /// Joins; the offset is what state nodes judge this edge by (R29).
 pub(crate) async fn join(
     log: &dyn Log,
@@ -40,10 +47,7 @@ pub(crate) async fn join(
     incarnation: Incarnation,
     outbound: PartitionId,
 ) -> Result<Offset, AppendError> {
-    let who = Who {
-        name: name.into(),
-        kind: Kind::Edge { outbound },
-    };
+    let who = who(name, outbound);
     append(log, &Member::Join { incarnation, who }).await
 }
 
@@ -56,8 +60,10 @@ pub(crate) async fn heartbeats(node: Arc<Node>) {
         if node.state.is_deaf() || node.state.is_evicted() {
             continue;
         }
-        let alive = Member::Heartbeat {
+        let alive = Member::Alive {
             incarnation: node.incarnation,
+            who: who(&node.config.name, node.outbound),
+            joined: node.joined,
             sent: node.clock.now(),
         };
         let taken = beat(&node, &alive).await;
@@ -125,6 +131,6 @@ fn ends(node: &Node, member: &Member) -> bool {
             *who.name == *node.config.name && *incarnation != node.incarnation
         }
         Member::Leave { incarnation } => *incarnation == node.incarnation,
-        Member::Heartbeat { .. } => false,
+        Member::Heartbeat { .. } | Member::Alive { .. } => false,
     }
 }

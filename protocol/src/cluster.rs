@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::Format;
-use crate::ids::{Incarnation, PartitionId, TimeMs};
+use crate::ids::{Incarnation, Offset, PartitionId, TimeMs};
 
 /// One record of `cluster`; its header holds it, key and value are empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub enum Member {
         /// Its stable name and kind.
         who: Who,
     },
-    /// It is alive.
+    /// It is alive, as it was said before members introduced themselves with it. Read, no longer written.
     Heartbeat {
         /// The process.
         incarnation: Incarnation,
@@ -26,6 +26,17 @@ pub enum Member {
     Leave {
         /// The process.
         incarnation: Incarnation,
+    },
+    /// It is alive. Names everything that its Join did, because the log keeps that for an hour only.
+    Alive {
+        /// The process.
+        incarnation: Incarnation,
+        /// Its stable name and kind.
+        who: Who,
+        /// Where its Join is, or was.
+        joined: Offset,
+        /// Its own clock when it sent this, by which it alone measures its lease (R13).
+        sent: TimeMs,
     },
 }
 

@@ -59,6 +59,6 @@ async fn an_edge_joins_before_it_takes_anybody_and_says_that_it_is_alive() {
         }
     }
     assert!(matches!(&members[0], Member::Join { who, .. } if &*who.name == "edge"));
-    assert!(matches!(members[1], Member::Heartbeat { .. }));
-    assert!(matches!(members[2], Member::Heartbeat { .. }));
+    assert!(matches!(members[1], Member::Alive { .. }));
+    assert!(matches!(members[2], Member::Alive { .. }));
 }

@@ -407,10 +407,20 @@ fn members() -> Vec<Sample> {
         incarnation,
         sent: TimeMs(1_700_000_000_789),
     };
+    let alive = Member::Alive {
+        incarnation,
+        who: Who {
+            name: "node-1".into(),
+            kind: Kind::Edge { outbound },
+        },
+        joined: Offset(70_000),
+        sent: TimeMs(1_700_000_000_790),
+    };
     vec![
         sample("join-state-node", &join(Kind::StateNode)),
         sample("join-edge", &join(Kind::Edge { outbound })),
         sample("heartbeat", &heartbeat),
+        sample("alive", &alive),
         sample("leave", &Member::Leave { incarnation }),
     ]
 }

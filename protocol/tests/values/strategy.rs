@@ -404,10 +404,16 @@ pub(crate) fn member() -> impl Strategy<Value = Member> {
         Just(Kind::StateNode),
         partition().prop_map(|outbound| Kind::Edge { outbound }),
     ];
+    let who = (text(), kind).prop_map(|(name, kind)| Who { name, kind });
     prop_oneof![
-        (node(), text(), kind).prop_map(|(incarnation, name, kind)| Member::Join {
-            incarnation,
-            who: Who { name, kind }
+        (node(), who.clone()).prop_map(|(incarnation, who)| Member::Join { incarnation, who }),
+        (node(), who, offset(), time()).prop_map(|(incarnation, who, joined, sent)| {
+            Member::Alive {
+                incarnation,
+                who,
+                joined,
+                sent,
+            }
         }),
         (node(), time()).prop_map(|(incarnation, sent)| Member::Heartbeat { incarnation, sent }),
         node().prop_map(|incarnation| Member::Leave { incarnation }),

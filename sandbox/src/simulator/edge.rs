@@ -114,19 +114,16 @@ impl Edge {
             Due::Join => self.say(
                 &Member::Join {
                     incarnation: self.incarnation,
-                    who: Who {
-                        name: self.name.as_str().into(),
-                        kind: Kind::Edge {
-                            outbound: self.outbound,
-                        },
-                    },
+                    who: self.who(),
                 },
                 Asker::Edge(self.id, Ack::Join),
                 stage,
             ),
             Due::Beat => {
-                let beat = Member::Heartbeat {
+                let beat = Member::Alive {
                     incarnation: self.incarnation,
+                    who: self.who(),
+                    joined: self.joined.expect("it beats once it has joined"),
                     sent: self.now(stage).time,
                 };
                 self.say(&beat, Asker::Nobody, stage);
@@ -151,6 +148,15 @@ impl Edge {
                 }
                 self.send(stage);
             }
+        }
+    }
+
+    fn who(&self) -> Who {
+        Who {
+            name: self.name.as_str().into(),
+            kind: Kind::Edge {
+                outbound: self.outbound,
+            },
         }
     }
 
@@ -189,7 +195,7 @@ impl Edge {
                     *who.name == *self.name && incarnation != self.incarnation
                 }
                 Member::Leave { incarnation } => incarnation == self.incarnation,
-                Member::Heartbeat { .. } => false,
+                Member::Heartbeat { .. } | Member::Alive { .. } => false,
             };
             if ends {
                 self.evicted = true;

@@ -144,8 +144,13 @@ impl Node {
         match due {
             Due::Join => self.say(self.join(), Ack::Join, stage),
             Due::Beat => {
-                let beat = Member::Heartbeat {
+                let Some((who, joined)) = self.members.get(self.incarnation) else {
+                    return self.plan(stage, BEAT_MS, Due::Beat);
+                };
+                let beat = Member::Alive {
                     incarnation: self.incarnation,
+                    who: who.clone(),
+                    joined,
                     sent: now,
                 };
                 self.say(beat, Ack::Beat, stage);
@@ -203,13 +208,13 @@ impl Node {
             let Ok(member) = codec::decode::<Member>(&stored.record.header) else {
                 continue;
             };
-            self.members.apply(stored.offset, &member);
-            match member {
-                Member::Heartbeat { incarnation, sent } if incarnation == self.incarnation => {
-                    self.lease.read_back(sent);
-                }
-                Member::Heartbeat { .. } => {}
-                Member::Join { .. } | Member::Leave { .. } => changed = true,
+            changed |= self.members.apply(stored.offset, &member);
+            if let Member::Alive {
+                incarnation, sent, ..
+            } = member
+                && incarnation == self.incarnation
+            {
+                self.lease.read_back(sent);
             }
         }
         if !changed {

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use xp_cluster::{Lease, Members};
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::lane::CLUSTER_TOPIC;
-use xp_protocol::{Incarnation, PartitionId, codec};
+use xp_protocol::{Incarnation, Offset, PartitionId, codec};
 use xp_transport::{Clock, Log, Reader, Record, Stored, TopicPartition};
 
 use crate::config::Config;
@@ -103,8 +103,14 @@ async fn live(mut following: Following, log: Arc<dyn Log>, clock: Clock, every: 
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            let heartbeat = Member::Heartbeat {
+            // Until its Join is read back it has no place yet, and afterwards none when it was replaced.
+            let Some((who, joined)) = place(&sender.borrow(), incarnation) else {
+                continue;
+            };
+            let heartbeat = Member::Alive {
                 incarnation,
+                who,
+                joined,
                 sent: clock.now(),
             };
             if let Err(error) = append(&log, &heartbeat).await {
@@ -114,6 +120,11 @@ async fn live(mut following: Following, log: Arc<dyn Log>, clock: Clock, every: 
     };
     let _: (Result<(), ()>, ()) =
         tokio::join!(follow(reader.as_mut(), incarnation, members, sender), beat);
+}
+
+fn place(view: &View, me: Incarnation) -> Option<(Who, Offset)> {
+    let (who, joined) = view.members.get(me)?;
+    Some((who.clone(), joined))
 }
 
 async fn follow(
@@ -139,13 +150,13 @@ fn fold(batch: &[Stored], me: Incarnation, members: &mut Members, sender: &watch
     for stored in batch {
         match codec::decode::<Member>(&stored.record.header) {
             Ok(member) => {
-                members.apply(stored.offset, &member);
-                match member {
-                    Member::Heartbeat { incarnation, sent } if incarnation == me => {
-                        beaten = Some(sent)
-                    }
-                    Member::Heartbeat { .. } => {}
-                    Member::Join { .. } | Member::Leave { .. } => changed = true,
+                changed |= members.apply(stored.offset, &member);
+                if let Member::Alive {
+                    incarnation, sent, ..
+                } = member
+                    && incarnation == me
+                {
+                    beaten = Some(sent);
                 }
             }
             Err(error) => {
