@@ -2,6 +2,7 @@
 
 use crate::broker;
 use crate::certificates::Certificates;
+use crate::detached::Detached;
 use crate::jars::{Jars, target_dir};
 use crate::options::Options;
 use crate::ports;
@@ -11,9 +12,15 @@ use crate::tool;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const FORMAT: &str = "kafka.tools.StorageTool";
+
+/// How directories begin that nobody chose.
+const RUN: &str = "run-";
+
+const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Where a Kafka lives.
 pub(crate) enum Home {
@@ -30,9 +37,9 @@ impl Home {
         if options.detached {
             bail!("a detached Kafka needs a directory: `Options::in_dir`");
         }
-        let made = tempfile::Builder::new()
-            .prefix("run-")
-            .tempdir_in(target_dir().join("kafka"));
+        let runs = target_dir().join("kafka");
+        remove_old_runs(&runs);
+        let made = tempfile::Builder::new().prefix(RUN).tempdir_in(runs);
         Ok(Self::Temporary(
             made.context("cannot make a directory for Kafka")?,
         ))
@@ -144,6 +151,24 @@ impl Home {
     }
 }
 
+/// Directories of processes that were killed, and of starts that failed, stay; for a day somebody may want to read them.
+fn remove_old_runs(dir: &Path) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let runs = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(RUN));
+    let old = runs
+        .map(|entry| entry.path())
+        .filter(|run| is_older_than(run, A_DAY));
+    for run in old.filter(|run| Detached::find(run).running() == 0) {
+        let _ = fs::remove_dir_all(run);
+    }
+}
+
+fn is_older_than(path: &Path, age: Duration) -> bool {
+    let modified = fs::metadata(path).and_then(|path| path.modified());
+    let elapsed = modified.ok().and_then(|modified| modified.elapsed().ok());
+    elapsed.is_some_and(|elapsed| elapsed > age)
+}
+
 /// 22 letters that Kafka reads as 16 bytes.
 fn new_cluster_id() -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -178,6 +203,31 @@ mod tests {
         assert!(
             error.contains("the storage of 1 brokers, not of 3"),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn only_runs_of_days_ago_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new, other) = (
+            dir.path().join("run-1"),
+            dir.path().join("run-2"),
+            dir.path().join("libs"),
+        );
+        for made in [&old, &new, &other] {
+            fs::create_dir(made).unwrap();
+        }
+        let now = fs::metadata(&new).unwrap().modified().unwrap();
+        for made in [&old, &other] {
+            fs::File::open(made)
+                .unwrap()
+                .set_modified(now - 2 * A_DAY)
+                .unwrap();
+        }
+        remove_old_runs(dir.path());
+        assert_eq!(
+            [&old, &new, &other].map(|made| made.exists()),
+            [false, true, true]
         );
     }
 

@@ -15,10 +15,10 @@
 //! [`LocalKafka`] that started them, and with its process, even if that is killed.
 #![warn(missing_docs)]
 
-mod detached;
 mod local_kafka;
 mod archive;
 mod home;
+mod detached;
 mod options;
 mod broker;
 mod properties;
