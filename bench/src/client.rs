@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use bytes::Bytes;
 
-use crate::node::Node;
+use crate::node::Door;
 use crate::wire::Wire;
 
 pub(crate) struct Client {
@@ -22,15 +22,20 @@ pub(crate) fn head(frame: &Bytes) -> Result<(&[u8], u64)> {
 
 impl Client {
     /// Connects and waits for the welcome. `session` makes the connection id.
-    pub(crate) async fn join(node: &Node, address: &str, session: u32) -> Result<Self> {
+    pub(crate) async fn join(door: &Door, address: &str, session: u32) -> Result<Self> {
         let path = format!("/v1/{address}?connection=00000000-0000-4000-8000-{session:012}");
-        let mut wire = Wire::open(node.addr, &path, &node.token).await?;
+        let mut wire = Wire::open(door.addr, &path, &door.token).await?;
         let welcome = wire.next().await?;
         anyhow::ensure!(
             welcome.starts_with(b"welcome "),
             "{welcome:?} is no welcome"
         );
         Ok(Self { wire, last: 0 })
+    }
+
+    /// The socket alone.
+    pub(crate) fn into_wire(self) -> Wire {
+        self.wire
     }
 
     /// Queues a command.
@@ -94,10 +99,10 @@ pub(crate) fn keep(bytes: usize) -> String {
 }
 
 /// Fills cells `0..cells` with texts of `bytes` bytes, and returns when the last of them is there.
-pub(crate) async fn sow(node: &Node, cells: u32, bytes: usize) -> Result<()> {
+pub(crate) async fn sow(door: &Door, cells: u32, bytes: usize) -> Result<()> {
     const AT_ONCE: u32 = 500;
     let text = crate::figures::text(bytes);
-    let mut sower = Client::join(node, "sower/1", 1_000_000).await?;
+    let mut sower = Client::join(door, "sower/1", 1_000_000).await?;
     for from in (0..cells).step_by(AT_ONCE as usize) {
         let upto = cells.min(from + AT_ONCE);
         let sow =
@@ -106,7 +111,7 @@ pub(crate) async fn sow(node: &Node, cells: u32, bytes: usize) -> Result<()> {
     }
     // A partition's words arrive in the order in which they were told, so its last cell is filled last.
     for cell in cells.saturating_sub(64)..cells {
-        let mut client = Client::join(node, &format!("cell/{cell}"), cell).await?;
+        let mut client = Client::join(door, &format!("cell/{cell}"), cell).await?;
         while client.length().await? != bytes {}
     }
     Ok(())

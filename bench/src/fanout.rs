@@ -29,13 +29,13 @@ pub(crate) async fn measure() -> Result<()> {
 async fn run(rate: u32) -> Result<()> {
     let home = Home::new("")?;
     let node = Node::start(&home)?;
-    let mut writer = Client::join(&node, "cell/hot", 0).await?;
+    let mut writer = Client::join(&node.door, "cell/hot", 0).await?;
     let (mut rates, mut costs) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let mut watching = JoinSet::new();
         for subscriber in 1..=SUBSCRIBERS {
             let session = round * SUBSCRIBERS + subscriber;
-            let watcher = Client::join(&node, "cell/hot", session).await?;
+            let watcher = Client::join(&node.door, "cell/hot", session).await?;
             watching.spawn(watch(watcher, rate * SECONDS));
         }
         let (began, cpu) = (now(), node.cpu()?);

@@ -1,6 +1,7 @@
 //! Clocks, percentiles and cores.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -47,13 +48,27 @@ pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// Keeps the calling thread, and what it starts from now on, on one core. A machine with a single one has no choice.
-pub(crate) fn pin_to(core: usize) {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+/// Of the machine. Asked once, before anything is pinned: afterwards the system answers 1.
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+fn run_on(cores: impl Iterator<Item = usize>) {
     let mut set = CpuSet::new();
-    set.set(core % cores);
+    cores.for_each(|core| set.set(core));
     // Where it is not allowed, the figures are merely less steady.
     let _ = sched_setaffinity(None, &set);
+}
+
+/// Keeps the calling thread, and what it starts from now on, on one core. A machine with a single one has no choice.
+pub(crate) fn pin_to(core: usize) {
+    run_on(std::iter::once(core % cores()));
+}
+
+/// Lets the calling thread, and what it starts from now on, run on every core again.
+pub(crate) fn unpin() {
+    run_on(0..cores());
 }
 
 /// A text of so many bytes.

@@ -1,9 +1,10 @@
-//! What the platform can do on this machine, in one process on the embedded log, beside a floor in the same run.
+//! What the platform can do on this machine, in one process on the embedded log and as processes on Kafka, beside a floor in the same run.
 //!
 //! `cargo run --release -p xp-bench -- all`. Server and generator are processes of their own; on two cores they are
 //! pinned apart. Every workload prints the floor that it was measured beside, and what its durability was.
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
+mod kafka;
 mod fanout;
 mod memory;
 mod pipeline;
@@ -30,6 +31,8 @@ enum Workload {
     Memory,
     /// From `kill -9` and a restart to the first answer, with 100,000 entities
     Restart,
+    /// Edge and state node as processes on one Kafka broker, beside three bare hops through it
+    Kafka,
     /// All of them, one after the other
     All,
 }
@@ -43,7 +46,7 @@ fn main() -> Result<()> {
 }
 
 async fn measure(workload: Workload) -> Result<()> {
-    use Workload::{All, Fanout, Memory, Pipeline, Restart, Roundtrip};
+    use Workload::{All, Fanout, Kafka, Memory, Pipeline, Restart, Roundtrip};
     if matches!(workload, Roundtrip | All) {
         roundtrip::measure().await?;
     }
@@ -58,6 +61,9 @@ async fn measure(workload: Workload) -> Result<()> {
     }
     if matches!(workload, Restart | All) {
         restart::measure().await?;
+    }
+    if matches!(workload, Kafka | All) {
+        kafka::measure().await?;
     }
     Ok(())
 }

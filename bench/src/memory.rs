@@ -22,7 +22,7 @@ async fn entities() -> Result<()> {
     let home = Home::new("[state-node]\npassivate = \"1h\"\n")?;
     let node = Node::start(&home)?;
     let empty = node.resident()?;
-    sow(&node, CELLS, CELL_BYTES).await?;
+    sow(&node.door, CELLS, CELL_BYTES).await?;
     let sown = node.resident()?;
     // Without the process' own history of having written them all.
     node.kill()?;
@@ -45,7 +45,9 @@ async fn connections() -> Result<()> {
     let mut clients = Vec::new();
     let mut join = async |upto: u32| -> Result<()> {
         for session in clients.len() as u32..upto {
-            clients.push(Client::join(&node, &format!("cell/{}", session % 1_000), session).await?);
+            clients.push(
+                Client::join(&node.door, &format!("cell/{}", session % 1_000), session).await?,
+            );
         }
         Ok(())
     };

@@ -35,91 +35,140 @@ impl Home {
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
+
+    /// Where the server says that it listens, and a token that it accepts.
+    pub(crate) fn door(&self, line: &str) -> Result<Door> {
+        let addr = line
+            .split("://")
+            .nth(1)
+            .and_then(|rest| rest.split([' ', '\n']).next());
+        let addr = addr.with_context(|| format!("no address in {line:?}"))?;
+        let secret = Secret::load_or_make(&secret_file(&self.path().join("data")))?;
+        let token = secret.sign(&Grant::of("ana"), Clock::system().now());
+        Ok(Door {
+            addr: addr.parse()?,
+            token,
+        })
+    }
 }
 
-/// A running server. Dropped, it is killed.
-pub(crate) struct Node {
-    child: Child,
+/// How to come in.
+#[derive(Clone)]
+pub(crate) struct Door {
     pub(crate) addr: SocketAddr,
     pub(crate) token: String,
 }
 
+/// A running server. Dropped, it is killed.
+pub(crate) struct Node {
+    process: Process,
+    pub(crate) door: Door,
+}
+
+/// A running process. Dropped, it is killed.
+pub(crate) struct Process(Child);
+
 impl Node {
     /// Starts a server and waits until it listens.
     pub(crate) fn start(home: &Home) -> Result<Self> {
-        let program = program()?;
         pin_to(SERVER_CORE);
+        let started = Process::start(home, &[]);
+        pin_to(GENERATOR_CORE);
+        let (process, line) = started?;
+        Ok(Self {
+            process,
+            door: home.door(&line)?,
+        })
+    }
+
+    /// As by the kernel when memory is short: nothing is flushed.
+    pub(crate) fn kill(self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// User and system time so far, in seconds.
+    pub(crate) fn cpu(&self) -> Result<f64> {
+        self.process.cpu()
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn resident(&self) -> Result<f64> {
+        resident(self.process.0.id())
+    }
+}
+
+impl Process {
+    /// Starts a server with these words and waits for the first line that it prints.
+    pub(crate) fn start(home: &Home, words: &[&str]) -> Result<(Self, String)> {
+        let program = program()?;
         let child = Command::new(&program)
+            .args(words)
             .current_dir(home.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();
-        pin_to(GENERATOR_CORE);
         let mut child = child.with_context(|| {
             let build = "build it with `cargo build --release -p xp-bench`";
             format!("{} does not start; {build}", program.display())
         })?;
         let stdout = child.stdout.take().context("its output is piped")?;
-        let addr = address(BufReader::new(stdout))?;
-        let secret = Secret::load_or_make(&secret_file(&home.path().join("data")))?;
-        let token = secret.sign(&Grant::of("ana"), Clock::system().now());
-        Ok(Self { child, addr, token })
+        let process = Self(child);
+        Ok((process, first_line(stdout, words)?))
     }
 
-    /// As by the kernel when memory is short: nothing is flushed.
     pub(crate) fn kill(mut self) -> Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+        self.0.kill()?;
+        self.0.wait()?;
         Ok(())
     }
 
-    /// User and system time so far, in seconds.
     pub(crate) fn cpu(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = stat
-            .rsplit_once(')')
-            .context("the name is in parentheses")?;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        // utime and stime are fields 14 and 15 of proc_pid_stat(5); the first two stand before the parenthesis' end.
-        let ticks = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-        Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
-    }
-
-    /// Resident memory, in bytes.
-    pub(crate) fn resident(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line
-            .and_then(|line| line.split_whitespace().next())
-            .context("VmRSS stands in status")?;
-        Ok(kib.parse::<f64>()? * 1024.0)
+        cpu(self.0.id())
     }
 }
 
-impl Drop for Node {
+impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
+}
+
+/// User and system time of a process so far, in seconds.
+pub(crate) fn cpu(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, fields) = stat
+        .rsplit_once(')')
+        .context("the name is in parentheses")?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    // utime and stime are fields 14 and 15 of proc_pid_stat(5); the first two stand before the parenthesis' end.
+    let ticks = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+fn resident(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line
+        .and_then(|line| line.split_whitespace().next())
+        .context("VmRSS stands in status")?;
+    Ok(kib.parse::<f64>()? * 1024.0)
 }
 
 fn program() -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name("bench-node"))
 }
 
-fn address(mut output: BufReader<ChildStdout>) -> Result<SocketAddr> {
+fn first_line(stdout: ChildStdout, words: &[&str]) -> Result<String> {
+    let mut output = BufReader::new(stdout);
     let mut line = String::new();
     if output.read_line(&mut line)? == 0 {
         bail!(
-            "the server ended before it listened; start `bench-node` by hand and read what it says"
+            "the server ended before it was ready; start `bench-node {}` by hand and read what it says",
+            words.join(" ")
         );
     }
-    let addr = line
-        .split("://")
-        .nth(1)
-        .and_then(|rest| rest.split(' ').next());
-    let addr = addr.with_context(|| format!("no address in {line:?}"))?;
     // Whatever else it prints must not fill the pipe.
-    std::thread::spawn(move || std::io::copy(&mut { output }, &mut std::io::sink()));
-    Ok(addr.parse()?)
+    std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+    Ok(line)
 }

@@ -35,10 +35,13 @@ async fn run(what: &str, address: impl Fn(u32) -> String) -> Result<()> {
         let mut clients = Vec::new();
         for client in 0..CLIENTS {
             let session = round * CLIENTS + client;
-            clients.push(Client::join(&node, &address(client), session).await?);
+            clients.push(Client::join(&node.door, &address(client), session).await?);
         }
         let (began, cpu) = (now(), node.cpu()?);
-        let mut running: JoinSet<Result<()>> = clients.into_iter().map(send_all).collect();
+        let mut running: JoinSet<Result<()>> = clients
+            .into_iter()
+            .map(|client| send_all(client, COMMANDS))
+            .collect();
         while let Some(ended) = running.join_next().await {
             ended??;
         }
@@ -54,11 +57,12 @@ async fn run(what: &str, address: impl Fn(u32) -> String) -> Result<()> {
     Ok(())
 }
 
-async fn send_all(mut client: Client) -> Result<()> {
+/// One client's share.
+pub(crate) async fn send_all(mut client: Client, commands: u64) -> Result<()> {
     let payload = keep(BYTES);
     let (mut sent, mut answered) = (0, 0);
-    while answered < COMMANDS {
-        while sent < COMMANDS && sent < answered + WINDOW {
+    while answered < commands {
+        while sent < commands && sent < answered + WINDOW {
             sent = client.send(&payload);
         }
         client.flush().await?;

@@ -14,13 +14,14 @@ const TRIALS: u32 = 20;
 pub(crate) async fn measure() -> Result<()> {
     let home = Home::new("")?;
     let mut node = Node::start(&home)?;
-    sow(&node, CELLS, CELL_BYTES).await?;
+    sow(&node.door, CELLS, CELL_BYTES).await?;
     let mut pauses = Vec::new();
     for trial in 0..TRIALS {
         let began = now();
         node.kill()?;
         node = Node::start(&home)?;
-        let mut client = Client::join(&node, &format!("cell/{trial}"), 2_000_000 + trial).await?;
+        let mut client =
+            Client::join(&node.door, &format!("cell/{trial}"), 2_000_000 + trial).await?;
         client.command(&put(CELL_BYTES)).await?;
         pauses.push(began.elapsed());
     }

@@ -20,7 +20,7 @@ const FLOOR_BYTES: usize = 512;
 pub(crate) async fn measure() -> Result<()> {
     let home = Home::new("")?;
     let node = Node::start(&home)?;
-    let mut client = Client::join(&node, "cell/1", 1).await?;
+    let mut client = Client::join(&node.door, "cell/1", 1).await?;
     let (mut floor, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         floor.extend(syncs(&home)?);

@@ -70,17 +70,12 @@ impl Wire {
     }
 
     fn frame(&mut self, first: u8, payload: &[u8]) {
-        self.out.put_u8(first);
-        match payload.len() {
-            short @ 0..126 => self.out.put_u8(MASKED | short as u8),
-            long => {
-                self.out.put_u8(MASKED | 126);
-                self.out
-                    .put_u16(u16::try_from(long).expect("the generator's frames are small"));
-            }
-        }
-        self.out.put_u32(MASK);
-        self.out.put_slice(payload);
+        frame(&mut self.out, first, payload);
+    }
+
+    /// The stream, and what was read from it already.
+    pub(crate) fn into_parts(self) -> (TcpStream, BytesMut) {
+        (self.stream, self.unread)
     }
 
     pub(crate) async fn flush(&mut self) -> Result<()> {
@@ -91,7 +86,7 @@ impl Wire {
     /// The next text frame.
     pub(crate) async fn next(&mut self) -> Result<Bytes> {
         loop {
-            let Some((first, payload)) = self.taken() else {
+            let Some((first, payload)) = taken(&mut self.unread) else {
                 self.fill().await?;
                 continue;
             };
@@ -109,19 +104,39 @@ impl Wire {
             }
         }
     }
+}
 
-    /// A whole frame, if one was read.
-    fn taken(&mut self) -> Option<(u8, Bytes)> {
-        let (&first, &short) = (self.unread.first()?, self.unread.get(1)?);
-        let (head, len) = match short {
-            126 => (4, usize::from(self.unread.get(2..4)?.get_u16())),
-            127 => (10, self.unread.get(2..10)?.get_u64() as usize),
-            short => (2, usize::from(short)),
-        };
-        if self.unread.len() < head + len {
-            return None;
+fn frame(out: &mut BytesMut, first: u8, payload: &[u8]) {
+    out.put_u8(first);
+    match payload.len() {
+        short @ 0..126 => out.put_u8(MASKED | short as u8),
+        long => {
+            out.put_u8(MASKED | 126);
+            out.put_u16(u16::try_from(long).expect("the generator's frames are small"));
         }
-        self.unread.advance(head);
-        Some((first, self.unread.split_to(len).freeze()))
     }
+    out.put_u32(MASK);
+    out.put_slice(payload);
+}
+
+/// A text frame as a client sends it.
+pub(crate) fn text(payload: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(payload.len() + 8);
+    frame(&mut out, TEXT, payload);
+    out.freeze()
+}
+
+/// A whole frame, if one was read: its first byte and its payload.
+pub(crate) fn taken(unread: &mut BytesMut) -> Option<(u8, Bytes)> {
+    let (&first, &short) = (unread.first()?, unread.get(1)?);
+    let (head, len) = match short {
+        126 => (4, usize::from(unread.get(2..4)?.get_u16())),
+        127 => (10, unread.get(2..10)?.get_u64() as usize),
+        short => (2, usize::from(short)),
+    };
+    if unread.len() < head + len {
+        return None;
+    }
+    unread.advance(head);
+    Some((first, unread.split_to(len).freeze()))
 }

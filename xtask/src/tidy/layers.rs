@@ -21,7 +21,12 @@ const TOOLS: &str = "xtask";
 
 /// What only some may depend on, and why.
 const RESERVED: [(&str, &[&str], &str); 2] = [
-    ("rdkafka", &["xp-transport"], "only transport imports Kafka"),
+    // The benchmark measures the bare client library beside the platform.
+    (
+        "rdkafka",
+        &["xp-transport", "xp-bench"],
+        "only transport imports Kafka",
+    ),
     (
         "bincode",
         &["xp-protocol", "xp-domain-sdk", "xp-state-node"],
