@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use problem::Problem;
+pub use wanted::SETTINGS;
 
 use super::config::Config;
 use super::error::ConnectError;

@@ -9,7 +9,9 @@ use xp_local_kafka::{Listener, LocalKafka, Options};
 pub(crate) const ANA: &str = "ana";
 /// Another one.
 pub(crate) const BO: &str = "bo";
-/// The password of both.
+/// A third one.
+pub(crate) const EDGE: &str = "edge-1";
+/// The password of all of them.
 pub(crate) const PASSWORD: &str = "opensesame-7";
 
 /// The broker, started by whoever asks first. It ends with this process.
@@ -18,7 +20,9 @@ pub(crate) fn kafka() -> &'static LocalKafka {
     KAFKA.get_or_init(|| {
         let all = Listener::ALL.into_iter();
         let options = all.fold(Options::one().in_dir(storage()), Options::listening);
-        let options = options.user(ANA, PASSWORD).user(BO, PASSWORD);
+        let options = [ANA, BO, EDGE]
+            .iter()
+            .fold(options, |options, user| options.user(user, PASSWORD));
         LocalKafka::start(options.acl()).unwrap()
     })
 }

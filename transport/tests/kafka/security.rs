@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use xp_local_kafka::{Certificates, Listener};
-use xp_protocol::PartitionId;
+use xp_protocol::{Offset, PartitionId};
 use xp_transport::kafka::topics::{self, Created, Kind};
 use xp_transport::kafka::{
     self, Config, ConnectError, Identity, Kafka, Mechanism, Password, Sasl, Tls, Topic,
 };
 use xp_transport::{Log, Record, TopicPartition};
 
-use crate::rig::{ANA, BO, PASSWORD, kafka};
+use crate::rig::{ANA, BO, EDGE, PASSWORD, kafka};
 
 fn certificates() -> &'static Certificates {
     kafka().certificates().unwrap()
@@ -323,6 +323,81 @@ async fn appending_without_the_right_fails_with_that_reason() {
         .to_string();
     assert!(
         refused.contains("silent.events") && refused.to_lowercase().contains("authoriz"),
+        "{refused}"
+    );
+}
+
+fn allow(user: &str, operations: &[&str], topics: &[&str]) {
+    let principal = format!("User:{user}");
+    let mut words = vec!["--add", "--allow-principal", &principal];
+    words.extend(
+        operations
+            .iter()
+            .flat_map(|operation| ["--operation", operation]),
+    );
+    words.extend(topics.iter().flat_map(|topic| ["--topic", topic]));
+    let acls = "org.apache.kafka.tools.AclCommand";
+    kafka().tool(acls, &words).unwrap();
+}
+
+/// What docs/kafka.md says that an edge needs.
+#[tokio::test]
+async fn the_rights_of_an_edge_are_enough_for_an_edge_and_no_more() {
+    let kinds = [
+        ("edge.inbound", Kind::Inbound),
+        ("edge.events", Kind::Events),
+        ("edge.outbound", Kind::Outbound),
+    ];
+    let wanted = kinds.map(|(name, kind)| Topic {
+        kind,
+        ..events(name)
+    });
+    let made = topics::create(&at(Listener::Plaintext), &wanted).await;
+    assert!(
+        made.unwrap()
+            .iter()
+            .all(|made| matches!(made, Created::Made(_)))
+    );
+    allow(EDGE, &["Write", "DescribeConfigs"], &["edge.inbound"]);
+    allow(EDGE, &["Read", "DescribeConfigs"], &["edge.outbound"]);
+    allow(EDGE, &["Describe", "DescribeConfigs"], &["edge.events"]);
+    until(async || {
+        let found = topics::check(&scram(EDGE), &wanted).await.unwrap();
+        found.is_empty().then_some(())
+    })
+    .await;
+
+    let whole = Kafka::connect(at(Listener::Plaintext)).await.unwrap();
+    let log = Kafka::connect(scram(EDGE)).await.unwrap();
+    let at = |topic: &str| TopicPartition {
+        topic: topic.into(),
+        partition: PartitionId(0),
+    };
+    let record = || {
+        vec![Record {
+            value: Bytes::from_static(b"{}"),
+            ..Record::default()
+        }]
+    };
+    log.append(&at("edge.inbound"), record())
+        .await
+        .remove(0)
+        .unwrap();
+    for topic in ["edge.outbound", "edge.events"] {
+        whole.append(&at(topic), record()).await.remove(0).unwrap();
+    }
+    let told = log
+        .read(&at("edge.outbound"), Offset(0))
+        .next()
+        .await
+        .unwrap();
+    assert_eq!(told.len(), 1);
+    let reading = tokio::time::timeout(Duration::from_secs(20), async {
+        log.read(&at("edge.events"), Offset(0)).next().await
+    });
+    let refused = reading.await.unwrap().unwrap_err().to_string();
+    assert!(
+        refused.contains("edge.events") && refused.to_lowercase().contains("authoriz"),
         "{refused}"
     );
 }

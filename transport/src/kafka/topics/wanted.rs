@@ -4,6 +4,18 @@ use std::time::Duration;
 
 use super::{Kind, Topic};
 
+/// The settings that are looked at, for whoever shows them.
+pub const SETTINGS: &[&str] = &[
+    "cleanup.policy",
+    "retention.ms",
+    "retention.bytes",
+    "segment.ms",
+    "message.timestamp.type",
+    "min.insync.replicas",
+    "unclean.leader.election.enable",
+    "max.message.bytes",
+];
+
 /// One setting of a topic.
 pub(super) struct Setting {
     pub(super) key: &'static str,
@@ -104,12 +116,18 @@ fn retention(topic: &Topic) -> Vec<Setting> {
         rule: Rule::Keeps(topic.retention.map(ms)),
         grave: false,
         why: match topic.kind {
-            Kind::Cluster => "who joins or was away reads the members' heartbeats there",
-            Kind::Inbound => "what was sent during an outage must still be there after it",
-            Kind::Events => {
-                "state older than the oldest event must then be in the snapshots of every node (R36)"
+            Kind::Cluster => {
+                "kafka.cluster-age: who joins or was away reads the members' heartbeats there"
             }
-            Kind::Outbound => "edges that were away read what they missed there",
+            Kind::Inbound => {
+                "kafka.inbound-age: what was sent during an outage must still be there after it"
+            }
+            Kind::Events => {
+                "kafka.events-age: state older than the oldest event must be in the snapshots of every node (R36)"
+            }
+            Kind::Outbound => {
+                "kafka.outbound-age: edges that were away read what they missed there"
+            }
         },
     };
     let least = kept_least(topic.kind).map(|least| Setting {
@@ -145,4 +163,26 @@ pub(super) fn initial(topic: &Topic, batch_bytes: usize) -> Vec<(&'static str, S
 /// Only whole segments are removed, and only closed ones: one that stays open for a week outlasts any retention.
 fn segment_ms(kept: Duration) -> u128 {
     (kept.as_millis() / 4).clamp(60_000, 7 * 86_400_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_of_a_new_topic_is_among_those_that_are_shown() {
+        for kind in [Kind::Cluster, Kind::Inbound, Kind::Events, Kind::Outbound] {
+            let topic = Topic {
+                name: "main.any".to_owned(),
+                partitions: 1,
+                kind,
+                replication: 3,
+                min_insync: 2,
+                retention: Some(Duration::from_secs(60)),
+            };
+            for (key, _) in initial(&topic, 1_000) {
+                assert!(SETTINGS.contains(&key), "{key}");
+            }
+        }
+    }
 }
