@@ -2,7 +2,7 @@
 //! waited out: what comes back is what a broker said.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext;
@@ -21,15 +21,25 @@ use crate::log::{Bounds, ReadError, TopicPartition};
 const ASK: Duration = Duration::from_secs(2);
 /// How long to wait before it is asked again.
 const AGAIN: Duration = Duration::from_millis(200);
+/// How often the instance's log lines, errors and statistics are taken.
+const LISTEN: Duration = Duration::from_secs(1);
 /// How often a question without an answer is logged.
 const ASKS_PER_LINE: u32 = 25;
 
 pub(super) struct Clerk {
-    consumer: Arc<BaseConsumer<Context>>,
+    consumer: Option<Arc<BaseConsumer<Context>>>,
     cluster: String,
     generation: u32,
     /// Topics that exist, and their partitions: neither changes while we run.
     known: Mutex<HashMap<String, u32>>,
+}
+
+impl Drop for Clerk {
+    /// librdkafka waits for its threads, which must not hold up a task.
+    fn drop(&mut self) {
+        let consumer = self.consumer.take();
+        std::thread::spawn(move || drop(consumer));
+    }
 }
 
 /// What a broker said about a topic.
@@ -48,12 +58,19 @@ impl Clerk {
                 reason: without_values(&error),
             },
         )?;
+        let consumer = Arc::new(consumer);
+        tokio::spawn(listen(Arc::downgrade(&consumer)));
         Ok(Self {
-            consumer: Arc::new(consumer),
+            consumer: Some(consumer),
             cluster: probe.cluster_id.unwrap_or_default(),
             generation: config.generation,
             known: Mutex::default(),
         })
+    }
+
+    fn consumer(&self) -> Arc<BaseConsumer<Context>> {
+        let consumer = self.consumer.as_ref();
+        Arc::clone(consumer.expect("it is taken only when this is dropped"))
     }
 
     /// Asks until a broker answers.
@@ -63,16 +80,16 @@ impl Clerk {
         question: impl Fn(&BaseConsumer<Context>) -> KafkaResult<T> + Clone + Send + 'static,
     ) -> T {
         for times in 1_u32.. {
-            let (consumer, question) = (Arc::clone(&self.consumer), question.clone());
+            let (consumer, question) = (self.consumer(), question.clone());
             let answer = tokio::task::spawn_blocking(move || {
                 let answer = question(&consumer);
-                // Nobody else takes this instance's log lines and statistics.
-                while consumer.poll(Duration::ZERO).is_some() {}
+                // Here, where it may wait for its threads, should this be the last to let it go.
+                drop(consumer);
                 answer
             });
             match answer.await.expect("a question does not panic") {
                 Ok(answer) => {
-                    self.consumer.context().shared().outage.ends();
+                    self.consumer().context().shared().outage.ends();
                     return answer;
                 }
                 Err(error) if times % ASKS_PER_LINE == 0 => {
@@ -149,6 +166,16 @@ impl Clerk {
             &Uuid::NAMESPACE_URL,
             life.as_bytes(),
         )))
+    }
+}
+
+/// Takes what the instance has to say, which would pile up otherwise.
+async fn listen(consumer: Weak<BaseConsumer<Context>>) {
+    while let Some(consumer) = consumer.upgrade() {
+        while consumer.poll(Duration::ZERO).is_some() {}
+        let letting_go = tokio::task::spawn_blocking(move || drop(consumer));
+        drop(letting_go.await);
+        tokio::time::sleep(LISTEN).await;
     }
 }
 

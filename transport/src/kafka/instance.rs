@@ -1,8 +1,9 @@
 //! What all client instances share: settings, one word about an outage, statistics.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -41,7 +42,7 @@ impl Shared {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             config: config.clone(),
-            outage: Outage::default(),
+            outage: Outage::new(),
             statistics: Mutex::default(),
         }
     }
@@ -71,13 +72,38 @@ impl Shared {
 }
 
 /// Whether brokers can be reached: one line when an outage begins, one when it ends, however many instances notice.
-#[derive(Default)]
 pub(super) struct Outage {
     is_on: AtomicBool,
+    began: Instant,
+    /// When a broker last answered, in milliseconds since `began`.
+    answered_ms: AtomicU64,
 }
 
+/// A broker closes connections that are idle; an instance with no other one then has none at all, while others answer.
+const SILENCE_MS: u64 = 1_000;
+
 impl Outage {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a shell: how long brokers have been silent decides over a log line only"
+    )]
+    fn new() -> Self {
+        Self {
+            is_on: AtomicBool::new(false),
+            began: Instant::now(),
+            answered_ms: AtomicU64::new(0),
+        }
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn begins(&self, reason: &str) {
+        let answered = self.answered_ms.load(Ordering::Relaxed);
+        if self.elapsed_ms().saturating_sub(answered) < SILENCE_MS {
+            return;
+        }
         if !self.is_on.swap(true, Ordering::Relaxed) {
             tracing::warn!(target: "xp_transport::kafka", reason, "no broker can be reached; appends fail and reads wait until one answers");
         }
@@ -85,6 +111,7 @@ impl Outage {
 
     /// A broker has answered.
     pub(super) fn ends(&self) {
+        self.answered_ms.store(self.elapsed_ms(), Ordering::Relaxed);
         if self.is_on.load(Ordering::Relaxed) && self.is_on.swap(false, Ordering::Relaxed) {
             tracing::info!(target: "xp_transport::kafka", "brokers answer again");
         }
