@@ -42,6 +42,7 @@ pub(crate) fn batch_bytes_max(config: &Config) -> usize {
 
 /// What every instance is told: brokers, who we are, how to be sure of them, and how long to wait.
 pub(crate) fn client(config: &Config) -> ClientConfig {
+    keep_openssl_to_the_end();
     let mut client = ClientConfig::new();
     client
         .set("bootstrap.servers", config.brokers.join(","))
@@ -57,6 +58,12 @@ pub(crate) fn client(config: &Config) -> ClientConfig {
     }
     client.set_log_level(RDKafkaLogLevel::Warning);
     client
+}
+
+/// OpenSSL frees what it holds when a process ends, whoever still uses it: a process that ended while a thread of
+/// librdkafka closed its connections crashed. Whoever initialises it first decides, and this leaves it to the system.
+fn keep_openssl_to_the_end() {
+    openssl_sys::init();
 }
 
 fn protocol(config: &Config) -> &'static str {
