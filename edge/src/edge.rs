@@ -282,6 +282,12 @@ impl Handle {
         self.addr
     }
 
+    /// The outbound partition it reads of each lane (R25).
+    #[must_use]
+    pub fn outbound(&self) -> PartitionId {
+        self.node.outbound
+    }
+
     /// Whether clients are well served here: its lanes can be read and written, and it neither drains nor was
     /// replaced.
     #[must_use]

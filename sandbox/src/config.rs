@@ -1,25 +1,35 @@
-//! What one process that is the whole platform is told before it starts.
+//! What a process is told before it starts, be it an edge, a state node or the whole platform.
+
+pub mod kafka;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use xp_cluster::lease::LEASE_MS;
 use xp_edge::config::{Key, Tokens};
 use xp_edge::settings;
 use xp_edge::units::{Size, Span};
 use xp_state_node::Limits;
 use xp_transport::embedded;
 
-/// The whole platform in one process: edge and state node on the embedded log.
+use kafka::KafkaProblem;
+
+pub use kafka::Kafka;
+
+/// What `xp dev`, `xp edge` and `xp state-node` read alike, each what concerns it. Lanes must be the same everywhere.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// Where everything lives that outlasts the process: the log, the snapshots, the development secret.
-    /// One process at a time; made when missing. A relative path starts where the process was started.
+    /// Where everything lives that outlasts the process: the embedded log, the snapshots, the development secret.
+    /// One state node at a time; made when missing. A relative path starts where the process was started.
     pub data: PathBuf,
-    /// The embedded log.
+    /// The embedded log, unless there is a section `kafka`.
     #[serde(default)]
     pub log: Log,
+    /// Kafka as the log.
+    #[serde(default)]
+    pub kafka: Option<Kafka>,
     /// The lanes by name: which topics and partitions serve which categories.
     pub lanes: BTreeMap<String, Lane>,
     /// The part that holds entities.
@@ -106,6 +116,11 @@ settings! {
         name: String = "state-1".to_owned(),
         /// How often it says that it is alive. A third of the lease or less (R13).
         heartbeat: Span = Span::from_millis(80),
+        /// How long the log may take to answer when the node starts. Then it does not start.
+        start_wait: Span = Span::from_secs(30),
+        /// How long stopping in order may take. Then the process ends all the same, and says what was left undone;
+        /// nothing acknowledged is lost.
+        stop_wait: Span = Span::from_secs(10),
         /// Memory for the pages of the snapshot store.
         snapshot_cache: Size = Size(64 << 20),
         /// Answers kept per session, and how far a client may run ahead of its oldest unanswered command (B of
@@ -150,6 +165,9 @@ impl StateNode {
             snapshots: Some(snapshots),
             snapshot_cache_bytes: self.snapshot_cache.0 as u64,
             heartbeat_ms: self.heartbeat.ms(),
+            start_wait_ms: self.start_wait.ms(),
+            stop_wait_ms: self.stop_wait.ms(),
+            takeover_wait_ms: LEASE_MS,
             limits: self.limits(),
         }
     }
@@ -186,10 +204,26 @@ impl Config {
         Self {
             data: data.to_owned(),
             log: Log::default(),
+            kafka: None,
             lanes: BTreeMap::from([("main".to_owned(), Lane::default())]),
             state_node: StateNode::default(),
             edge: edge(secret_file(data)),
         }
+    }
+
+    /// What the Kafka backend is told, with passwords from the process's environment and from files.
+    ///
+    /// # Errors
+    /// [`KafkaProblem`] with the key that cannot be used.
+    pub fn kafka_settings(
+        &self,
+        kafka: &Kafka,
+        client_id: &str,
+    ) -> Result<xp_transport::kafka::Config, KafkaProblem> {
+        let record_bytes_max = self.state_node.record_bytes_max.0;
+        kafka.resolved(client_id, record_bytes_max, &|name| {
+            std::env::var(name).ok()
+        })
     }
 
     /// Where the log's segments are.
@@ -244,11 +278,11 @@ mod tests {
     fn the_built_in_bounds_are_those_of_the_state_node() {
         let ours = StateNode::default().with_snapshots(PathBuf::new());
         let theirs = xp_state_node::Config::named("state-1");
-        assert_eq!(ours.limits, theirs.limits);
-        assert_eq!(
-            (ours.heartbeat_ms, ours.snapshot_cache_bytes),
-            (theirs.heartbeat_ms, theirs.snapshot_cache_bytes)
-        );
+        let ours = xp_state_node::Config {
+            snapshots: None,
+            ..ours
+        };
+        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     }
 
     #[test]

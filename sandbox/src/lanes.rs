@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
 use xp_transport::embedded::{self, Retention, TopicConfig};
+use xp_transport::kafka::topics::{Kind, Topic};
 
-use crate::config::{Lane, Log};
+use crate::config::{Kafka, Lane, Log};
 
 /// Why lanes and hosted categories do not fit together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -153,6 +154,32 @@ impl<'a> Served<'a> {
             ));
         }
         embedded::Config { topics }
+    }
+
+    /// The topics that Kafka must have.
+    #[must_use]
+    pub fn kafka_topics(&self, kafka: &Kafka) -> Vec<Topic> {
+        let topic = |name: &str, partitions, kind, retention| Topic {
+            name: name.to_owned(),
+            partitions,
+            kind,
+            replication: kafka.replication,
+            min_insync: kafka.min_insync,
+            retention,
+        };
+        let cluster_age = Some(kafka.cluster_age.0);
+        let mut topics = vec![topic(CLUSTER_TOPIC, 1, Kind::Cluster, cluster_age)];
+        for (name, lane) in self.lanes {
+            let (heard, told) = (Some(kafka.inbound_age.0), Some(kafka.outbound_age.0));
+            let truth = kafka.events_age.limit();
+            let (partitions, outbound) = (lane.partitions, lane.outbound_partitions);
+            topics.extend([
+                topic(&inbound_topic(name), partitions, Kind::Inbound, heard),
+                topic(&events_topic(name), partitions, Kind::Events, truth),
+                topic(&outbound_topic(name), outbound, Kind::Outbound, told),
+            ]);
+        }
+        topics
     }
 }
 

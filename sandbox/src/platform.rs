@@ -1,50 +1,26 @@
-//! Edge and state node on one embedded log, started and stopped in the right order.
+//! Edge and state node in one process, started and stopped in the right order.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use uuid::Uuid;
 use xp_domain_sdk::host::Registry;
-use xp_protocol::Incarnation;
-use xp_transport::embedded::{Embedded, OpenError};
-use xp_transport::{Clock, Log};
+use xp_state_node::Undone;
+use xp_transport::Clock;
 
 use crate::config::Config;
-use crate::lanes::{LaneError, Served};
-
-/// Why the platform does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Lanes and hosted categories do not fit together.
-    #[error(transparent)]
-    Lanes(#[from] LaneError),
-    /// The log cannot be opened.
-    #[error(transparent)]
-    Log(#[from] OpenError),
-    /// The state node does not start.
-    #[error(transparent)]
-    StateNode(#[from] xp_state_node::StartError),
-    /// A partition cannot go on from what the log holds.
-    #[error("a partition does not start: {0}")]
-    Partition(String),
-    /// The edge does not start.
-    #[error(transparent)]
-    Edge(#[from] xp_edge::StartError),
-}
+use crate::lanes::Served;
+use crate::role::{StartError, StateNode, incarnation};
 
 /// The log is open and the state node replays it; clients are not let in yet.
 pub struct Starting {
     config: Config,
     clock: Clock,
     lanes: xp_edge::Lanes,
-    log: Embedded,
-    state_node: xp_state_node::Handle,
+    node: StateNode,
 }
 
 /// A running platform. Dropping it is a crash; [`Platform::stop`] ends it in order.
 pub struct Platform {
-    log: Embedded,
-    state_node: xp_state_node::Handle,
+    node: StateNode,
     edge: xp_edge::Handle,
 }
 
@@ -59,72 +35,51 @@ impl Starting {
         clock: Clock,
     ) -> Result<Self, StartError> {
         let hosted: Vec<_> = registry.categories().collect();
-        let served = Served::find(&config.lanes, &hosted)?;
-        let log = Embedded::open(config.log_dir(), served.topics(&config.log))?;
-        let state_node = xp_state_node::start(
-            config.state_node.with_snapshots(config.snapshots_dir()),
-            served.for_state_node(),
-            registry,
-            shared(&log),
-            clock.clone(),
-            incarnation(),
-        );
-        let state_node = state_node.await?;
-        let lanes = served.for_edge();
+        let lanes = Served::find(&config.lanes, &hosted)?.for_edge();
+        let node = StateNode::open(&config, registry, clock.clone()).await?;
         Ok(Self {
             config,
             clock,
             lanes,
-            log,
-            state_node,
+            node,
         })
     }
 
-    /// How many records were replayed, and how many there are to replay.
+    /// The part that replays.
     #[must_use]
-    pub fn progress(&self) -> (u64, u64) {
-        self.state_node.progress().get()
-    }
-
-    /// Waits until every entity can be reached. Cancel-safe.
-    ///
-    /// # Errors
-    /// When a partition cannot go on from what the log holds.
-    pub async fn replayed(&self) -> Result<(), StartError> {
-        self.state_node.ready().await.map_err(StartError::Partition)
+    pub fn node(&self) -> &StateNode {
+        &self.node
     }
 
     /// Lets clients in, once everything is replayed.
     ///
     /// # Errors
-    /// As for [`Self::replayed`], and when the edge does not start; the log is free again then.
+    /// As for [`StateNode::replayed`], and when the edge does not start; the log is free again then.
     pub async fn serve(self) -> Result<Platform, StartError> {
-        self.replayed().await?;
+        self.node.replayed().await?;
         let Self {
             config,
             clock,
             lanes,
-            log,
-            state_node,
+            node,
         } = self;
-        match xp_edge::start(config.edge, lanes, shared(&log), incarnation(), clock).await {
-            Ok(edge) => Ok(Platform {
-                log,
-                state_node,
-                edge,
-            }),
+        match xp_edge::start(config.edge, lanes, node.log(), incarnation(), clock).await {
+            Ok(edge) => Ok(Platform { node, edge }),
             Err(error) => {
-                state_node.stop().await;
-                close(log).await;
+                if let Err(undone) = node.stop().await {
+                    tracing::warn!("{undone}");
+                }
                 Err(error.into())
             }
         }
     }
 
     /// Gives up before anybody was let in.
-    pub async fn stop(self) {
-        self.state_node.stop().await;
-        close(self.log).await;
+    ///
+    /// # Errors
+    /// As for [`StateNode::stop`].
+    pub async fn stop(self) -> Result<(), Undone> {
+        self.node.stop().await
     }
 }
 
@@ -149,40 +104,31 @@ impl Platform {
 
     /// Resolves when another process took this one's place in the cluster.
     pub async fn evicted(&self) {
-        self.edge.evicted().await;
+        tokio::select! {
+            () = self.edge.evicted() => {}
+            () = self.node.evicted() => {}
+        }
+    }
+
+    /// Resolves when no partition is left that could serve anybody.
+    pub async fn ended(&self) {
+        self.node.ended().await;
     }
 
     /// Sends clients away, waits until the entities know, commits what was decided, writes snapshots, and frees the
-    /// data directory.
-    pub async fn stop(self) {
+    /// log.
+    ///
+    /// # Errors
+    /// As for [`StateNode::stop`].
+    pub async fn stop(self) -> Result<(), Undone> {
         self.edge.drain().await;
-        self.state_node.stop().await;
-        close(self.log).await;
+        self.node.stop().await
     }
 
     /// Ends at once, as a crash would: no client is told, nothing is committed or stored any more. What was
-    /// acknowledged is in the data directory, which is free again.
+    /// acknowledged is in the log, which is free again.
     pub async fn kill(self) {
         drop(self.edge);
-        self.state_node.kill().await;
-        close(self.log).await;
+        self.node.kill().await;
     }
-}
-
-fn shared(log: &Embedded) -> Arc<dyn Log> {
-    Arc::new(log.clone())
-}
-
-/// Closing waits for a sync, which must not hold up the tasks that wait for it.
-async fn close(log: Embedded) {
-    let closed = tokio::task::spawn_blocking(move || log.close()).await;
-    closed.expect("closing a log does not panic");
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "each start of a node names itself; decisions take their ids from their seeds"
-)]
-fn incarnation() -> Incarnation {
-    Incarnation(Uuid::new_v4())
 }

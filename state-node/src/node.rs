@@ -7,10 +7,12 @@ mod cluster;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use xp_domain_sdk::host::Registry;
 use xp_protocol::{Incarnation, LanePartition};
 use xp_transport::{Clock, Log};
@@ -39,6 +41,25 @@ pub enum StartError {
     Supervisor(String),
 }
 
+/// What a stop in order left undone. Nothing acknowledged is lost by it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} not released within {waited:?}: {}; the log holds all that was acknowledged, and the next owner goes on from there",
+    if places.len() == 1 { "a partition was" } else { "partitions were" },
+    names(places)
+)]
+pub struct Undone {
+    /// The partitions that still had something to commit or to store.
+    pub places: Vec<LanePartition>,
+    /// How long they were waited for.
+    pub waited: Duration,
+}
+
+fn names(places: &[LanePartition]) -> String {
+    let names: Vec<_> = places.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
 /// What all partitions of a node share.
 pub(crate) struct Shared {
     pub(crate) limits: Arc<crate::limits::Limits>,
@@ -48,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) incarnation: Incarnation,
     pub(crate) view: watch::Receiver<View>,
+    /// Nothing is claimed before (R17).
+    pub(crate) claims_from: Instant,
     pub(crate) stop: watch::Receiver<bool>,
     stores: Stores,
     writing: Mutex<BTreeMap<LanePartition, Arc<tokio::sync::Mutex<()>>>>,
@@ -134,6 +157,7 @@ impl Shared {
 /// A running state node.
 pub struct Handle {
     shared: Arc<Shared>,
+    stop_wait: Duration,
     stop: watch::Sender<bool>,
     supervisor: ActorRef<Supervise>,
     supervising: JoinHandle<()>,
@@ -169,6 +193,8 @@ pub async fn start(
     let (view, heartbeats) = cluster::join(&config, &log, &clock, incarnation)
         .await
         .map_err(StartError::Join)?;
+    let replaced = view.borrow().replaced;
+    let wait_ms = if replaced { config.takeover_wait_ms } else { 0 };
     let (stop, stopped) = watch::channel(false);
     let places: Vec<_> = lanes.iter().flat_map(crate::lanes::Lane::all).collect();
     let states = places
@@ -183,6 +209,7 @@ pub async fn start(
         clock,
         incarnation,
         view,
+        claims_from: Instant::now() + Duration::from_millis(wait_ms),
         stop: stopped,
         stores,
         writing: Mutex::default(),
@@ -195,6 +222,7 @@ pub async fn start(
         .map_err(|error| StartError::Supervisor(error.to_string()))?;
     Ok(Handle {
         shared,
+        stop_wait: Duration::from_millis(config.stop_wait_ms),
         stop,
         supervisor,
         supervising,
@@ -227,6 +255,35 @@ impl Handle {
             }
         }
         Ok(())
+    }
+
+    /// Waits until every partition is owned or has stopped, and says what each does then.
+    pub async fn settled(&self) -> BTreeMap<LanePartition, PartitionState> {
+        let replays = |state: &PartitionState| *state == PartitionState::Replaying;
+        self.until(|states| !states.values().any(replays)).await;
+        self.states()
+    }
+
+    /// Resolves when every partition has stopped: this node serves nobody any more.
+    pub async fn ended(&self) {
+        self.until(|states| states.values().all(has_stopped)).await;
+    }
+
+    /// Resolves when another process of the same name took this one's place (R17): its partitions decide nothing
+    /// any more, and the process should end.
+    pub async fn evicted(&self) {
+        let mut view = self.shared.view.clone();
+        // Without its sender it can change no more, and then an eviction is in it.
+        drop(view.wait_for(|view| view.evicted).await);
+        if !self.shared.view.borrow().evicted {
+            std::future::pending().await
+        }
+    }
+
+    async fn until(&self, holds: impl Fn(&BTreeMap<LanePartition, PartitionState>) -> bool) {
+        let mut states = self.shared.states.subscribe();
+        // The sender lives in `shared`, so waiting cannot fail.
+        drop(states.wait_for(|states| holds(states)).await);
     }
 
     /// What each partition does now.
@@ -264,23 +321,28 @@ impl Handle {
 
     /// Stops in order: what was decided is committed and leaves, the partitions are released, snapshots are
     /// written.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// What was not done in time, because the log does not answer; the node has ended all the same.
+    pub async fn stop(self) -> Result<(), Undone> {
         self.stop.send_replace(true);
-        let mut states = self.shared.states.subscribe();
-        let stopped = states.wait_for(|states| {
-            states
-                .values()
-                .all(|state| matches!(state, PartitionState::Stopped(_)))
-        });
-        // The sender lives in `shared`, so waiting cannot fail.
-        drop(stopped.await);
-        cluster::leave(&self.shared.log, self.shared.incarnation).await;
+        let began = Instant::now();
+        let in_time = tokio::time::timeout(self.stop_wait, self.ended()).await;
+        let places = self.states().into_iter();
+        let places = places.filter(|(_, state)| !has_stopped(state));
+        let places = places.map(|(place, _)| place).collect();
+        // Saying goodbye only spares others a wait, so a log that is away need not hear it.
+        let rest = self.stop_wait.saturating_sub(began.elapsed());
+        let leaving = cluster::leave(&self.shared.log, self.shared.incarnation);
+        drop(tokio::time::timeout(rest, leaving).await);
         if let Stores::Sled(stores) = &self.shared.stores
             && let Err(error) = stores.flush()
         {
             tracing::warn!(%error, "the snapshots were not flushed; the next start replays more");
         }
+        let waited = self.stop_wait;
         self.kill().await;
+        in_time.map_err(|_| Undone { places, waited })
     }
 
     /// Ends at once, as a crash would: nothing is committed, released or stored any more.
@@ -294,6 +356,10 @@ impl Handle {
         }
         drop(self.supervising.await);
     }
+}
+
+fn has_stopped(state: &PartitionState) -> bool {
+    matches!(state, PartitionState::Stopped(_))
 }
 
 /// Names this boot of the machine; unknown where the kernel does not tell, so that everything is verified.

@@ -12,7 +12,7 @@ use xp_protocol::{Address, Offset, PartitionId};
 ///
 /// Without a subcommand it is `dev`: the whole platform in one process.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) task: Option<Task>,
@@ -20,10 +20,21 @@ pub(crate) struct CommandLine {
     pub(crate) dev: Dev,
 }
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, or drained after Ctrl-C or SIGTERM; 1 it cannot start or go on, and the message says why;
+2 the command line makes no sense; 3 another process of the same name took its place: do not start it again.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// Run everything in one process on the embedded log (the default)
+    /// Run everything in one process, on the embedded log or on Kafka (the default)
+    #[command(after_help = EXIT_CODES)]
     Dev(Dev),
+    /// Run one edge, which takes clients, on a log that processes share (Kafka)
+    #[command(after_help = EXIT_CODES)]
+    Edge(EdgeOnly),
+    /// Run one state node, which holds entities, on a log that processes share (Kafka)
+    #[command(after_help = EXIT_CODES)]
+    StateNode(StateNodeOnly),
     /// Print a development token, signed with the secret in the data directory
     Token(Token),
     /// Talk to one entity: type JSON, see events; in a pipe, one JSON line is one command
@@ -55,6 +66,27 @@ pub(crate) struct Dev {
     /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen)]
     pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EdgeOnly {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// Its stable name; a second process of that name replaces the first [default: edge-1]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7400]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen)]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StateNodeOnly {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// Its stable name; a second process of that name replaces the first [default: state-1]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -20,6 +20,9 @@ const FILE: &str = "xp.toml";
 /// The data directory unless told otherwise.
 const DATA: &str = "./data";
 
+/// Keys whose values are text as it stands, and nobody should read over a shoulder.
+const SECRET: &[&str] = &["secret", "password", "key-password"];
+
 /// A configuration, and where each of its values came from.
 pub(crate) struct Loaded {
     pub(crate) config: Config,
@@ -43,6 +46,8 @@ impl Loaded {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overrides {
     pub(crate) listen: Option<std::net::SocketAddr>,
+    pub(crate) edge_name: Option<String>,
+    pub(crate) state_node_name: Option<String>,
 }
 
 /// Reads all layers; `environment` is the process's.
@@ -63,6 +68,7 @@ pub(crate) fn load(
         .map_err(|error| Problem::from_figment(&error, ""))?;
     let loaded = Loaded { config, layers };
     window(&loaded)?;
+    frames(&loaded)?;
     Ok(loaded)
 }
 
@@ -80,6 +86,26 @@ fn window(loaded: &Loaded) -> Result<(), Problem> {
     );
     Err(Problem::of(KEY, loaded.place(KEY), what))
 }
+
+/// What an edge takes in must fit into a record, or the whole partition would wait for an append that never passes.
+fn frames(loaded: &Loaded) -> Result<(), Problem> {
+    const KEY: &str = "edge.limits.frame-bytes-max";
+    let (frame, record) = (
+        loaded.config.edge.limits.frame_bytes_max,
+        loaded.config.state_node.record_bytes_max,
+    );
+    if frame.0.saturating_add(ENVELOPE_BYTES) <= record.0 {
+        return Ok(());
+    }
+    let what = format!(
+        "is {frame}: a frame and its envelope must fit into state-node.record-bytes-max, which is {record} ({})",
+        loaded.place("state-node.record-bytes-max")
+    );
+    Err(Problem::of(KEY, loaded.place(KEY), what))
+}
+
+/// More than address, trace and the rest of an envelope take.
+const ENVELOPE_BYTES: usize = 4 << 10;
 
 fn layers(
     sources: &Sources,

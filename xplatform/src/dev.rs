@@ -1,39 +1,31 @@
 //! `xp dev`: everything in one process, until it is interrupted.
 
 mod greeting;
-mod progress;
-mod signals;
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::Write;
 
 use anyhow::{Context, Result, bail};
 use tokio::time::Instant;
-use tracing_subscriber::EnvFilter;
-use xp_sandbox::config::secret_file;
-use xp_sandbox::{Config, Secret, StartError, Starting};
+use xp_sandbox::{Platform, Starting};
 use xp_transport::Clock;
 
 use crate::Domain;
 use crate::command_line::Dev;
 use crate::configuration::{self, Loaded, Overrides};
+use crate::process::{self, Replaced, Signals, advise, progress};
 use greeting::Greeting;
-use signals::Signals;
-
-/// What is logged unless `RUST_LOG` says otherwise: what an operator would want to know, and no library's chatter.
-const LOGGED: &str = "info,sled=warn,ractor=warn";
 
 /// Runs until the first Ctrl-C or SIGTERM, drains, and ends; the second one ends at once.
 pub(crate) async fn run(asked: Dev, domain: &Domain, program: String) -> Result<()> {
     let began = Instant::now();
-    log_to_stderr();
+    process::log_to_stderr();
     let overrides = Overrides {
         listen: asked.listen,
+        ..Overrides::default()
     };
     let loaded = configuration::load(&asked.sources, &overrides, configuration::environment())?;
-    if domain.categories().is_empty() {
-        bail!("this binary hosts nothing: add `.host::<YourEntity>()` to the Domain in main");
-    }
-    let secret = Secret::load_or_make(&secret_file(&loaded.config.data))?;
+    process::hosts_something(domain)?;
+    let secret = process::development_secret(&loaded.config)?;
     let mut signals = Signals::listen()?;
     let Some(platform) = start(&loaded, domain, &mut signals).await? else {
         return Ok(());
@@ -44,20 +36,24 @@ pub(crate) async fn run(asked: Dev, domain: &Domain, program: String) -> Result<
         config: &loaded.config,
         addr: platform.addr(),
         categories: domain.categories(),
-        token: greeting::token(&loaded.config, &secret, Clock::system().now()),
+        token: secret.map(|secret| greeting::token(&secret, Clock::system().now())),
         took: began.elapsed(),
     };
     writeln!(std::io::stdout(), "{greeting}").context("the greeting cannot be printed")?;
     tokio::select! {
-        () = signals.next() => {}
+        () = signals.next() => drain(platform, &mut signals).await,
         () = platform.evicted() => {
             platform.kill().await;
-            bail!("another process took this one's place on the same log; stop one of the two");
+            let name = loaded.config.state_node.name;
+            Err(Replaced { name, key: "state-node.name and edge.name" }.into())
         }
     }
+}
+
+async fn drain(platform: Platform, signals: &mut Signals) -> Result<()> {
     eprintln!("draining; interrupt again to stop at once");
     tokio::select! {
-        () = platform.stop() => Ok(()),
+        stopped = platform.stop() => Ok(stopped?),
         () = signals.next() => bail!("stopped before everything was drained; the log holds all that was acknowledged"),
     }
 }
@@ -67,19 +63,22 @@ async fn start(
     loaded: &Loaded,
     domain: &Domain,
     signals: &mut Signals,
-) -> Result<Option<xp_sandbox::Platform>> {
+) -> Result<Option<Platform>> {
     let config = loaded.config.clone();
     let starting = Starting::open(config, domain.registry().clone(), Clock::system());
-    let starting = starting.await.map_err(|error| advise(error, loaded))?;
+    let starting = tokio::select! {
+        starting = starting => starting.map_err(|error| advise(error, loaded))?,
+        () = signals.next() => return Ok(None),
+    };
     let interrupted = tokio::select! {
-        replayed = progress::show(&starting) => {
+        replayed = progress::show(starting.node(), starting.node().replayed()) => {
             replayed.map_err(|error| advise(error, loaded))?;
             false
         }
         () = signals.next() => true,
     };
     if interrupted {
-        starting.stop().await;
+        starting.stop().await?;
         return Ok(None);
     }
     let platform = starting
@@ -87,54 +86,4 @@ async fn start(
         .await
         .map_err(|error| advise(error, loaded))?;
     Ok(Some(platform))
-}
-
-/// Adds what to do where the error alone does not say it.
-fn advise(error: StartError, loaded: &Loaded) -> anyhow::Error {
-    let advice = match &error {
-        StartError::Edge(xp_edge::StartError::Listen { addr, source })
-            if source.kind() == ErrorKind::AddrInUse =>
-        {
-            format!(
-                "{addr} is taken, maybe by another `xp dev`: stop that one, or choose another address with --listen 127.0.0.1:0"
-            )
-        }
-        StartError::Edge(xp_edge::StartError::Listen { .. }) => {
-            format!(
-                "choose an address of this machine, as in --listen 127.0.0.1:0 ({})",
-                said_by(loaded, "edge.listen")
-            )
-        }
-        StartError::Lanes(_) => format!("the lanes do not fit ({})", said_by(loaded, "lanes")),
-        StartError::StateNode(xp_state_node::StartError::Store(_)) => format!(
-            "{} cannot be used: make sure that it can be written, or choose another directory with --data",
-            loaded.config.data.display()
-        ),
-        _ => format!(
-            "the platform does not start on {}",
-            loaded.config.data.display()
-        ),
-    };
-    anyhow::Error::new(error).context(advice)
-}
-
-fn said_by(loaded: &Loaded, key: &str) -> String {
-    format!("{key}, {}", loaded.place(key))
-}
-
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    // A program that set up its own is left alone.
-    let _ = subscriber.try_init();
-}
-
-/// Whether the development secret is among the keys whose tokens count.
-fn accepts_development_tokens(config: &Config) -> bool {
-    let file = secret_file(&config.data);
-    let is_it = |key: &xp_edge::config::Key| matches!(key, xp_edge::config::Key::SecretFile(path) if *path == file);
-    config.edge.tokens.keys.iter().any(is_it)
 }

@@ -33,11 +33,14 @@
 //!     xplatform::Domain::new().host::<Tally>().run()
 //! }
 //! ```
-//! The binary then has the `xp` command line: `dev` (the default: everything in one process), `token`, `connect`,
-//! `log show` and `config`.
+//! The binary then has the `xp` command line: `dev` (the default: everything in one process), `edge` and `state-node`
+//! (processes of their own, on Kafka), `token`, `connect`, `log show` and `config`.
 
 mod program;
 mod dev;
+mod edge_command;
+mod state_node_command;
+mod process;
 mod token;
 mod connect;
 mod log_show;

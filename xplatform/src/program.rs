@@ -6,12 +6,16 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::command_line::{CommandLine, Log, Task};
-use crate::{Domain, config_command, connect, dev, log_show, token};
+use crate::process::Replaced;
+use crate::{
+    Domain, config_command, connect, dev, edge_command, log_show, state_node_command, token,
+};
 
 impl Domain {
     /// Does what the command line says; without arguments it runs the platform. `--help` shows the rest.
     ///
-    /// Returns 0 when all went well, 1 with a message on stderr when not, 2 when the command line makes no sense.
+    /// Returns 0 when all went well, 1 with a message on stderr when not, 2 when the command line makes no sense, and 3
+    /// when another process of the same name took this one's place: that one must not be started again.
     #[must_use = "return it from main, so that scripts see whether it went well"]
     pub fn run(self) -> ExitCode {
         self.run_with(std::env::args_os())
@@ -31,7 +35,7 @@ impl Domain {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("error: {error:#}");
-                ExitCode::FAILURE
+                exit_code(&error)
             }
         }
     }
@@ -39,11 +43,22 @@ impl Domain {
     fn carry_out(&self, line: CommandLine, program: String) -> anyhow::Result<()> {
         match line.task.unwrap_or(Task::Dev(line.dev)) {
             Task::Dev(asked) => block_on(dev::run(asked, self, program)),
+            Task::Edge(asked) => block_on(edge_command::run(asked, self)),
+            Task::StateNode(asked) => block_on(state_node_command::run(asked, self)),
             Task::Token(asked) => token::run(asked),
             Task::Connect(asked) => block_on(connect::run(asked)),
             Task::Log(Log::Show(asked)) => block_on(log_show::run(asked)),
             Task::Config(asked) => config_command::run(&asked, self.registry()),
         }
+    }
+}
+
+/// Starting a replaced process again would only replace the other one in turn.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<Replaced>() {
+        ExitCode::from(3)
+    } else {
+        ExitCode::FAILURE
     }
 }
 

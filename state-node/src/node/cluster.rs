@@ -20,6 +20,10 @@ pub(crate) struct View {
     pub(crate) members: Arc<Members>,
     /// The node's lease (R13).
     pub(crate) lease: Lease,
+    /// When this node joined, another process of its name was a member (R17).
+    pub(crate) replaced: bool,
+    /// Another process took this node's name, or it has left: it decides nothing any more (R17, R18).
+    pub(crate) evicted: bool,
 }
 
 fn topic() -> TopicPartition {
@@ -43,6 +47,17 @@ pub(crate) async fn join(
     clock: &Clock,
     incarnation: Incarnation,
 ) -> Result<(watch::Receiver<View>, JoinHandle<()>), String> {
+    let patience = Duration::from_millis(config.start_wait_ms);
+    let joined = tokio::time::timeout(patience, enter(config, log, clock, incarnation)).await;
+    joined.unwrap_or_else(|_| Err(format!("the log has not answered for {patience:?}")))
+}
+
+async fn enter(
+    config: &Config,
+    log: &Arc<dyn Log>,
+    clock: &Clock,
+    incarnation: Incarnation,
+) -> Result<(watch::Receiver<View>, JoinHandle<()>), String> {
     let first = log
         .bounds(&topic())
         .await
@@ -61,11 +76,33 @@ pub(crate) async fn join(
         sender,
     };
     let every = Duration::from_millis(config.heartbeat_ms);
-    let task = tokio::spawn(live(following, Arc::clone(log), clock.clone(), every));
+    // Aborted with this future, when nobody waits for it any longer.
+    let task = AbortOnDrop(Some(tokio::spawn(live(
+        following,
+        Arc::clone(log),
+        clock.clone(),
+        every,
+    ))));
     view.wait_for(|view| view.members.is_alive(incarnation))
         .await
         .map_err(|_| "the cluster log cannot be read; the log lines above say why".to_owned())?;
-    Ok((view, task))
+    Ok((view, task.keep()))
+}
+
+struct AbortOnDrop(Option<JoinHandle<()>>);
+
+impl AbortOnDrop {
+    fn keep(mut self) -> JoinHandle<()> {
+        self.0.take().expect("taken only here")
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
 }
 
 /// Says goodbye, so that nobody waits for this node.
@@ -89,37 +126,48 @@ struct Following {
     sender: watch::Sender<View>,
 }
 
-/// One heartbeat at a time: a slow log slows the heartbeats down, and the lease runs out, as it must.
+/// Until the eviction: an evicted node says no longer that it lives.
 async fn live(mut following: Following, log: Arc<dyn Log>, clock: Clock, every: Duration) {
-    let Following {
-        reader,
-        incarnation,
-        members,
-        sender,
-    } = &mut following;
-    let incarnation = *incarnation;
-    let beat = async {
-        let mut interval = tokio::time::interval(every);
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            interval.tick().await;
-            // Until its Join is read back it has no place yet, and afterwards none when it was replaced.
-            let Some((who, joined)) = place(&sender.borrow(), incarnation) else {
-                continue;
-            };
-            let heartbeat = Member::Alive {
-                incarnation,
-                who,
-                joined,
-                sent: clock.now(),
-            };
-            if let Err(error) = append(&log, &heartbeat).await {
-                tracing::warn!(error, "a heartbeat was not taken");
+    let incarnation = following.incarnation;
+    let view = following.sender.subscribe();
+    tokio::select! {
+        () = following.follow() => {}
+        () = beat(&log, &clock, (incarnation, view), every) => {}
+    }
+}
+
+/// One heartbeat at a time: a slow log slows the heartbeats down, and the lease runs out, as it must.
+async fn beat(
+    log: &Arc<dyn Log>,
+    clock: &Clock,
+    (incarnation, view): (Incarnation, watch::Receiver<View>),
+    every: Duration,
+) {
+    let mut interval = tokio::time::interval(every);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        interval.tick().await;
+        // Until its Join is read back it has no place yet, and afterwards none when it was replaced.
+        let Some((who, joined)) = place(&view.borrow(), incarnation) else {
+            continue;
+        };
+        let heartbeat = Member::Alive {
+            incarnation,
+            who,
+            joined,
+            sent: clock.now(),
+        };
+        let taken = append(log, &heartbeat).await;
+        match &taken {
+            Err(error) if !failing => {
+                tracing::warn!(error, "heartbeats are not taken; queries wait until they are");
             }
+            Ok(()) if failing => tracing::info!("heartbeats are taken again"),
+            _ => {}
         }
-    };
-    let _: (Result<(), ()>, ()) =
-        tokio::join!(follow(reader.as_mut(), incarnation, members, sender), beat);
+        failing = taken.is_err();
+    }
 }
 
 fn place(view: &View, me: Incarnation) -> Option<(Who, Offset)> {
@@ -127,50 +175,70 @@ fn place(view: &View, me: Incarnation) -> Option<(Who, Offset)> {
     Some((who.clone(), joined))
 }
 
-async fn follow(
-    reader: &mut dyn Reader,
-    incarnation: Incarnation,
-    members: &mut Members,
-    sender: &watch::Sender<View>,
-) -> Result<(), ()> {
-    loop {
-        match reader.next().await {
-            Ok(batch) => fold(&batch, incarnation, members, sender),
-            Err(error) => {
-                // The lease runs out by itself, so that nothing stale is answered.
-                tracing::error!(%error, "the cluster log cannot be read any more");
-                return Err(());
-            }
-        }
-    }
-}
-
-fn fold(batch: &[Stored], me: Incarnation, members: &mut Members, sender: &watch::Sender<View>) {
-    let (mut changed, mut beaten) = (false, None);
-    for stored in batch {
-        match codec::decode::<Member>(&stored.record.header) {
-            Ok(member) => {
-                changed |= members.apply(stored.offset, &member);
-                if let Member::Alive {
-                    incarnation, sent, ..
-                } = member
-                    && incarnation == me
-                {
-                    beaten = Some(sent);
+impl Following {
+    /// To the end of this node's membership. A log that cannot be read only ends the lease, by silence, so that
+    /// nothing stale is answered.
+    async fn follow(&mut self) {
+        loop {
+            match self.reader.next().await {
+                Ok(batch) if self.fold(&batch) => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the cluster log cannot be read any more");
+                    return std::future::pending().await;
                 }
             }
-            Err(error) => {
-                tracing::warn!(offset = %stored.offset, %error, "a cluster record is ignored")
-            }
         }
     }
-    sender.send_if_modified(|view| {
-        if let Some(sent) = beaten {
-            view.lease.read_back(sent);
+
+    /// Returns whether this node is a member no longer.
+    fn fold(&mut self, batch: &[Stored]) -> bool {
+        let (mut changed, mut beaten, mut replaced) = (false, None, false);
+        for stored in batch {
+            match codec::decode::<Member>(&stored.record.header) {
+                Ok(member) => {
+                    replaced |= self.replaces(&member);
+                    changed |= self.members.apply(stored.offset, &member);
+                    if let Member::Alive {
+                        incarnation, sent, ..
+                    } = member
+                        && incarnation == self.incarnation
+                    {
+                        beaten = Some(sent);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(offset = %stored.offset, %error, "a cluster record is ignored");
+                }
+            }
         }
-        if changed {
-            view.members = Arc::new(members.clone());
-        }
-        changed
-    });
+        let evicted = self.members.is_former(self.incarnation);
+        let members = &self.members;
+        self.sender.send_if_modified(|view| {
+            if let Some(sent) = beaten {
+                view.lease.read_back(sent);
+            }
+            if changed {
+                view.members = Arc::new(members.clone());
+                view.replaced |= replaced;
+            }
+            if evicted {
+                view.evicted = true;
+                view.lease.end();
+            }
+            changed
+        });
+        evicted
+    }
+
+    /// Whether this is our join, and another process has our name by then.
+    fn replaces(&self, member: &Member) -> bool {
+        let Member::Join { incarnation, who } = member else {
+            return false;
+        };
+        let mut others = self.members.iter();
+        *incarnation == self.incarnation
+            && self.members.get(self.incarnation).is_none()
+            && others.any(|(_, other, _)| other.kind == who.kind && other.name == who.name)
+    }
 }

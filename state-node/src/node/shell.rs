@@ -33,6 +33,8 @@ pub(super) enum Ended {
     Released,
     /// It cannot go on.
     Stopped(String),
+    /// Another process took this node's name.
+    Evicted,
 }
 
 /// What a future in flight comes to.
@@ -63,6 +65,7 @@ enum Left {
     Lost,
     Released,
     Stopped(String),
+    Evicted,
 }
 
 struct Shell<'a> {
@@ -102,6 +105,7 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
                 return Ended::Released;
             }
             Left::Stopped(reason) => return Ended::Stopped(reason),
+            Left::Evicted => return Ended::Evicted,
         }
     }
 }
@@ -113,6 +117,10 @@ impl<'a> Shell<'a> {
         // A stop that came before this loop is seen as a change too.
         stop.mark_changed();
         loop {
+            // R17, R18: before anything else, so that nothing more is claimed, decided or released.
+            if self.shared.view.borrow().evicted {
+                return Left::Evicted;
+            }
             if let Some(left) = self.perform() {
                 return left;
             }

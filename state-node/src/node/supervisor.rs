@@ -115,6 +115,7 @@ impl Actor for PartitionActor {
                 tracing::error!(%place, reason, "a partition has stopped and needs a person");
                 Some(reason)
             }
+            Ended::Evicted => Some("another process took this node's name".to_owned()),
         };
         shared.set_state(place, PartitionState::Stopped(reason));
         myself.stop(None);

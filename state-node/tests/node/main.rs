@@ -4,6 +4,8 @@
 mod commands;
 mod sessions;
 mod recovery;
+mod eviction;
+mod outage;
 mod world;
 mod edge;
 mod ledger;

@@ -24,7 +24,7 @@ async fn stored() -> (World, Client) {
     for entry in ["a", "b"] {
         edge.ask(&mut ana, &add(entry)).await;
     }
-    world.node.take().unwrap().stop().await;
+    world.node.take().unwrap().stop().await.unwrap();
     (world, ana)
 }
 

@@ -89,7 +89,7 @@ impl World {
     }
 
     pub(crate) async fn restart(&mut self) {
-        self.node.take().unwrap().stop().await;
+        self.node.take().unwrap().stop().await.unwrap();
         self.reopen().await;
     }
 

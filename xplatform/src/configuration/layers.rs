@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider, Source};
 
-use super::Overrides;
 use super::problem::Problem;
+use super::{Overrides, SECRET};
 use crate::command_line::Sources;
 
 /// What stands in front of every variable that configures the platform.
@@ -69,7 +69,15 @@ impl Variable {
         if path.iter().any(String::is_empty) {
             return Err(Problem::variable(&name));
         }
-        let value = parse(value);
+        let is_secret = path
+            .last()
+            .is_some_and(|key| SECRET.contains(&key.as_str()));
+        // A password of digits is no number.
+        let value = if is_secret {
+            Value::from(value)
+        } else {
+            parse(value)
+        };
         Ok(Some(Self { name, path, value }))
     }
 }
@@ -107,19 +115,24 @@ fn nested(path: &[String], value: Value) -> Dict {
 }
 
 /// What the command line says.
-pub(super) struct Flags(Dict);
+pub(super) struct Flags(Vec<(&'static str, String)>);
 
 impl Flags {
     pub(super) fn of(sources: &Sources, overrides: &Overrides) -> Self {
-        let mut values = Dict::new();
-        if let Some(data) = &sources.data {
-            values.insert("data".to_owned(), Value::from(data.display().to_string()));
-        }
-        if let Some(listen) = overrides.listen {
-            let listen = nested(&["listen".to_owned()], Value::from(listen.to_string()));
-            values.insert("edge".to_owned(), Value::from(listen));
-        }
-        Self(values)
+        let data = sources.data.as_ref();
+        let said = [
+            ("data", data.map(|data| data.display().to_string())),
+            (
+                "edge.listen",
+                overrides.listen.map(|listen| listen.to_string()),
+            ),
+            ("edge.name", overrides.edge_name.clone()),
+            ("state-node.name", overrides.state_node_name.clone()),
+        ];
+        let said = said
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)));
+        Self(said.collect())
     }
 }
 
@@ -129,6 +142,25 @@ impl Provider for Flags {
     }
 
     fn data(&self) -> figment::Result<Map<Profile, Dict>> {
-        Ok(Profile::Default.collect(self.0.clone()))
+        let mut values = Dict::new();
+        for (key, value) in &self.0 {
+            let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+            values = merged(values, nested(&path, Value::from(value.clone())));
+        }
+        Ok(Profile::Default.collect(values))
     }
+}
+
+/// Tables of both, side by side.
+fn merged(mut values: Dict, more: Dict) -> Dict {
+    for (key, value) in more {
+        let value = match (values.remove(&key), value) {
+            (Some(Value::Dict(tag, former)), Value::Dict(_, later)) => {
+                Value::Dict(tag, merged(former, later))
+            }
+            (_, later) => later,
+        };
+        values.insert(key, value);
+    }
+    values
 }

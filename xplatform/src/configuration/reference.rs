@@ -11,6 +11,10 @@ use xp_sandbox::Config;
 /// Where the structs stand; their doc comments are the documentation.
 const SOURCES: &[(&str, &str)] = &[
     ("xp_sandbox", include_str!("../../../sandbox/src/config.rs")),
+    (
+        "xp_sandbox",
+        include_str!("../../../sandbox/src/config/kafka.rs"),
+    ),
     ("xp_edge", include_str!("../../../edge/src/config.rs")),
 ];
 
@@ -28,7 +32,9 @@ file cannot be used, `xp config show` prints every value in force and where it c
 
 /// The whole page.
 pub(crate) fn page() -> String {
-    let built_in = Config::development(std::path::Path::new("./data"));
+    let mut built_in = Config::development(std::path::Path::new("./data"));
+    // Not there unless it is asked for; its keys have values all the same.
+    built_in.kafka = Some(Default::default());
     let values =
         Value::try_from(built_in).expect("the configuration has a TOML form: a test writes it");
     let items = Items::read(SOURCES);

@@ -4,10 +4,7 @@ use std::fmt::Write as _;
 
 use toml::Value;
 
-use super::Loaded;
-
-/// Keys whose values nobody should read over a shoulder.
-const SECRET: &[&str] = &["secret"];
+use super::{Loaded, SECRET};
 
 /// All values, as dotted keys in the order of their names.
 pub(crate) fn show(loaded: &Loaded) -> String {

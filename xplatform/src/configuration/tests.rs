@@ -45,10 +45,14 @@ fn flags_win_over_everything() {
     };
     let overrides = Overrides {
         listen: Some("127.0.0.1:3".parse().unwrap()),
+        edge_name: Some("edge-7".to_owned()),
+        state_node_name: Some("state-7".to_owned()),
     };
     let environment = [("XP__EDGE__LISTEN".to_owned(), "127.0.0.1:2".to_owned())];
     let loaded = load(&sources, &overrides, environment).unwrap();
     assert_eq!(loaded.config.edge.listen.port(), 3);
+    assert_eq!(loaded.config.edge.name, "edge-7");
+    assert_eq!(loaded.config.state_node.name, "state-7");
     assert_eq!(loaded.config.data, PathBuf::from("there"));
 }
 
@@ -118,6 +122,21 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             &["edge.limits.window in ", "some.toml", "is 0: choose 1"],
         ),
         (
+            "[state-node]\nrecord-bytes-max = \"64 KiB\"",
+            &[],
+            &["edge.limits.frame-bytes-max", "64 KiB", "some.toml"],
+        ),
+        (
+            "[kafka]\nevents-age = \"always\"",
+            &[],
+            &["kafka.events-age in ", "some.toml", "\"forever\""],
+        ),
+        (
+            "[kafka.sasl]\nmechanism = \"scram\"",
+            &[],
+            &["kafka.sasl.mechanism", "scram-sha-512"],
+        ),
+        (
             "[state-node]\nanswers-per-session = 8",
             &[],
             &["edge.limits.window in built in", "is 64", "some.toml"],
@@ -128,6 +147,31 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             assert!(said.contains(part), "{toml:?} {environment:?}: {said}");
         }
     }
+}
+
+#[test]
+fn passwords_come_from_the_environment_as_they_stand_and_are_never_shown() {
+    let toml = "[kafka]\nbrokers = [\"127.0.0.1:9092\"]\n[kafka.sasl]\nuser = \"ana\"\n";
+    let variables = [
+        ("XP__KAFKA__SASL__PASSWORD", "0042"),
+        ("XP__KAFKA__TLS__KEY_PASSWORD", "true"),
+    ];
+    let loaded = load_from(toml, &variables).unwrap();
+    let kafka = loaded.config.kafka.as_ref().unwrap();
+    let password = kafka.sasl.as_ref().unwrap().password.as_ref().unwrap();
+    assert_eq!(password.0, "0042");
+    let key_password = kafka.tls.as_ref().unwrap().key_password.as_ref().unwrap();
+    assert_eq!(key_password.0, "true");
+    let page = show::show(&loaded);
+    assert!(
+        page.contains("kafka.sasl.password = \"(masked)\""),
+        "{page}"
+    );
+    assert!(
+        !page.contains("0042") && !page.contains("\"true\""),
+        "{page}"
+    );
+    assert!(page.contains("kafka.events-age = \"forever\""), "{page}");
 }
 
 #[test]

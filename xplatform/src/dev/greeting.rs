@@ -8,8 +8,8 @@ use xp_protocol::TimeMs;
 use xp_sandbox::config::LISTEN;
 use xp_sandbox::{Config, Grant, Secret};
 
-use super::accepts_development_tokens;
 use crate::command_line::Dev;
+use crate::process::log_place;
 
 /// Everything the greeting names.
 pub(super) struct Greeting<'a> {
@@ -23,9 +23,9 @@ pub(super) struct Greeting<'a> {
     pub(super) took: Duration,
 }
 
-/// A token for ana, if the development secret counts.
-pub(super) fn token(config: &Config, secret: &Secret, now: TimeMs) -> Option<String> {
-    accepts_development_tokens(config).then(|| secret.sign(&Grant::of("ana"), now))
+/// A token for ana.
+pub(super) fn token(secret: &Secret, now: TimeMs) -> String {
+    secret.sign(&Grant::of("ana"), now)
 }
 
 impl Greeting<'_> {
@@ -105,6 +105,9 @@ impl fmt::Display for Greeting<'_> {
         )?;
         writeln!(f, "hosting      {}", self.categories.join(", "))?;
         writeln!(f, "data in      {}", self.config.data.display())?;
+        if self.config.kafka.is_some() {
+            writeln!(f, "log          {}", log_place(self.config))?;
+        }
         if let Some(token) = &self.token {
             writeln!(f, "token        {token}\n")?;
             writeln!(f, "talk to {} from two terminals:\n", self.entity())?;

@@ -50,7 +50,7 @@ impl<'a> Shell<'a> {
             flying: FuturesUnordered::new(),
             events,
             inbound: None,
-            claim_at: Some(Instant::now()),
+            claim_at: Some(shared.claims_from.max(Instant::now())),
         };
         shell.see_members();
         Ok(shell)

@@ -75,6 +75,7 @@ fn items(text: &str) -> Vec<(String, Item)> {
     let text = text.split("#[cfg(test)]").next().unwrap_or(text);
     let mut found: Vec<(String, Item)> = Vec::new();
     let mut doc: Vec<&str> = Vec::new();
+    let mut renamed: Option<&str> = None;
     let mut open = false;
     for line in text.lines().map(str::trim) {
         if let Some(comment) = line.strip_prefix("///") {
@@ -93,11 +94,17 @@ fn items(text: &str) -> Vec<(String, Item)> {
             open = false;
         } else if open && !line.starts_with("#[") {
             if let Some((_, item)) = found.last_mut() {
-                item.fields.extend(field(line, &doc, item.is_enum));
+                let mut field = field(line, &doc, item.is_enum);
+                if let (Some(field), Some(name)) = (&mut field, renamed.take()) {
+                    field.key = name.to_owned();
+                }
+                item.fields.extend(field);
             }
             doc.clear();
         } else if !line.starts_with("#[") {
             doc.clear();
+        } else if let Some(name) = line.strip_prefix("#[serde(rename = \"") {
+            renamed = name.strip_suffix("\")]");
         }
     }
     found

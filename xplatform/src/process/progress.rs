@@ -4,25 +4,26 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{interval, sleep};
-use xp_sandbox::{StartError, Starting};
+use xp_sandbox::StateNode;
 
 /// Nothing is shown of what is over by then.
 const PATIENCE: Duration = Duration::from_secs(1);
 const REDRAW: Duration = Duration::from_millis(100);
 
-/// Waits until everything is replayed.
-pub(super) async fn show(starting: &Starting) -> Result<(), StartError> {
+/// Waits until the `node` is `done`.
+pub(crate) async fn show<T>(node: &StateNode, done: impl Future<Output = T>) -> T {
+    let mut done = std::pin::pin!(done);
     tokio::select! {
-        replayed = starting.replayed() => return replayed,
+        outcome = &mut done => return outcome,
         () = sleep(PATIENCE) => {}
     }
     let bar = bar();
-    let replayed = tokio::select! {
-        replayed = starting.replayed() => replayed,
-        () = redraw(&bar, starting) => unreachable!("redrawing does not end"),
+    let outcome = tokio::select! {
+        outcome = &mut done => outcome,
+        () = redraw(&bar, node) => unreachable!("redrawing does not end"),
     };
     bar.finish_and_clear();
-    replayed
+    outcome
 }
 
 fn bar() -> ProgressBar {
@@ -33,11 +34,11 @@ fn bar() -> ProgressBar {
     ProgressBar::new(0).with_style(style.expect("the template is constant, and a test draws it"))
 }
 
-async fn redraw(bar: &ProgressBar, starting: &Starting) {
+async fn redraw(bar: &ProgressBar, node: &StateNode) {
     let mut ticks = interval(REDRAW);
     loop {
         ticks.tick().await;
-        let (replayed, total) = starting.progress();
+        let (replayed, total) = node.progress();
         bar.set_length(total);
         bar.set_position(replayed);
     }

@@ -1,0 +1,94 @@
+//! Passwords: where they are found, and that nobody sees them.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use xp_transport::kafka::Password;
+
+/// A text that no log line shows. Written as it is: whoever prints a configuration masks it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(pub String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A key of the section that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key} {what}")]
+pub struct KafkaProblem {
+    /// The key, as in `kafka.tls.ca`.
+    pub key: &'static str,
+    /// What is wrong with it, and what to do.
+    pub what: String,
+}
+
+impl KafkaProblem {
+    pub(super) fn new(key: &'static str, what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self { key, what }
+    }
+}
+
+/// The three places of a password, of which one may be used.
+pub(super) struct Secret<'a> {
+    pub(super) key: &'static str,
+    pub(super) text: Option<&'a Hidden>,
+    pub(super) variable: Option<&'a str>,
+    pub(super) file: Option<&'a Path>,
+}
+
+impl Secret<'_> {
+    pub(super) fn find(
+        &self,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<Password>, KafkaProblem> {
+        let key = self.key;
+        match (self.text, self.variable, self.file) {
+            (None, None, None) => Ok(None),
+            (Some(text), None, None) => Ok(Some(Password(text.0.clone()))),
+            (None, Some(name), None) => match variable(name) {
+                Some(text) => Ok(Some(Password(text))),
+                None => {
+                    let what = format!(
+                        "names the variable {name} with {key}-env, which is not set: set it for this process"
+                    );
+                    Err(KafkaProblem::new(key, what))
+                }
+            },
+            (None, None, Some(file)) => match std::fs::read_to_string(file) {
+                Ok(text) => Ok(Some(Password(without_newline(text)))),
+                Err(error) => Err(unreadable(key, file, &error)),
+            },
+            _ => {
+                let what =
+                    format!("is given more than once: keep one of {key}, {key}-env and {key}-file");
+                Err(KafkaProblem::new(key, what))
+            }
+        }
+    }
+}
+
+fn without_newline(mut text: String) -> String {
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    text
+}
+
+fn unreadable(key: &'static str, file: &Path, error: &std::io::Error) -> KafkaProblem {
+    let what = format!("names {}, which cannot be read: {error}", file.display());
+    KafkaProblem::new(key, what)
+}
+
+/// Certificates and keys are read by the client library, which does not say which file it missed.
+pub(super) fn readable(key: &'static str, file: &Path) -> Result<(), KafkaProblem> {
+    match std::fs::File::open(file) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(unreadable(key, file, &error)),
+    }
+}

@@ -1,0 +1,66 @@
+//! `xp edge`: one edge, until it is interrupted.
+
+use std::io::Write;
+
+use anyhow::{Context, Result, bail};
+use xp_sandbox::{Config, Edge};
+use xp_transport::Clock;
+
+use crate::Domain;
+use crate::command_line::EdgeOnly;
+use crate::configuration::{self, Overrides};
+use crate::process::{self, Replaced, Signals, advise, log_place};
+
+/// Runs until the first Ctrl-C or SIGTERM, drains, and ends; the second one ends at once.
+pub(crate) async fn run(asked: EdgeOnly, domain: &Domain) -> Result<()> {
+    process::log_to_stderr();
+    let overrides = Overrides {
+        listen: asked.listen,
+        edge_name: asked.name,
+        ..Overrides::default()
+    };
+    let loaded = configuration::load(&asked.sources, &overrides, configuration::environment())?;
+    process::hosts_something(domain)?;
+    process::shares_its_log(&loaded, "edge")?;
+    process::development_secret(&loaded.config)?;
+    let mut signals = Signals::listen()?;
+    let config = loaded.config.clone();
+    let starting = Edge::start(config, domain.categories(), Clock::system());
+    let edge = tokio::select! {
+        edge = starting => edge.map_err(|error| advise(error, &loaded))?,
+        () = signals.next() => return Ok(()),
+    };
+    let config = &loaded.config;
+    writeln!(std::io::stdout(), "{}", ready(config, &edge)).context("stdout cannot be written")?;
+    tokio::select! {
+        () = signals.next() => drain(edge, &mut signals).await,
+        () = edge.evicted() => {
+            edge.kill().await;
+            let name = loaded.config.edge.name;
+            Err(Replaced { name, key: "edge.name" }.into())
+        }
+    }
+}
+
+fn ready(config: &Config, edge: &Edge) -> String {
+    let scheme = if config.edge.tls.is_some() {
+        "wss"
+    } else {
+        "ws"
+    };
+    format!(
+        "edge {} listening on {scheme}://{} (outbound partition {}; {})",
+        config.edge.name,
+        edge.addr(),
+        edge.outbound(),
+        log_place(config)
+    )
+}
+
+async fn drain(edge: Edge, signals: &mut Signals) -> Result<()> {
+    eprintln!("draining; interrupt again to stop at once");
+    tokio::select! {
+        () = edge.stop() => Ok(()),
+        () = signals.next() => bail!("stopped before everybody was sent away; clients come back elsewhere with what they were doing"),
+    }
+}

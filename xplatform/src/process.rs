@@ -1,0 +1,114 @@
+//! What every long-running subcommand shares: signals, log lines, exit codes, advice.
+
+pub(crate) mod progress;
+mod signals;
+
+use std::io::{ErrorKind, IsTerminal};
+
+use anyhow::{Result, bail};
+use tracing_subscriber::EnvFilter;
+use xp_sandbox::backend::BackendError;
+use xp_sandbox::config::secret_file;
+use xp_sandbox::{Config, Secret, StartError};
+
+use crate::Domain;
+use crate::configuration::Loaded;
+
+pub(crate) use signals::Signals;
+
+/// What is logged unless `RUST_LOG` says otherwise: what an operator would want to know, and no library's chatter.
+const LOGGED: &str = "info,sled=warn,ractor=warn";
+
+/// Another process took this one's name. Who starts processes must not start this one again.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "another process named {name:?} took this one's place on the same log; give each its own name ({key}), and stop one of the two"
+)]
+pub(crate) struct Replaced {
+    pub(crate) name: String,
+    pub(crate) key: &'static str,
+}
+
+pub(crate) fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    // A program that set up its own is left alone.
+    let _ = subscriber.try_init();
+}
+
+pub(crate) fn hosts_something(domain: &Domain) -> Result<()> {
+    if domain.categories().is_empty() {
+        bail!("this binary hosts nothing: add `.host::<YourEntity>()` to the Domain in main");
+    }
+    Ok(())
+}
+
+/// A process that is only a part needs a log that others can be on.
+pub(crate) fn shares_its_log(loaded: &Loaded, role: &str) -> Result<()> {
+    if loaded.config.kafka.is_none() {
+        bail!(
+            "`xp {role}` needs a log that processes share: add a section [kafka] with brokers = [\"host:9092\"] to the configuration (or set XP__KAFKA__BROKERS='[\"host:9092\"]') and make the topics with `xp topics create`; without Kafka, `xp dev` is the whole platform in one process"
+        );
+    }
+    Ok(())
+}
+
+/// The development secret, made when it is missing; `None` when only other keys count.
+pub(crate) fn development_secret(config: &Config) -> Result<Option<Secret>> {
+    let file = secret_file(&config.data);
+    let is_it = |key: &xp_edge::config::Key| matches!(key, xp_edge::config::Key::SecretFile(path) if *path == file);
+    if !config.edge.tokens.keys.iter().any(is_it) {
+        return Ok(None);
+    }
+    Ok(Some(Secret::load_or_make(&file)?))
+}
+
+/// Where the log is, for people.
+pub(crate) fn log_place(config: &Config) -> String {
+    match &config.kafka {
+        Some(kafka) => format!("Kafka at {}", kafka.brokers.join(", ")),
+        None => format!("the log in {}", config.log_dir().display()),
+    }
+}
+
+/// Adds what to do where the error alone does not say it.
+pub(crate) fn advise(error: StartError, loaded: &Loaded) -> anyhow::Error {
+    let advice = match &error {
+        StartError::Edge(xp_edge::StartError::Listen { addr, source })
+            if source.kind() == ErrorKind::AddrInUse =>
+        {
+            format!(
+                "{addr} is taken, maybe by another `xp dev`: stop that one, or choose another address with --listen 127.0.0.1:0"
+            )
+        }
+        StartError::Edge(xp_edge::StartError::Listen { .. }) => {
+            format!(
+                "choose an address of this machine, as in --listen 127.0.0.1:0 ({})",
+                said_by(loaded, "edge.listen")
+            )
+        }
+        StartError::Lanes(_) => format!("the lanes do not fit ({})", said_by(loaded, "lanes")),
+        StartError::StateNode(xp_state_node::StartError::Store(_)) => format!(
+            "{} cannot be used: make sure that it can be written and that no other process uses it, or choose another directory with --data",
+            loaded.config.data.display()
+        ),
+        StartError::Log(BackendError::Settings(problem)) => {
+            format!("Kafka cannot be used ({})", said_by(loaded, problem.key))
+        }
+        StartError::Log(BackendError::Connect(_) | BackendError::Topics(_)) => {
+            format!(
+                "Kafka cannot be used ({})",
+                said_by(loaded, "kafka.brokers")
+            )
+        }
+        _ => format!("there is no start on {}", log_place(&loaded.config)),
+    };
+    anyhow::Error::new(error).context(advice)
+}
+
+fn said_by(loaded: &Loaded, key: &str) -> String {
+    format!("{key}, {}", loaded.place(key))
+}

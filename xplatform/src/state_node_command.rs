@@ -1,0 +1,103 @@
+//! `xp state-node`: one state node, until it is interrupted.
+
+use std::io::Write;
+
+use anyhow::{Context, Result, bail};
+use tokio::time::Instant;
+use xp_sandbox::{Config, StateNode};
+use xp_state_node::PartitionState;
+use xp_transport::Clock;
+
+use crate::Domain;
+use crate::command_line::StateNodeOnly;
+use crate::configuration::{self, Overrides};
+use crate::process::{self, Replaced, Signals, advise, log_place, progress};
+
+/// Runs until the first Ctrl-C or SIGTERM, stops in order, and ends; the second one ends at once.
+pub(crate) async fn run(asked: StateNodeOnly, domain: &Domain) -> Result<()> {
+    let began = Instant::now();
+    process::log_to_stderr();
+    let overrides = Overrides {
+        state_node_name: asked.name,
+        ..Overrides::default()
+    };
+    let loaded = configuration::load(&asked.sources, &overrides, configuration::environment())?;
+    process::hosts_something(domain)?;
+    process::shares_its_log(&loaded, "state-node")?;
+    let mut signals = Signals::listen()?;
+    let opening = StateNode::open(&loaded.config, domain.registry().clone(), Clock::system());
+    let node = tokio::select! {
+        node = opening => node.map_err(|error| advise(error, &loaded))?,
+        () = signals.next() => return Ok(()),
+    };
+    let name = loaded.config.state_node.name.clone();
+    let serving = serve(&node, &loaded.config, began);
+    tokio::select! {
+        served = serving => {
+            node.kill().await;
+            served
+        }
+        () = signals.next() => stop(node, &mut signals).await,
+        () = node.evicted() => {
+            node.kill().await;
+            Err(Replaced { name, key: "state-node.name" }.into())
+        }
+    }
+}
+
+/// Says when it is ready. Ends when there is nothing left to serve.
+async fn serve(node: &StateNode, config: &Config, began: Instant) -> Result<()> {
+    let states = progress::show(node, node.settled()).await;
+    let owned = states
+        .values()
+        .filter(|state| **state == PartitionState::Owned);
+    let owned = owned.count();
+    if owned > 0 {
+        let line = format!(
+            "state-node {} owns {owned} {} of {} {} ({} records replayed in {:.1} s; {})",
+            config.state_node.name,
+            plural(owned, "partition"),
+            config.lanes.len(),
+            plural(config.lanes.len(), "lane"),
+            node.progress().0,
+            began.elapsed().as_secs_f64(),
+            log_place(config),
+        );
+        writeln!(std::io::stdout(), "{line}").context("stdout cannot be written")?;
+    }
+    node.ended().await;
+    bail!("no partition can go on: {}", reasons(node).await)
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 {
+        word.to_owned()
+    } else {
+        format!("{word}s")
+    }
+}
+
+/// Each reason once, with the first partition that has it.
+async fn reasons(node: &StateNode) -> String {
+    let mut reasons: Vec<(String, String)> = Vec::new();
+    for (place, state) in node.settled().await {
+        let PartitionState::Stopped(Some(reason)) = state else {
+            continue;
+        };
+        if !reasons.iter().any(|(_, known)| *known == reason) {
+            reasons.push((place.to_string(), reason));
+        }
+    }
+    let reasons = reasons
+        .iter()
+        .map(|(place, reason)| format!("{place}: {reason}"));
+    reasons.collect::<Vec<_>>().join("; ")
+}
+
+async fn stop(node: StateNode, signals: &mut Signals) -> Result<()> {
+    eprintln!("stopping; interrupt again to stop at once");
+    tokio::select! {
+        stopped = node.stop() => Ok(stopped?),
+        () = signals.next() => bail!("stopped before everything was stored; the log holds all that was acknowledged"),
+    }
+}
