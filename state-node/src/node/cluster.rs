@@ -161,7 +161,10 @@ async fn beat(
         let taken = append(log, &heartbeat).await;
         match &taken {
             Err(error) if !failing => {
-                tracing::warn!(error, "heartbeats are not taken; queries wait until they are");
+                tracing::warn!(
+                    error,
+                    "heartbeats are not taken; queries wait until they are"
+                );
             }
             Ok(()) if failing => tracing::info!("heartbeats are taken again"),
             _ => {}
