@@ -39,9 +39,12 @@ pub(crate) enum Task {
     Token(Token),
     /// Talk to one entity: type JSON, see events; in a pipe, one JSON line is one command
     Connect(Connect),
-    /// Look into the embedded log
+    /// Look into the log, be it embedded or Kafka
     #[command(subcommand)]
     Log(Log),
+    /// Make, check or describe the topics that the lanes need on Kafka
+    #[command(subcommand)]
+    Topics(Topics),
     /// Check, show or describe the configuration
     #[command(subcommand)]
     Config(Config),
@@ -128,6 +131,16 @@ pub(crate) struct Connect {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Topics {
+    /// Make those that are missing, with the right settings; the others are left alone
+    Create(Sources),
+    /// Say how they differ from what the configuration asks for, and what mends it
+    Check(Sources),
+    /// Say how they are
+    Describe(Sources),
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Log {
     /// Print records, decoded; records that the rules make void are marked
     Show(Show),
@@ -137,8 +150,11 @@ pub(crate) enum Log {
 pub(crate) struct Show {
     #[command(flatten)]
     pub(crate) sources: Sources,
-    /// The topic; without it all `events` topics
+    /// The lane whose `events` are shown; without it and --topic those of all lanes
     #[arg(long)]
+    pub(crate) lane: Option<String>,
+    /// One topic by its whole name, as in `main.inbound`
+    #[arg(long, conflicts_with = "lane")]
     pub(crate) topic: Option<String>,
     /// One partition; without it all of them, one after the other
     #[arg(long, value_parser = partition)]

@@ -1,25 +1,22 @@
-//! `xp log show`: the embedded log's records, readable.
+//! `xp log show`: the log's records, readable; the embedded log's as its directory holds them, Kafka's as brokers
+//! hand them out.
 
+mod directory;
+mod shared;
+mod view;
 mod line;
 mod readable;
 mod validity;
 
 use std::io::Write;
-use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Result, bail};
-use xp_protocol::{Offset, PartitionId};
-use xp_sandbox::config::log_dir;
-use xp_transport::embedded;
+use anyhow::Result;
+use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
+use xp_sandbox::Config;
+use xp_transport::kafka::Kafka;
 
 use crate::command_line::Show;
 use crate::configuration::{self, Overrides};
-use line::Entry;
-use validity::Validity;
-
-/// How often a followed log is looked at again.
-const FOLLOW: Duration = Duration::from_millis(200);
 
 /// Prints what was asked for; with `--follow` it ends only when interrupted.
 pub(crate) async fn run(asked: Show) -> Result<()> {
@@ -28,59 +25,44 @@ pub(crate) async fn run(asked: Show) -> Result<()> {
         &Overrides::default(),
         configuration::environment(),
     )?;
-    let dir = log_dir(&loaded.config.data);
-    let mut views = views(&dir, &asked)?;
-    loop {
-        let mut out = std::io::stdout().lock();
-        for view in &mut views {
-            view.print_new(&dir, &asked, &mut out)?;
-        }
-        out.flush()?;
-        drop(out);
-        if !asked.follow {
-            return Ok(());
-        }
-        tokio::time::sleep(FOLLOW).await;
-    }
-}
-
-/// One partition, read up to somewhere.
-struct View {
-    topic: String,
-    partition: PartitionId,
-    next: Offset,
-    validity: Validity,
-}
-
-fn views(dir: &Path, asked: &Show) -> Result<Vec<View>> {
-    if !dir.is_dir() {
-        bail!(
-            "there is no log in {}; --data names the directory that `xp dev` uses",
-            dir.display()
-        );
-    }
-    let topics = embedded::topics(dir)?;
-    let wanted = |topic: &str| match &asked.topic {
-        Some(name) => name == topic,
-        None => topic.ends_with(".events"),
+    let config = loaded.config;
+    let Some(kafka) = &config.kafka else {
+        return directory::show(&config.log_dir(), &asked).await;
     };
-    let mut views = Vec::new();
-    for (topic, partitions) in topics.iter().filter(|(topic, _)| wanted(topic)) {
-        let all = (0..*partitions)
-            .map(PartitionId)
-            .filter(|p| asked.partition.is_none_or(|asked| asked == *p));
-        views.extend(all.map(|partition| View::new(topic, partition)));
-    }
-    if views.is_empty() {
-        bail!(
-            "the log in {} has no such partition; it has {}",
-            dir.display(),
-            described(&topics)
-        );
-    }
-    Ok(views)
+    let settings = config.kafka_settings(kafka, "xp-log-show")?;
+    let patience = settings.connect_timeout;
+    let log = Kafka::connect(settings).await?;
+    let shown = shared::show(&log, &topics(&config), &asked, patience, print).await;
+    // The end of a client blocks.
+    tokio::task::spawn_blocking(move || drop(log)).await?;
+    shown
 }
 
+/// What the configured lanes have.
+fn topics(config: &Config) -> Vec<String> {
+    let of_lane = |name: &String| {
+        [
+            inbound_topic(name),
+            events_topic(name),
+            outbound_topic(name),
+        ]
+    };
+    let cluster = std::iter::once(CLUSTER_TOPIC.to_owned());
+    cluster
+        .chain(config.lanes.keys().flat_map(of_lane))
+        .collect()
+}
+
+/// Whether a topic is asked for: the one that is named, a lane's `events`, or all `events`.
+fn is_asked_for(topic: &str, asked: &Show) -> bool {
+    match (&asked.topic, &asked.lane) {
+        (Some(name), _) => name == topic,
+        (None, Some(lane)) => events_topic(lane) == topic,
+        (None, None) => topic.ends_with(".events"),
+    }
+}
+
+/// For messages: which topics there are.
 fn described(topics: &[(String, u32)]) -> String {
     let described: Vec<_> = topics
         .iter()
@@ -93,36 +75,8 @@ fn described(topics: &[(String, u32)]) -> String {
     }
 }
 
-impl View {
-    fn new(topic: &str, partition: PartitionId) -> Self {
-        Self {
-            topic: topic.to_owned(),
-            partition,
-            next: Offset(0),
-            validity: Validity::default(),
-        }
-    }
-
-    /// Reads on from where it stopped. Whether a record is valid follows from all before it, so reading begins at
-    /// the log's beginning even when printing does not.
-    fn print_new(&mut self, dir: &Path, asked: &Show, out: &mut impl Write) -> Result<()> {
-        for stored in embedded::inspect(dir, &self.topic, self.partition, self.next)? {
-            let stored = stored?;
-            self.next = stored.offset.next();
-            let entry = Entry::new(&self.topic, self.partition, &stored, &mut self.validity);
-            let is_about = asked
-                .address
-                .as_ref()
-                .is_none_or(|address| stored.record.key == address.as_str().as_bytes());
-            if stored.offset >= asked.from && is_about {
-                let text = if asked.json {
-                    entry.json()
-                } else {
-                    entry.text()
-                };
-                writeln!(out, "{text}")?;
-            }
-        }
-        Ok(())
-    }
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }

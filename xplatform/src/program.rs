@@ -8,7 +8,7 @@ use clap::Parser;
 use crate::command_line::{CommandLine, Log, Task};
 use crate::process::Replaced;
 use crate::{
-    Domain, config_command, connect, dev, edge_command, log_show, state_node_command, token,
+    Domain, config_command, connect, dev, edge_command, log_show, state_node_command, token, topics,
 };
 
 impl Domain {
@@ -48,6 +48,7 @@ impl Domain {
             Task::Token(asked) => token::run(asked),
             Task::Connect(asked) => block_on(connect::run(asked)),
             Task::Log(Log::Show(asked)) => block_on(log_show::run(asked)),
+            Task::Topics(asked) => block_on(topics::run(asked, self.registry())),
             Task::Config(asked) => config_command::run(&asked, self.registry()),
         }
     }

@@ -153,7 +153,10 @@ async fn a_topic_made_with_the_brokers_own_settings_is_told_all_that_is_wrong_wi
             true,
             "message.timestamp.type = CreateTime, and LogAppendTime is expected",
         ),
-        (false, "retention.ms = 604800000, and -1 is expected"),
+        (
+            false,
+            "retention.ms = 604800000, and -1 (no limit) is expected",
+        ),
     ] {
         let is_said = |(is_fatal, said): &(bool, String)| *is_fatal == fatal && said.contains(part);
         assert!(said.iter().any(is_said), "{part:?} is not in {said:#?}");

@@ -1,15 +1,16 @@
 //! One record, as a few lines for people or one JSON object for programs.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 use xp_protocol::cluster::Member;
+use xp_protocol::codec::{DecodeError, Format};
 use xp_protocol::events::{Cause, Commit, Event};
+use xp_protocol::inbound::Inbound;
+use xp_protocol::outbound::Outbound;
 use xp_protocol::{Offset, PartitionId, TimeMs, codec};
 use xp_transport::Stored;
 
 use super::readable::{payload, readable, text_of};
-use super::validity::{Validity, Void};
+use super::validity::{Validity, Verdict};
 
 /// One record, decoded as far as it can be.
 pub(super) struct Entry {
@@ -25,8 +26,9 @@ pub(super) struct Entry {
 }
 
 enum Header {
-    Event(Box<Event>, Result<(), Void>),
-    Member(Member),
+    Event(Box<Event>, Verdict),
+    /// Of another topic: its format's name and all of it.
+    Other(&'static str, Value),
     Unreadable(String),
 }
 
@@ -52,15 +54,20 @@ impl Entry {
 
     /// One object per record, all of the header in it.
     pub(super) fn json(&self) -> String {
-        let (kind, header, void) = match &self.header {
-            Header::Event(event, judged) => ("events", readable(event), judged.as_ref().err()),
-            Header::Member(member) => ("cluster", readable(member), None),
-            Header::Unreadable(why) => ("unreadable", Value::from(why.as_str()), None),
+        let (kind, header) = match &self.header {
+            Header::Event(event, _) => (Event::NAME, readable(event)),
+            Header::Other(format, header) => (*format, header.clone()),
+            Header::Unreadable(why) => ("unreadable", Value::from(why.as_str())),
+        };
+        let (valid, void) = match &self.header {
+            Header::Event(_, Verdict::Void(why)) => (Some(false), Some(why)),
+            Header::Event(_, Verdict::Unknown) => (None, None),
+            _ => (Some(true), None),
         };
         let line = json!({
             "topic": self.topic, "partition": self.partition, "offset": self.offset, "time": self.time,
             "key": self.key, "format": kind, "header": header, "value": self.value,
-            "valid": void.is_none(), "void": void.map(|void| void.0.as_str()),
+            "valid": valid, "void": void,
         });
         line.to_string()
     }
@@ -76,15 +83,29 @@ impl Entry {
         );
         match &self.header {
             Header::Event(event, judged) => {
-                if let Err(Void(why)) = judged {
-                    write!(text, " VOID ({why})").expect("a String takes all text");
+                match judged {
+                    Verdict::Counts => {}
+                    Verdict::Void(why) => push(&mut text, " VOID ", &format!("({why})")),
+                    Verdict::Unknown => {
+                        text.push_str(" UNKNOWN (before the first claim that is left)")
+                    }
                 }
                 self.event(&mut text, event);
             }
-            Header::Member(member) => push(&mut text, " ", &readable(member).to_string()),
+            Header::Other(_, header) => self.other(&mut text, header),
             Header::Unreadable(why) => push(&mut text, " unreadable: ", why),
         }
         text
+    }
+
+    fn other(&self, text: &mut String, header: &Value) {
+        if !self.key.is_empty() {
+            push(text, " ", &self.key);
+        }
+        push(text, " ", &header.to_string());
+        if !self.raw.is_empty() {
+            push(text, "\n    value ", &self.raw);
+        }
     }
 
     fn event(&self, text: &mut String, event: &Event) {
@@ -146,15 +167,20 @@ fn push(text: &mut String, head: &str, rest: &str) {
 
 fn header(topic: &str, stored: &Stored, validity: &mut Validity) -> Header {
     let bytes = &stored.record.header;
-    let decoded = if topic.ends_with(".events") {
-        codec::decode::<Event>(bytes).map(|event| {
+    let decoded = match topic.rsplit('.').next() {
+        Some("events") => codec::decode::<Event>(bytes).map(|event| {
             let judged = validity.judge(stored.offset, &event);
             Header::Event(Box::new(event), judged)
-        })
-    } else {
-        codec::decode::<Member>(bytes).map(Header::Member)
+        }),
+        Some("inbound") => other::<Inbound>(bytes),
+        Some("outbound") => other::<Outbound>(bytes),
+        _ => other::<Member>(bytes),
     };
     decoded.unwrap_or_else(|error| Header::Unreadable(error.to_string()))
+}
+
+fn other<T: Format>(bytes: &[u8]) -> Result<Header, DecodeError> {
+    codec::decode::<T>(bytes).map(|value| Header::Other(T::NAME, readable(&value)))
 }
 
 fn cause(cause: &Cause) -> String {
@@ -256,5 +282,55 @@ mod tests {
         )
         .text();
         assert!(text.contains("unreadable: events has version 99"), "{text}");
+    }
+
+    #[test]
+    fn what_clients_say_is_shown_with_who_says_it_and_what() {
+        use xp_protocol::inbound::{Action, Word};
+        use xp_protocol::{Attempt, ConnectionId, Incarnation, MessageNumber};
+        let id = uuid::Uuid::from_u128(7);
+        let said = Inbound {
+            time: TimeMs(0),
+            trace: None,
+            word: Word::Client {
+                edge: Incarnation(id),
+                connection: ConnectionId(id),
+                attempt: Attempt(1),
+                action: Action::Send {
+                    n: MessageNumber(3),
+                    text: true,
+                },
+            },
+        };
+        let record = Record {
+            key: Bytes::from_static(b"board/1"),
+            header: codec::encode(&said).into(),
+            value: Bytes::from_static(b"{\"type\":\"Draw\"}"),
+        };
+        let stored = Stored {
+            offset: Offset(3),
+            time: TimeMs(0),
+            record,
+        };
+        let entry = Entry::new(
+            "main.inbound",
+            PartitionId(0),
+            &stored,
+            &mut Validity::default(),
+        );
+        let text = entry.text();
+        for part in [
+            " board/1 {",
+            r#""Send":{"n":3"#,
+            "value {\"type\":\"Draw\"}",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        let object: Value = serde_json::from_str(&entry.json()).unwrap();
+        assert_eq!(
+            (&object["format"], &object["valid"]),
+            (&json!("inbound"), &json!(true))
+        );
+        assert_eq!(object["value"]["type"], "Draw");
     }
 }

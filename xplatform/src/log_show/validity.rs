@@ -1,4 +1,5 @@
-//! Which records of `events` count (R2, R3). A reader's own fold, apart from the one that owners run.
+//! Which records of `events` count (R2, R3). A reader's own fold, apart from the one that owners run, and able to begin
+//! where retention left off.
 
 use xp_protocol::events::{Claim, Event};
 use xp_protocol::{ClaimId, Epoch, Offset, Seq, View};
@@ -6,6 +7,8 @@ use xp_protocol::{ClaimId, Epoch, Offset, Seq, View};
 /// The fold of one partition, as far as validity goes.
 #[derive(Debug, Default)]
 pub(super) struct Validity {
+    /// Whether the log's beginning is gone, so that nothing can be said before the first claim that is left.
+    beheaded: bool,
     current: Option<Current>,
     latest: Option<(ClaimId, View, u64)>,
 }
@@ -16,28 +19,44 @@ struct Current {
     next: Seq,
 }
 
-/// Why a record does not count.
+/// Whether a record counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Void(pub(super) String);
+pub(super) enum Verdict {
+    Counts,
+    /// It does not, and why.
+    Void(String),
+    /// It cannot be known: what it depends on is gone.
+    Unknown,
+}
 
 impl Validity {
-    /// Judges the next record, in the order of the log.
-    pub(super) fn judge(&mut self, offset: Offset, event: &Event) -> Result<(), Void> {
-        match event {
-            Event::Claim(claim) => self.claim(offset, claim),
-            other => self.record(other),
+    /// For a log that begins at `first`.
+    pub(super) fn from(first: Offset) -> Self {
+        Self {
+            beheaded: first > Offset(0),
+            ..Self::default()
         }
     }
 
-    fn claim(&mut self, offset: Offset, claim: &Claim) -> Result<(), Void> {
+    /// Judges the next record, in the order of the log.
+    pub(super) fn judge(&mut self, offset: Offset, event: &Event) -> Verdict {
+        if self.beheaded && self.latest.is_none() && !matches!(event, Event::Claim(_)) {
+            return Verdict::Unknown;
+        }
+        let judged = match event {
+            Event::Claim(claim) => self.claim(offset, claim),
+            other => self.record(other),
+        };
+        judged.map_or_else(Verdict::Void, |()| Verdict::Counts)
+    }
+
+    fn claim(&mut self, offset: Offset, claim: &Claim) -> Result<(), String> {
         if let Some((id, view, attempt)) = self.latest {
             if id == claim.id {
-                return Err(Void("the same claim again".to_owned()));
+                return Err("the same claim again".to_owned());
             }
             if (claim.view, claim.attempt) <= (view, attempt) {
-                return Err(Void(
-                    "its view and attempt are not above the current claim's".to_owned(),
-                ));
+                return Err("its view and attempt are not above the current claim's".to_owned());
             }
         }
         self.latest = Some((claim.id, claim.view, claim.attempt));
@@ -48,16 +67,16 @@ impl Validity {
         Ok(())
     }
 
-    fn record(&mut self, event: &Event) -> Result<(), Void> {
+    fn record(&mut self, event: &Event) -> Result<(), String> {
         let (epoch, seq) = event.place().expect("all but claims have a place");
         let Some(current) = &mut self.current else {
-            return Err(Void("nobody owns the partition here".to_owned()));
+            return Err("nobody owns the partition here".to_owned());
         };
         if (epoch, seq) != (current.epoch, current.next) {
-            return Err(Void(format!(
+            return Err(format!(
                 "expected epoch {} seq {}",
                 current.epoch, current.next
-            )));
+            ));
         }
         current.next = seq.next();
         if matches!(event, Event::Release { .. }) {
@@ -99,7 +118,7 @@ mod tests {
         let offsets = (0..).map(Offset);
         offsets
             .zip(events)
-            .map(|(offset, event)| validity.judge(offset, event).is_ok())
+            .map(|(offset, event)| validity.judge(offset, event) == Verdict::Counts)
             .collect()
     }
 
@@ -126,5 +145,15 @@ mod tests {
             release(3, 1),
         ];
         assert_eq!(judged(&events), [true, false, false, true, false, true]);
+    }
+
+    #[test]
+    fn where_the_beginning_is_gone_judgement_begins_with_the_first_claim_that_is_left() {
+        let mut validity = Validity::from(Offset(40));
+        let mut judge = |offset, event| validity.judge(Offset(offset), &event);
+        assert_eq!(judge(40, release(7, 9)), Verdict::Unknown);
+        assert_eq!(judge(41, claim(1, 5, 0)), Verdict::Counts);
+        assert_eq!(judge(42, release(41, 1)), Verdict::Counts);
+        assert!(matches!(judge(43, release(41, 2)), Verdict::Void(_)));
     }
 }

@@ -142,7 +142,11 @@ impl fmt::Display for Problem {
                 f,
                 "{topic} has {key} = {found}, and {}{} is expected ({why}): {}",
                 wanted.value,
-                if wanted.or_more { " or more" } else { "" },
+                match (&*wanted.value, wanted.or_more) {
+                    ("-1", _) => " (no limit)",
+                    (_, true) => " or more",
+                    (_, false) => "",
+                },
                 self.alter(key, &wanted.value)
             ),
             Complaint::Overtaken { events, inbound } => write!(

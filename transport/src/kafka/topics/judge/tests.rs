@@ -268,7 +268,7 @@ fn retention_is_a_warning_until_an_outage_of_minutes_outlasts_it() {
         problem_with("main.events", "retention.ms", month),
         false,
         &[
-            "main.events has retention.ms = 2592000000, and -1 is expected",
+            "main.events has retention.ms = 2592000000, and -1 (no limit) is expected",
             "(R36)",
         ],
     );
@@ -290,7 +290,7 @@ fn retention_is_a_warning_until_an_outage_of_minutes_outlasts_it() {
     assert_says(
         problem_with("main.events", "retention.bytes", "1073741824"),
         false,
-        &["retention.bytes = 1073741824, and -1 is expected"],
+        &["retention.bytes = 1073741824, and -1 (no limit) is expected"],
     );
 }
 
