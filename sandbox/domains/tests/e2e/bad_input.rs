@@ -166,7 +166,7 @@ async fn a_log_that_cannot_be_written_says_what_to_do() {
     refused(
         &dev(data.path()).await,
         1,
-        &["can be written, or choose another directory with --data"],
+        &["can be written", "or choose another directory with --data"],
     );
 }
 

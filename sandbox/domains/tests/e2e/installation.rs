@@ -35,7 +35,7 @@ pub(crate) trait Installation: Sized {
     /// Whoever signs tokens that the edges accept.
     fn signer(&self) -> Signer;
 
-    /// All processes.
+    /// All processes, in the order in which they start.
     fn victims(&self) -> Vec<Victim>;
 
     /// Those that hold sockets, in the order of [`Self::urls`].
@@ -53,7 +53,7 @@ pub(crate) trait Installation: Sized {
     /// SIGSTOP: it stands still and does not know it.
     async fn pause(&mut self, victim: Victim);
 
-    /// SIGCONT, after which clients can come again: one that was replaced meanwhile has ended and was started again.
+    /// SIGCONT: it goes on.
     async fn resume(&mut self, victim: Victim);
 
     /// SIGTERM, and the exit code it ends with.

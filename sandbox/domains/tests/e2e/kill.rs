@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use rand::Rng;
-use rand::seq::IndexedRandom;
 
 use crate::crowd::Crowd;
 use crate::installation::Installation;
@@ -21,18 +20,17 @@ pub(crate) async fn whatever_was_answered_survives_kills_exactly_once<I: Install
     let mut installation = I::start().await;
     let mut crowd = Crowd::start(&BOARDS, DRAWERS_PER_BOARD, &installation);
     let victims = installation.victims();
-    for _ in 0..I::PACE.kills {
+    for victim in victims.iter().cycle().take(I::PACE.kills) {
         if rng.random() {
             crowd.back().await;
         }
         crowd.within_a_round(&mut rng, COMMANDS_PER_ROUND).await;
-        let victim = *victims.choose(&mut rng).expect("it has processes");
-        installation.kill(victim).await;
+        installation.kill(*victim).await;
         if rng.random_ratio(1, 4) {
             let within = Duration::from_millis(rng.random_range(0..START_MS));
-            installation.restart_and_kill(victim, within).await;
+            installation.restart_and_kill(*victim, within).await;
         }
-        installation.restart(victim).await;
+        installation.restart(*victim).await;
     }
     let outcome = crowd.finish(&mut installation).await;
     eprintln!("{} kills, {}", I::PACE.kills, outcome.summary());

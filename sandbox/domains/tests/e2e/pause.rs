@@ -1,5 +1,6 @@
 //! SIGSTOP under load: a process that stands still, is taken for dead, and goes on as if nothing had happened.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use rand::Rng;
@@ -13,8 +14,8 @@ const BOARDS: [&str; 2] = ["near", "far"];
 const DRAWERS_PER_BOARD: usize = 2;
 /// Commands that each may send between two stops.
 const COMMANDS_PER_ROUND: u64 = 60;
-/// Longer than a lease; some stops also outlast the silence after which a state node is gone.
-const PAUSE_MS: std::ops::Range<u64> = 400..1_500;
+/// Longer than a lease; some stops also outlast the silence after which clients say again what was not answered (R32).
+const PAUSE_MS: Range<u64> = 400..3_000;
 
 pub(crate) async fn a_process_that_stands_still_for_longer_than_its_lease_loses_and_doubles_nothing<
     I: Installation,

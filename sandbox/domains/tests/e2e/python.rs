@@ -11,7 +11,7 @@ use crate::process::{Talk, end_of};
 use crate::seed;
 
 /// `cargo xtask test` prepares one and names it in XP_PYTHON.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     if let Some(python) = std::env::var_os("XP_PYTHON") {
         return python.into();
     }

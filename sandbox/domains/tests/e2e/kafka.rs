@@ -1,0 +1,223 @@
+//! The installation of several processes: a state node and two edges on Apache Kafka, clients spread over both.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::timeout;
+use xp_local_kafka::Listener;
+use xplatform::sandbox::Secret;
+use xplatform::sandbox::config::secret_file;
+
+use crate::brokers::Brokers;
+use crate::entrances::Entrances;
+use crate::installation::{Installation, Pace, Signer, Victim, installation_tests};
+use crate::process::{Process, bare, end_of};
+
+installation_tests!(Kafka<Open>);
+
+/// What encryption and passwords could change is how processes reach brokers, and nothing of what they do then.
+mod over_tls_and_scram {
+    use super::{Kafka, Secured};
+
+    crate::installation::installation_tests! { @tests Kafka<Secured>;
+        together::two_pipes_see_each_other
+        together::a_crowd_over_all_edges_sees_one_board
+    }
+}
+
+/// How the brokers of an installation are reached.
+pub(crate) trait Way {
+    const LISTENER: Listener;
+}
+
+/// By anybody.
+pub(crate) struct Open;
+
+impl Way for Open {
+    const LISTENER: Listener = Listener::Plaintext;
+}
+
+/// By users, within TLS.
+pub(crate) struct Secured;
+
+impl Way for Secured {
+    const LISTENER: Listener = Listener::SaslSsl;
+}
+
+pub(crate) const LANE: &str = "main";
+pub(crate) const PARTITIONS: u32 = 4;
+pub(crate) const STATE_NODE: Victim = Victim("state-node");
+pub(crate) const EDGES: [Victim; 2] = [Victim("edge-1"), Victim("edge-2")];
+
+pub(crate) struct Kafka<W = Open> {
+    pub(crate) brokers: Brokers,
+    dir: TempDir,
+    entrances: Entrances,
+    /// How often the state node moved to another machine, where it finds no snapshots.
+    moves: u32,
+    running: BTreeMap<&'static str, Process>,
+    way: PhantomData<W>,
+}
+
+impl<W: Way> Kafka<W> {
+    /// Makes the topics and starts all of it on these brokers.
+    pub(crate) async fn on(brokers: Brokers) -> Self {
+        let mut kafka = Self {
+            brokers,
+            dir: tempfile::tempdir().unwrap(),
+            entrances: Entrances::open(EDGES.len()).await,
+            moves: 0,
+            running: BTreeMap::new(),
+            way: PhantomData,
+        };
+        kafka.prepare().await;
+        for victim in kafka.victims() {
+            kafka.restart(victim).await;
+        }
+        kafka
+    }
+
+    /// The configuration, the secret that signs tokens, and the topics.
+    async fn prepare(&self) {
+        std::fs::write(self.configuration(), self.written()).unwrap();
+        Secret::load_or_make(&secret_file(self.dir.path())).unwrap();
+        let created = end_of(&mut self.xp(&["topics", "create"])).await;
+        assert_eq!(created.code, Some(0), "{}", created.err);
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.dir.path().join("xp.toml")
+    }
+
+    fn written(&self) -> String {
+        let (dir, brokers) = (self.dir.path(), self.brokers.section());
+        let secret = secret_file(dir);
+        format!(
+            "data = {dir:?}\n{brokers}[lanes.{LANE}]\npartitions = {PARTITIONS}\noutbound-partitions = 2\n\
+             [edge]\nlisten = \"127.0.0.1:0\"\n[edge.tokens]\nkeys = [{{ secret-file = {secret:?} }}]\n"
+        )
+    }
+
+    /// One more process of that role and name.
+    fn spawn(&self, victim: Victim) -> Process {
+        let machine = self.dir.path().join(format!("machine-{}", self.moves));
+        let machine = machine.to_str().unwrap();
+        let mut command = if victim == STATE_NODE {
+            self.xp(&["state-node", "--name", victim.0, "--data", machine])
+        } else {
+            self.xp(&["edge", "--name", victim.0])
+        };
+        Process::spawn(&mut command)
+    }
+
+    fn take(&mut self, victim: Victim) -> Process {
+        self.leads(victim, None);
+        self.running.remove(victim.0).expect("it runs")
+    }
+
+    /// Starts the state node on another machine, and gives the former one, whatever it is doing.
+    pub(crate) async fn replace_state_node(&mut self) -> Process {
+        let former = self.take(STATE_NODE);
+        self.moves += 1;
+        self.restart(STATE_NODE).await;
+        former
+    }
+
+    /// New clients find an edge there, or no more.
+    fn leads(&self, victim: Victim, addr: Option<SocketAddr>) {
+        if let Some(nth) = EDGES.iter().position(|edge| *edge == victim) {
+            self.entrances.lead(nth, addr);
+        }
+    }
+}
+
+impl<W: Way> Installation for Kafka<W> {
+    const PACE: Pace = Pace {
+        kills: 12,
+        pauses: 2,
+        drains: 4,
+        cuts: 400,
+    };
+
+    async fn start() -> Self {
+        Self::on(Brokers::one(W::LISTENER).await).await
+    }
+
+    fn urls(&self) -> Vec<String> {
+        self.entrances.urls()
+    }
+
+    fn xp(&self, words: &[&str]) -> Command {
+        let mut command = bare(self.dir.path());
+        command
+            .args(words)
+            .arg("--config")
+            .arg(self.configuration());
+        command
+    }
+
+    fn signer(&self) -> Signer {
+        let secret = Secret::load(&secret_file(self.dir.path())).unwrap();
+        Signer(secret.expect("it was made at the start"))
+    }
+
+    fn victims(&self) -> Vec<Victim> {
+        vec![STATE_NODE, EDGES[0], EDGES[1]]
+    }
+
+    fn edges(&self) -> Vec<Victim> {
+        EDGES.to_vec()
+    }
+
+    async fn kill(&mut self, victim: Victim) {
+        self.take(victim).kill().await;
+    }
+
+    async fn restart(&mut self, victim: Victim) {
+        let mut process = self.spawn(victim);
+        let role = if victim == STATE_NODE {
+            "state-node"
+        } else {
+            "edge"
+        };
+        let said = process.says(&format!("{role} {} ", victim.0)).await;
+        let mut words = said.split_whitespace();
+        let addr = words.find_map(|word| word.strip_prefix("ws://"));
+        self.leads(victim, addr.map(|addr| addr.parse().unwrap()));
+        self.running.insert(victim.0, process);
+    }
+
+    async fn restart_and_kill(&mut self, victim: Victim, within: Duration) {
+        let mut process = self.spawn(victim);
+        // Both are what is wanted.
+        let _ = timeout(within, process.next_line()).await;
+        process.kill().await;
+    }
+
+    async fn pause(&mut self, victim: Victim) {
+        self.running[victim.0].signal("STOP").await;
+    }
+
+    async fn resume(&mut self, victim: Victim) {
+        self.running[victim.0].signal("CONT").await;
+    }
+
+    async fn terminate(&mut self, victim: Victim) -> Option<i32> {
+        // Its door stays open: a draining edge takes no clients, and the door leads to the other one.
+        let process = self.running.remove(victim.0).expect("it runs");
+        let code = process.terminate().await;
+        self.leads(victim, None);
+        code
+    }
+
+    async fn end(&mut self) {
+        for victim in [EDGES[0], EDGES[1], STATE_NODE] {
+            assert_eq!(self.terminate(victim).await, Some(0), "{victim:?}");
+        }
+    }
+}
