@@ -100,60 +100,34 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let topic = self.topic.as_deref().unwrap_or_default();
+        if let Some(topic) = &self.topic {
+            write!(f, "{topic} ")?;
+        }
         match &self.complaint {
-            Complaint::Missing => write!(f, "{topic} is missing: make it with `xp topics create`"),
-            Complaint::Forbidden { principal } => write!(
-                f,
-                "{topic} may not be seen by {principal} (no ACL allows it, or the topic is missing): {}, and Read or Write as its role needs; if it is missing, `xp topics create`",
-                self.allow(principal, "Describe")
-            ),
-            Complaint::Unseen { principal } => write!(
-                f,
-                "{topic} has settings that {principal} may not see, so nobody checked them: {}",
-                self.allow(principal, "DescribeConfigs")
-            ),
+            Complaint::Missing => f.write_str("is missing: make it with `xp topics create`"),
+            Complaint::Forbidden { principal } => self.forbidden(f, principal),
+            Complaint::Unseen { principal } => self.unseen(f, principal),
             Complaint::Partitions {
                 found,
                 wanted,
                 kind,
-            } => write!(
-                f,
-                "{topic} has {found} partitions, and {wanted} are expected: {}",
-                partitions_advice(topic, *found, *kind)
-            ),
-            Complaint::Replication { found, wanted } => write!(
-                f,
-                "{topic} has partitions on {found} brokers, and {wanted} are expected: add replicas with kafka-reassign-partitions.sh --bootstrap-server {}, or ask for fewer with kafka.replication = {found}",
-                self.broker
-            ),
-            Complaint::Unreachable { replicas, needed } => write!(
-                f,
-                "{topic} lies on {replicas} brokers and min.insync.replicas is {needed}, so no append can ever be acknowledged: {}",
-                self.alter("min.insync.replicas", &replicas.to_string())
-            ),
+            } => {
+                let advice = partitions_advice(self.topic.as_deref(), *found, *kind);
+                write!(
+                    f,
+                    "has {found} partitions, and {wanted} are expected: {advice}"
+                )
+            }
+            Complaint::Replication { found, wanted } => self.replication(f, *found, *wanted),
+            Complaint::Unreachable { replicas, needed } => self.unreachable(f, *replicas, needed),
             Complaint::Setting {
                 key,
                 found,
                 wanted,
                 why,
                 ..
-            } => write!(
-                f,
-                "{topic} has {key} = {found}, and {}{} is expected ({why}): {}",
-                wanted.value,
-                match (&*wanted.value, wanted.or_more) {
-                    ("-1", _) => " (no limit)",
-                    (_, true) => " or more",
-                    (_, false) => "",
-                },
-                self.alter(key, &wanted.value)
-            ),
-            Complaint::Overtaken { events, inbound } => write!(
-                f,
-                "{topic} keeps records for {events} ms, and its inbound topic for {inbound} ms: a message would outlive the record of its effect and could not be judged again; {}",
-                self.alter("retention.ms", "-1")
-            ),
+            } => self.setting(f, (key, found), wanted, why),
+            Complaint::Overtaken { events, inbound } => self.overtaken(f, events, inbound),
             Complaint::OldBroker {
                 announced,
                 is_too_old,
@@ -162,8 +136,72 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The texts behind the topic's name.
+impl Problem {
+    fn forbidden(&self, f: &mut fmt::Formatter<'_>, principal: &str) -> fmt::Result {
+        write!(
+            f,
+            "may not be seen by {principal} (no ACL allows it, or the topic is missing): {}, and Read or Write as its role needs; if it is missing, `xp topics create`",
+            self.allow(principal, "Describe")
+        )
+    }
+
+    fn unseen(&self, f: &mut fmt::Formatter<'_>, principal: &str) -> fmt::Result {
+        write!(
+            f,
+            "has settings that {principal} may not see, so nobody checked them: {}",
+            self.allow(principal, "DescribeConfigs")
+        )
+    }
+
+    fn replication(&self, f: &mut fmt::Formatter<'_>, found: u16, wanted: u16) -> fmt::Result {
+        write!(
+            f,
+            "has partitions on {found} brokers, and {wanted} are expected: add replicas with kafka-reassign-partitions.sh --bootstrap-server {}, or ask for fewer with kafka.replication = {found}",
+            self.broker
+        )
+    }
+
+    fn unreachable(&self, f: &mut fmt::Formatter<'_>, replicas: u16, needed: &str) -> fmt::Result {
+        write!(
+            f,
+            "lies on {replicas} brokers and min.insync.replicas is {needed}, so no append can ever be acknowledged: {}",
+            self.alter("min.insync.replicas", &replicas.to_string())
+        )
+    }
+
+    fn setting(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        (key, found): (&str, &str),
+        wanted: &Wanted,
+        why: &str,
+    ) -> fmt::Result {
+        let more = match (&*wanted.value, wanted.or_more) {
+            ("-1", _) => " (no limit)",
+            (_, true) => " or more",
+            (_, false) => "",
+        };
+        write!(
+            f,
+            "has {key} = {found}, and {}{more} is expected ({why}): {}",
+            wanted.value,
+            self.alter(key, &wanted.value)
+        )
+    }
+
+    fn overtaken(&self, f: &mut fmt::Formatter<'_>, events: &str, inbound: &str) -> fmt::Result {
+        write!(
+            f,
+            "keeps records for {events} ms, and its inbound topic for {inbound} ms: a message would outlive the record of its effect and could not be judged again; {}",
+            self.alter("retention.ms", "-1")
+        )
+    }
+}
+
 /// R4: an address's partition follows from the count, so its events would be elsewhere.
-fn partitions_advice(topic: &str, found: u32, kind: Kind) -> String {
+fn partitions_advice(topic: Option<&str>, found: u32, kind: Kind) -> String {
+    let topic = topic.unwrap_or_default();
     let (lane, _) = topic.rsplit_once('.').unwrap_or((topic, ""));
     match kind {
         Kind::Cluster => {
