@@ -275,9 +275,15 @@ impl Handle {
         let mut view = self.shared.view.clone();
         // Without its sender it can change no more, and then an eviction is in it.
         drop(view.wait_for(|view| view.evicted).await);
-        if !self.shared.view.borrow().evicted {
+        if !self.is_evicted() {
             std::future::pending().await
         }
+    }
+
+    /// Whether another process of the same name took this one's place.
+    #[must_use]
+    pub fn is_evicted(&self) -> bool {
+        self.shared.view.borrow().evicted
     }
 
     async fn until(&self, holds: impl Fn(&BTreeMap<LanePartition, PartitionState>) -> bool) {

@@ -32,17 +32,19 @@ pub(crate) async fn run(asked: StateNodeOnly, domain: &Domain) -> Result<()> {
     };
     let name = loaded.config.state_node.name.clone();
     let serving = serve(&node, &loaded.config, began);
-    tokio::select! {
-        served = serving => {
-            node.kill().await;
-            served
-        }
-        () = signals.next() => stop(node, &mut signals).await,
-        () = node.evicted() => {
-            node.kill().await;
-            Err(Replaced { name, key: "state-node.name" }.into())
-        }
+    let ended = tokio::select! {
+        ended = serving => ended,
+        () = signals.next() => return stop(node, &mut signals).await,
+        () = node.evicted() => Ok(()),
+    };
+    // An evicted node's partitions stop as well, and that may be noticed first.
+    let is_evicted = node.is_evicted();
+    node.kill().await;
+    if is_evicted {
+        let key = "state-node.name";
+        return Err(Replaced { name, key }.into());
     }
+    ended
 }
 
 /// Says when it is ready. Ends when there is nothing left to serve.

@@ -77,6 +77,12 @@ impl StateNode {
         self.handle.evicted().await;
     }
 
+    /// Whether another process took this one's place.
+    #[must_use]
+    pub fn is_evicted(&self) -> bool {
+        self.handle.is_evicted()
+    }
+
     /// Resolves when no partition is left that could serve anybody.
     pub async fn ended(&self) {
         self.handle.ended().await;
