@@ -299,6 +299,29 @@ mod tests {
     }
 
     #[test]
+    fn kafka_needs_three_topics_for_each_lane_and_one_for_the_cluster() {
+        let mut lanes = lanes(&[("main", &[])]);
+        lanes.get_mut("main").unwrap().outbound_partitions = 3;
+        let kafka = Kafka::default();
+        let topics = Served::find(&lanes, &["board"])
+            .unwrap()
+            .kafka_topics(&kafka);
+        let shapes: Vec<_> = topics
+            .iter()
+            .map(|topic| (topic.name.as_str(), topic.partitions, topic.kind))
+            .collect();
+        let wanted = [
+            ("cluster", 1, Kind::Cluster),
+            ("main.inbound", 8, Kind::Inbound),
+            ("main.events", 8, Kind::Events),
+            ("main.outbound", 3, Kind::Outbound),
+        ];
+        assert_eq!(shapes, wanted);
+        assert!(topics.iter().all(|topic| topic.replication == 3));
+        assert_eq!(topics[2].retention, None);
+    }
+
+    #[test]
     fn lanes_that_cannot_work_are_refused_with_the_key() {
         for (spec, hosted, says) in [
             (

@@ -25,8 +25,9 @@ fn check(sources: &Sources, registry: &Registry) -> Result<String> {
     Served::find(&loaded.config.lanes, &hosted)?;
     if let Some(kafka) = &loaded.config.kafka {
         let settings = loaded.config.kafka_settings(kafka, "xp");
-        settings
-            .map_err(|problem| Problem::of(problem.key, loaded.place(problem.key), problem.what))?;
+        settings.map_err(|problem| {
+            Problem::of(&problem.key, loaded.place(&problem.key), problem.what)
+        })?;
     }
     Ok("the configuration can be used\n".to_owned())
 }

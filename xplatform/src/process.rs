@@ -96,7 +96,7 @@ pub(crate) fn advise(error: StartError, loaded: &Loaded) -> anyhow::Error {
             loaded.config.data.display()
         ),
         StartError::Log(BackendError::Settings(problem)) => {
-            format!("Kafka cannot be used ({})", said_by(loaded, problem.key))
+            format!("Kafka cannot be used ({})", said_by(loaded, &problem.key))
         }
         StartError::Log(BackendError::Connect(_) | BackendError::Topics(_)) => {
             format!(

@@ -177,7 +177,7 @@ impl Tls {
     }
 }
 
-fn half(missing: &'static str, there: &str) -> KafkaProblem {
+fn half(missing: &str, there: &str) -> KafkaProblem {
     KafkaProblem::new(missing, format!("is missing, and {there} needs it"))
 }
 

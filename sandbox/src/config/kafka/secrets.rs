@@ -22,14 +22,14 @@ impl fmt::Debug for Hidden {
 #[error("{key} {what}")]
 pub struct KafkaProblem {
     /// The key, as in `kafka.tls.ca`.
-    pub key: &'static str,
+    pub key: String,
     /// What is wrong with it, and what to do.
     pub what: String,
 }
 
 impl KafkaProblem {
-    pub(super) fn new(key: &'static str, what: impl Into<String>) -> Self {
-        let what = what.into();
+    pub(super) fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
+        let (key, what) = (key.into(), what.into());
         Self { key, what }
     }
 }
@@ -54,15 +54,13 @@ impl Secret<'_> {
             (None, Some(name), None) => match variable(name) {
                 Some(text) => Ok(Some(Password(text))),
                 None => {
-                    let what = format!(
-                        "names the variable {name} with {key}-env, which is not set: set it for this process"
-                    );
-                    Err(KafkaProblem::new(key, what))
+                    let what = format!("names {name}, which is not set: set it for this process");
+                    Err(KafkaProblem::new(format!("{key}-env"), what))
                 }
             },
             (None, None, Some(file)) => match std::fs::read_to_string(file) {
                 Ok(text) => Ok(Some(Password(without_newline(text)))),
-                Err(error) => Err(unreadable(key, file, &error)),
+                Err(error) => Err(unreadable(&format!("{key}-file"), file, &error)),
             },
             _ => {
                 let what =
@@ -80,13 +78,13 @@ fn without_newline(mut text: String) -> String {
     text
 }
 
-fn unreadable(key: &'static str, file: &Path, error: &std::io::Error) -> KafkaProblem {
+fn unreadable(key: &str, file: &Path, error: &std::io::Error) -> KafkaProblem {
     let what = format!("names {}, which cannot be read: {error}", file.display());
     KafkaProblem::new(key, what)
 }
 
 /// Certificates and keys are read by the client library, which does not say which file it missed.
-pub(super) fn readable(key: &'static str, file: &Path) -> Result<(), KafkaProblem> {
+pub(super) fn readable(key: &str, file: &Path) -> Result<(), KafkaProblem> {
     match std::fs::File::open(file) {
         Ok(_) => Ok(()),
         Err(error) => Err(unreadable(key, file, &error)),

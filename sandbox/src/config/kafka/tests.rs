@@ -91,14 +91,14 @@ fn what_is_missing_is_named_with_its_key() {
                 password_env: Some("NOT_SET".to_owned()),
                 ..user()
             }),
-            "the variable NOT_SET with kafka.sasl.password-env",
+            "kafka.sasl.password-env names NOT_SET",
         ),
         (
             sasl(Sasl {
                 password_file: nowhere(),
                 ..user()
             }),
-            "kafka.sasl.password names no/such.pem",
+            "kafka.sasl.password-file names no/such.pem",
         ),
         (
             sasl(Sasl {
