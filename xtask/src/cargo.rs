@@ -1,6 +1,6 @@
 //! Cargo, as this program starts it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The package of `cargo xtask kafka`.
@@ -18,6 +18,10 @@ pub(crate) fn command(root: &Path, arguments: &[&str]) -> Command {
             command.env_remove(key);
         });
     command
+}
+
+pub(crate) fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }
 
 fn is_package_variable(key: &str) -> bool {

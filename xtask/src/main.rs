@@ -3,9 +3,11 @@
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on stdout")]
 
 mod test_run;
+mod up;
 mod kafka;
-mod cargo;
 mod python;
+mod cargo;
+mod patience;
 mod tidy;
 
 use anyhow::{Context, Result, bail};
@@ -13,13 +15,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask test   everything a change must pass, stage by stage
+       cargo xtask up     a whole installation of the example domains: Kafka, a state node, two edges
+       cargo xtask down   stops it
        cargo xtask kafka start [--brokers 1|3] | stop | status
                           a local Kafka that stays until it is stopped
        cargo xtask tidy   layers, imports, words, links, promises, codes, dependencies; the longest files and functions";
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -27,15 +31,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<()> {
+fn run() -> Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test_run::run(&root()?),
-        ["kafka", ref words @ ..] => kafka::run(&root()?, words),
+        ["kafka", ref words @ ..] => return kafka::pass_on(&root()?, words),
+        ["up"] => up::up(&root()?),
+        ["down"] => up::down(&root()?),
         ["tidy"] => tidy::run(&root()?),
         [] => bail!("which task?\n{USAGE}"),
         _ => bail!("there is no task `{}`\n{USAGE}", words.join(" ")),
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 /// The repository is where this crate's folder lies, wherever the command was typed. Cargo says so when it runs a

@@ -1,6 +1,7 @@
 //! A Python for the tests that speak to the platform without any of our code: to its edges with `websockets`, to its
 //! Kafka with `confluent-kafka`.
 
+use crate::cargo;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -49,7 +50,7 @@ const INSTALL: &str = "install Python 3.9 or newer with its venv module (Debian,
 
 /// Makes `target/python` able to import the packages, and returns its interpreter.
 pub(crate) fn prepare(root: &Path) -> Result<PathBuf> {
-    let venv = target(root).join("python");
+    let venv = cargo::target(root).join("python");
     let python = venv.join("bin").join("python");
     if missing(&python).is_empty() {
         return Ok(python);
@@ -69,10 +70,6 @@ pub(crate) fn prepare(root: &Path) -> Result<PathBuf> {
         );
     }
     Ok(python)
-}
-
-fn target(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }
 
 /// The packages that cannot be imported.

@@ -1,0 +1,232 @@
+//! `cargo xtask up` and `down`: a whole installation of the example domains on this machine. A Kafka, a state node and
+//! two edges, each a process of its own; what they are told, where they log and who they are is under `target/up`.
+
+mod local_kafka;
+mod settings;
+mod background;
+
+use crate::cargo;
+use anyhow::{Context, Result, bail};
+use background::{Background, Stopped};
+use local_kafka::LocalKafka;
+use settings::{ROLES, Role};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// On a machine that has much else to do.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// More than an edge takes by itself to send its clients away, or a state node to hand over.
+const ENDED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Where everything of the installation is.
+struct Installation {
+    root: PathBuf,
+    dir: PathBuf,
+    kafka: LocalKafka,
+    /// Released when the command ends: two at once would start everything twice.
+    _lock: File,
+}
+
+/// What this command started, to be stopped if something fails.
+#[derive(Default)]
+struct Started {
+    kafka: bool,
+    roles: Vec<Role>,
+}
+
+/// Starts what does not run. When something fails, what this command started is stopped again.
+pub(crate) fn up(root: &Path) -> Result<()> {
+    let installation = Installation::open(root)?;
+    if installation.runs()? {
+        println!("everything runs already");
+        return installation.say();
+    }
+    let mut started = Started::default();
+    let result = installation.start(&mut started);
+    if result.is_err() {
+        eprintln!("that failed; stopping what was started");
+        installation.take_back(&started)?;
+    }
+    result?;
+    installation.say()
+}
+
+/// Stops everything, in the order in which nobody misses anybody.
+pub(crate) fn down(root: &Path) -> Result<()> {
+    let installation = Installation::open(root)?;
+    installation.stop(&ROLES)?;
+    if !installation.kafka.stop_if_ours()? {
+        println!("Kafka is left as it is: `cargo xtask up` did not start it");
+    }
+    Ok(())
+}
+
+impl Installation {
+    fn open(root: &Path) -> Result<Self> {
+        let dir = cargo::target(root).join("up");
+        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let lock = File::create(dir.join("lock")).context("cannot make a lock file")?;
+        lock.try_lock()
+            .context("another `cargo xtask up` or `down` is at work")?;
+        Ok(Self {
+            root: root.to_owned(),
+            kafka: LocalKafka::of(root, &dir),
+            dir,
+            _lock: lock,
+        })
+    }
+
+    fn process(&self, role: Role) -> Background {
+        Background::named(&role.name(), &self.dir)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dir.join("up.toml")
+    }
+
+    fn binary(&self) -> PathBuf {
+        cargo::target(&self.root).join("release").join("xp")
+    }
+
+    fn runs(&self) -> Result<bool> {
+        let runs = |role: &Role| self.process(*role).running().is_some();
+        Ok(ROLES.iter().all(runs) && self.kafka.find()?.is_some())
+    }
+
+    fn start(&self, started: &mut Started) -> Result<()> {
+        self.build()?;
+        started.kafka = self.kafka.start()?;
+        let kafka = self.kafka.find()?;
+        let kafka = kafka.context("Kafka ended after its start; its log says why")?;
+        // Snapshots belong to the log of just this Kafka: who deletes it deletes them with it.
+        let data = kafka.storage.join("snapshots");
+        fs::write(self.config(), settings::file(&kafka.brokers, &data))?;
+        self.create_topics()?;
+        ROLES
+            .iter()
+            .try_for_each(|role| self.start_role(*role, started))
+    }
+
+    fn build(&self) -> Result<()> {
+        println!("building the example domains …");
+        let build = ["build", "--release", "--package", "xp-domains"];
+        let status = cargo::command(&self.root, &build).status();
+        if !status.context("cannot start cargo")?.success() {
+            bail!("the example domains cannot be built; see above");
+        }
+        Ok(())
+    }
+
+    fn create_topics(&self) -> Result<()> {
+        let output = self.xp(&["topics", "create"]).output();
+        let output = output.context("cannot start xp")?;
+        if !output.status.success() {
+            bail!(
+                "`xp topics create` does not work:\n{}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(())
+    }
+
+    fn start_role(&self, role: Role, started: &mut Started) -> Result<()> {
+        let process = self.process(role);
+        if process.running().is_none() {
+            println!("starting {} …", process.name());
+            let mut command = self.xp(&[role.subcommand()]);
+            process.start(command.envs(role.environment()))?;
+            started.roles.push(role);
+        }
+        process
+            .wait_for_line(settings::READY, READY_WITHIN)
+            .map(drop)
+    }
+
+    /// The binary with the configuration; what this shell has in its environment for other processes is not for it.
+    fn xp(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(self.binary());
+        command.args(words).arg("--config").arg(self.config());
+        let environment = std::env::vars_os().map(|(key, _)| key);
+        let ours = environment.filter(|key| key.to_string_lossy().starts_with("XP__"));
+        ours.for_each(|key| {
+            command.env_remove(key);
+        });
+        command
+    }
+
+    fn take_back(&self, started: &Started) -> Result<()> {
+        self.stop(&started.roles)?;
+        if started.kafka {
+            self.kafka.stop_if_ours()?;
+        }
+        Ok(())
+    }
+
+    /// Edges first: their clients hear that they should come back before nobody answers them.
+    fn stop(&self, roles: &[Role]) -> Result<()> {
+        let mut problems = Vec::new();
+        for role in roles.iter().rev() {
+            let process = self.process(*role);
+            match process.stop(ENDED_WITHIN) {
+                Ok(stopped) => println!("{}: {}", process.name(), said(stopped)),
+                Err(error) => problems.push(format!("{error:#}")),
+            }
+        }
+        if !problems.is_empty() {
+            bail!("{}", problems.join("; "));
+        }
+        Ok(())
+    }
+
+    fn url(&self, role: Role) -> Result<String> {
+        let process = self.process(role);
+        let line = process.line_with(settings::READY).unwrap_or_default();
+        let url = line.split_whitespace().find(|word| word.contains("://"));
+        let url = url.with_context(|| {
+            format!("{} does not say where it listens", process.log().display())
+        })?;
+        Ok(url.to_owned())
+    }
+
+    fn say(&self) -> Result<()> {
+        let (xp, config) = (self.binary(), self.config());
+        let (xp, config) = (xp.display(), config.display());
+        println!("\nTwo people on one board, each on an edge of its own:\n");
+        for (role, who) in [(Role::Edge(1), "ana"), (Role::Edge(2), "bob")] {
+            let url = self.url(role)?;
+            println!("    {xp} connect board/kitchen --as {who} --config {config} --url {url}");
+        }
+        println!(
+            "\na token for any websocket client:\n\n    {}",
+            self.token()?
+        );
+        println!("\nlogs and configuration: {}", self.dir.display());
+        println!("stop everything: cargo xtask down");
+        Ok(())
+    }
+
+    fn token(&self) -> Result<String> {
+        let output = self.xp(&["token"]).output().context("cannot start xp")?;
+        if !output.status.success() {
+            bail!(
+                "`xp token` does not work: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
+fn said(stopped: Stopped) -> String {
+    match stopped {
+        Stopped::DidNotRun => "did not run".to_owned(),
+        Stopped::InOrder => "drained and stopped".to_owned(),
+        Stopped::Killed => format!(
+            "did not end within {ENDED_WITHIN:?} and was killed; its log says how far it came"
+        ),
+    }
+}
