@@ -102,7 +102,7 @@ impl Installation {
         let kafka = self.kafka.find()?;
         let kafka = kafka.context("Kafka ended after its start; its log says why")?;
         // Snapshots belong to the log of just this Kafka: who deletes it deletes them with it.
-        let data = kafka.storage.join("snapshots");
+        let data = kafka.storage.join("platform");
         fs::write(self.config(), settings::file(&kafka.brokers, &data))?;
         self.create_topics()?;
         ROLES
@@ -141,9 +141,8 @@ impl Installation {
             process.start(command.envs(role.environment()))?;
             started.roles.push(role);
         }
-        process
-            .wait_for_line(settings::READY, READY_WITHIN)
-            .map(drop)
+        let ready = process.wait_for_line(&role.ready(), READY_WITHIN);
+        ready.map(drop)
     }
 
     /// The binary with the configuration; what this shell has in its environment for other processes is not for it.
@@ -184,7 +183,7 @@ impl Installation {
 
     fn url(&self, role: Role) -> Result<String> {
         let process = self.process(role);
-        let line = process.line_with(settings::READY).unwrap_or_default();
+        let line = process.line_with(&role.ready()).unwrap_or_default();
         let url = line.split_whitespace().find(|word| word.contains("://"));
         let url = url.with_context(|| {
             format!("{} does not say where it listens", process.log().display())

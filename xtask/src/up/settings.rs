@@ -13,9 +13,6 @@ pub(super) enum Role {
 /// In the order of their start: an edge is ready when somebody answers it.
 pub(super) const ROLES: [Role; 3] = [Role::StateNode, Role::Edge(1), Role::Edge(2)];
 
-/// Each process prints one such line when it is ready; that of an edge has its URL.
-pub(super) const READY: &str = "ready";
-
 /// Edge 1 listens behind this one, if it can.
 const PORTS_AFTER: u16 = 7400;
 
@@ -32,6 +29,14 @@ impl Role {
         match self {
             Self::StateNode => "state-node",
             Self::Edge(_) => "edge",
+        }
+    }
+
+    /// What its one line on stdout begins with when it is ready; that of an edge goes on with its URL.
+    pub(super) fn ready(self) -> String {
+        match self {
+            Self::StateNode => format!("state-node {} owns ", self.name()),
+            Self::Edge(_) => format!("edge {} listening on ", self.name()),
         }
     }
 
