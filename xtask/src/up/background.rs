@@ -12,6 +12,9 @@ use std::time::Duration;
 
 const LINES_SHOWN: usize = 20;
 
+/// How long a started process may take to be shown with its command line.
+const SHOWN: Duration = Duration::from_secs(10);
+
 /// How long a killed process may take to be gone.
 const KILLED: Duration = Duration::from_secs(10);
 
@@ -54,7 +57,7 @@ impl Background {
     pub(crate) fn start(&self, command: &mut Command) -> Result<()> {
         let log = File::create(self.log());
         let log = log.with_context(|| format!("cannot write {}", self.log().display()))?;
-        let child = command
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -66,11 +69,14 @@ impl Background {
             .chain(command.get_args())
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
-        fs::write(
-            self.record(),
-            format!("{}\n{}\n", child.id(), words.join(" ")),
-        )?;
-        Ok(())
+        let record = format!("{}\n{}\n", child.id(), words.join(" "));
+        fs::write(self.record(), record)?;
+        // A new process has its command line a moment after its number.
+        wait_for(SHOWN, || {
+            let ended = child.try_wait().is_ok_and(|ended| ended.is_some());
+            (ended || self.running().is_some()).then_some(())
+        })
+        .with_context(|| format!("{} is not shown as `{}`", self.name, words.join(" ")))
     }
 
     /// Its process id, if it runs. A process that got the same number later has another command line.
