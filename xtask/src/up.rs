@@ -138,8 +138,8 @@ impl Installation {
         if process.running().is_none() {
             println!("starting {} …", process.name());
             let mut command = self.xp(&[role.subcommand()]);
-            process.start(command.envs(role.environment()))?;
             started.roles.push(role);
+            process.start(command.envs(role.environment()))?;
         }
         let ready = process.wait_for_line(&role.ready(), READY_WITHIN);
         ready.map(drop)
