@@ -58,7 +58,7 @@ pub(crate) struct Kafka<W = Open> {
     pub(crate) brokers: Brokers,
     dir: TempDir,
     entrances: Entrances,
-    /// How often the state node moved to another machine, where it finds no snapshots.
+    /// How often a process moved to another machine, where a state node finds no snapshots.
     moves: u32,
     running: BTreeMap<&'static str, Process>,
     way: PhantomData<W>,
@@ -120,11 +120,11 @@ impl<W: Way> Kafka<W> {
         self.running.remove(victim.0).expect("it runs")
     }
 
-    /// Starts the state node on another machine, and gives the former one, whatever it is doing.
-    pub(crate) async fn replace_state_node(&mut self) -> Process {
-        let former = self.take(STATE_NODE);
+    /// Starts another process of that name on another machine, and gives the former one, whatever it is doing.
+    pub(crate) async fn replace(&mut self, victim: Victim) -> Process {
+        let former = self.take(victim);
         self.moves += 1;
-        self.restart(STATE_NODE).await;
+        self.restart(victim).await;
         former
     }
 
