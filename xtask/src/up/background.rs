@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const LINES_SHOWN: usize = 20;
@@ -71,12 +71,23 @@ impl Background {
             .collect();
         let record = format!("{}\n{}\n", child.id(), words.join(" "));
         fs::write(self.record(), record)?;
-        // A new process has its command line a moment after its number.
-        wait_for(SHOWN, || {
+        self.wait_shown(&mut child).inspect_err(|_| {
+            let _ = child.kill();
+        })
+    }
+
+    /// A new process has its command line a moment after its number.
+    fn wait_shown(&self, child: &mut Child) -> Result<()> {
+        let shown = wait_for(SHOWN, || {
             let ended = child.try_wait().is_ok_and(|ended| ended.is_some());
             (ended || self.running().is_some()).then_some(())
+        });
+        shown.with_context(|| {
+            format!(
+                "{} runs under another command line than it was given; is it a script?",
+                self.name
+            )
         })
-        .with_context(|| format!("{} is not shown as `{}`", self.name, words.join(" ")))
     }
 
     /// Its process id, if it runs. A process that got the same number later has another command line.
