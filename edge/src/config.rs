@@ -16,8 +16,8 @@ pub struct Config {
     pub name: String,
     /// Where it listens. Port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The outbound partition it reads, for its whole incarnation. Left out: spread over the edges by
-    /// their incarnation.
+    /// The outbound partition it reads, for its whole incarnation. Left out: the one that the fewest other
+    /// edges read when it starts.
     #[serde(default)]
     pub outbound_partition: Option<u32>,
     /// TLS. Left out: plain TCP, for development and behind a proxy that terminates TLS.

@@ -99,7 +99,7 @@ pub async fn start(
     let verifier = Verifier::new(&config.tokens, config.timing.jwks_retry.ms())?;
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let defined = distinct(&lanes)?;
-    let outbound = outbound(&config, &defined, incarnation)?;
+    let outbound = outbound(&config, &defined)?;
     let listener = listen(config.listen).await?;
     let addr = listener.local_addr().map_err(|source| StartError::Listen {
         addr: config.listen,
@@ -109,7 +109,11 @@ pub async fn start(
     let patience = config.timing.start.0;
     let entering = enter(log.as_ref(), &config.name, &defined, incarnation, outbound);
     let entered = tokio::time::timeout(patience, entering).await;
-    let (readers, joined) = entered.unwrap_or(Err(StartError::Silent { patience }))?;
+    let Entered {
+        outbound,
+        readers,
+        joined,
+    } = entered.unwrap_or(Err(StartError::Silent { patience }))?;
     let lanes = open(&config, &lanes, &defined);
     let node = Arc::new(Node {
         registry: Registry::new(incarnation, config.timing.resume.ms()),
@@ -162,22 +166,42 @@ fn distinct(lanes: &Lanes) -> Result<Vec<config::Lane>, StartError> {
 }
 
 /// One partition number for all lanes, because a heartbeat names one.
-fn outbound(
-    config: &Config,
-    lanes: &[config::Lane],
-    incarnation: Incarnation,
-) -> Result<PartitionId, StartError> {
+#[derive(Clone, Copy)]
+enum Outbound {
+    /// Configured.
+    Fixed(PartitionId),
+    /// Whichever of so many is read by the fewest edges.
+    OneOf(u32),
+}
+
+fn outbound(config: &Config, lanes: &[config::Lane]) -> Result<Outbound, StartError> {
     let counts = lanes.iter().map(|lane| lane.outbound_partitions);
     let count = counts.min().ok_or(StartError::NoLane)?;
     match config.outbound_partition {
         Some(wanted) if wanted >= count => Err(StartError::Outbound { wanted, count }),
-        Some(wanted) => Ok(PartitionId(wanted)),
-        None => {
-            let spread = incarnation.0.as_u128() % u128::from(count);
-            let spread = u32::try_from(spread).expect("below a 32-bit count");
-            Ok(PartitionId(spread))
-        }
+        Some(wanted) => Ok(Outbound::Fixed(PartitionId(wanted))),
+        None => Ok(Outbound::OneOf(count)),
     }
+}
+
+/// The least used one; where several are, edges that start at the same time spread over them by chance.
+async fn choose(
+    log: &dyn Log,
+    name: &str,
+    incarnation: Incarnation,
+    outbound: Outbound,
+) -> Result<PartitionId, StartError> {
+    let count = match outbound {
+        Outbound::Fixed(partition) => return Ok(partition),
+        Outbound::OneOf(1) => return Ok(PartitionId(0)),
+        Outbound::OneOf(count) => count,
+    };
+    let taken = membership::outbound_partitions(log, name).await?;
+    let chance = incarnation.0.as_u128() % u128::from(count);
+    let chance = u32::try_from(chance).expect("below a 32-bit count");
+    let partitions = (0..count).map(|step| PartitionId((chance + step) % count));
+    let readers = |partition: &PartitionId| taken.iter().filter(|one| *one == partition).count();
+    Ok(partitions.min_by_key(readers).unwrap_or(PartitionId(0)))
 }
 
 async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
@@ -187,17 +211,28 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
 
 type Tailed = (TopicPartition, Box<dyn Reader>);
 
+struct Entered {
+    outbound: PartitionId,
+    readers: Vec<Tailed>,
+    joined: Offset,
+}
+
 /// R25: its outbound partitions are tailed before it is known to anybody.
 async fn enter(
     log: &dyn Log,
     name: &str,
     lanes: &[config::Lane],
     incarnation: Incarnation,
-    outbound: PartitionId,
-) -> Result<(Vec<Tailed>, Offset), StartError> {
+    outbound: Outbound,
+) -> Result<Entered, StartError> {
+    let outbound = choose(log, name, incarnation, outbound).await?;
     let readers = tail(log, lanes, outbound).await?;
     let joined = membership::join(log, name, incarnation, outbound).await?;
-    Ok((readers, joined))
+    Ok(Entered {
+        outbound,
+        readers,
+        joined,
+    })
 }
 
 async fn tail(

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tracing::{error, warn};
+use xp_cluster::Members;
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::lane::CLUSTER_TOPIC;
 use xp_protocol::{CloseCode, Incarnation, Offset, PartitionId, codec};
-use xp_transport::{AppendError, Log, Record, TopicPartition};
+use xp_transport::{AppendError, Log, ReadError, Record, TopicPartition};
 
 use crate::node::Node;
 
@@ -38,6 +39,32 @@ fn who(name: &str, outbound: PartitionId) -> Who {
         name: name.into(),
         kind: Kind::Edge { outbound },
     }
+}
+
+/// The outbound partitions that other edges read, one for each edge, as of the end of the `cluster` log. An earlier
+/// process of this name is about to be replaced and does not count.
+pub(crate) async fn outbound_partitions(
+    log: &dyn Log,
+    name: &str,
+) -> Result<Vec<PartitionId>, ReadError> {
+    let bounds = log.bounds(&cluster()).await?;
+    let mut members = Members::default();
+    let mut reader = log.read(&cluster(), bounds.first);
+    let mut next = bounds.first;
+    while next < bounds.next {
+        for stored in reader.next().await? {
+            next = stored.offset.next();
+            if let Ok(member) = codec::decode::<Member>(&stored.record.header) {
+                members.apply(stored.offset, &member);
+            }
+        }
+    }
+    let others = members.iter().filter(|(_, who, _)| *who.name != *name);
+    let outbound = others.filter_map(|(_, who, _)| match who.kind {
+        Kind::Edge { outbound } => Some(outbound),
+        Kind::StateNode => None,
+    });
+    Ok(outbound.collect())
 }
 
 /// Joins; the offset is what state nodes judge this edge by (R29).

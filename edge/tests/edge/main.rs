@@ -10,5 +10,6 @@ mod live;
 mod outage;
 mod recovery;
 mod rotation;
+mod spread;
 mod tls;
 mod world;

@@ -84,6 +84,11 @@ impl Fetcher {
     pub(super) fn attach(&self, at: &TopicPartition, mailbox: &Arc<Mailbox>) -> KafkaResult<bool> {
         self.desk.lock().add(&self.desk.consumer, at, mailbox)
     }
+
+    /// Lets go what nobody reads any more.
+    pub(super) fn look_after(&self) {
+        self.desk.look_after();
+    }
 }
 
 impl Drop for Fetcher {
@@ -99,12 +104,16 @@ impl Desk {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn look_after(&self) {
+        if self.lock().look_after(&self.consumer) {
+            self.freed.notify_waiters();
+        }
+    }
+
     fn run(&self) {
         let mut doubts = None;
         while !self.is_over.load(Ordering::Relaxed) {
-            if self.lock().look_after(&self.consumer) {
-                self.freed.notify_waiters();
-            }
+            self.look_after();
             let (batch, error) = Batch::poll(&self.consumer, POLL);
             if !batch.is_empty() {
                 self.consumer.context().shared().outage.ends();

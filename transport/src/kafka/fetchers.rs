@@ -41,25 +41,25 @@ impl Fetchers {
         self: &Arc<Self>,
         at: &TopicPartition,
         mailbox: &Arc<Mailbox>,
-    ) -> Result<(), ReadError> {
+    ) -> Result<Arc<Fetcher>, ReadError> {
         self.clerk.find(at).await?;
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
-            if self.try_attach(at, mailbox).await? {
-                return Ok(());
+            if let Some(fetcher) = self.try_attach(at, mailbox).await? {
+                return Ok(fetcher);
             }
             freed.await;
         }
     }
 
-    /// False when every instance fetches this partition for somebody else.
+    /// Nothing when every instance fetches this partition for somebody else.
     async fn try_attach(
         self: &Arc<Self>,
         at: &TopicPartition,
         mailbox: &Arc<Mailbox>,
-    ) -> Result<bool, ReadError> {
+    ) -> Result<Option<Arc<Fetcher>>, ReadError> {
         let (this, at, mailbox) = (Arc::clone(self), at.clone(), Arc::clone(mailbox));
         let broken = at.clone();
         let attached = tokio::task::spawn_blocking(move || this.place(&at, &mailbox)).await;
@@ -70,22 +70,26 @@ impl Fetchers {
         })
     }
 
-    fn place(&self, at: &TopicPartition, mailbox: &Arc<Mailbox>) -> KafkaResult<bool> {
+    fn place(
+        &self,
+        at: &TopicPartition,
+        mailbox: &Arc<Mailbox>,
+    ) -> KafkaResult<Option<Arc<Fetcher>>> {
         let role = Role::of(&at.topic);
         let mut by_role = self.by_role.lock().unwrap_or_else(PoisonError::into_inner);
         let fetchers = by_role.entry(role).or_default();
         for fetcher in fetchers.iter() {
             if fetcher.attach(at, mailbox)? {
-                return Ok(true);
+                return Ok(Some(Arc::clone(fetcher)));
             }
         }
         if fetchers.len() == PER_ROLE_MAX {
-            return Ok(false);
+            return Ok(None);
         }
         let name = format!("{} consumer {}", role.name(), fetchers.len() + 1);
         let fetcher = Fetcher::start(&name, &self.shared, Arc::clone(&self.freed))?;
-        let attached = fetcher.attach(at, mailbox)?;
-        fetchers.push(Arc::new(fetcher));
-        Ok(attached)
+        let fetcher = Arc::new(fetcher);
+        fetchers.push(Arc::clone(&fetcher));
+        Ok(fetcher.attach(at, mailbox)?.then_some(fetcher))
     }
 }

@@ -207,6 +207,25 @@ mod beyond_the_suite {
         assert_eq!(text(&news[0]), "news");
     }
 
+    /// More than there are instances, as when many sessions resume after a takeover.
+    const READERS: usize = 60;
+
+    #[tokio::test]
+    async fn many_readers_of_one_partition_take_turns() {
+        let backend = Brokered::start();
+        let log = backend.log();
+        append(&*log, &at(DURABLE, 0), vec![record("a"), record("b")]).await;
+        let read = |_| {
+            let mut reader = log.read(&at(DURABLE, 0), Offset(0));
+            tokio::spawn(async move { take(&mut *reader, 2).await })
+        };
+        let readers: Vec<_> = (0..READERS).map(read).collect();
+        for reader in readers {
+            let found = soon(reader).await.unwrap();
+            assert_eq!(found.iter().map(text).collect::<Vec<_>>(), ["a", "b"]);
+        }
+    }
+
     #[tokio::test]
     async fn an_outage_is_waited_out_by_readers_and_told_to_who_appends() {
         let broker = Arc::new(LocalKafka::start(Options::one()).unwrap());

@@ -89,8 +89,10 @@ impl Following {
         Ok(true)
     }
 
-    /// Lets go what nobody reads any more, and pauses what is read too slowly. Only the fetching thread calls it,
-    /// between two polls, so no record of an earlier reader can reach a later one. True when something was let go.
+    /// Lets go what nobody reads any more, and pauses what is read too slowly. True when something was let go.
+    ///
+    /// The fetching thread may hold records of a reader that is let go here, and bring them to the partition's next
+    /// one: those before its position are dropped there, and those behind it are a hole, which is not believed.
     pub(super) fn look_after<C: ConsumerContext>(&mut self, consumer: &BaseConsumer<C>) -> bool {
         let before = self.entries.len();
         self.entries.retain_mut(|entry| {
