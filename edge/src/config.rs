@@ -145,8 +145,10 @@ settings! {
         partition_unanswered_max: u32 = 10_000,
         /// Bytes that wait to be appended per lane partition. Beyond: as above, and new sockets are closed `lane-lost`.
         partition_bytes_max: Size = Size(16 << 20),
-        /// What `busy` tells the client to wait.
-        busy_retry: Span = Span::from_millis(100),
+        /// What `busy` tells the client to wait. Clients repeat their whole window then, for as long as an outage of
+        /// the log takes: twice the window in this time must stay below `frames-per-second`, or they are closed
+        /// `too-fast` for doing as they were told.
+        busy_retry: Span = Span::from_secs(1),
     }
 }
 

@@ -286,6 +286,13 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_repeats_its_window_when_told_to_is_not_too_fast() {
+        let limits = Config::development(Path::new("data")).edge.limits;
+        let repeated = u64::from(limits.window) * 2 * 1_000 / limits.busy_retry.ms();
+        assert!(repeated < u64::from(limits.frames_per_second));
+    }
+
+    #[test]
     fn a_client_may_not_run_further_ahead_than_answers_are_kept() {
         let config = Config::development(Path::new("data"));
         assert!(config.edge.limits.window as usize <= config.state_node.answers_per_session);

@@ -150,7 +150,7 @@ async fn over_the_partitions_bound_commands_are_busy_and_pass_later() {
     world.owner.moods(|moods| moods.sleeps = true);
     ana.send("send 1 x").await;
     ana.send("send 2 x").await;
-    assert_eq!(ana.frame().await, "busy 2 100");
+    assert_eq!(ana.frame().await, "busy 2 1000");
     // Number 1 is sent again after silence; it passes, and is answered this time.
     world.owner.moods(|moods| moods.sleeps = false);
     ana.send("send 1 x").await;

@@ -54,9 +54,9 @@ async fn a_socket_outlives_an_outage_and_its_command_is_answered_afterwards() {
         ana.send("send 1 a").await;
         stalls(&world).await;
         ben.send("send 1 b").await;
-        assert_eq!(ben.frame().await, "busy 1 100", "{weather:?}");
+        assert_eq!(ben.frame().await, "busy 1 1000", "{weather:?}");
         ben.send("ask ?x b").await;
-        assert_eq!(ben.frame().await, "busy ?x 100", "{weather:?}");
+        assert_eq!(ben.frame().await, "busy ?x 1000", "{weather:?}");
         world.inbound.set(Weather::Fine);
         let mut seen = [ana.frame().await, ana.frame().await];
         seen.sort();
@@ -82,7 +82,7 @@ async fn what_is_repeated_in_a_stall_waits_once() {
         ana.send("send 1 a").await;
     }
     ana.send("send 2 b").await;
-    assert_eq!(ana.frame().await, "busy 2 100");
+    assert_eq!(ana.frame().await, "busy 2 1000");
     world.inbound.set(Weather::Fine);
     ana.expect("event").await;
     ana.expect("reply").await;
