@@ -12,6 +12,7 @@ mod producers;
 mod producer;
 mod acknowledgement;
 mod clerk;
+mod questions;
 mod instance;
 mod role;
 mod probe;

@@ -7,18 +7,17 @@ use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::KafkaResult;
 use uuid::Uuid;
-use xp_protocol::{LogIdentity, Offset};
+use xp_protocol::LogIdentity;
 
 use super::config::Config;
 use super::error::ConnectError;
 use super::instance::{Context, Shared};
 use super::probe::{probe, without_values};
+use super::questions::{self, Topic};
 use crate::log::{Bounds, ReadError, TopicPartition};
 
-/// How long one question may take before it is asked again.
-const ASK: Duration = Duration::from_secs(2);
 /// How long to wait before it is asked again.
 const AGAIN: Duration = Duration::from_millis(200);
 /// How often the instance's log lines, errors and statistics are taken.
@@ -40,13 +39,6 @@ impl Drop for Clerk {
         let consumer = self.consumer.take();
         std::thread::spawn(move || drop(consumer));
     }
-}
-
-/// What a broker said about a topic.
-enum Topic {
-    Partitions(u32),
-    Missing,
-    Refused(RDKafkaErrorCode),
 }
 
 impl Clerk {
@@ -105,7 +97,7 @@ impl Clerk {
     async fn topic(&self, name: &str) -> Topic {
         let asked = name.to_owned();
         let topic = self
-            .ask(name, move |consumer| topic(consumer, &asked))
+            .ask(name, move |consumer| questions::topic(consumer, &asked))
             .await;
         if let Topic::Partitions(count) = topic {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,16 +137,8 @@ impl Clerk {
     pub(super) async fn bounds(&self, at: TopicPartition) -> Result<Bounds, ReadError> {
         self.find(&at).await?;
         let about = at.to_string();
-        let question = move |consumer: &BaseConsumer<Context>| {
-            let partition = i32::try_from(at.partition.0).unwrap_or(i32::MAX);
-            consumer.fetch_watermarks(&at.topic, partition, ASK)
-        };
-        let (first, next) = self.ask(&about, question).await;
-        let offset = |offset: i64| Offset(u64::try_from(offset).unwrap_or(0));
-        Ok(Bounds {
-            first: offset(first),
-            next: offset(next),
-        })
+        let question = move |consumer: &BaseConsumer<Context>| questions::bounds(consumer, &at);
+        Ok(self.ask(&about, question).await)
     }
 
     /// R4: Kafka's own topic id cannot be had through this client library, so a life of a topic is named by its
@@ -176,24 +160,5 @@ async fn listen(consumer: Weak<BaseConsumer<Context>>) {
         let letting_go = tokio::task::spawn_blocking(move || drop(consumer));
         drop(letting_go.await);
         tokio::time::sleep(LISTEN).await;
-    }
-}
-
-fn topic(consumer: &BaseConsumer<Context>, name: &str) -> KafkaResult<Topic> {
-    let metadata = consumer.fetch_metadata(Some(name), ASK)?;
-    let topic = metadata.topics().first();
-    let topic = topic.ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic))?;
-    match topic.error().map(RDKafkaErrorCode::from) {
-        None => {
-            let count = u32::try_from(topic.partitions().len()).unwrap_or(u32::MAX);
-            Ok(Topic::Partitions(count))
-        }
-        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-            Ok(Topic::Missing)
-        }
-        Some(RDKafkaErrorCode::LeaderNotAvailable) => Err(KafkaError::MetadataFetch(
-            RDKafkaErrorCode::LeaderNotAvailable,
-        )),
-        Some(code) => Ok(Topic::Refused(code)),
     }
 }

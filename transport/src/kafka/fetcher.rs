@@ -18,14 +18,13 @@ use tokio::sync::Notify;
 
 use super::instance::{Context, Shared};
 use super::mailbox::Mailbox;
+use super::questions::{self, Topic};
 use crate::log::{ReadError, TopicPartition};
 use batch::Batch;
 use following::Following;
 
 /// How long the thread waits for a record before it looks after its partitions.
 const POLL: Duration = Duration::from_millis(50);
-/// How long a question about positions may take.
-const ASK: Duration = Duration::from_secs(2);
 
 pub(super) struct Fetcher {
     desk: Arc<Desk>,
@@ -165,26 +164,18 @@ impl Desk {
     }
 
     fn judge(&self, at: &TopicPartition, mailbox: &Mailbox) -> KafkaResult<Option<ReadError>> {
-        let metadata = self.consumer.fetch_metadata(Some(&at.topic), ASK)?;
-        let topic = metadata.topics().first();
-        match topic
-            .and_then(|topic| topic.error())
-            .map(RDKafkaErrorCode::from)
-        {
-            None => {}
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                return Ok(Some(ReadError::Unknown { at: at.clone() }));
-            }
-            Some(code) if is_certain(code) => {
+        match questions::topic(&self.consumer, &at.topic)? {
+            Topic::Partitions(_) => {}
+            Topic::Missing => return Ok(Some(ReadError::Unknown { at: at.clone() })),
+            Topic::Refused(code) if is_certain(code) => {
                 return Ok(Some(ReadError::Broken {
                     at: at.clone(),
                     reason: code.to_string(),
                 }));
             }
-            Some(code) => return Err(KafkaError::MetadataFetch(code)),
+            Topic::Refused(code) => return Err(KafkaError::MetadataFetch(code)),
         }
-        let partition = i32::try_from(at.partition.0).unwrap_or(i32::MAX);
-        let bounds = self.consumer.fetch_watermarks(&at.topic, partition, ASK)?;
+        let bounds = questions::bounds(&self.consumer, at)?;
         Ok(following::out_of_range(at, mailbox.expected(), bounds))
     }
 }

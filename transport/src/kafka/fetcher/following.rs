@@ -9,7 +9,7 @@ use xp_protocol::Offset;
 
 use super::batch::Batch;
 use crate::kafka::mailbox::{Appetite, Mailbox};
-use crate::log::{ReadError, Stored, TopicPartition};
+use crate::log::{Bounds, ReadError, Stored, TopicPartition};
 
 #[derive(Default)]
 pub(super) struct Following {
@@ -156,10 +156,9 @@ fn broken(at: &TopicPartition, reason: &str) -> ReadError {
 pub(super) fn out_of_range(
     at: &TopicPartition,
     wanted: Offset,
-    (first, next): (i64, i64),
+    bounds: Bounds,
 ) -> Option<ReadError> {
-    let offset = |offset: i64| Offset(u64::try_from(offset).unwrap_or(0));
-    let (first, next) = (offset(first), offset(next));
+    let Bounds { first, next } = bounds;
     (wanted < first || wanted > next).then(|| ReadError::OutOfRange {
         at: at.clone(),
         wanted,
