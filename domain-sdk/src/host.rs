@@ -28,6 +28,11 @@ pub trait Host: Send + Sync + 'static {
     fn load(&self, state: &[u8]) -> Result<Box<dyn Instance>, Fault>;
     /// The payload of one `event` frame: `outputs`, each encoded on its own, as one sequence.
     fn sequence(&self, outputs: &[&[u8]]) -> Bytes;
+    /// The events of several decisions, each as [`Decided::events`] holds them, as one such sequence.
+    ///
+    /// # Errors
+    /// When one of them is no sequence.
+    fn concat(&self, events: &[&[u8]]) -> Result<Bytes, Fault>;
     /// The encoded default reply: the answer of a decision that names none.
     fn default_reply(&self) -> Bytes;
 }

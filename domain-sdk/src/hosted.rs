@@ -79,6 +79,18 @@ impl<E: Entity + State> Host for Hosted<E> {
         E::CODEC.join(outputs).into()
     }
 
+    fn concat(&self, events: &[&[u8]]) -> Result<Bytes, Fault> {
+        let mut all = Vec::new();
+        for sequence in events.iter().filter(|sequence| !sequence.is_empty()) {
+            let words = E::CODEC.split(sequence);
+            all.extend(words.map_err(|error| unreadable("events", error))?);
+        }
+        Ok(match all.is_empty() {
+            true => Bytes::new(),
+            false => E::CODEC.join(&all).into(),
+        })
+    }
+
     fn default_reply(&self) -> Bytes {
         // A default that has no encoding is caught where the first decision needs it.
         encode::reply::<E>(&E::Reply::unsaid()).unwrap_or_default()

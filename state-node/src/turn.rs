@@ -1,6 +1,7 @@
 //! The turn: one message, one entity, one draft. Pure but for the roster of sessions beside the instance:
 //! no clock, no randomness, no I/O, no place in the log.
 
+mod lost;
 mod sessions;
 mod commands;
 mod words;
@@ -78,7 +79,17 @@ impl Said<'_> {
 
 impl Turn<'_> {
     fn decide(&self, entity: &Entity, input: &Input<'_>) -> Result<Decided, FaultCode> {
-        self.sound(entity, handler(input), |instance, scene| {
+        self.decide_as(entity, entity.instance.as_ref(), input)
+    }
+
+    /// Decides with another instance of the same entity.
+    fn decide_as(
+        &self,
+        entity: &Entity,
+        instance: &dyn Instance,
+        input: &Input<'_>,
+    ) -> Result<Decided, FaultCode> {
+        self.sound(entity, handler(input), |_, scene| {
             instance.decide(input, scene)
         })
     }

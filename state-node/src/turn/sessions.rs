@@ -112,33 +112,17 @@ impl Turn<'_> {
             Some(session)
                 if session.is_socket(attempt) || session.is_attached() && !self.rules.attempts =>
             {
-                self.detach(entity, session, why, None)
+                self.detach(entity, session, why)
             }
             _ => Turned::Nothing,
         }
     }
 
-    /// R23, R29: the session's edge was lost.
-    pub fn lose_edge(self, entity: &Entity, connection: ConnectionId) -> Turned {
-        match entity.runtime.session(connection) {
-            Some(session) if session.is_attached() => {
-                self.detach(entity, session, Ending::Lost, Some(CloseCode::ComeBack))
-            }
-            _ => Turned::Nothing,
-        }
-    }
-
-    fn detach(
-        self,
-        entity: &Entity,
-        session: &Session,
-        why: Ending,
-        close: Option<CloseCode>,
-    ) -> Turned {
+    fn detach(self, entity: &Entity, session: &Session, why: Ending) -> Turned {
         let connection = session.socket.connection;
         let mut draft = self.draft(entity);
         // R23: also for a socket that its own edge reported gone, since another one may have spoken.
-        draft.close(session, close.unwrap_or(CloseCode::ComeBack));
+        draft.close(session, CloseCode::ComeBack);
         draft.changes.push(self.detached(connection, why));
         self.lifecycle(entity, &mut draft, &Input::Disconnected(connection));
         Turned::Commit(Box::new(draft))

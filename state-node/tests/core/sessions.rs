@@ -1,11 +1,17 @@
 //! Sessions, their ends and their timers (R26–R29, R33).
 
+use std::sync::Arc;
+
+use xp_state_node::Limits;
+use xp_state_node::store::MemoryStore;
+
 use crate::desk::{ANA, BEN, Desk, Socket};
 use crate::records::{add, words};
 use xp_protocol::inbound::Action as Said;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{Attempt, codec};
 
+const MOURNS: &str = r#"{"sub":"ana","mourns":true}"#;
 const LATER: &str = r#"{"type":"Nothing"}"#;
 
 fn alarm(ms: u64) -> String {
@@ -65,6 +71,66 @@ fn the_sessions_of_a_lost_edge_are_detached_and_its_messages_ignored() {
     desk.send(elsewhere, 1, &add("b"));
     desk.settle();
     assert_eq!(desk.state().0, 4);
+}
+
+/// R29: a verdict about an edge is one commit of the entity, and each session hears of it in turn.
+#[test]
+fn all_sessions_of_a_lost_edge_are_detached_by_one_commit_in_turn() {
+    let mut desk = Desk::owning();
+    desk.join_edge(701);
+    let elsewhere = |connection| Socket {
+        edge: 701,
+        connection,
+        ..ANA
+    };
+    desk.connect(ANA, None);
+    for connection in [3, 4, 5] {
+        desk.connect_as(elsewhere(connection), None, MOURNS);
+    }
+    desk.settle();
+    desk.heard();
+    desk.lose_edge(701);
+    assert_eq!(desk.appends.len(), 1);
+    desk.settle();
+    let commits = desk.commits();
+    let verdict = commits.last().unwrap();
+    assert_eq!(
+        (commits.len(), verdict.revision.0, verdict.event_count),
+        (5, 5, 3)
+    );
+    let heard = desk.heard();
+    let closes = heard.iter().filter(|word| *word == "close come-back");
+    assert_eq!(closes.count(), 3, "{heard:?}");
+    let events = heard.iter().filter(|word| word.starts_with("event 5"));
+    assert_eq!(events.count(), 1, "one frame for everybody: {heard:?}");
+    let told = r#"["0 written, 4 here","1 written, 3 here","2 written, 2 here"]"#;
+    assert!(desk.state().1.contains(told), "{}", desk.state().1);
+    // The log tells the same to whoever folds it.
+    desk.crash();
+    desk.own();
+    assert!(desk.appends.is_empty(), "nobody is detached twice");
+    assert!(desk.state().1.contains(told), "{}", desk.state().1);
+}
+
+/// R9, R29: more sessions than one record holds take several commits, and none of them is a fault.
+#[test]
+fn a_verdict_too_large_for_one_record_takes_several_commits() {
+    let limits = Limits {
+        record_bytes_max: 16_384,
+        ..Limits::default()
+    };
+    let mut desk = Desk::with(limits, Arc::new(MemoryStore::default()));
+    desk.own();
+    for connection in 1..=50 {
+        desk.connect_as(Socket { connection, ..ANA }, None, MOURNS);
+    }
+    desk.settle();
+    desk.lose_edge(ANA.edge);
+    desk.settle();
+    let commits = desk.commits().len() - 50;
+    assert!((2..=20).contains(&commits), "{commits} commits");
+    let state = desk.state().1;
+    assert!(state.contains("49 written, 1 here"), "{state}");
 }
 
 /// R26: `terminated` comes once, whoever owns the partition when the grace is over.

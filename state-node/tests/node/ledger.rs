@@ -74,6 +74,8 @@ pub(crate) struct Who {
     spoils: bool,
     #[serde(default)]
     greets: bool,
+    #[serde(default)]
+    mourns: bool,
 }
 
 impl Entity for Ledger {
@@ -165,6 +167,19 @@ impl Entity for Ledger {
         Ok(decision
             .broadcast(text("somebody came"))
             .whisper(cx.connection(), text("you came")))
+    }
+
+    /// Who mourns writes down how many entries there are, and who is still there.
+    fn disconnected(&self, cx: &Cx<'_, Self>) -> Decision<Self> {
+        if !cx.claims().mourns {
+            return cx.decision();
+        }
+        let here = cx
+            .sessions()
+            .filter(|session| session.is_attached())
+            .count();
+        let entry = format!("{} written, {here} here", self.entries.len());
+        self.add(entry, cx.decision())
     }
 
     fn reconnected(&self, cx: &Cx<'_, Self>) -> Decision<Self> {

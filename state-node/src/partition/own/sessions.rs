@@ -1,7 +1,7 @@
 //! Sessions of edges that are lost (R8, R29).
 
-use xp_protocol::TimeMs;
 use xp_protocol::events::Cause;
+use xp_protocol::{Address, ConnectionId, Incarnation, TimeMs};
 
 use super::super::Partition;
 
@@ -18,25 +18,40 @@ impl Partition {
             .cloned()
             .collect();
         for (edge, address) in candidates {
-            if let Err(reason) = self.load(&address) {
-                return self.set_aside(&reason);
-            }
-            let Some(entity) = self.entities.get(&address) else {
-                continue;
-            };
-            let lost: Vec<_> = entity
-                .runtime
-                .sessions()
-                .filter(|session| session.is_attached() && session.socket.edge == edge)
-                .filter(|session| self.members.has_lost(edge, session.socket.joined))
-                .map(|session| session.socket.connection)
-                .collect();
-            for connection in lost {
-                let cause = Cause::Verdict { edge };
-                self.run(&address, cause, now, None, now, |turn, entity| {
-                    turn.lose_edge(entity, connection)
-                });
-            }
+            self.lose_edge(&address, edge, now);
         }
+    }
+
+    /// R29: one commit for all sessions of the entity on that edge; more only when one record cannot hold them.
+    fn lose_edge(&mut self, address: &Address, edge: Incarnation, now: TimeMs) {
+        if let Err(reason) = self.load(address) {
+            return self.set_aside(&reason);
+        }
+        let mut lost = self.lost_sessions(address, edge);
+        while !lost.is_empty() {
+            let cause = Cause::Verdict { edge };
+            self.run(address, cause, now, None, now, |turn, entity| {
+                turn.lose_edge(entity, &lost)
+            });
+            let left = self.lost_sessions(address, edge);
+            // An owner that may not decide any more detaches nobody; whoever comes next checks again (R8).
+            if left.len() == lost.len() {
+                return;
+            }
+            lost = left;
+        }
+    }
+
+    fn lost_sessions(&self, address: &Address, edge: Incarnation) -> Vec<ConnectionId> {
+        let sessions = self
+            .entities
+            .get(address)
+            .into_iter()
+            .flat_map(|entity| entity.runtime.sessions());
+        sessions
+            .filter(|session| session.is_attached() && session.socket.edge == edge)
+            .filter(|session| self.members.has_lost(edge, session.socket.joined))
+            .map(|session| session.socket.connection)
+            .collect()
     }
 }
