@@ -1,56 +1,156 @@
-//! The members that the `cluster` log names, at an offset of it.
+//! The members that the `cluster` log names, at an offset of it, and what each owns.
 
-use std::collections::BTreeMap;
+mod entering;
+mod places;
+mod verdict;
 
-use xp_protocol::cluster::{Kind, Member, Who};
-use xp_protocol::{Incarnation, Offset, View};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use xp_protocol::cluster::{Definitions, Member, Who};
+use xp_protocol::codec::{self, Format};
+use xp_protocol::{Incarnation, LanePartition, Offset, TimeMs, View};
+
+use crate::lanes::{Lanes, Refusal};
+use crate::placement::Duty;
+use crate::pulse::Pulse;
+
+pub use entering::enter;
 
 /// How many former members are remembered, so that their late messages are told apart from those of
 /// members not heard of yet. Beyond it the oldest is forgotten, and only its join offset condemns it.
 pub const FORMER_MAX: usize = 1024;
 
-/// A fold of the `cluster` log: equal prefixes give equal members on every node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A fold of the `cluster` log: equal prefixes give equal members, and equal owners, on every node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Members {
-    view: View,
+    generation: u64,
+    next: Offset,
+    pulse: Pulse,
     alive: BTreeMap<Incarnation, Present>,
-    former: Vec<Incarnation>,
+    former: VecDeque<Incarnation>,
+    lanes: Lanes,
+    /// Nodes that a person has drained, by name.
+    drained: BTreeSet<Box<str>>,
+    /// Partitions that a person has moved, and to which name.
+    moves: BTreeMap<LanePartition, Box<str>>,
+    places: BTreeMap<LanePartition, Place>,
+    /// Heartbeats of all members so far.
+    beats: u64,
+    /// Records since the last one of the fold itself.
+    since_fold: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Format for Members {
+    const NAME: &'static str = "members";
+    const VERSION: u8 = 1;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Present {
     who: Who,
     joined: Offset,
+    leaving: bool,
+    warm: BTreeSet<LanePartition>,
+    /// When it was heard last, by the virtual time.
+    heard_ms: u64,
+    /// How many heartbeats of all members there were then.
+    beats: u64,
+}
+
+/// Where a partition lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    owner: Option<Incarnation>,
+    mirrors: Vec<Incarnation>,
+}
+
+impl Default for Members {
+    fn default() -> Self {
+        Self::new(1)
+    }
 }
 
 impl Members {
-    /// Folds one record, and says whether anybody came or went. Offsets at or below the folded one are ignored.
-    pub fn apply(&mut self, offset: Offset, record: &Member) -> bool {
-        if self.view != View::default() && offset <= self.view.offset {
+    /// The fold of no record, of the log's first or a later life: `generation` rises when the log is made anew.
+    #[must_use]
+    pub fn new(generation: u64) -> Self {
+        Self {
+            generation,
+            next: Offset(0),
+            pulse: Pulse::default(),
+            alive: BTreeMap::new(),
+            former: VecDeque::new(),
+            lanes: Lanes::default(),
+            drained: BTreeSet::new(),
+            moves: BTreeMap::new(),
+            places: BTreeMap::new(),
+            beats: 0,
+            since_fold: 0,
+        }
+    }
+
+    /// Folds one record that the log took at `time`. Says whether anything changed that a node acts on: who is there,
+    /// who leaves, who owns or mirrors what, what the lanes are. Offsets that are folded already are ignored.
+    pub fn apply(&mut self, offset: Offset, time: TimeMs, record: &Member) -> bool {
+        if offset < self.next {
             return false;
         }
-        self.view = View {
-            generation: 1,
-            offset,
-        };
+        self.next = offset.next();
+        self.since_fold += 1;
+        self.pulse.record(time);
+        let told = self.hear(offset, record);
+        let gone = self.condemn();
+        let changed = told || gone;
+        if changed {
+            self.place();
+        }
+        changed
+    }
+
+    fn hear(&mut self, offset: Offset, record: &Member) -> bool {
         match record {
             Member::Join { incarnation, who } => self.admit(*incarnation, who, offset),
-            // Whoever joined before this fold began is met by its word that it lives.
             Member::Alive {
                 incarnation,
                 who,
                 joined,
+                leaving,
+                warm,
                 ..
-            } => self.admit(*incarnation, who, *joined),
+            } => {
+                // Whoever joined before this fold began is met by its word that it lives.
+                let came = self.admit(*incarnation, who, *joined);
+                self.heard(*incarnation, *leaving, warm) || came
+            }
             Member::Leave { incarnation } => self.remove(*incarnation),
-            Member::Heartbeat { .. } => false,
+            Member::Lanes(newer) => self.lanes.take(newer),
+            Member::Fold { .. } => {
+                self.since_fold = 0;
+                false
+            }
+            Member::Drain { name, drained } if *drained => self.drained.insert(name.clone()),
+            Member::Drain { name, .. } => self.drained.remove(name),
+            Member::Move { place, to } => self.r#move(place, to.as_deref()),
         }
     }
 
     /// How much of the log is folded; orders claims (R2).
     #[must_use]
     pub fn view(&self) -> View {
-        self.view
+        match self.next {
+            Offset(0) => View::default(),
+            Offset(next) => View {
+                generation: self.generation,
+                offset: Offset(next - 1),
+            },
+        }
+    }
+
+    /// The first offset that is not folded.
+    #[must_use]
+    pub fn next(&self) -> Offset {
+        self.next
     }
 
     /// Whether a process is a member.
@@ -65,10 +165,17 @@ impl Members {
         self.former.contains(&incarnation)
     }
 
+    /// Whether a process is about to leave in order.
+    #[must_use]
+    pub fn is_leaving(&self, incarnation: Incarnation) -> bool {
+        let present = self.alive.get(&incarnation);
+        present.is_some_and(|present| present.leaving)
+    }
+
     /// Whether an edge that joined at `joined` is lost: this fold has reached its join and does not list it (R29).
     #[must_use]
     pub fn has_lost(&self, incarnation: Incarnation, joined: Offset) -> bool {
-        self.view != View::default() && self.view.offset >= joined && !self.is_alive(incarnation)
+        self.next > joined && !self.is_alive(incarnation)
     }
 
     /// Who a member is, and where it joined.
@@ -80,144 +187,123 @@ impl Members {
 
     /// All members, in the order of their incarnations.
     pub fn iter(&self) -> impl Iterator<Item = (Incarnation, &Who, Offset)> {
-        self.alive
+        let alive = self.alive.iter();
+        alive.map(|(incarnation, present)| (*incarnation, &present.who, present.joined))
+    }
+
+    /// Who is there by this name, state nodes and edges alike.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<Incarnation> {
+        let mut named = self.iter().filter(|(_, who, _)| *who.name == *name);
+        named.next().map(|(incarnation, ..)| incarnation)
+    }
+
+    /// Who should own a partition; nobody, when no member may.
+    #[must_use]
+    pub fn owner(&self, place: &LanePartition) -> Option<Incarnation> {
+        self.places.get(place)?.owner
+    }
+
+    /// Who should mirror a partition, the next owner first.
+    #[must_use]
+    pub fn mirrors(&self, place: &LanePartition) -> &[Incarnation] {
+        let place = self.places.get(place);
+        place.map_or(&[], |place| place.mirrors.as_slice())
+    }
+
+    /// Whether a member says that it has folded the partition up to its end.
+    #[must_use]
+    pub fn is_warm(&self, place: &LanePartition, incarnation: Incarnation) -> bool {
+        let present = self.alive.get(&incarnation);
+        present.is_some_and(|present| present.warm.contains(place))
+    }
+
+    /// What a member has to do with a partition.
+    #[must_use]
+    pub fn duty(&self, place: &LanePartition, member: Incarnation) -> Option<Duty> {
+        self.places.get(place)?.duty(member)
+    }
+
+    /// All that a member has to do.
+    #[must_use]
+    pub fn duties(&self, member: Incarnation) -> BTreeMap<LanePartition, Duty> {
+        let duty = |(at, place): (&LanePartition, &Place)| Some((at.clone(), place.duty(member)?));
+        self.places.iter().filter_map(duty).collect()
+    }
+
+    /// All partitions of all lanes.
+    pub fn places(&self) -> impl Iterator<Item = &LanePartition> {
+        self.places.keys()
+    }
+
+    /// Partitions that no member may own: their messages wait.
+    pub fn unplaced(&self) -> impl Iterator<Item = &LanePartition> {
+        let nobody = self
+            .places
             .iter()
-            .map(|(incarnation, present)| (*incarnation, &present.who, present.joined))
+            .filter(|(_, place)| place.owner.is_none());
+        nobody.map(|(place, _)| place)
     }
 
-    /// A new incarnation of a stable name replaces the old one at its Join (R17). A Join that was doubled or comes
-    /// late is none: a process neither replaces itself nor returns after it was replaced.
-    fn admit(&mut self, incarnation: Incarnation, who: &Who, joined: Offset) -> bool {
-        if self.is_alive(incarnation) || self.is_former(incarnation) {
-            return false;
-        }
-        let same = |kind: &Kind| std::mem::discriminant(kind) == std::mem::discriminant(&who.kind);
-        let namesakes = self.alive.iter();
-        let namesakes = namesakes
-            .filter(|(_, present)| present.who.name == who.name && same(&present.who.kind));
-        let (later, former): (Vec<_>, Vec<_>) = namesakes
-            .map(|(incarnation, present)| (*incarnation, present.joined))
-            .partition(|(_, theirs)| *theirs > joined);
-        for (former, _) in former {
-            self.remove(former);
-        }
-        let present = Present {
-            who: who.clone(),
-            joined,
-        };
-        self.alive.insert(incarnation, present);
-        if !later.is_empty() {
-            self.remove(incarnation);
-        }
-        true
+    /// The lanes that the cluster runs.
+    #[must_use]
+    pub fn definitions(&self) -> Option<&Definitions> {
+        self.lanes.current()
     }
 
-    fn remove(&mut self, incarnation: Incarnation) -> bool {
-        let was_alive = self.alive.remove(&incarnation).is_some();
-        if was_alive {
-            if self.former.len() == FORMER_MAX {
-                self.former.remove(0);
-            }
-            self.former.push(incarnation);
+    /// Whether a node with these definitions may join, and then whether it should append them.
+    ///
+    /// # Errors
+    /// [`Refusal`] says what to do.
+    pub fn admit_lanes(&self, ours: &Definitions) -> Result<bool, Refusal> {
+        self.lanes.admit(ours)
+    }
+
+    /// The names of the nodes that a person has drained.
+    #[must_use]
+    pub fn drained(&self) -> &BTreeSet<Box<str>> {
+        &self.drained
+    }
+
+    /// The partitions that a person has moved, and to which name.
+    #[must_use]
+    pub fn moves(&self) -> &BTreeMap<LanePartition, Box<str>> {
+        &self.moves
+    }
+
+    /// R38: the highest version of a format that all members read; `None` without members.
+    #[must_use]
+    pub fn common_format(&self, name: &str) -> Option<u8> {
+        let formats = self.alive.values().map(|present| &present.who.formats);
+        let version = |formats: &BTreeMap<Box<str>, u8>| formats.get(name).copied();
+        formats.map(|formats| version(formats).unwrap_or(0)).min()
+    }
+
+    /// R37: a record of this fold, when it is time for one. Whoever's heartbeat was folded last appends it.
+    #[must_use]
+    pub fn fold_due(&self) -> Option<Member> {
+        (self.since_fold >= crate::timing::FOLD_EVERY).then(|| Member::Fold {
+            upto: Offset(self.next.0.saturating_sub(1)),
+            members: codec::encode(self).into(),
+        })
+    }
+
+    fn r#move(&mut self, place: &LanePartition, to: Option<&str>) -> bool {
+        match to {
+            Some(name) => self.moves.insert(place.clone(), name.into()).as_deref() != Some(name),
+            None => self.moves.remove(place).is_some(),
         }
-        was_alive
+    }
+}
+
+impl Place {
+    fn duty(&self, member: Incarnation) -> Option<Duty> {
+        if self.owner == Some(member) {
+            return Some(Duty::Own);
+        }
+        self.mirrors.contains(&member).then_some(Duty::Mirror)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-    use xp_protocol::{PartitionId, TimeMs};
-
-    use super::*;
-
-    fn edge(name: &str) -> Who {
-        Who {
-            name: name.into(),
-            kind: Kind::Edge {
-                outbound: PartitionId(0),
-            },
-        }
-    }
-
-    fn id(n: u128) -> Incarnation {
-        Incarnation(Uuid::from_u128(n))
-    }
-
-    fn join(n: u128, name: &str) -> Member {
-        Member::Join {
-            incarnation: id(n),
-            who: edge(name),
-        }
-    }
-
-    #[test]
-    fn a_new_incarnation_of_a_name_replaces_the_old_one() {
-        let mut members = Members::default();
-        members.apply(Offset(0), &join(1, "a"));
-        members.apply(Offset(1), &join(2, "b"));
-        members.apply(Offset(2), &join(3, "a"));
-        assert!(members.is_former(id(1)) && members.is_alive(id(2)) && members.is_alive(id(3)));
-    }
-
-    #[test]
-    fn a_join_that_comes_again_changes_nothing() {
-        let mut members = Members::default();
-        members.apply(Offset(0), &join(1, "a"));
-        members.apply(Offset(1), &join(1, "a"));
-        assert!(members.is_alive(id(1)) && !members.is_former(id(1)));
-        members.apply(Offset(2), &join(2, "a"));
-        members.apply(Offset(3), &join(1, "a"));
-        assert!(members.is_former(id(1)) && members.is_alive(id(2)));
-    }
-
-    #[test]
-    fn an_edge_is_lost_only_once_its_join_has_been_folded() {
-        let mut members = Members::default();
-        assert!(!members.has_lost(id(1), Offset(0)));
-        members.apply(Offset(4), &join(2, "b"));
-        assert!(!members.has_lost(id(1), Offset(5)));
-        members.apply(Offset(5), &join(1, "a"));
-        assert!(!members.has_lost(id(1), Offset(5)));
-        members.apply(Offset(6), &Member::Leave { incarnation: id(1) });
-        assert!(members.has_lost(id(1), Offset(5)));
-    }
-
-    fn alive(n: u128, name: &str, joined: u64) -> Member {
-        Member::Alive {
-            incarnation: id(n),
-            who: edge(name),
-            joined: Offset(joined),
-            sent: TimeMs(0),
-        }
-    }
-
-    #[test]
-    fn who_joined_before_the_log_begins_is_met_by_its_heartbeat() {
-        let mut members = Members::default();
-        members.apply(Offset(90), &alive(1, "a", 7));
-        assert!(members.is_alive(id(1)) && !members.has_lost(id(1), Offset(7)));
-    }
-
-    #[test]
-    fn the_heartbeat_of_a_replaced_process_brings_it_back_to_nobody() {
-        let mut members = Members::default();
-        members.apply(Offset(90), &alive(2, "a", 8));
-        members.apply(Offset(91), &alive(1, "a", 7));
-        members.apply(Offset(92), &alive(1, "a", 7));
-        assert!(members.is_alive(id(2)) && members.is_former(id(1)));
-        let mut other = Members::default();
-        other.apply(Offset(91), &alive(1, "a", 7));
-        other.apply(Offset(92), &alive(2, "a", 8));
-        assert!(other.is_alive(id(2)) && other.is_former(id(1)));
-    }
-
-    #[test]
-    fn the_same_offset_twice_changes_nothing() {
-        let mut members = Members::default();
-        members.apply(Offset(0), &join(1, "a"));
-        let before = members.clone();
-        members.apply(Offset(0), &Member::Leave { incarnation: id(1) });
-        assert_eq!(members, before);
-    }
-}
+mod tests;

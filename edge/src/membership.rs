@@ -35,10 +35,7 @@ async fn append(log: &dyn Log, member: &Member) -> Result<Offset, AppendError> {
 }
 
 fn who(name: &str, outbound: PartitionId) -> Who {
-    Who {
-        name: name.into(),
-        kind: Kind::Edge { outbound },
-    }
+    Who::new(name, Kind::Edge { outbound })
 }
 
 /// The outbound partitions that other edges read, one for each edge, as of the end of the `cluster` log. An earlier
@@ -55,7 +52,7 @@ pub(crate) async fn outbound_partitions(
         for stored in reader.next().await? {
             next = stored.offset.next();
             if let Ok(member) = codec::decode::<Member>(&stored.record.header) {
-                members.apply(stored.offset, &member);
+                members.apply(stored.offset, stored.time, &member);
             }
         }
     }
@@ -92,6 +89,8 @@ pub(crate) async fn heartbeats(node: Arc<Node>) {
             who: who(&node.config.name, node.outbound),
             joined: node.joined,
             sent: node.clock.now(),
+            leaving: false,
+            warm: Vec::new(),
         };
         let taken = beat(&node, &alive).await;
         node.state.set_unheard(taken.is_err());
@@ -158,6 +157,6 @@ fn ends(node: &Node, member: &Member) -> bool {
             *who.name == *node.config.name && *incarnation != node.incarnation
         }
         Member::Leave { incarnation } => *incarnation == node.incarnation,
-        Member::Heartbeat { .. } | Member::Alive { .. } => false,
+        _ => false,
     }
 }

@@ -1,8 +1,10 @@
 //! One value for each shape of each format, pinned as bytes in this directory.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use uuid::Uuid;
-use xp_protocol::cluster::{Kind, Member, Who};
+use xp_protocol::cluster::{Definition, Definitions, Kind, Member, Placement, Who};
 use xp_protocol::codec::{self, DecodeError, Format};
 use xp_protocol::events::*;
 use xp_protocol::frame::{RequestId, Tag};
@@ -395,32 +397,66 @@ fn items() -> Vec<Item> {
 
 fn members() -> Vec<Sample> {
     let incarnation = Incarnation(uuid(0x0d));
+    let outbound = PartitionId(2);
+    let who = |kind| Who {
+        name: "node-1".into(),
+        kind,
+        address: "10.0.0.7:9100".into(),
+        weight: 200,
+        labels: BTreeMap::from([("region".into(), "eu".into())]),
+        formats: BTreeMap::from([("cluster".into(), 2), ("events".into(), 1)]),
+        lanes: 3,
+    };
     let join = |kind| Member::Join {
         incarnation,
-        who: Who {
-            name: "node-1".into(),
-            kind,
-        },
+        who: who(kind),
     };
-    let outbound = PartitionId(2);
-    let heartbeat = Member::Heartbeat {
-        incarnation,
-        sent: TimeMs(1_700_000_000_789),
+    let place = LanePartition {
+        lane: "main".into(),
+        partition: PartitionId(5),
     };
     let alive = Member::Alive {
         incarnation,
-        who: Who {
-            name: "node-1".into(),
-            kind: Kind::Edge { outbound },
-        },
+        who: who(Kind::StateNode),
         joined: Offset(70_000),
         sent: TimeMs(1_700_000_000_790),
+        leaving: true,
+        warm: vec![place.clone()],
+    };
+    let definition = Definition {
+        partitions: 64,
+        outbound_partitions: 4,
+        categories: vec!["board".into()],
+        placement: Placement {
+            labels: BTreeMap::from([("region".into(), "eu".into())]),
+            standbys: 2,
+            pin: Some("node-1".into()),
+        },
+    };
+    let lanes = Member::Lanes(Definitions {
+        version: 7,
+        lanes: BTreeMap::from([("main".into(), definition)]),
+    });
+    let fold = Member::Fold {
+        upto: Offset(70_100),
+        members: Bytes::from_static(b"fold"),
+    };
+    let drain = Member::Drain {
+        name: "node-1".into(),
+        drained: true,
+    };
+    let moved = Member::Move {
+        place,
+        to: Some("node-2".into()),
     };
     vec![
         sample("join-state-node", &join(Kind::StateNode)),
         sample("join-edge", &join(Kind::Edge { outbound })),
-        sample("heartbeat", &heartbeat),
         sample("alive", &alive),
         sample("leave", &Member::Leave { incarnation }),
+        sample("lanes", &lanes),
+        sample("fold", &fold),
+        sample("drain", &drain),
+        sample("move", &moved),
     ]
 }

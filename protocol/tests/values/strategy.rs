@@ -1,11 +1,13 @@
 //! Any value of every format and frame.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use uuid::Uuid;
-use xp_protocol::cluster::{Kind, Member, Who};
+use xp_protocol::cluster::{Definition, Definitions, Kind, Member, Placement, Who};
 use xp_protocol::events::*;
 use xp_protocol::frame::{RequestId, Tag};
 use xp_protocol::inbound::{Action, AnswerKind, Inbound, Told, Word};
@@ -400,22 +402,82 @@ fn item() -> impl Strategy<Value = Item> {
 }
 
 pub(crate) fn member() -> impl Strategy<Value = Member> {
+    prop_oneof![
+        (node(), who()).prop_map(|(incarnation, who)| Member::Join { incarnation, who }),
+        alive(),
+        node().prop_map(|incarnation| Member::Leave { incarnation }),
+        definitions().prop_map(Member::Lanes),
+        (offset(), bytes()).prop_map(|(upto, members)| Member::Fold { upto, members }),
+        (text(), any::<bool>()).prop_map(|(name, drained)| Member::Drain { name, drained }),
+        (slice(), prop::option::of(text())).prop_map(|(place, to)| Member::Move { place, to }),
+    ]
+}
+
+fn alive() -> impl Strategy<Value = Member> {
+    let warm = prop::collection::vec(slice(), 0..4);
+    let fields = (node(), who(), offset(), time(), any::<bool>(), warm);
+    fields.prop_map(
+        |(incarnation, who, joined, sent, leaving, warm)| Member::Alive {
+            incarnation,
+            who,
+            joined,
+            sent,
+            leaving,
+            warm,
+        },
+    )
+}
+
+fn who() -> impl Strategy<Value = Who> {
     let kind = prop_oneof![
         Just(Kind::StateNode),
         partition().prop_map(|outbound| Kind::Edge { outbound }),
     ];
-    let who = (text(), kind).prop_map(|(name, kind)| Who { name, kind });
-    prop_oneof![
-        (node(), who.clone()).prop_map(|(incarnation, who)| Member::Join { incarnation, who }),
-        (node(), who, offset(), time()).prop_map(|(incarnation, who, joined, sent)| {
-            Member::Alive {
-                incarnation,
-                who,
-                joined,
-                sent,
+    let formats = prop::collection::btree_map(text(), any::<u8>(), 0..3);
+    let fields = (
+        text(),
+        kind,
+        text(),
+        any::<u16>(),
+        labels(),
+        formats,
+        any::<u32>(),
+    );
+    fields.prop_map(
+        |(name, kind, address, weight, labels, formats, lanes)| Who {
+            name,
+            kind,
+            address,
+            weight,
+            labels,
+            formats,
+            lanes,
+        },
+    )
+}
+
+fn labels() -> impl Strategy<Value = BTreeMap<Box<str>, Box<str>>> {
+    prop::collection::btree_map(text(), text(), 0..3)
+}
+
+fn definitions() -> impl Strategy<Value = Definitions> {
+    let placement = (labels(), any::<u8>(), prop::option::of(text()));
+    let placement = placement.prop_map(|(labels, standbys, pin)| Placement {
+        labels,
+        standbys,
+        pin,
+    });
+    let categories = prop::collection::vec(text(), 0..3);
+    let definition = (any::<u32>(), any::<u32>(), categories, placement);
+    let definition =
+        definition.prop_map(|(partitions, outbound_partitions, categories, placement)| {
+            Definition {
+                partitions,
+                outbound_partitions,
+                categories,
+                placement,
             }
-        }),
-        (node(), time()).prop_map(|(incarnation, sent)| Member::Heartbeat { incarnation, sent }),
-        node().prop_map(|incarnation| Member::Leave { incarnation }),
-    ]
+        });
+    let lanes = prop::collection::btree_map(text(), definition, 0..3);
+    (any::<u32>(), lanes).prop_map(|(version, lanes)| Definitions { version, lanes })
 }

@@ -125,6 +125,8 @@ impl Edge {
                     who: self.who(),
                     joined: self.joined.expect("it beats once it has joined"),
                     sent: self.now(stage).time,
+                    leaving: false,
+                    warm: Vec::new(),
                 };
                 self.say(&beat, Asker::Nobody, stage);
                 self.plan(stage, BEAT_MS, Due::Beat);
@@ -152,12 +154,8 @@ impl Edge {
     }
 
     fn who(&self) -> Who {
-        Who {
-            name: self.name.as_str().into(),
-            kind: Kind::Edge {
-                outbound: self.outbound,
-            },
-        }
+        let outbound = self.outbound;
+        Who::new(&self.name, Kind::Edge { outbound })
     }
 
     fn say(&self, member: &Member, asker: Asker, stage: &mut Stage) {
@@ -195,7 +193,7 @@ impl Edge {
                     *who.name == *self.name && incarnation != self.incarnation
                 }
                 Member::Leave { incarnation } => incarnation == self.incarnation,
-                Member::Heartbeat { .. } | Member::Alive { .. } => false,
+                _ => false,
             };
             if ends {
                 self.evicted = true;

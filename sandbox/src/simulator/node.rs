@@ -152,6 +152,8 @@ impl Node {
                     who: who.clone(),
                     joined,
                     sent: now,
+                    leaving: false,
+                    warm: Vec::new(),
                 };
                 self.say(beat, Ack::Beat, stage);
             }
@@ -184,10 +186,7 @@ impl Node {
     fn join(&self) -> Member {
         Member::Join {
             incarnation: self.incarnation,
-            who: Who {
-                name: NAME.into(),
-                kind: Kind::StateNode,
-            },
+            who: Who::new(NAME, Kind::StateNode),
         }
     }
 
@@ -208,7 +207,7 @@ impl Node {
             let Ok(member) = codec::decode::<Member>(&stored.record.header) else {
                 continue;
             };
-            changed |= self.members.apply(stored.offset, &member);
+            changed |= self.members.apply(stored.offset, stored.time, &member);
             if let Member::Alive {
                 incarnation, sent, ..
             } = member

@@ -63,10 +63,7 @@ async fn enter(
         .await
         .map_err(|error| error.to_string())?
         .first;
-    let who = Who {
-        name: config.name.as_str().into(),
-        kind: Kind::StateNode,
-    };
+    let who = Who::new(&config.name, Kind::StateNode);
     append(log, &Member::Join { incarnation, who }).await?;
     let (sender, mut view) = watch::channel(View::default());
     let following = Following {
@@ -157,6 +154,8 @@ async fn beat(
             who,
             joined,
             sent: clock.now(),
+            leaving: false,
+            warm: Vec::new(),
         };
         let taken = append(log, &heartbeat).await;
         match &taken {
@@ -201,7 +200,7 @@ impl Following {
             match codec::decode::<Member>(&stored.record.header) {
                 Ok(member) => {
                     replaced |= self.replaces(&member);
-                    changed |= self.members.apply(stored.offset, &member);
+                    changed |= self.members.apply(stored.offset, stored.time, &member);
                     if let Member::Alive {
                         incarnation, sent, ..
                     } = member

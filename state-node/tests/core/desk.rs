@@ -204,12 +204,8 @@ impl Desk {
     }
 
     pub(crate) fn join_edge(&mut self, edge: u128) {
-        let who = Who {
-            name: format!("edge-{edge}").into(),
-            kind: Kind::Edge {
-                outbound: PartitionId(0),
-            },
-        };
+        let outbound = PartitionId(0);
+        let who = Who::new(&format!("edge-{edge}"), Kind::Edge { outbound });
         let incarnation = Incarnation(Uuid::from_u128(edge));
         self.member(&Member::Join { incarnation, who });
     }
@@ -221,7 +217,7 @@ impl Desk {
 
     fn member(&mut self, member: &Member) {
         self.cluster += 1;
-        self.members.apply(Offset(self.cluster), member);
+        self.members.apply(Offset(self.cluster), self.now, member);
         let members = Arc::new(self.members.clone());
         self.core.on_members(members, self.now);
         self.perform();

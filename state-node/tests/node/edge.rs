@@ -59,12 +59,8 @@ impl Client {
 impl Edge {
     pub(crate) async fn join(log: &Arc<dyn Log>, lanes: &Lanes, clock: &Clock, name: u128) -> Self {
         let incarnation = Incarnation(Uuid::from_u128(name));
-        let who = Who {
-            name: "edge".into(),
-            kind: Kind::Edge {
-                outbound: PartitionId(0),
-            },
-        };
+        let outbound = PartitionId(0);
+        let who = Who::new("edge", Kind::Edge { outbound });
         let header = codec::encode(&Member::Join { incarnation, who }).into();
         let cluster = TopicPartition {
             topic: "cluster".into(),
