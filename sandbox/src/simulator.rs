@@ -3,6 +3,8 @@
 //!
 //! Nothing is judged in here. A run leaves a [`History`] and the final log, and the [`checkers`] read them.
 
+mod sweep;
+mod shrink;
 pub mod checkers;
 mod world;
 mod chaos;
@@ -13,6 +15,7 @@ mod node;
 mod stage;
 mod link;
 mod agenda;
+mod deeds;
 mod disk;
 mod names;
 pub mod ledger;
@@ -23,5 +26,7 @@ pub mod switch;
 pub use checkers::{Violation, check};
 pub use history::History;
 pub use plan::Plan;
+pub use shrink::{Shrunk, shrink};
+pub use sweep::{Failure, judge, sweep};
 pub use switch::Switch;
 pub use world::{Outcome, run};

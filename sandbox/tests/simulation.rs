@@ -1,16 +1,22 @@
 //! The platform in virtual time: seeds with faults, and rules switched off one at a time.
 //!
-//! `XP_SIM_SEED=n cargo test -p xp-sandbox --test simulation a_seed_can_be_replayed -- --nocapture` replays one
-//! seed and prints its story; `XP_SIM_SEEDS=from..to` lives through other seeds than the ordinary ones.
+//! `XP_SIM_PLAN='seed=n' cargo test -p xp-sandbox --test simulation a_plan_can_be_replayed -- --nocapture` replays
+//! one seed, or what it was shrunk to, and prints its story; `XP_SIM_SEEDS=from..to` lives through other seeds
+//! than the ordinary ones.
 
 use std::ops::Range;
 
-use xp_sandbox::simulator::{Outcome, Plan, Switch, Violation, check, run};
+use xp_sandbox::simulator::{
+    Failure, Outcome, Plan, Switch, Violation, check, judge, run, shrink, sweep,
+};
+
+/// How many runs the search for a smaller plan may take here.
+const SHRINK_RUNS_MAX: usize = 60;
 
 /// How to see a run again.
-fn replay(seed: u64) -> String {
+fn replay(plan: Plan) -> String {
     format!(
-        "XP_SIM_SEED={seed} cargo test -p xp-sandbox --test simulation a_seed_can_be_replayed -- --nocapture"
+        "XP_SIM_PLAN='{plan}' cargo test -p xp-sandbox --test simulation a_plan_can_be_replayed -- --nocapture"
     )
 }
 
@@ -37,38 +43,63 @@ fn seeds(ordinary: Range<u64>) -> Range<u64> {
     })
 }
 
-#[test]
-fn whatever_fails_nothing_acknowledged_is_lost_or_doubled() {
-    let mut failed = Vec::new();
-    for seed in seeds(0..200) {
-        let (_, violations) = live_through(Plan::rough(seed));
-        if let Some(first) = violations.first() {
-            failed.push(format!(
-                "{first} (and {} more)\n  {}\n",
-                violations.len() - 1,
-                replay(seed)
-            ));
-        }
-    }
-    assert!(
-        failed.is_empty(),
-        "{} seeds failed:\n{}",
-        failed.len(),
-        failed.concat()
-    );
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What is wrong with a seed, and the lines that show it whole and made smaller.
+fn told_of(failure: &Failure) -> String {
+    let (plan, first) = (failure.plan, &failure.first);
+    let shrunk = shrink(plan, first.checker, SHRINK_RUNS_MAX).expect("it failed a moment ago");
+    format!(
+        "{first} (and {} more)\n  {}\nsmaller: {}\n  {}\n",
+        failure.more,
+        replay(plan),
+        shrunk.violation,
+        replay(shrunk.plan)
+    )
 }
 
 #[test]
-fn a_seed_can_be_replayed() {
-    let chosen = std::env::var("XP_SIM_SEED").ok();
-    let seed = chosen
-        .as_ref()
-        .map_or(7, |text| text.parse().expect("XP_SIM_SEED is a number"));
-    let (outcome, violations) = live_through(Plan::rough(seed));
+fn whatever_fails_nothing_acknowledged_is_lost_or_doubled() {
+    let failures = sweep(seeds(0..200), threads(), Plan::rough, |_| {});
+    let first: String = failures.iter().take(3).map(told_of).collect();
+    let all: Vec<_> = failures.iter().map(|failure| failure.plan.seed).collect();
+    assert!(failures.is_empty(), "seeds {all:?} failed:\n{first}");
+}
+
+#[test]
+fn a_plan_can_be_replayed() {
+    let chosen = std::env::var("XP_SIM_PLAN").ok();
+    let plan = chosen.as_deref().unwrap_or("seed=7");
+    let (outcome, violations) = live_through(plan.parse().expect("XP_SIM_PLAN is a plan"));
     if chosen.is_some() {
         println!("{}", outcome.history.tail(usize::MAX));
     }
     assert!(violations.is_empty(), "{}", told(&violations));
+}
+
+#[test]
+fn a_failing_plan_shrinks_to_a_smaller_one_that_fails_alike() {
+    let plans = (0..50).map(|seed| Plan::rough(seed).without(Switch::Gate));
+    let failure = plans.into_iter().find_map(judge);
+    let Failure { plan, first, .. } = failure.expect("some seed notices that the gate is gone");
+    let shrunk = shrink(plan, first.checker, SHRINK_RUNS_MAX).expect("it failed a moment ago");
+    assert!(shrunk.plan.busy_ms < plan.busy_ms || shrunk.plan.clients < plan.clients);
+    assert_eq!(shrunk.violation.checker, first.checker);
+    let line: Plan = shrunk.plan.to_string().parse().expect("a plan's own text");
+    assert_eq!(line, shrunk.plan);
+    let (_, violations) = live_through(line);
+    assert!(
+        violations.contains(&shrunk.violation),
+        "{}",
+        told(&violations)
+    );
+    assert_eq!(
+        shrink(plan, first.checker, SHRINK_RUNS_MAX),
+        Some(shrunk),
+        "the search went two ways"
+    );
 }
 
 #[test]
@@ -95,17 +126,18 @@ fn without_faults_nobody_is_cut_off() {
 
 /// The first seed in which the checkers notice that a rule is missing.
 fn caught(switch: Switch, seeds: Range<u64>) -> Option<Violation> {
-    seeds.into_iter().find_map(|seed| {
-        let (_, violations) = live_through(Plan::rough(seed).without(switch));
-        violations.into_iter().next()
-    })
+    let plans = seeds.map(|seed| Plan::rough(seed).without(switch));
+    plans
+        .into_iter()
+        .find_map(judge)
+        .map(|failure| failure.first)
 }
 
 #[test]
 fn a_rule_switched_off_is_noticed() {
     let mut missed = Vec::new();
     for switch in Switch::ALL {
-        match caught(*switch, 0..600) {
+        match caught(*switch, seeds(0..600)) {
             Some(first) => println!("without {switch:?}: {first}"),
             None => missed.push(switch),
         }

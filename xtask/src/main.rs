@@ -17,6 +17,8 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask test   everything a change must pass, stage by stage
        cargo xtask up     a whole installation of the example domains: Kafka, a state node, two edges
        cargo xtask down   stops it
+       cargo xtask nightly [--seeds FROM..TO] [--threads N] | --plan 'PLAN' | --shrink 'PLAN'
+                          the simulator: thousands of seeds, and what fails made smaller
        cargo xtask kafka start [--brokers 1|3] | stop | status
                           a local Kafka that stays until it is stopped
        cargo xtask tidy   layers, imports, words, links, promises, codes, dependencies; the longest files and functions";
@@ -36,6 +38,7 @@ fn run() -> Result<ExitCode> {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test_run::run(&root()?),
         ["kafka", ref words @ ..] => return kafka::pass_on(&root()?, words),
+        ["nightly", ref words @ ..] => return nightly(&root()?, words),
         ["up"] => up::up(&root()?),
         ["down"] => up::down(&root()?),
         ["tidy"] => tidy::run(&root()?),
@@ -43,6 +46,19 @@ fn run() -> Result<ExitCode> {
         _ => bail!("there is no task `{}`\n{USAGE}", words.join(" ")),
     }
     .map(|()| ExitCode::SUCCESS)
+}
+
+/// The simulator, optimised: it lives through a hundred times the seeds of CI.
+fn nightly(root: &Path, words: &[&str]) -> Result<ExitCode> {
+    let run = ["run", "--release", "-q", "-p", "xp-sandbox"];
+    let arguments = [&run[..], &["--bin", "xp-simulate", "--"], words].concat();
+    let status = cargo::command(root, &arguments)
+        .status()
+        .context("cargo cannot be started")?;
+    Ok(match status.success() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 /// The repository is where this crate's folder lies, wherever the command was typed. Cargo says so when it runs a

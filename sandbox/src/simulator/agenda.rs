@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use xp_protocol::{Offset, PartitionId};
 use xp_state_node::store::Batch;
 
+use super::deeds::Deed;
 use super::disk::Disk;
 use super::names::{ClientId, EdgeId, NodeId, SocketId};
 
@@ -68,6 +69,31 @@ pub(super) struct Scan {
     pub(super) bytes_max: usize,
 }
 
+impl NodeDue {
+    /// Whether it comes over the network: a process that is cut off learns of it later.
+    pub(super) fn is_heard(&self) -> bool {
+        matches!(
+            self,
+            Self::PollCluster
+                | Self::PollEvents(_)
+                | Self::PollInbound(_)
+                | Self::Gap(..)
+                | Self::Rescan(..)
+                | Self::Answer(_, Some(_))
+        )
+    }
+}
+
+impl EdgeDue {
+    /// Whether it comes over the network.
+    pub(super) fn is_heard(&self) -> bool {
+        matches!(
+            self,
+            Self::PollCluster | Self::PollOutbound | Self::Message(_) | Self::Answer(_, Some(_))
+        )
+    }
+}
+
 /// Something that is due for an edge.
 #[derive(Debug)]
 pub(super) enum EdgeDue {
@@ -99,8 +125,8 @@ pub(super) enum ClientDue {
 
 /// Something that is done.
 pub(super) enum Act {
-    /// Something at random, and again later.
-    Something,
+    /// A deed of the run.
+    Deed(Deed),
     /// A node's process starts.
     StartNode(Disk),
     /// An edge's process starts in place of an earlier one.
@@ -114,7 +140,7 @@ pub(super) enum Act {
 impl std::fmt::Debug for Act {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Something => "Something",
+            Self::Deed(_) => "Deed",
             Self::StartNode(_) => "StartNode",
             Self::StartEdge(_) => "StartEdge",
             Self::Weather => "Weather",

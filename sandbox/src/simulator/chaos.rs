@@ -1,52 +1,13 @@
-//! What is done to the platform, and when.
-
-use std::ops::RangeInclusive;
+//! How bad the log is.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
 use xp_transport::simulated::Faults;
 
-use super::disk::Left;
+use super::deeds::{Stream, stream};
 use super::plan::LANE;
-use super::stage::{Stage, quick};
-
-/// The shortest and the longest time between two acts, in milliseconds.
-const PAUSE_MS: RangeInclusive<u64> = 100..=1_800;
-
-/// Something at random.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mischief {
-    CrashNode(Left),
-    ReplaceLivingNode,
-    ReleaseNode,
-    FreezeNode,
-    CrashEdge,
-    ReplaceLivingEdge,
-    FreezeEdge,
-    Cut,
-    SlowTopic,
-}
-
-pub(super) fn pause_ms(stage: &mut Stage) -> u64 {
-    stage.random.random_range(PAUSE_MS)
-}
-
-pub(super) fn mischief(random: &mut ChaCha8Rng) -> Mischief {
-    match random.random_range(0..100) {
-        0..=8 => Mischief::CrashNode(Left::All),
-        9..=15 => Mischief::CrashNode(Left::Flushed),
-        16..=21 => Mischief::CrashNode(Left::Nothing),
-        22..=33 => Mischief::ReplaceLivingNode,
-        34..=37 => Mischief::ReleaseNode,
-        38..=43 => Mischief::FreezeNode,
-        44..=51 => Mischief::CrashEdge,
-        52..=57 => Mischief::ReplaceLivingEdge,
-        58..=62 => Mischief::FreezeEdge,
-        63..=85 => Mischief::Cut,
-        _ => Mischief::SlowTopic,
-    }
-}
+use super::stage::{Stage, cluster, quick};
 
 /// The topics and whether appends of one producer may overtake each other there.
 fn topics() -> [(String, bool); 4] {
@@ -60,9 +21,15 @@ fn topics() -> [(String, bool); 4] {
 
 /// Draws how bad the log is for this run, topic by topic.
 pub(super) fn weather(stage: &mut Stage) {
-    for (topic, ordered) in topics() {
+    let mut random = stream(stage.plan.seed, Stream::Weather);
+    for (at, (topic, ordered)) in topics().into_iter().enumerate() {
         let bad = if topic == CLUSTER_TOPIC { 0.3 } else { 1.0 };
-        let faults = draw(&mut stage.random, bad, ordered);
+        let drawn = draw(&mut random, bad, ordered);
+        let faults = if stage.plan.weather.has(at) {
+            drawn
+        } else {
+            quick()
+        };
         stage.log.set_topic_faults(&topic, faults);
     }
 }
@@ -90,8 +57,8 @@ fn draw(random: &mut ChaCha8Rng, bad: f64, ordered: bool) -> Faults {
     }
 }
 
-pub(super) fn slow(stage: &mut Stage) {
-    let at = stage.random.random_range(1..4);
+pub(super) fn slow(stage: &mut Stage, dice: &mut ChaCha8Rng) {
+    let at = dice.random_range(1..4);
     let (topic, ordered) = topics()[at].clone();
     let faults = Faults {
         delay_ms: 20..=250,
@@ -101,6 +68,15 @@ pub(super) fn slow(stage: &mut Stage) {
         ..Faults::none()
     };
     stage.log.set_topic_faults(&topic, faults);
+}
+
+/// Another broker leads the `cluster` log, whose clock is off by so much at most.
+const CLOCK_JUMP_MS: i64 = 10_000;
+
+/// The `cluster` log has another leader: it stamps records by another clock.
+pub(super) fn change_leader(stage: &mut Stage, dice: &mut ChaCha8Rng) {
+    let skew_ms = dice.random_range(-CLOCK_JUMP_MS..=CLOCK_JUMP_MS);
+    stage.log.set_clock(&cluster(), skew_ms);
 }
 
 pub(super) fn good_weather(stage: &mut Stage) {

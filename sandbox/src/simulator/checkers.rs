@@ -6,6 +6,7 @@
 
 mod liveness;
 mod shown;
+mod outbound;
 mod commands;
 mod queries;
 mod sessions;
@@ -58,6 +59,7 @@ const CHECKERS: &[Checker] = &[
     ("log", log::check),
     ("commands", commands::check),
     ("shown", shown::check),
+    ("outbound", outbound::check),
     ("sessions", sessions::check),
     ("tells", tells::check),
     ("timers", timers::check),

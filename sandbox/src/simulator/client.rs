@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
+use uuid::Uuid;
 use xp_client::machine::{Action, Call, Machine};
 use xp_client::{Item, Lost, Payload};
 use xp_protocol::{Address, Attempt, ConnectionId, TimeMs};
 
 use super::agenda::{ClientDue as Due, Due as Planned};
+use super::deeds::{self, Stream};
 use super::history::{Life, What};
 use super::ledger::{Command, Query};
 use super::link::{Hello, Link, ToClient, ToEdge};
@@ -29,19 +32,22 @@ pub(super) struct Client {
     said: u64,
     tick_at: Option<TimeMs>,
     began: TimeMs,
+    /// Its own random numbers: the other clients' doings move none of its.
+    dice: ChaCha8Rng,
 }
 
 impl Client {
     pub(super) fn start(id: ClientId, stage: &mut Stage) -> Self {
-        let begins = stage.up_to(800);
+        let mut dice = deeds::stream(stage.plan.seed, Stream::Client(id.0));
+        let begins = dice.random_range(0..=800);
         stage.after(begins, Planned::Client(id, Due::Begin));
         stage.after(begins + 50, Planned::Client(id, Due::Think));
         Self {
             id,
             life: Life {
                 number: 0,
-                connection: ConnectionId(stage.uuid()),
-                address: address(stage.up_to(ENTITIES - 1)),
+                connection: ConnectionId(Uuid::from_u128(dice.random())),
+                address: address(dice.random_range(0..ENTITIES)),
             },
             machine: Machine::new(settings(), Attempt(0)),
             socket: None,
@@ -49,6 +55,7 @@ impl Client {
             said: 0,
             tick_at: None,
             began: stage.now,
+            dice,
         }
     }
 
@@ -63,7 +70,7 @@ impl Client {
                     .next_tick()
                     .is_some_and(|at| at <= stage.now && self.life.number > 0)
                 {
-                    let jitter = stage.random.random();
+                    let jitter = self.dice.random();
                     let actions = self.machine.on_tick(stage.now, jitter);
                     self.perform(actions, stage);
                 }
@@ -99,16 +106,15 @@ impl Client {
     }
 
     fn think(&mut self, stage: &mut Stage) {
-        let until = TimeMs(EPOCH_MS + stage.plan.busy_ms);
-        if stage.now >= until {
+        if stage.now >= stage.plan.calm_at() {
             return;
         }
-        let pause = 5 + stage.up_to(THINK_MS);
+        let pause = 5 + self.dice.random_range(0..=THINK_MS);
         stage.after(pause, Planned::Client(self.id, Due::Think));
         if self.life.number == 0 || self.machine.has_ended() {
             return;
         }
-        match stage.up_to(99) {
+        match self.dice.random_range(0..100) {
             0..=79 => self.command(stage),
             80..=89 => self.query(stage),
             90..=93 => self.wave(stage),
@@ -135,7 +141,7 @@ impl Client {
             return;
         }
         let id = self.next_id();
-        let payload = words(id, stage);
+        let payload = words(id, &mut self.dice);
         stage.note(What::Called(self.life.clone(), id));
         if let Ok((call, actions)) = self.machine.command(stage.now, payload) {
             self.calls.insert(call, id);
@@ -171,7 +177,7 @@ impl Client {
     fn reload(&mut self, stage: &mut Stage) {
         stage.note(What::Died(self.life.clone()));
         if let Some((socket, _)) = self.socket.take() {
-            if stage.chance(0.5) {
+            if self.dice.random_bool(0.5) {
                 stage.say_to_edge(socket, ToEdge::Closed(None));
             } else {
                 stage.cut(socket);
@@ -200,7 +206,7 @@ impl Client {
             ToClient::Frame(frame, text) => self.frame(attempt, &frame, text, stage),
             ToClient::Closed(why) => {
                 self.socket = None;
-                let jitter = stage.random.random();
+                let jitter = self.dice.random();
                 self.machine.on_close(now, attempt, why, jitter)
             }
         };
@@ -260,18 +266,18 @@ impl Client {
         let over = matches!(item, Item::Closed(_));
         stage.note(What::Shown(self.life.clone(), item));
         if over {
-            if stage.chance(0.5) {
-                self.life.connection = ConnectionId(stage.uuid());
-                self.life.address = address(stage.up_to(ENTITIES - 1));
+            if self.dice.random_bool(0.5) {
+                self.life.connection = ConnectionId(Uuid::from_u128(self.dice.random()));
+                self.life.address = address(self.dice.random_range(0..ENTITIES));
             }
-            let pause = 20 + stage.up_to(1_500);
+            let pause = self.dice.random_range(20..=1_520);
             stage.after(pause, Planned::Client(self.id, Due::Begin));
         }
     }
 
     fn dial(&mut self, hello: Hello, stage: &mut Stage) {
         let socket = SocketId(stage.name());
-        let slot = stage.up_to(stage.edges.len() as u64 - 1) as usize;
+        let slot = self.dice.random_range(0..stage.edges.len());
         let attempt = hello.attempt;
         let link = Link {
             client: self.id,
@@ -301,9 +307,9 @@ fn json(word: &impl Serialize) -> Payload {
 }
 
 /// A command at random, which carries `id`.
-fn words(id: u64, stage: &mut Stage) -> Payload {
-    let other = stage.up_to(ENTITIES - 1);
-    json(&match stage.up_to(99) {
+fn words(id: u64, dice: &mut ChaCha8Rng) -> Payload {
+    let other = dice.random_range(0..ENTITIES);
+    json(&match dice.random_range(0..100) {
         0..=29 => Command::Add { id },
         30..=39 => Command::Whisper { id },
         40..=46 => Command::Boast { id },
@@ -313,7 +319,7 @@ fn words(id: u64, stage: &mut Stage) -> Payload {
         73..=86 => Command::Tell { id, other },
         87..=93 => Command::Remind {
             id,
-            after_ms: stage.up_to(2_000),
+            after_ms: dice.random_range(0..=2_000),
         },
         94..=95 => Command::Leave { id },
         _ => return Payload::text(format!(r#"{{"type":"Nonsense","data":{{"id":{id}}}}}"#)),

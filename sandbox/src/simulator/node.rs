@@ -23,6 +23,7 @@ use super::history::What;
 use super::names::NodeId;
 use super::plan::{LANE, OUTBOUND_PARTITIONS, PARTITIONS};
 use super::stage::{Stage, cluster, events, inbound};
+use super::switch::Switch;
 
 /// The stable name of the one state node.
 const NAME: &str = "node";
@@ -311,7 +312,7 @@ impl Node {
             (Ack::Join, _) => {}
             (Ack::Beat, _) => self.plan(stage, BEAT_MS, Due::Beat),
             (Ack::Claim(part), None) => self.plan(stage, CLAIM_AGAIN_MS, Due::Claim(part)),
-            (Ack::Claim(_), Some(_)) => {}
+            (Ack::Claim(part), Some(offset)) => self.claimed(part, offset, stage),
             (Ack::Batch(part, flight, index), offset) => {
                 let result = offset.ok_or_else(|| AppendError::Unacknowledged {
                     at: events(part.partition),
@@ -327,6 +328,19 @@ impl Node {
                 self.perform(part.partition, stage);
             }
         }
+    }
+
+    /// R7: an acknowledged claim proves nothing, it is read back. Off: its core is shown it at once.
+    fn claimed(&mut self, part: Part, offset: Offset, stage: &mut Stage) {
+        if stage.plan.without != Some(Switch::ReadBack) {
+            return;
+        }
+        let now = self.clock(stage);
+        let claim = stage.read(&events(part.partition), offset, 1);
+        if let Some(owned) = self.part(part) {
+            owned.core.on_events(&claim, now);
+        }
+        self.perform(part.partition, stage);
     }
 
     fn batch_answered(

@@ -1,6 +1,10 @@
 //! What a run is made of.
 
+use std::fmt;
+use std::str::FromStr;
+
 use xp_client::machine::Settings;
+use xp_protocol::TimeMs;
 use xp_state_node::Limits;
 
 use super::switch::Switch;
@@ -17,18 +21,27 @@ pub const ENTITIES: u64 = 4;
 pub const EPOCH_MS: u64 = 1_700_000_000_000;
 
 /// One run: the same plan gives the same history.
+///
+/// Its text form, which [`FromStr`] reads again, names what differs from [`Plan::rough`] of its seed:
+/// `seed=42 busy=3000 clients=2 weather=events,inbound spared=0,4 without=Gate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Everything random comes from it.
     pub seed: u64,
-    /// Whether anything goes wrong.
-    pub faults: bool,
     /// A rule that does not hold in this run.
     pub without: Option<Switch>,
     /// For how long clients talk and faults happen, in virtual milliseconds.
     pub busy_ms: u64,
     /// How long the platform has afterwards to answer everything, in virtual milliseconds.
     pub calm_ms: u64,
+    /// How many clients there are.
+    pub clients: usize,
+    /// In which topics records are lost, doubled and late.
+    pub weather: Weather,
+    /// Whether anything is done to the processes.
+    pub acts: bool,
+    /// Acts that do not happen, by their place in the order of the run; the others stay as they are.
+    pub spared: Places,
 }
 
 impl Plan {
@@ -37,10 +50,13 @@ impl Plan {
     pub fn rough(seed: u64) -> Self {
         Self {
             seed,
-            faults: true,
             without: None,
             busy_ms: 12_000,
             calm_ms: 20_000,
+            clients: 6,
+            weather: Weather::ALL,
+            acts: true,
+            spared: Places::default(),
         }
     }
 
@@ -48,7 +64,8 @@ impl Plan {
     #[must_use]
     pub fn fair(seed: u64) -> Self {
         Self {
-            faults: false,
+            weather: Weather::NONE,
+            acts: false,
             ..Self::rough(seed)
         }
     }
@@ -61,14 +78,158 @@ impl Plan {
             ..self
         }
     }
+
+    /// Whether anything goes wrong.
+    pub(super) fn has_faults(&self) -> bool {
+        self.acts || self.weather != Weather::NONE
+    }
+
+    /// When the bad weather ends.
+    pub(super) fn calm_at(&self) -> TimeMs {
+        TimeMs(EPOCH_MS + self.busy_ms)
+    }
+}
+
+/// A set of topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weather(u8);
+
+impl Weather {
+    /// The names of the topics, in the order of [`super::deeds`].
+    pub(super) const TOPICS: [&'static str; 4] = ["cluster", "events", "inbound", "outbound"];
+    /// Every topic.
+    pub const ALL: Self = Self(0b1111);
+    /// No topic.
+    pub const NONE: Self = Self(0);
+
+    pub(super) fn has(self, topic: usize) -> bool {
+        self.0 & (1 << topic) != 0
+    }
+
+    /// All but one.
+    pub(super) fn but(self, topic: usize) -> Self {
+        Self(self.0 & !(1 << topic))
+    }
+}
+
+/// Some of the first 128 of something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places(u128);
+
+impl Places {
+    pub(super) const MAX: usize = 128;
+
+    pub(super) fn has(self, place: usize) -> bool {
+        place < Self::MAX && self.0 & (1 << place) != 0
+    }
+
+    pub(super) fn with(self, place: usize) -> Self {
+        match place < Self::MAX {
+            true => Self(self.0 | (1 << place)),
+            false => self,
+        }
+    }
+
+    fn iter(self) -> impl Iterator<Item = usize> {
+        (0..Self::MAX).filter(move |place| self.has(*place))
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let usual = Self::rough(self.seed);
+        write!(f, "seed={}", self.seed)?;
+        if self.busy_ms != usual.busy_ms {
+            write!(f, " busy={}", self.busy_ms)?;
+        }
+        if self.calm_ms != usual.calm_ms {
+            write!(f, " calm={}", self.calm_ms)?;
+        }
+        if self.clients != usual.clients {
+            write!(f, " clients={}", self.clients)?;
+        }
+        if self.weather != usual.weather {
+            let named = Weather::TOPICS.iter().enumerate();
+            let bad: Vec<_> = named.filter(|(at, _)| self.weather.has(*at)).collect();
+            let names: Vec<_> = bad.into_iter().map(|(_, name)| *name).collect();
+            write!(f, " weather={}", names.join(","))?;
+        }
+        if !self.acts {
+            write!(f, " acts=none")?;
+        } else if self.spared != usual.spared {
+            let spared: Vec<_> = self.spared.iter().map(|at| at.to_string()).collect();
+            write!(f, " spared={}", spared.join(","))?;
+        }
+        if let Some(switch) = self.without {
+            write!(f, " without={switch:?}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A text that is no plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no part of a plan; one reads `seed=42 busy=3000 calm=20000 clients=2 weather=events,inbound \
+         spared=0,4 acts=none without=Gate`, and all but the seed may be left out"
+)]
+pub struct NoPlan(String);
+
+impl FromStr for Plan {
+    type Err = NoPlan;
+
+    fn from_str(text: &str) -> Result<Self, NoPlan> {
+        let mut plan = Self::rough(0);
+        for word in text.split_whitespace() {
+            let no = || NoPlan(word.to_owned());
+            let (key, value) = word.split_once('=').ok_or_else(no)?;
+            plan.set(key, value).ok_or_else(no)?;
+        }
+        Ok(plan)
+    }
+}
+
+impl Plan {
+    fn set(&mut self, key: &str, value: &str) -> Option<()> {
+        match key {
+            "seed" => self.seed = value.parse().ok()?,
+            "busy" => self.busy_ms = value.parse().ok()?,
+            "calm" => self.calm_ms = value.parse().ok()?,
+            "clients" => self.clients = value.parse().ok()?,
+            "acts" if value == "none" => self.acts = false,
+            "weather" => {
+                let named = |name: &str| Weather::TOPICS.iter().position(|topic| *topic == name);
+                let mut bad = Weather::NONE;
+                for name in value.split(',').filter(|name| !name.is_empty()) {
+                    bad.0 |= 1 << named(name)?;
+                }
+                self.weather = bad;
+            }
+            "spared" => {
+                for place in value.split(',') {
+                    self.spared = self.spared.with(place.parse().ok()?);
+                }
+            }
+            "without" => {
+                let mut all = Switch::ALL.iter();
+                self.without = Some(*all.find(|switch| format!("{switch:?}") == value)?);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
 }
 
 /// The bounds of the simulated partitions: short times, so that a run sees every ending.
-pub(super) fn limits() -> Limits {
+pub(super) fn limits(without: Option<Switch>) -> Limits {
+    let memory_ms = match without {
+        Some(Switch::Memory) => 0,
+        _ => 6_000,
+    };
     Limits {
+        memory_ms,
         answers_per_session: 8,
         grace_ms: 2_500,
-        memory_ms: 6_000,
         ticket_ms: 6_000,
         recent_commits_max: 24,
         checkpoint_ms: 400,

@@ -33,6 +33,8 @@ pub(super) struct Stage {
     pub(super) edges: Vec<EdgeId>,
     /// Whether it listens.
     pub(super) open: Vec<bool>,
+    /// Processes that reach neither log nor sockets, until when.
+    cut_off: BTreeMap<ProducerId, TimeMs>,
     agenda: BTreeMap<(TimeMs, u64), Due>,
     planned: u64,
     askers: BTreeMap<AppendId, Asker>,
@@ -81,6 +83,7 @@ impl Stage {
             writers: BTreeMap::new(),
             edges: Vec::new(),
             open: Vec::new(),
+            cut_off: BTreeMap::new(),
             agenda: BTreeMap::new(),
             planned: 0,
             askers: BTreeMap::new(),
@@ -130,9 +133,23 @@ impl Stage {
         record: Record,
         asker: Asker,
     ) {
-        let id = self.log.append(self.now, producer, at, record);
+        let id = if self.cut_off_until(producer) > self.now {
+            self.log.append_in_vain(self.now, producer, at)
+        } else {
+            self.log.append(self.now, producer, at, record)
+        };
         self.askers.insert(id, asker);
         self.authors.insert(id, producer);
+    }
+
+    /// Until when a process is cut off.
+    pub(super) fn cut_off_until(&self, producer: ProducerId) -> TimeMs {
+        self.cut_off.get(&producer).copied().unwrap_or_default()
+    }
+
+    pub(super) fn cut_off(&mut self, producer: ProducerId, until: TimeMs) {
+        let known = self.cut_off.entry(producer).or_default();
+        *known = until.max(*known);
     }
 
     /// Records from `from` on, at most `count`.

@@ -12,6 +12,10 @@ use xp_protocol::rules::Rules;
 pub enum Switch {
     /// R3: records of an epoch count without being the next.
     Seq,
+    /// R7: an owner decides as soon as its claim is acknowledged, without having read what lies before it.
+    ReadBack,
+    /// R26: who has ended is forgotten at once.
+    Memory,
     /// R8: a new owner sends nothing again.
     EmitAgain,
     /// R10: any acknowledgement commits.
@@ -44,6 +48,8 @@ impl Switch {
     /// All of them.
     pub const ALL: &'static [Self] = &[
         Self::Seq,
+        Self::ReadBack,
+        Self::Memory,
         Self::EmitAgain,
         Self::ExpectedOffset,
         Self::Gate,

@@ -15,6 +15,7 @@ use xp_transport::{Stored, TopicPartition};
 use super::agenda::{Act, Asker, Due, EdgeDue, NodeDue};
 use super::chaos::{self};
 use super::client::Client;
+use super::deeds;
 use super::disk::Disk;
 use super::edge::Edge;
 use super::history::{History, What};
@@ -24,8 +25,6 @@ use super::node::Node;
 use super::plan::{EPOCH_MS, Plan};
 use super::stage::{Happening, Logged, Stage};
 
-/// How many clients there are.
-const CLIENTS: usize = 6;
 /// How many edges there are.
 const EDGES: usize = 2;
 
@@ -39,6 +38,8 @@ pub struct Outcome {
     pub events: BTreeMap<PartitionId, Vec<Stored>>,
     /// The final `inbound`, by partition.
     pub inbound: BTreeMap<PartitionId, Vec<Stored>>,
+    /// The final `outbound`, by partition.
+    pub outbound: BTreeMap<PartitionId, Vec<Stored>>,
     /// Whose process wrote each record of `events`.
     pub writers: BTreeMap<(PartitionId, Offset), Incarnation>,
     /// The owner's entities at the end; `None` when no process owns everything.
@@ -80,10 +81,9 @@ impl World {
             clients: Vec::new(),
             incarnations: BTreeMap::new(),
         };
-        if plan.faults {
-            chaos::weather(&mut world.stage);
-            let first = chaos::pause_ms(&mut world.stage);
-            world.stage.after(first, Due::Chaos(Act::Something));
+        chaos::weather(&mut world.stage);
+        for deed in deeds::deeds(&plan) {
+            world.stage.after(deed.at_ms, Due::Chaos(Act::Deed(deed)));
         }
         world.stage.after(plan.busy_ms, Due::Chaos(Act::Calm));
         world.start_node(Disk::fresh());
@@ -92,7 +92,7 @@ impl World {
             world.stage.open.push(false);
             world.start_edge(slot);
         }
-        for id in (0..CLIENTS).map(ClientId) {
+        for id in (0..plan.clients).map(ClientId) {
             let client = Client::start(id, &mut world.stage);
             world.clients.push(client);
         }
@@ -155,10 +155,14 @@ impl World {
         match due {
             Due::Node(NodeId(id), due) => {
                 let node = &mut self.nodes[id];
-                if node.alive && node.frozen_until > self.stage.now {
+                let cut = self.stage.cut_off_until(node.producer);
+                let held = node
+                    .frozen_until
+                    .max(if due.is_heard() { cut } else { TimeMs(0) });
+                if node.alive && held > self.stage.now {
                     let later = self.stage.up_to(20);
-                    let when = node.frozen_until.plus_ms(later);
-                    self.stage.at(when, Due::Node(NodeId(id), due));
+                    self.stage
+                        .at(held.plus_ms(later), Due::Node(NodeId(id), due));
                 } else if node.alive {
                     node.on(due, &mut self.stage);
                     self.supervise_node(id);
@@ -166,10 +170,14 @@ impl World {
             }
             Due::Edge(EdgeId(id), due) => {
                 let edge = &mut self.edges[id];
-                if edge.alive && edge.frozen_until > self.stage.now {
+                let cut = self.stage.cut_off_until(edge.producer);
+                let held = edge
+                    .frozen_until
+                    .max(if due.is_heard() { cut } else { TimeMs(0) });
+                if edge.alive && held > self.stage.now {
                     let later = self.stage.up_to(20);
-                    let when = edge.frozen_until.plus_ms(later);
-                    self.stage.at(when, Due::Edge(EdgeId(id), due));
+                    self.stage
+                        .at(held.plus_ms(later), Due::Edge(EdgeId(id), due));
                 } else if edge.alive {
                     edge.on(due, &mut self.stage);
                     self.supervise_edge(id);
@@ -182,19 +190,13 @@ impl World {
 
     fn act(&mut self, act: Act) {
         match act {
-            Act::Something => {
-                if self.stage.now.0 >= EPOCH_MS + self.stage.plan.busy_ms {
-                    return;
-                }
-                let mischief = chaos::mischief(&mut self.stage.random);
-                self.stage.note(What::Fault(format!("{mischief:?}")));
-                self.cause(mischief);
-                let pause = chaos::pause_ms(&mut self.stage);
-                self.stage.after(pause, Due::Chaos(Act::Something));
+            Act::Deed(deed) => {
+                self.stage.note(What::Fault(format!("{:?}", deed.mischief)));
+                self.cause(deed);
             }
             Act::StartNode(disk) => self.start_node(disk),
             Act::StartEdge(slot) => self.start_edge(slot),
-            Act::Weather if self.stage.now.0 < EPOCH_MS + self.stage.plan.busy_ms => {
+            Act::Weather if self.stage.now < self.stage.plan.calm_at() => {
                 chaos::weather(&mut self.stage);
             }
             Act::Weather => {}

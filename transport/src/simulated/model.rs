@@ -165,6 +165,29 @@ impl SimLog {
         id
     }
 
+    /// Sends one record on its way from a producer that reaches nobody: it never lands, and has failed at the
+    /// timeout.
+    pub fn append_in_vain(
+        &mut self,
+        now: TimeMs,
+        producer: ProducerId,
+        at: &TopicPartition,
+    ) -> AppendId {
+        let id = AppendId(self.appended);
+        self.appended += 1;
+        let times_out = now.plus_ms(self.faults(&at.topic).timeout_ms);
+        self.plan_failure(times_out, producer, id);
+        id
+    }
+
+    /// From now on a partition's records are stamped by a clock that is off by so much, as after its leader
+    /// has changed.
+    pub fn set_clock(&mut self, at: &TopicPartition, skew_ms: i64) {
+        if let Some(store) = self.stores.get_mut(at) {
+            store.skew_ms = skew_ms;
+        }
+    }
+
     fn launch(
         &mut self,
         now: TimeMs,

@@ -90,7 +90,7 @@ impl Edge {
 
     pub(super) fn frame(&mut self, id: SocketId, frame: &Bytes, text: bool, stage: &mut Stage) {
         let now = self.now(stage);
-        let room = !stage.plan.faults || !stage.chance(SHED);
+        let room = !stage.plan.has_faults() || !stage.chance(SHED);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };

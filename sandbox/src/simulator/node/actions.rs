@@ -41,7 +41,7 @@ impl Node {
             // The shell opens a partition behind the writes of its earlier lives: this one came to nothing.
             return;
         }
-        let written = !stage.plan.faults || !stage.chance(UNWRITTEN);
+        let written = !stage.plan.has_faults() || !stage.chance(UNWRITTEN);
         if written {
             let flushes = stage.chance(FLUSH);
             self.disk.write(part.partition, batch, flushes);

@@ -37,7 +37,7 @@ impl Node {
             incarnation: self.incarnation,
             lanes: Arc::clone(&self.lanes),
             domain: Arc::clone(&self.domain),
-            limits: Arc::new(limits()),
+            limits: Arc::new(limits(stage.plan.without)),
             store,
             rules: Switch::owner(stage.plan.without),
         };

@@ -13,8 +13,8 @@ use xp_transport::{Stored, TopicPartition};
 
 use super::{Outcome, World};
 use crate::simulator::disk::Disk;
-use crate::simulator::plan::{ENTITIES, LANE, PARTITIONS, limits};
-use crate::simulator::stage::{events, inbound};
+use crate::simulator::plan::{ENTITIES, LANE, OUTBOUND_PARTITIONS, PARTITIONS, limits};
+use crate::simulator::stage::{events, inbound, outbound};
 use crate::simulator::switch::Switch;
 use crate::simulator::{client, node};
 
@@ -28,8 +28,8 @@ impl World {
             let inspect = |address: &Address| Some((address.clone(), node.inspect(address)?));
             addresses.iter().filter_map(inspect).collect()
         });
-        let topic = |at: fn(PartitionId) -> TopicPartition| {
-            (0..PARTITIONS)
+        let topic = |at: fn(PartitionId) -> TopicPartition, partitions: u32| {
+            (0..partitions)
                 .map(PartitionId)
                 .map(|partition| {
                     let records = self.stage.read(&at(partition), Offset(0), usize::MAX);
@@ -37,7 +37,8 @@ impl World {
                 })
                 .collect::<BTreeMap<_, _>>()
         };
-        let (logged, heard) = (topic(events), topic(inbound));
+        let (logged, heard) = (topic(events, PARTITIONS), topic(inbound, PARTITIONS));
+        let said = topic(outbound, OUTBOUND_PARTITIONS);
         let reopened = self.reopen(&disk, &logged, &addresses);
         let incarnation = |producer: &ProducerId| self.incarnations.get(producer).copied();
         let writers = self.stage.writers.iter();
@@ -49,6 +50,7 @@ impl World {
             history: self.stage.history,
             events: logged,
             inbound: heard,
+            outbound: said,
             writers,
             live,
             reopened,
@@ -73,7 +75,7 @@ impl World {
                 incarnation: Incarnation(uuid::Uuid::nil()),
                 lanes: Arc::new(node::lanes()),
                 domain: Arc::clone(&self.domain),
-                limits: Arc::new(limits()),
+                limits: Arc::new(limits(self.stage.plan.without)),
                 store: disk.store(*partition),
                 rules: Switch::owner(self.stage.plan.without),
             };

@@ -1,77 +1,95 @@
 //! What goes wrong, done.
 
+use std::ops::RangeInclusive;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
 use super::{EDGES, World};
 use crate::simulator::agenda::{Act, Due};
-use crate::simulator::chaos::{self, Mischief};
+use crate::simulator::chaos;
+use crate::simulator::deeds::{Deed, Mischief};
 use crate::simulator::disk::{Disk, Left};
 use crate::simulator::edge::Edge;
 use crate::simulator::history::What;
 use crate::simulator::names::EdgeId;
 
 impl World {
-    pub(super) fn cause(&mut self, mischief: Mischief) {
-        match mischief {
-            Mischief::CrashNode(left) => self.crash_node(left),
-            Mischief::ReplaceLivingNode => self.replace_living_node(),
+    pub(super) fn cause(&mut self, deed: Deed) {
+        let mut dice = ChaCha8Rng::seed_from_u64(deed.dice);
+        let now = self.stage.now;
+        let mut within = |ms: RangeInclusive<u64>| now.plus_ms(dice.random_range(ms));
+        match deed.mischief {
+            Mischief::CrashNode(left) => self.crash_node(left, &mut dice),
+            Mischief::ReplaceLivingNode => self.replace_living_node(&mut dice),
             Mischief::ReleaseNode => {
                 if let Some(node) = self.nodes.iter_mut().rfind(|node| node.alive) {
                     node.release(&mut self.stage);
                 }
             }
             Mischief::FreezeNode => {
-                let until = self.stage.now.plus_ms(50).plus_ms(self.stage.up_to(1_200));
+                let until = within(50..=1_250);
                 if let Some(node) = self.nodes.iter_mut().rfind(|node| node.alive) {
                     node.frozen_until = node.frozen_until.max(until);
                 }
             }
-            Mischief::CrashEdge => self.crash_edge(),
+            Mischief::CutOffNode => {
+                let until = within(50..=2_500);
+                if let Some(node) = self.nodes.iter().rfind(|node| node.alive) {
+                    self.stage.cut_off(node.producer, until);
+                }
+            }
+            Mischief::CrashEdge => self.crash_edge(&mut dice),
             Mischief::ReplaceLivingEdge => {
-                let slot = self.stage.up_to(EDGES as u64 - 1) as usize;
+                let until = within(100..=2_100);
+                let slot = dice.random_range(0..EDGES);
                 if !self.stage.is_open(slot) {
                     return;
                 }
-                let until = self.stage.now.plus_ms(100).plus_ms(self.stage.up_to(2_000));
                 let EdgeId(id) = self.stage.edges[slot];
                 self.edges[id].frozen_until = until;
                 self.start_edge(slot);
             }
             Mischief::FreezeEdge => {
-                let slot = self.stage.up_to(EDGES as u64 - 1) as usize;
-                let until = self.stage.now.plus_ms(50).plus_ms(self.stage.up_to(1_500));
-                let EdgeId(id) = self.stage.edges[slot];
+                let until = within(50..=1_550);
+                let EdgeId(id) = self.stage.edges[dice.random_range(0..EDGES)];
                 self.edges[id].frozen_until = until;
             }
+            Mischief::CutOffEdge => {
+                let until = within(50..=2_500);
+                let EdgeId(id) = self.stage.edges[dice.random_range(0..EDGES)];
+                self.stage.cut_off(self.edges[id].producer, until);
+            }
             Mischief::Cut => {
-                let count = 1 + self.stage.up_to(2);
-                for _ in 0..count {
-                    self.cut_one();
+                for _ in 0..dice.random_range(1..=3) {
+                    self.cut_one(&mut dice);
                 }
             }
             Mischief::SlowTopic => {
-                chaos::slow(&mut self.stage);
-                let lasts = 300 + self.stage.up_to(900);
+                chaos::slow(&mut self.stage, &mut dice);
+                let lasts = dice.random_range(300..=1_200);
                 self.stage.after(lasts, Due::Chaos(Act::Weather));
             }
+            Mischief::ChangeLeader => chaos::change_leader(&mut self.stage, &mut dice),
         }
     }
 
-    pub(super) fn cut_one(&mut self) {
+    fn cut_one(&mut self, dice: &mut ChaCha8Rng) {
         let sockets: Vec<_> = self.edges.iter().flat_map(Edge::sockets).collect();
         if sockets.is_empty() {
             return;
         }
-        let at = self.stage.up_to(sockets.len() as u64 - 1) as usize;
-        self.stage.cut(sockets[at]);
+        self.stage.cut(sockets[dice.random_range(0..sockets.len())]);
     }
 
-    pub(super) fn crash_node(&mut self, left: Left) {
+    fn crash_node(&mut self, left: Left, dice: &mut ChaCha8Rng) {
         let Some(node) = self.nodes.iter_mut().rfind(|node| node.alive) else {
             return;
         };
         node.alive = false;
         self.stage.log.abandon(node.producer);
         let disk = node.disk().after_crash(left);
-        let pause = self.stage.up_to(400);
+        let pause = dice.random_range(0..=400);
         self.stage.after(pause, Due::Chaos(Act::StartNode(disk)));
     }
 
@@ -102,19 +120,19 @@ impl World {
     }
 
     /// The old process freezes, wakes up later, and does not know that it has been replaced.
-    pub(super) fn replace_living_node(&mut self) {
+    fn replace_living_node(&mut self, dice: &mut ChaCha8Rng) {
         let Some(node) = self.nodes.iter_mut().rfind(|node| node.alive) else {
             return;
         };
-        let until = self.stage.now.plus_ms(self.stage.up_to(2_500));
+        let until = self.stage.now.plus_ms(dice.random_range(0..=2_500));
         node.frozen_until = node.frozen_until.max(until);
-        let pause = self.stage.up_to(300);
+        let pause = dice.random_range(0..=300);
         self.stage
             .after(pause, Due::Chaos(Act::StartNode(Disk::fresh())));
     }
 
-    pub(super) fn crash_edge(&mut self) {
-        let slot = self.stage.up_to(EDGES as u64 - 1) as usize;
+    fn crash_edge(&mut self, dice: &mut ChaCha8Rng) {
+        let slot = dice.random_range(0..EDGES);
         if !self.stage.is_open(slot) {
             return;
         }
@@ -126,7 +144,7 @@ impl World {
         for socket in sockets {
             self.stage.cut(socket);
         }
-        let pause = self.stage.up_to(600);
+        let pause = dice.random_range(0..=600);
         self.stage.after(pause, Due::Chaos(Act::StartEdge(slot)));
     }
 }

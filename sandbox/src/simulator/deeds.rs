@@ -1,0 +1,106 @@
+//! What is done to the platform, and when: drawn in advance, from random numbers of its own.
+
+use std::ops::RangeInclusive;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::disk::Left;
+use super::plan::{Places, Plan};
+
+/// The shortest and the longest time between two acts, in milliseconds.
+const PAUSE_MS: RangeInclusive<u64> = 100..=1_800;
+
+/// Something that is done in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Deed {
+    /// When, in milliseconds since the beginning.
+    pub(super) at_ms: u64,
+    pub(super) mischief: Mischief,
+    /// Whom it meets and for how long comes from this.
+    pub(super) dice: u64,
+}
+
+/// What can be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mischief {
+    CrashNode(Left),
+    ReplaceLivingNode,
+    ReleaseNode,
+    FreezeNode,
+    CutOffNode,
+    CrashEdge,
+    ReplaceLivingEdge,
+    FreezeEdge,
+    CutOffEdge,
+    Cut,
+    SlowTopic,
+    ChangeLeader,
+}
+
+/// Random numbers of a run that are drawn apart from all others.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stream {
+    Deeds,
+    Weather,
+    Client(usize),
+}
+
+/// What is left out of one stream moves no other.
+pub(super) fn stream(seed: u64, stream: Stream) -> ChaCha8Rng {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream(match stream {
+        Stream::Deeds => 1,
+        Stream::Weather => 2,
+        Stream::Client(id) => 100 + id as u64,
+    });
+    random
+}
+
+/// What is done in a run: all that was drawn, but what is spared.
+pub(super) fn deeds(plan: &Plan) -> Vec<Deed> {
+    let places = drawn(plan).into_iter().enumerate();
+    let done = places.filter(|(place, _)| !plan.spared.has(*place));
+    done.map(|(_, deed)| deed).collect()
+}
+
+/// The places of what is done, by which it can be spared.
+pub(super) fn places(plan: &Plan) -> Vec<usize> {
+    let places = 0..drawn(plan).len().min(Places::MAX);
+    places.filter(|place| !plan.spared.has(*place)).collect()
+}
+
+/// All deeds, drawn in advance: sparing one leaves the others as they are.
+fn drawn(plan: &Plan) -> Vec<Deed> {
+    let mut random = stream(plan.seed, Stream::Deeds);
+    let mut at_ms = random.random_range(PAUSE_MS);
+    let mut deeds = Vec::new();
+    while plan.acts && at_ms < plan.busy_ms {
+        deeds.push(Deed {
+            at_ms,
+            mischief: mischief(&mut random),
+            dice: random.random(),
+        });
+        at_ms += random.random_range(PAUSE_MS);
+    }
+    deeds
+}
+
+fn mischief(random: &mut ChaCha8Rng) -> Mischief {
+    match random.random_range(0..100) {
+        0..=8 => Mischief::CrashNode(Left::All),
+        9..=15 => Mischief::CrashNode(Left::Flushed),
+        16..=21 => Mischief::CrashNode(Left::Nothing),
+        22..=33 => Mischief::ReplaceLivingNode,
+        34..=37 => Mischief::ReleaseNode,
+        38..=42 => Mischief::FreezeNode,
+        43..=47 => Mischief::CutOffNode,
+        48..=54 => Mischief::CrashEdge,
+        55..=59 => Mischief::ReplaceLivingEdge,
+        60..=63 => Mischief::FreezeEdge,
+        64..=67 => Mischief::CutOffEdge,
+        68..=84 => Mischief::Cut,
+        85..=88 => Mischief::ChangeLeader,
+        _ => Mischief::SlowTopic,
+    }
+}
