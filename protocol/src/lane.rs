@@ -41,3 +41,9 @@ pub fn events_topic(lane: &str) -> String {
 pub fn outbound_topic(lane: &str) -> String {
     format!("{lane}.outbound")
 }
+
+/// The topic through which a lane's state reaches nodes that have none of it; compacted by key.
+#[must_use]
+pub fn snapshots_topic(lane: &str) -> String {
+    format!("{lane}.snapshots")
+}

@@ -6,6 +6,7 @@ pub mod outbound;
 pub mod inbound;
 pub mod frame;
 pub mod cluster;
+pub mod snapshots;
 pub mod codes;
 pub mod codec;
 pub mod lane;

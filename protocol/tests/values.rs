@@ -12,6 +12,7 @@ use xp_protocol::events::Event;
 use xp_protocol::frame::{ClientFrame, ServerFrame};
 use xp_protocol::inbound::Inbound;
 use xp_protocol::outbound::{Outbound, Recipients};
+use xp_protocol::snapshots::Published;
 use xp_protocol::{Address, Revision, TimeMs};
 
 /// What holds for each value of each format.
@@ -74,6 +75,7 @@ proptest! {
         survive::<Event>(&bytes);
         survive::<Outbound>(&bytes);
         survive::<Member>(&bytes);
+        survive::<Published>(&bytes);
     }
 
     #[test]

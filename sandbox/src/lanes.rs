@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
+use xp_protocol::lane::{
+    CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
+};
 use xp_transport::embedded::{self, Retention, TopicConfig};
 use xp_transport::kafka::topics::{Kind, Topic};
 
@@ -177,6 +179,7 @@ impl<'a> Served<'a> {
                 topic(&inbound_topic(name), partitions, Kind::Inbound, heard),
                 topic(&events_topic(name), partitions, Kind::Events, truth),
                 topic(&outbound_topic(name), outbound, Kind::Outbound, told),
+                topic(&snapshots_topic(name), partitions, Kind::Snapshots, None),
             ]);
         }
         topics
@@ -299,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn kafka_needs_three_topics_for_each_lane_and_one_for_the_cluster() {
+    fn kafka_needs_four_topics_for_each_lane_and_one_for_the_cluster() {
         let mut lanes = lanes(&[("main", &[])]);
         lanes.get_mut("main").unwrap().outbound_partitions = 3;
         let kafka = Kafka::default();
@@ -315,6 +318,7 @@ mod tests {
             ("main.inbound", 8, Kind::Inbound),
             ("main.events", 8, Kind::Events),
             ("main.outbound", 3, Kind::Outbound),
+            ("main.snapshots", 8, Kind::Snapshots),
         ];
         assert_eq!(shapes, wanted);
         assert!(topics.iter().all(|topic| topic.replication == 3));

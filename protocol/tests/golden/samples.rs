@@ -10,6 +10,7 @@ use xp_protocol::events::*;
 use xp_protocol::frame::{RequestId, Tag};
 use xp_protocol::inbound::{Action, AnswerKind, Inbound, Told, Word};
 use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket};
+use xp_protocol::snapshots::{Body, Content, Entry, Head, Piece, Published};
 use xp_protocol::*;
 
 /// A value as bytes, and the way from bytes to bytes through the value.
@@ -38,6 +39,7 @@ pub(crate) fn all() -> Vec<Sample> {
     all.push(sample("every-item", &outbound()));
     all.push(sample("empty", &Outbound::default()));
     all.extend(members());
+    all.extend(snapshots());
     all
 }
 
@@ -458,5 +460,50 @@ fn members() -> Vec<Sample> {
         sample("fold", &fold),
         sample("drain", &drain),
         sample("move", &moved),
+    ]
+}
+
+fn entry(content: Content) -> Published {
+    Published::Entity(Entry {
+        epoch: Offset(4),
+        round: 2,
+        address: address("board/7"),
+        as_of: Offset(1_000_000),
+        replaces: Some(Offset(70_000)),
+        content,
+    })
+}
+
+fn snapshots() -> Vec<Sample> {
+    let head = Head {
+        epoch: Offset(4),
+        round: 2,
+        position: Offset(999_999),
+        entities: 3,
+        digest: 1 << 100,
+        crc: 0xdead_beef,
+    };
+    let piece = Piece {
+        epoch: Offset(4),
+        round: 2,
+        address: address("board/7"),
+        index: 300,
+    };
+    let body = |pending| Body {
+        record: Bytes::from_static(b"record"),
+        pending,
+    };
+    let id = ClaimId(uuid(0x5a));
+    let pieces = Content::Pieces { count: 2, crc: 9 };
+    vec![
+        sample("mark", &Published::Mark { id }),
+        sample("head", &Published::Head(head)),
+        sample("entity", &entry(Content::Here { crc: 7 })),
+        sample("pieces", &entry(pieces)),
+        sample("removed", &entry(Content::Removed)),
+        sample("piece", &Published::Piece(piece)),
+        sample("gone", &Published::Gone),
+        sample("idle", &body(None)),
+        sample("waiting", &body(Some(Bytes::from_static(b"pending")))),
     ]
 }

@@ -11,6 +11,8 @@ pub(super) enum Role {
     Events,
     /// What edges hear, and everything else.
     Outbound,
+    /// State for nodes that have none: large, and in no hurry, so that nothing may wait behind it.
+    Snapshots,
 }
 
 impl Role {
@@ -19,6 +21,7 @@ impl Role {
             "cluster" => Self::Cluster,
             "inbound" => Self::Inbound,
             "events" => Self::Events,
+            "snapshots" => Self::Snapshots,
             _ => Self::Outbound,
         }
     }
@@ -29,6 +32,7 @@ impl Role {
             Self::Cluster => "cluster",
             Self::Events => "events",
             Self::Inbound | Self::Outbound => "lanes",
+            Self::Snapshots => "snapshots",
         }
     }
 
@@ -38,6 +42,7 @@ impl Role {
             Self::Inbound => "inbound",
             Self::Events => "events",
             Self::Outbound => "outbound",
+            Self::Snapshots => "snapshots",
         }
     }
 }
@@ -52,5 +57,6 @@ mod tests {
         assert_eq!(Role::of("eu.main.events"), Role::Events);
         assert_eq!(Role::of("main.inbound"), Role::Inbound);
         assert_eq!(Role::of("main.outbound"), Role::Outbound);
+        assert_eq!(Role::of("main.snapshots"), Role::Snapshots);
     }
 }

@@ -46,6 +46,8 @@ pub enum Kind {
     Events,
     /// What a lane says to edges.
     Outbound,
+    /// A lane's state, for nodes that have none: compacted by key, and kept for ever.
+    Snapshots,
 }
 
 /// What the brokers say of one topic.

@@ -210,6 +210,9 @@ fn partitions_advice(topic: Option<&str>, found: u32, kind: Kind) -> String {
         Kind::Outbound => format!(
             "edges and state nodes must agree; set lanes.{lane}.outbound-partitions = {found}, or stop the installation, delete the topic, and `xp topics create`"
         ),
+        Kind::Snapshots => format!(
+            "it has as many as the lane's events; delete it, and `xp topics create`: it is filled again from the nodes' own snapshots. Not while lanes.{lane}'s events have been shortened and a node lacks its disk"
+        ),
         Kind::Inbound | Kind::Events => format!(
             "a count never changes in place, because addresses hash to partitions and their events would be elsewhere; set lanes.{lane}.partitions = {found}, or begin a new lane under another name"
         ),

@@ -7,6 +7,8 @@ use super::{Kind, Topic};
 /// The settings that are looked at, for whoever shows them.
 pub const SETTINGS: &[&str] = &[
     "cleanup.policy",
+    "min.compaction.lag.ms",
+    "delete.retention.ms",
     "retention.ms",
     "retention.bytes",
     "segment.ms",
@@ -66,18 +68,55 @@ fn kept_least(kind: Kind) -> Option<Duration> {
         Kind::Events => Some(Duration::from_secs(3_600)),
         // What an edge misses is repaired by a resume.
         Kind::Outbound => None,
+        Kind::Snapshots => None,
     }
 }
 
-/// All settings that matter, for topics that must take batches of `batch_bytes`.
-pub(super) fn settings(topic: &Topic, batch_bytes: usize) -> Vec<Setting> {
-    let mut settings = vec![
-        Setting {
+/// How long the newest records of `snapshots` are left as they are: who reads it while it is compacted would have to
+/// read on until the newer ones come.
+const UNTOUCHED_MS: u64 = 600_000;
+/// How long a removed entity's tombstone is kept, so that a slow reader still meets it.
+const TOMBSTONES_MS: u64 = 86_400_000;
+
+fn cleanup(kind: Kind) -> Vec<Setting> {
+    let kept = |key, least, why| Setting {
+        key,
+        rule: Rule::AtLeast(least),
+        grave: false,
+        why,
+    };
+    if kind != Kind::Snapshots {
+        return vec![Setting {
             key: "cleanup.policy",
             rule: Rule::Is("delete"),
             grave: true,
             why: "compaction removes records that the next ones stand on",
+        }];
+    }
+    vec![
+        Setting {
+            key: "cleanup.policy",
+            rule: Rule::Is("compact"),
+            grave: true,
+            why: "entities that do not change are written once, and a deletion by age would lose them (R36)",
         },
+        kept(
+            "min.compaction.lag.ms",
+            UNTOUCHED_MS,
+            "who reads the state of a partition must find it whole",
+        ),
+        kept(
+            "delete.retention.ms",
+            TOMBSTONES_MS,
+            "who reads slowly must still meet what was removed",
+        ),
+    ]
+}
+
+/// All settings that matter, for topics that must take batches of `batch_bytes`.
+pub(super) fn settings(topic: &Topic, batch_bytes: usize) -> Vec<Setting> {
+    let mut settings = cleanup(topic.kind);
+    settings.extend([
         Setting {
             key: "unclean.leader.election.enable",
             rule: Rule::Is("false"),
@@ -96,7 +135,7 @@ pub(super) fn settings(topic: &Topic, batch_bytes: usize) -> Vec<Setting> {
             grave: true,
             why: "the largest records must fit",
         },
-    ];
+    ]);
     if matches!(topic.kind, Kind::Cluster | Kind::Events) {
         settings.push(Setting {
             key: "message.timestamp.type",
@@ -105,7 +144,10 @@ pub(super) fn settings(topic: &Topic, batch_bytes: usize) -> Vec<Setting> {
             why: "time there is the log's, not the writers' (R37)",
         });
     }
-    settings.extend(retention(topic));
+    if topic.kind != Kind::Snapshots {
+        // What is compacted is not deleted by age.
+        settings.extend(retention(topic));
+    }
     settings
 }
 
@@ -123,11 +165,12 @@ fn retention(topic: &Topic) -> Vec<Setting> {
                 "kafka.inbound-age: what was sent during an outage must still be there after it"
             }
             Kind::Events => {
-                "kafka.events-age: state older than the oldest event must be in the snapshots of every node (R36)"
+                "kafka.events-age: state older than the oldest event must be in the snapshots (R36)"
             }
             Kind::Outbound => {
                 "kafka.outbound-age: edges that were away read what they missed there"
             }
+            Kind::Snapshots => "it is not deleted by age",
         },
     };
     let least = kept_least(topic.kind).map(|least| Setting {
@@ -154,8 +197,14 @@ pub(super) fn initial(topic: &Topic, batch_bytes: usize) -> Vec<(&'static str, S
             values.push((setting.key, setting.rule.value()));
         }
     }
-    if let Some(kept) = topic.retention {
-        values.push(("segment.ms", segment_ms(kept).to_string()));
+    let kept = topic.retention;
+    // Only closed segments are compacted, too.
+    let closed = (topic.kind == Kind::Snapshots).then_some(Duration::from_secs(3_600));
+    if let Some(segment) = kept
+        .map(segment_ms)
+        .or(closed.map(|closed| closed.as_millis()))
+    {
+        values.push(("segment.ms", segment.to_string()));
     }
     values
 }
@@ -171,7 +220,8 @@ mod tests {
 
     #[test]
     fn every_setting_of_a_new_topic_is_among_those_that_are_shown() {
-        for kind in [Kind::Cluster, Kind::Inbound, Kind::Events, Kind::Outbound] {
+        let lane = [Kind::Inbound, Kind::Events, Kind::Outbound, Kind::Snapshots];
+        for kind in lane.into_iter().chain([Kind::Cluster]) {
             let topic = Topic {
                 name: "main.any".to_owned(),
                 partitions: 1,

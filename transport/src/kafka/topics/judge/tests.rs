@@ -23,6 +23,7 @@ fn installation() -> Vec<Topic> {
         topic("main.inbound", Kind::Inbound, Some(6 * HOUR)),
         topic("main.events", Kind::Events, None),
         topic("main.outbound", Kind::Outbound, Some(HOUR / 4)),
+        topic("main.snapshots", Kind::Snapshots, None),
     ]
 }
 
@@ -241,6 +242,12 @@ fn settings_that_lose_or_hide_records_are_fatal_and_come_with_their_command() {
             "would be lost",
         ),
         (
+            "main.snapshots",
+            "cleanup.policy",
+            "compact,delete",
+            "--add-config cleanup.policy=compact",
+        ),
+        (
             "cluster",
             "retention.ms",
             "1000",
@@ -259,6 +266,21 @@ fn settings_that_lose_or_hide_records_are_fatal_and_come_with_their_command() {
         true,
         &[full],
     );
+}
+
+/// Entities that do not change are written once.
+#[test]
+fn what_keeps_the_published_state_whole_is_judged_and_its_age_is_not() {
+    let said = problem_with("main.snapshots", "min.compaction.lag.ms", "0");
+    assert_says(said, false, &["and 600000 or more is expected"]);
+    let old = described(|_, mut shape| {
+        let settings = shape.settings.as_mut().unwrap();
+        settings.insert("segment.ms".to_owned(), "1".to_owned());
+        Found::There(shape)
+    });
+    assert_eq!(judged(&config(), &old), []);
+    let made = as_made(&topic("main.snapshots", Kind::Snapshots, None));
+    assert!(!made.settings.unwrap().contains_key("retention.ms"));
 }
 
 #[test]
