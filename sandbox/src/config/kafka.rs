@@ -132,6 +132,7 @@ impl Kafka {
             append_timeout: self.append_timeout.0,
             generation: self.generation,
             connect_timeout: self.connect_timeout.0,
+            bulk_lanes: Default::default(),
         };
         match config.validate() {
             Ok(()) => Ok(config),

@@ -1,5 +1,6 @@
 //! What the backend is told, and what librdkafka is told of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct Config {
     pub generation: u32,
     /// How long starting waits for brokers. Afterwards an outage is waited out.
     pub connect_timeout: Duration,
+    /// Lanes whose records travel through instances of their own, so that what is large on them holds up nobody.
+    pub bulk_lanes: BTreeSet<String>,
 }
 
 /// TLS towards the brokers.
@@ -91,6 +94,7 @@ impl Config {
             append_timeout: Duration::from_secs(3),
             generation: 0,
             connect_timeout: Duration::from_secs(10),
+            bulk_lanes: BTreeSet::new(),
         }
     }
 }

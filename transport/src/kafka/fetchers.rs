@@ -1,4 +1,4 @@
-//! The fetching instances of each role. An instance has one position per partition, so a second reader of a partition
+//! The fetching instances of each role and class. An instance has one position per partition, so a second reader of a partition
 //! needs a second instance.
 
 use std::collections::BTreeMap;
@@ -11,17 +11,20 @@ use super::clerk::Clerk;
 use super::fetcher::Fetcher;
 use super::instance::Shared;
 use super::mailbox::Mailbox;
-use super::role::Role;
+use super::role::{Class, Role};
 use crate::log::{ReadError, TopicPartition};
 
-/// Instances per role. Readers of a partition beyond it wait for another one of the same partition to end: resumes
+/// Instances per role and class. Readers of a partition beyond it wait for another one of the same partition to end: resumes
 /// and gap reads are short, and each process follows a partition once.
 const PER_ROLE_MAX: usize = 4;
+
+/// One after the other, as many as readers of one partition needed at once.
+type Instances = Vec<Arc<Fetcher>>;
 
 pub(super) struct Fetchers {
     shared: Arc<Shared>,
     clerk: Arc<Clerk>,
-    by_role: Mutex<BTreeMap<Role, Vec<Arc<Fetcher>>>>,
+    by_role: Mutex<BTreeMap<(Class, Role), Instances>>,
     /// An instance has let a partition go.
     freed: Arc<Notify>,
 }
@@ -75,9 +78,10 @@ impl Fetchers {
         at: &TopicPartition,
         mailbox: &Arc<Mailbox>,
     ) -> KafkaResult<Option<Arc<Fetcher>>> {
+        let class = Class::of(&at.topic, &self.shared.config().bulk_lanes);
         let role = Role::of(&at.topic);
         let mut by_role = self.by_role.lock().unwrap_or_else(PoisonError::into_inner);
-        let fetchers = by_role.entry(role).or_default();
+        let fetchers = by_role.entry((class, role)).or_default();
         for fetcher in fetchers.iter() {
             if fetcher.attach(at, mailbox)? {
                 return Ok(Some(Arc::clone(fetcher)));
@@ -86,7 +90,7 @@ impl Fetchers {
         if fetchers.len() == PER_ROLE_MAX {
             return Ok(None);
         }
-        let name = format!("{} consumer {}", role.name(), fetchers.len() + 1);
+        let name = format!("{class}{} consumer {}", role.name(), fetchers.len() + 1);
         let fetcher = Fetcher::start(&name, &self.shared, Arc::clone(&self.freed))?;
         let fetcher = Arc::new(fetcher);
         fetchers.push(Arc::clone(&fetcher));

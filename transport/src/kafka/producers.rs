@@ -8,12 +8,15 @@ use rdkafka::error::KafkaError;
 use super::acknowledgement::Pending;
 use super::instance::Shared;
 use super::producer::Producer;
-use super::role::Role;
+use super::role::{Class, Role};
 use crate::log::{Acknowledged, Record, TopicPartition};
+
+/// Bulk lanes have producers of their own: with one request in flight per broker, theirs would hold up the others.
+type Name = (Class, &'static str);
 
 pub(super) struct Producers {
     shared: Arc<Shared>,
-    by_name: Mutex<BTreeMap<&'static str, Arc<Producer>>>,
+    by_name: Mutex<BTreeMap<Name, Arc<Producer>>>,
 }
 
 impl Producers {
@@ -37,16 +40,18 @@ impl Producers {
     }
 
     fn of(&self, topic: &str) -> Result<Arc<Producer>, KafkaError> {
-        let name = Role::of(topic).producer();
+        let class = Class::of(topic, &self.shared.config().bulk_lanes);
+        let name = (class, Role::of(topic).producer());
         let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(producer) = by_name.get(name)
+        if let Some(producer) = by_name.get(&name)
             && !producer.is_broken()
         {
             return Ok(Arc::clone(producer));
         }
-        let producer = Arc::new(Producer::new(name, &self.shared)?);
+        let instance = format!("{class}{}", name.1);
+        let producer = Arc::new(Producer::new(&instance, &self.shared)?);
         if by_name.insert(name, Arc::clone(&producer)).is_some() {
-            tracing::warn!(target: "xp_transport::kafka", instance = name, "librdkafka gave a producer up; it is replaced");
+            tracing::warn!(target: "xp_transport::kafka", instance, "librdkafka gave a producer up; it is replaced");
         }
         Ok(producer)
     }

@@ -1,4 +1,7 @@
-//! Which client instance serves a topic.
+//! Which client instance serves a topic: by what the topic is for, and by whether somebody waits for its lane.
+
+use std::collections::BTreeSet;
+use std::fmt;
 
 /// What a topic is for, told by the end of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +16,33 @@ pub(super) enum Role {
     Outbound,
     /// State for nodes that have none: large, and in no hurry, so that nothing may wait behind it.
     Snapshots,
+}
+
+/// Whether somebody waits for what a lane carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Class {
+    Interactive,
+    Bulk,
+}
+
+impl Class {
+    /// Everything that belongs to no bulk lane is interactive.
+    pub(super) fn of(topic: &str, bulk_lanes: &BTreeSet<String>) -> Self {
+        match topic.rsplit_once('.') {
+            Some((lane, _)) if bulk_lanes.contains(lane) => Self::Bulk,
+            _ => Self::Interactive,
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    /// Goes in front of an instance's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interactive => Ok(()),
+            Self::Bulk => f.write_str("bulk "),
+        }
+    }
 }
 
 impl Role {
@@ -58,5 +88,16 @@ mod tests {
         assert_eq!(Role::of("main.inbound"), Role::Inbound);
         assert_eq!(Role::of("main.outbound"), Role::Outbound);
         assert_eq!(Role::of("main.snapshots"), Role::Snapshots);
+    }
+
+    #[test]
+    fn all_topics_of_a_bulk_lane_are_bulk_and_no_others() {
+        let bulk = BTreeSet::from(["eu.imports".to_owned()]);
+        for topic in ["eu.imports.events", "eu.imports.inbound"] {
+            assert_eq!(Class::of(topic, &bulk), Class::Bulk, "{topic}");
+        }
+        for topic in ["imports.events", "cluster", "eu.imports"] {
+            assert_eq!(Class::of(topic, &bulk), Class::Interactive, "{topic}");
+        }
     }
 }
