@@ -28,7 +28,7 @@ pub struct Members {
     next: Offset,
     pulse: Pulse,
     alive: BTreeMap<Incarnation, Present>,
-    former: VecDeque<Incarnation>,
+    former: VecDeque<(Incarnation, End)>,
     lanes: Lanes,
     /// Nodes that a person has drained, by name.
     drained: BTreeSet<Box<str>>,
@@ -56,6 +56,17 @@ struct Present {
     heard_ms: u64,
     /// How many heartbeats of all members there were then.
     beats: u64,
+}
+
+/// Why a process is a member no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// It left in order.
+    Left,
+    /// It was silent for too long (R37): by then its lease has run out.
+    Silent,
+    /// Another process took its name (R17). It may live still, and not know.
+    Replaced,
 }
 
 /// Where a partition lives.
@@ -123,7 +134,7 @@ impl Members {
                 let came = self.admit(*incarnation, who, *joined);
                 self.heard(*incarnation, *leaving, warm) || came
             }
-            Member::Leave { incarnation } => self.remove(*incarnation),
+            Member::Leave { incarnation } => self.remove(*incarnation, End::Left),
             Member::Lanes(newer) => self.lanes.take(newer),
             Member::Fold { .. } => {
                 self.since_fold = 0;
@@ -162,7 +173,17 @@ impl Members {
     /// Whether a process was a member and is none any more: its messages are ignored (R29).
     #[must_use]
     pub fn is_former(&self, incarnation: Incarnation) -> bool {
-        self.former.contains(&incarnation)
+        self.end(incarnation).is_some()
+    }
+
+    /// Why a process is a member no longer.
+    #[must_use]
+    pub fn end(&self, incarnation: Incarnation) -> Option<End> {
+        let former = self
+            .former
+            .iter()
+            .find(|(former, _)| *former == incarnation);
+        former.map(|(_, end)| *end)
     }
 
     /// Whether a process is about to leave in order.

@@ -14,6 +14,10 @@ pub struct Rules {
     pub gate: bool,
     /// R13: a query is answered only within the lease.
     pub lease: bool,
+    /// R16: a message that may have ended a process is decided after a record says so.
+    pub trying: bool,
+    /// R17: a claim waits for the living owner's `Release`, or one lease.
+    pub release: bool,
     /// R23: a commit that detaches or replaces a socket closes it in the chain.
     pub close_in_chain: bool,
     /// R27: an earlier socket's Connect and Disconnect are ignored.
@@ -34,6 +38,8 @@ impl Default for Rules {
             expected_offset: true,
             gate: true,
             lease: true,
+            trying: true,
+            release: true,
             close_in_chain: true,
             attempts: true,
             dense_numbers: true,

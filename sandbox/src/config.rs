@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use xp_cluster::lease::LEASE_MS;
 use xp_edge::config::{Key, Tokens};
 use xp_edge::settings;
 use xp_edge::units::{Size, Span};
@@ -115,7 +114,7 @@ settings! {
         /// Its stable name. A second process of the same name replaces the first.
         name: String = "state-1".to_owned(),
         /// How often it says that it is alive. A third of the lease or less (R13).
-        heartbeat: Span = Span::from_millis(80),
+        heartbeat: Span = Span::from_millis(100),
         /// How long the log may take to answer when the node starts. Then it does not start.
         start_wait: Span = Span::from_secs(30),
         /// How long stopping in order may take. Then the process ends all the same, and says what was left undone;
@@ -161,14 +160,13 @@ impl StateNode {
     #[must_use]
     pub fn with_snapshots(&self, snapshots: PathBuf) -> xp_state_node::Config {
         xp_state_node::Config {
-            name: self.name.clone(),
             snapshots: Some(snapshots),
             snapshot_cache_bytes: self.snapshot_cache.0 as u64,
             heartbeat_ms: self.heartbeat.ms(),
             start_wait_ms: self.start_wait.ms(),
             stop_wait_ms: self.stop_wait.ms(),
-            takeover_wait_ms: LEASE_MS,
             limits: self.limits(),
+            ..xp_state_node::Config::named(&self.name)
         }
     }
 
@@ -188,6 +186,7 @@ impl StateNode {
             clock_skew_ms: self.clock_skew.ms(),
             passivate_ms: self.passivate.ms(),
             resident_min: self.resident_min,
+            ..Limits::default()
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::store::Batch;
 /// One thing for the shell to do, in order.
 #[derive(Debug)]
 pub enum Action {
-    /// Append a claim to `events`; a failed one is made anew by `claim`.
+    /// Append a claim to `events`; answer a failure with `claim_failed`.
     Claim(Record),
     /// Append records to `events`, dense from `first`; answer with `appended`, `round` included.
     Append {
@@ -51,6 +51,8 @@ pub enum Action {
         /// The first offset.
         from: Offset,
     },
+    /// Ask where `inbound` ends now; answer with `inbound_end` (R16).
+    FindInboundEnd,
     /// Read the commits of one entity for a resume; answer with `rescanned`.
     Rescan {
         /// Names it for the answer.
@@ -66,8 +68,11 @@ pub enum Action {
     Save(Batch),
     /// The ownership is over: throw the memory away and open the partition anew (R18).
     Lost(&'static str),
-    /// The partition released its ownership; nothing more comes.
-    Released,
+    /// The partition released its ownership, and follows `events` from here on.
+    Follow {
+        /// The first offset it wants.
+        from: Offset,
+    },
     /// The partition cannot go on; a person must look.
     Stop(String),
 }
@@ -88,6 +93,8 @@ pub struct Opening {
     pub inbound: LogIdentity,
     /// The oldest offset of `events`.
     pub first: Offset,
+    /// The offset that its next record will take.
+    pub next: Offset,
     /// The owner's clock.
     pub now: TimeMs,
 }

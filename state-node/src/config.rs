@@ -1,8 +1,11 @@
 //! What a state node is configured with.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use xp_cluster::lease::LEASE_MS;
+use xp_cluster::timing::STATE_NODE_HEARTBEAT_MS;
+use xp_protocol::cluster::WEIGHT;
 
 use crate::limits::Limits;
 
@@ -21,10 +24,22 @@ pub struct Config {
     pub start_wait_ms: u64,
     /// How long stopping in order may take, in milliseconds. Then the rest is left to the next owner.
     pub stop_wait_ms: u64,
-    /// How long the first claims of a process that replaced a living one of its name wait, in milliseconds: one
-    /// lease, so that what the other still answers is not stale (R17). Nothing, where the log admits one process at
-    /// a time anyway.
+    /// How long a claim waits where the former owner may live and not know, in milliseconds: one lease, so that what
+    /// the other still answers is not stale (R17). Nothing, where the log admits one process at a time anyway.
     pub takeover_wait_ms: u64,
+    /// How long a partition may make no progress, in milliseconds. Then the node says no longer that it lives, and
+    /// others take over (DESIGN.md §5).
+    pub stuck_ms: u64,
+    /// Where people find the node, as host and port; may be empty.
+    pub address: String,
+    /// Its share of the partitions, beside the weights of the others.
+    pub weight: u16,
+    /// What placement may ask for, such as `region = "eu"`.
+    pub labels: BTreeMap<String, String>,
+    /// The version of the lane definitions; the highest one in the cluster holds, and who has another is refused.
+    pub lanes_version: u32,
+    /// Rises when the `cluster` log is made anew.
+    pub generation: u64,
     /// Bounds and times of its partitions.
     pub limits: Limits,
 }
@@ -37,10 +52,16 @@ impl Config {
             name: name.to_owned(),
             snapshots: None,
             snapshot_cache_bytes: 64 << 20,
-            heartbeat_ms: 80,
+            heartbeat_ms: STATE_NODE_HEARTBEAT_MS,
             start_wait_ms: 30_000,
             stop_wait_ms: 10_000,
             takeover_wait_ms: LEASE_MS,
+            stuck_ms: 2_000,
+            address: String::new(),
+            weight: WEIGHT,
+            labels: BTreeMap::new(),
+            lanes_version: 1,
+            generation: 1,
             limits: Limits::default(),
         }
     }

@@ -38,6 +38,8 @@ pub struct Fold {
     pub ignored: u64,
     /// The last epochs, oldest first: enough to judge records that lie behind this fold's position.
     pub epochs: Vec<Epoch>,
+    /// For each inbound message that was about to be decided, the processes that tried and may have died of it (R16).
+    pub tries: BTreeMap<Offset, Vec<Incarnation>>,
     /// All of them, but in a simulator.
     #[serde(skip)]
     pub rules: Rules,
@@ -48,7 +50,7 @@ const EPOCHS_MAX: usize = 64;
 
 impl Format for Fold {
     const NAME: &'static str = "fold-header";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 }
 
 /// An accepted claim.
@@ -115,6 +117,7 @@ impl Fold {
         });
         self.seq = Seq(0);
         self.released = false;
+        self.survived(claim.incarnation);
         if self.epochs.len() == EPOCHS_MAX {
             self.epochs.remove(0);
         }
@@ -123,6 +126,7 @@ impl Fold {
             // R4: the offsets of another life of the inbound log start anew.
             self.inbound_log = Some(claim.inbound);
             self.inbound = Offset(0);
+            self.tries.clear();
         }
         Verdict::Claimed
     }
@@ -137,7 +141,7 @@ impl Fold {
             return Verdict::Ignored;
         }
         self.seq = seq;
-        self.advance(event);
+        self.advance(offset, event);
         self.note_effects(offset, event);
         Verdict::Valid
     }
@@ -163,12 +167,12 @@ impl Fold {
         }
     }
 
-    fn advance(&mut self, event: &Event) {
+    fn advance(&mut self, offset: Offset, event: &Event) {
         match event {
             Event::Commit(commit) => {
                 self.sent = commit.sent;
                 if let Cause::Inbound(offset) = commit.cause {
-                    self.inbound = offset.next();
+                    self.move_inbound(offset.next());
                 }
                 for change in &commit.changes {
                     if let Change::TellTaken { source, number } = change {
@@ -182,15 +186,49 @@ impl Fold {
             }
             Event::Checkpoint(checkpoint) => {
                 self.sent = checkpoint.sent;
-                self.inbound = checkpoint.inbound;
+                self.move_inbound(checkpoint.inbound);
                 for (target, number) in &checkpoint.tells_taken {
                     self.confirm(target, *number);
                 }
             }
-            Event::Trying(trying) => self.sent = trying.sent,
-            Event::Release { .. } => self.released = true,
+            Event::Trying(trying) => {
+                self.sent = trying.sent;
+                self.note_try(&trying.cause);
+            }
+            Event::Release { .. } => {
+                self.released = true;
+                // It was written when everything before it had gone out (R17).
+                self.sent = offset;
+                if let Some(claim) = self.claim {
+                    self.survived(claim.incarnation);
+                }
+            }
             Event::Claim(_) => {}
         }
+    }
+
+    fn move_inbound(&mut self, next: Offset) {
+        self.inbound = next;
+        self.tries = self.tries.split_off(&next);
+    }
+
+    /// R16: the process that holds the claim is about to decide a message that may end it.
+    fn note_try(&mut self, cause: &Cause) {
+        let (Cause::Inbound(offset), Some(claim)) = (cause, self.claim) else {
+            return;
+        };
+        self.tries
+            .entry(*offset)
+            .or_default()
+            .push(claim.incarnation);
+    }
+
+    /// R16: who claims or releases has not died of what it tried.
+    fn survived(&mut self, incarnation: Incarnation) {
+        self.tries.retain(|_, by| {
+            by.retain(|by| *by != incarnation);
+            !by.is_empty()
+        });
     }
 
     /// `target` has taken our tells up to `number`.

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use xp_protocol::cluster::{Definition, Definitions, Placement};
 use xp_protocol::lane::{events_topic, inbound_topic, outbound_topic};
 use xp_protocol::{Address, LanePartition, PartitionId};
+
+use crate::limits::Limits;
 
 /// One lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,10 @@ pub struct Lane {
     pub events: Arc<str>,
     /// The topic through which it speaks to edges.
     pub outbound: Arc<str>,
+    /// Where its partitions live.
+    pub placement: Placement,
+    /// Bounds and times of its partitions, where they are not the node's.
+    pub limits: Option<Arc<Limits>>,
 }
 
 impl Lane {
@@ -34,6 +41,8 @@ impl Lane {
             inbound: inbound_topic(name).into(),
             events: events_topic(name).into(),
             outbound: outbound_topic(name).into(),
+            placement: Placement::default(),
+            limits: None,
         }
     }
 
@@ -84,6 +93,27 @@ impl Lanes {
             lane: lane.name.clone(),
             partition: address.partition(lane.partitions),
         })
+    }
+
+    /// What all nodes must agree on, as a version of it.
+    #[must_use]
+    pub fn definitions(&self, version: u32) -> Definitions {
+        let lanes = self.iter();
+        let lanes = lanes.map(|lane| (lane.name.clone(), self.definition(lane)));
+        Definitions {
+            version,
+            lanes: lanes.collect(),
+        }
+    }
+
+    fn definition(&self, lane: &Lane) -> Definition {
+        let served = self.categories.iter().filter(|(_, by)| **by == lane.name);
+        Definition {
+            partitions: lane.partitions,
+            outbound_partitions: lane.outbound_partitions,
+            categories: served.map(|(category, _)| category.clone()).collect(),
+            placement: lane.placement.clone(),
+        }
     }
 
     /// All lanes, by name.

@@ -15,8 +15,8 @@ pub mod watched;
 pub mod fold;
 pub mod store;
 pub mod config;
-pub mod limits;
 pub mod lanes;
+pub mod limits;
 
 pub use config::Config;
 pub use lanes::{Lane, Lanes};

@@ -20,6 +20,9 @@ pub struct Limits {
     pub recent_commits_max: usize,
     /// Bytes of outputs kept in memory per watched entity for exact resume; older ones come from the log.
     pub recent_bytes_max: usize,
+    /// Bytes of `inbound` that a mirror keeps beyond the last message it knows as taken, so that it can go on with
+    /// them at once; beyond it the oldest are dropped, and a takeover reads them anew.
+    pub ahead_bytes_max: usize,
     /// How much of the log one resume may read, in bytes; beyond it the client starts over.
     pub resume_scan_bytes_max: usize,
     /// How often positions are recorded when nothing else was, in milliseconds (R15).
@@ -45,6 +48,7 @@ impl Default for Limits {
             uncommitted_max: 4096,
             recent_commits_max: 1024,
             recent_bytes_max: 1 << 20,
+            ahead_bytes_max: 8 << 20,
             resume_scan_bytes_max: 64 << 20,
             checkpoint_ms: 1000,
             tell_retry_ms: 2000,

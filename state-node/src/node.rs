@@ -3,6 +3,7 @@
 mod supervisor;
 mod shell;
 mod cluster;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,16 +14,22 @@ use ractor::{Actor, ActorRef};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use xp_cluster::members::End;
+use xp_cluster::{Duty, Members};
 use xp_domain_sdk::host::Registry;
 use xp_protocol::{Incarnation, LanePartition};
 use xp_transport::{Clock, Log};
 
 use crate::config::Config;
 use crate::lanes::Lanes;
+use crate::limits::Limits;
 use crate::sled_store::SledStores;
 use crate::store::{MemoryStore, SnapshotStore, StoreError};
-use cluster::View;
+use cluster::{Joining, View};
+use standing::Standing;
 use supervisor::{Supervise, Supervisor};
+
+pub use cluster::JoinError;
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +42,7 @@ pub enum StartError {
     NoLane(&'static str),
     /// The `cluster` log.
     #[error("the node cannot join: {0}")]
-    Join(String),
+    Join(#[from] JoinError),
     /// The supervisor.
     #[error("the node's supervisor did not start: {0}")]
     Supervisor(String),
@@ -62,15 +69,15 @@ fn names(places: &[LanePartition]) -> String {
 
 /// What all partitions of a node share.
 pub(crate) struct Shared {
-    pub(crate) limits: Arc<crate::limits::Limits>,
+    limits: Arc<Limits>,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) domain: Arc<Registry>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) clock: Clock,
     pub(crate) incarnation: Incarnation,
     pub(crate) view: watch::Receiver<View>,
-    /// Nothing is claimed before (R17).
-    pub(crate) claims_from: Instant,
+    pub(crate) lease_ms: u64,
+    pub(crate) standing: Arc<Standing>,
     pub(crate) stop: watch::Receiver<bool>,
     stores: Stores,
     writing: Mutex<BTreeMap<LanePartition, Arc<tokio::sync::Mutex<()>>>>,
@@ -87,11 +94,13 @@ enum Stores {
 /// What a partition does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartitionState {
-    /// Replays the log from its last snapshot.
+    /// Replays the log from its last snapshot, or waits for its claim.
     Replaying,
+    /// Follows the owner, and could own at once.
+    Mirroring,
     /// Decides.
     Owned,
-    /// Released, or given up; a person must look when there is a reason.
+    /// Given up; a person must look when there is a reason.
     Stopped(Option<String>),
 }
 
@@ -121,7 +130,16 @@ impl Progress {
     }
 }
 
+type States = BTreeMap<LanePartition, PartitionState>;
+
 impl Shared {
+    /// The bounds and times of a lane's partitions.
+    pub(crate) fn limits(&self, place: &LanePartition) -> Arc<Limits> {
+        let lane = self.lanes.get(&place.lane);
+        let limits = lane.and_then(|lane| lane.limits.clone());
+        limits.unwrap_or_else(|| Arc::clone(&self.limits))
+    }
+
     /// What is held while a snapshot of this partition is written, by whichever of its lives.
     pub(crate) fn writing(&self, place: &LanePartition) -> Arc<tokio::sync::Mutex<()>> {
         let mut writing = self.writing.lock().expect("no holder of this lock panics");
@@ -147,6 +165,18 @@ impl Shared {
         resident.insert(place.clone(), entities);
     }
 
+    /// Placement gives the partition to others.
+    pub(crate) fn forget(&self, place: &LanePartition) {
+        self.states.send_modify(|states| drop(states.remove(place)));
+        let mut resident = self.resident.lock().expect("no holder of this lock panics");
+        resident.remove(place);
+    }
+
+    /// Whether a partition was given up.
+    pub(crate) fn has_stopped(&self, place: &LanePartition) -> bool {
+        self.states.borrow().get(place).is_some_and(has_stopped)
+    }
+
     pub(crate) fn set_state(&self, place: &LanePartition, state: PartitionState) {
         self.states.send_modify(|states| {
             states.insert(place.clone(), state);
@@ -162,12 +192,13 @@ pub struct Handle {
     supervisor: ActorRef<Supervise>,
     supervising: JoinHandle<()>,
     heartbeats: JoinHandle<()>,
+    watching: JoinHandle<()>,
 }
 
-/// Starts a node that owns every partition of every lane.
+/// Starts a node that owns and mirrors what placement gives it.
 ///
 /// # Errors
-/// [`StartError`] when a category has no lane, the snapshots cannot be opened, or the `cluster` log refuses.
+/// [`StartError`] when a category has no lane, the snapshots cannot be opened, or the cluster refuses the node.
 pub async fn start(
     config: Config,
     lanes: Lanes,
@@ -190,17 +221,17 @@ pub async fn start(
         )?),
         None => Stores::Memory(Mutex::default()),
     };
-    let (view, heartbeats) = cluster::join(&config, &log, &clock, incarnation)
-        .await
-        .map_err(StartError::Join)?;
-    let replaced = view.borrow().replaced;
-    let wait_ms = if replaced { config.takeover_wait_ms } else { 0 };
+    let standing = Arc::new(Standing::default());
+    let joining = Joining {
+        config: &config,
+        lanes: lanes.definitions(config.lanes_version),
+        log: &log,
+        clock: &clock,
+        incarnation,
+        standing: &standing,
+    };
+    let (view, heartbeats) = joining.join().await?;
     let (stop, stopped) = watch::channel(false);
-    let places: Vec<_> = lanes.iter().flat_map(crate::lanes::Lane::all).collect();
-    let states = places
-        .iter()
-        .map(|place| (place.clone(), PartitionState::Replaying))
-        .collect();
     let shared = Arc::new(Shared {
         limits: Arc::new(config.limits.clone()),
         lanes: Arc::new(lanes),
@@ -208,18 +239,20 @@ pub async fn start(
         log,
         clock,
         incarnation,
-        view,
-        claims_from: Instant::now() + Duration::from_millis(wait_ms),
+        view: view.clone(),
+        lease_ms: config.takeover_wait_ms,
+        standing,
         stop: stopped,
         stores,
         writing: Mutex::default(),
-        states: watch::channel(states).0,
+        states: watch::channel(BTreeMap::new()).0,
         progress: Progress::default(),
         resident: Mutex::default(),
     });
-    let (supervisor, supervising) = Actor::spawn(None, Supervisor, (Arc::clone(&shared), places))
+    let (supervisor, supervising) = Actor::spawn(None, Supervisor, Arc::clone(&shared))
         .await
         .map_err(|error| StartError::Supervisor(error.to_string()))?;
+    let watching = tokio::spawn(supervisor::watch(supervisor.clone(), view));
     Ok(Handle {
         shared,
         stop_wait: Duration::from_millis(config.stop_wait_ms),
@@ -227,85 +260,125 @@ pub async fn start(
         supervisor,
         supervising,
         heartbeats,
+        watching,
     })
 }
 
 impl Handle {
-    /// Waits until every partition is owned, or one has stopped.
+    /// Waits until the node does all that placement gives it: it decides for what it should own, and could own what it
+    /// mirrors.
     ///
     /// # Errors
     /// The reason of the first partition that stopped.
     pub async fn ready(&self) -> Result<(), String> {
-        let mut states = self.shared.states.subscribe();
-        let settled = states
-            .wait_for(|states| {
-                let stopped = states
-                    .values()
-                    .any(|state| matches!(state, PartitionState::Stopped(_)));
-                stopped || states.values().all(|state| *state == PartitionState::Owned)
-            })
-            .await
-            .map_err(|_| "the node is gone".to_owned())?;
-        for (place, state) in settled.iter() {
+        let stopped = |state: &PartitionState| matches!(state, PartitionState::Stopped(_));
+        self.until(|states| self.serves(states) || states.values().any(stopped))
+            .await;
+        for (place, state) in self.states() {
             if let PartitionState::Stopped(reason) = state {
-                return Err(format!(
-                    "{place}: {}",
-                    reason.as_deref().unwrap_or("stopped")
-                ));
+                let reason = reason.unwrap_or_else(|| "stopped".to_owned());
+                return Err(format!("{place}: {reason}"));
             }
         }
         Ok(())
     }
 
-    /// Waits until every partition is owned or has stopped, and says what each does then.
+    /// Waits until everything that placement gives this node is done or cannot be done, and says what each partition
+    /// does then.
     pub async fn settled(&self) -> BTreeMap<LanePartition, PartitionState> {
-        let replays = |state: &PartitionState| *state == PartitionState::Replaying;
-        self.until(|states| !states.values().any(replays)).await;
+        self.until(|states| self.has_settled(states)).await;
         self.states()
     }
 
     /// Resolves when every partition has stopped: this node serves nobody any more.
     pub async fn ended(&self) {
-        self.until(|states| states.values().all(has_stopped)).await;
+        self.until(|states| !states.is_empty() && states.values().all(has_stopped))
+            .await;
     }
 
-    /// Resolves when another process of the same name took this one's place (R17): its partitions decide nothing
-    /// any more, and the process should end.
-    pub async fn evicted(&self) {
+    /// Resolves when this node is a member no longer, and says why: its partitions decide nothing any more. When
+    /// another process took its name (R17) the process should end; when it was silent for too long (R37) it may start
+    /// anew as another incarnation.
+    pub async fn evicted(&self) -> End {
         let mut view = self.shared.view.clone();
-        // Without its sender it can change no more, and then an eviction is in it.
-        drop(view.wait_for(|view| view.evicted).await);
-        if !self.is_evicted() {
-            std::future::pending().await
+        // Without its sender it can change no more, and then the end is in it.
+        drop(view.wait_for(|view| view.ended.is_some()).await);
+        match self.eviction() {
+            Some(end) => end,
+            None => std::future::pending().await,
         }
     }
 
-    /// Whether another process of the same name took this one's place.
+    /// Why this node is a member no longer; none while it is one.
     #[must_use]
-    pub fn is_evicted(&self) -> bool {
-        self.shared.view.borrow().evicted
+    pub fn eviction(&self) -> Option<End> {
+        self.shared.view.borrow().ended
     }
 
-    async fn until(&self, holds: impl Fn(&BTreeMap<LanePartition, PartitionState>) -> bool) {
+    /// The cluster, as far as this node has folded it.
+    #[must_use]
+    pub fn members(&self) -> Arc<Members> {
+        Arc::clone(&self.shared.view.borrow().members)
+    }
+
+    /// Whether its heartbeats are read back in time, so that it may answer (R13).
+    #[must_use]
+    pub fn has_lease(&self) -> bool {
+        let lease = self.shared.view.borrow().lease;
+        lease.holds(self.shared.clock.now())
+    }
+
+    /// Whether it is about to leave.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.shared.standing.is_leaving()
+    }
+
+    /// This process.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.shared.incarnation
+    }
+
+    async fn until(&self, holds: impl Fn(&States) -> bool) {
         let mut states = self.shared.states.subscribe();
         // The sender lives in `shared`, so waiting cannot fail.
         drop(states.wait_for(|states| holds(states)).await);
     }
 
-    /// What each partition does now.
+    /// What each partition that placement gives this node does now.
     #[must_use]
     pub fn states(&self) -> BTreeMap<LanePartition, PartitionState> {
         self.shared.states.borrow().clone()
     }
 
-    /// Whether every partition is owned now.
+    /// Whether the node does all that placement gives it now.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.shared
-            .states
-            .borrow()
-            .values()
-            .all(|state| *state == PartitionState::Owned)
+        self.serves(&self.states())
+    }
+
+    fn serves(&self, states: &States) -> bool {
+        self.all(states, |duty, state| match duty {
+            Duty::Own => *state == PartitionState::Owned,
+            Duty::Mirror => matches!(state, PartitionState::Owned | PartitionState::Mirroring),
+        })
+    }
+
+    fn has_settled(&self, states: &States) -> bool {
+        self.all(states, |duty, state| match duty {
+            Duty::Own => matches!(state, PartitionState::Owned | PartitionState::Stopped(_)),
+            Duty::Mirror => *state != PartitionState::Replaying,
+        })
+    }
+
+    fn all(&self, states: &States, holds: impl Fn(Duty, &PartitionState) -> bool) -> bool {
+        let view = self.shared.view.borrow();
+        let duties = view.members.duties(self.shared.incarnation);
+        let mut duties = duties.into_iter();
+        view.members.definitions().is_some()
+            && duties
+                .all(|(place, duty)| states.get(&place).is_some_and(|state| holds(duty, state)))
     }
 
     /// Entities in memory, as of the partitions' last ticks.
@@ -325,15 +398,22 @@ impl Handle {
         &self.shared.progress
     }
 
-    /// Stops in order: what was decided is committed and leaves, the partitions are released, snapshots are
-    /// written.
+    /// Stops in order: other nodes take over what this one owns, or it is released; what was decided is committed and
+    /// leaves, snapshots are written.
     ///
     /// # Errors
     /// What was not done in time, because the log does not answer; the node has ended all the same.
     pub async fn stop(self) -> Result<(), Undone> {
-        self.stop.send_replace(true);
         let began = Instant::now();
-        let in_time = tokio::time::timeout(self.stop_wait, self.ended()).await;
+        let owned = |state: &PartitionState| *state == PartitionState::Owned;
+        self.shared.standing.leave();
+        // A mirror that is not there yet is waited for, but not for ever.
+        let handing_over = self.until(|states| !states.values().any(owned));
+        drop(tokio::time::timeout(self.stop_wait / 2, handing_over).await);
+        self.stop.send_replace(true);
+        let rest = self.stop_wait.saturating_sub(began.elapsed());
+        let closed = self.until(|states| states.values().all(has_stopped));
+        let in_time = tokio::time::timeout(rest, closed).await;
         let places = self.states().into_iter();
         let places = places.filter(|(_, state)| !has_stopped(state));
         let places = places.map(|(place, _)| place).collect();
@@ -353,16 +433,21 @@ impl Handle {
 
     /// Ends at once, as a crash would: nothing is committed, released or stored any more.
     pub async fn kill(self) {
+        self.watching.abort();
         self.heartbeats.abort();
         let children = self.supervisor.get_children();
         self.supervisor.kill();
         for child in children {
             child.kill();
-            drop(child.wait(None).await);
+            // Domain code that does not return cannot be ended; its partition has lost its place all the same.
+            drop(child.wait(Some(KILL_WAIT)).await);
         }
         drop(self.supervising.await);
     }
 }
+
+/// How long a partition that is in the middle of something is waited for.
+const KILL_WAIT: Duration = Duration::from_secs(5);
 
 fn has_stopped(state: &PartitionState) -> bool {
     matches!(state, PartitionState::Stopped(_))

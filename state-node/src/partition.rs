@@ -6,6 +6,7 @@
 
 mod open;
 mod follow;
+mod claim;
 mod inbound;
 mod own;
 mod snapshots;
@@ -23,7 +24,7 @@ use xp_domain_sdk::host::Registry;
 use xp_protocol::events::{StateHash, TimerKey};
 use xp_protocol::rules::Rules;
 use xp_protocol::{
-    Address, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, TimeMs, View,
+    Address, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, TimeMs,
 };
 
 use crate::action::Action;
@@ -34,9 +35,7 @@ use crate::limits::Limits;
 use crate::store::SnapshotStore;
 
 use record::{bare, key, record};
-use role::{
-    Checkpointed, Claiming, Following, Owner, Rescanning, Role, Tells, Uncommitted, Unsent,
-};
+use role::{Caution, Checkpointed, Following, Owner, Rescanning, Role, Tells, Uncommitted, Unsent};
 
 pub use open::OpenError;
 
@@ -55,6 +54,9 @@ pub struct Setting {
     pub limits: Arc<Limits>,
     /// Where its snapshots are.
     pub store: Arc<dyn SnapshotStore>,
+    /// How long a claim waits where the former owner may still live, in milliseconds: a lease (R17), or nothing
+    /// where the log admits one process at a time.
+    pub lease_ms: u64,
     /// All of them, but in a simulator.
     pub rules: Rules,
 }
@@ -72,6 +74,10 @@ pub struct Partition {
     lease: Lease,
     random: ChaCha8Rng,
     inbound_log: LogIdentity,
+    /// The end of the log when the partition was opened: who has read up to it could own at once.
+    opened_at: Offset,
+    /// This node gives the partition up, whatever the fold of the cluster says.
+    retired: bool,
     /// Valid commits whose effects may not have gone out, from `sent` on (R8).
     unsent: Vec<Unsent>,
     dirty: BTreeMap<Address, u64>,
@@ -108,7 +114,7 @@ impl Partition {
     pub fn wants_inbound(&self) -> bool {
         let uncommitted_max = self.setting.limits.uncommitted_max;
         match &self.role {
-            Role::Owning(owner) => owner.is_deciding(uncommitted_max),
+            Role::Owning(owner) => owner.is_reading(uncommitted_max),
             Role::Following(_) | Role::Over => false,
         }
     }
@@ -151,10 +157,24 @@ impl Partition {
         owner || !self.dirty.is_empty()
     }
 
-    /// When something is due that no record announces: a timer of an entity, by the owner's clock.
+    /// When something is due that no record announces, by this node's clock: a timer of an entity, or a claim.
     #[must_use]
-    pub fn next_timer(&self) -> Option<TimeMs> {
-        self.timers.first().map(|(due, ..)| *due)
+    pub fn next_deadline(&self) -> Option<TimeMs> {
+        match &self.role {
+            Role::Owning(_) => self.timers.first().map(|(due, ..)| *due),
+            Role::Following(following) => self.claim_at(following),
+            Role::Over => None,
+        }
+    }
+
+    /// Whether it has folded all that the log held when it was opened, and could own the partition at once.
+    #[must_use]
+    pub fn is_warm(&self) -> bool {
+        match &self.role {
+            Role::Owning(_) => true,
+            Role::Following(following) => following.next >= self.opened_at,
+            Role::Over => false,
+        }
     }
 
     /// A fold of the `cluster` log that has moved on.
@@ -162,11 +182,11 @@ impl Partition {
         self.members = members;
         if self.members.is_former(self.setting.incarnation) {
             self.lease.end();
-            self.lose("another incarnation of this node's name has joined");
-        } else {
-            self.check_sessions(now);
-            self.drain(now);
+            return self.lose("this node is a member of the cluster no longer");
         }
+        self.assign(now);
+        self.check_sessions(now);
+        self.drain(now);
     }
 
     /// This node's lease, as far as its heartbeats have been read back (R13).
@@ -177,6 +197,7 @@ impl Partition {
 
     /// The time passes: timers fire, positions are recorded, what failed is tried again.
     pub fn tick(&mut self, now: TimeMs) {
+        self.seek(now);
         self.fire_timers(now);
         self.repeat(now);
         self.checkpoint(now);
@@ -196,10 +217,6 @@ impl Partition {
     fn stop(&mut self, why: String) {
         self.role = Role::Over;
         self.actions.push(Action::Stop(why));
-    }
-
-    fn view(&self) -> View {
-        self.members.view()
     }
 
     fn owner(&mut self) -> Option<&mut Owner> {

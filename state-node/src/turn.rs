@@ -40,6 +40,8 @@ pub struct Turn<'a> {
     pub trace: Option<Box<str>>,
     /// All of them, but in a simulator.
     pub rules: Rules,
+    /// The message has ended two processes: no domain code is asked about it (R16).
+    pub poisonous: bool,
 }
 
 /// What a turn comes to.
@@ -104,6 +106,9 @@ impl Turn<'_> {
         if entity.quarantined {
             tracing::warn!(entity = %self.address, cause = ?self.cause, handler, "a message faulted: its entity is quarantined");
             return Err(FaultCode::Quarantined);
+        }
+        if self.poisonous {
+            return Err(FaultCode::Poisonous);
         }
         run(entity.instance.as_ref(), &self.scene(entity)).map_err(|fault| {
             self.log(&fault, handler);

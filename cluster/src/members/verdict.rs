@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use xp_protocol::cluster::{Kind, Who};
 use xp_protocol::{Incarnation, LanePartition, Offset};
 
-use super::{FORMER_MAX, Members, Present};
+use super::{End, FORMER_MAX, Members, Present};
 use crate::timing::{OTHERS, silence_ms};
 
 impl Members {
@@ -23,7 +23,7 @@ impl Members {
             .map(|(incarnation, present)| (*incarnation, present.joined))
             .partition(|(_, theirs)| *theirs > joined);
         for (former, _) in former {
-            self.remove(former);
+            self.remove(former, End::Replaced);
         }
         let present = Present {
             who: who.clone(),
@@ -35,7 +35,7 @@ impl Members {
         };
         self.alive.insert(incarnation, present);
         if !later.is_empty() {
-            self.remove(incarnation);
+            self.remove(incarnation, End::Replaced);
         }
         true
     }
@@ -77,18 +77,18 @@ impl Members {
             .map(|(incarnation, _)| *incarnation)
             .collect();
         for incarnation in &gone {
-            self.remove(*incarnation);
+            self.remove(*incarnation, End::Silent);
         }
         !gone.is_empty()
     }
 
-    pub(super) fn remove(&mut self, incarnation: Incarnation) -> bool {
+    pub(super) fn remove(&mut self, incarnation: Incarnation, end: End) -> bool {
         let was_alive = self.alive.remove(&incarnation).is_some();
         if was_alive {
             if self.former.len() == FORMER_MAX {
                 self.former.pop_front();
             }
-            self.former.push_back(incarnation);
+            self.former.push_back((incarnation, end));
         }
         was_alive
     }

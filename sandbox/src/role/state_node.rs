@@ -74,13 +74,13 @@ impl StateNode {
 
     /// Resolves when another process took this one's place; its partitions decide nothing any more.
     pub async fn evicted(&self) {
-        self.handle.evicted().await;
+        let _ = self.handle.evicted().await;
     }
 
     /// Whether another process took this one's place.
     #[must_use]
     pub fn is_evicted(&self) -> bool {
-        self.handle.is_evicted()
+        self.handle.eviction().is_some()
     }
 
     /// Resolves when no partition is left that could serve anybody.

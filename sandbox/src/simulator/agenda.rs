@@ -36,7 +36,7 @@ pub(super) enum NodeDue {
     PollEvents(PartitionId),
     PollInbound(PartitionId),
     Answer(NodeAck, Option<Offset>),
-    Claim(Part),
+    InboundEnd(Part),
     Gap(Part, Offset, Offset),
     Rescan(Part, Scan),
     Save(Part, Batch),

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use xp_cluster::{Lease, Members};
 use xp_domain_sdk::host::Registry;
 use xp_protocol::cluster::{Kind, Member, Who};
-use xp_protocol::{
-    Address, ClaimId, Incarnation, Offset, PartitionId, Revision, Seq, TimeMs, codec,
-};
+use xp_protocol::{Address, Incarnation, Offset, PartitionId, Revision, Seq, TimeMs, codec};
 use xp_state_node::partition::Partition;
 use xp_state_node::{Lane, Lanes};
 use xp_transport::simulated::ProducerId;
@@ -31,8 +29,6 @@ const NAME: &str = "node";
 const BEAT_MS: u64 = 80;
 /// How often its partitions see the time, in milliseconds.
 const TICK_MS: u64 = 20;
-/// How long to wait before claiming again, in milliseconds.
-const CLAIM_AGAIN_MS: u64 = 100;
 /// How many records one reading takes at most.
 const READ_MAX: u64 = 12;
 
@@ -143,7 +139,11 @@ impl Node {
     pub(super) fn on(&mut self, due: Due, stage: &mut Stage) {
         let now = self.clock(stage);
         match due {
-            Due::Join => self.say(self.join(), Ack::Join, stage),
+            Due::Join => {
+                let definitions = self.lanes.definitions(1);
+                self.say(Member::Lanes(definitions), Ack::Join, stage);
+                self.say(self.join(), Ack::Join, stage);
+            }
             Due::Beat => {
                 let Some((who, joined)) = self.members.get(self.incarnation) else {
                     return self.plan(stage, BEAT_MS, Due::Beat);
@@ -163,10 +163,10 @@ impl Node {
             Due::PollEvents(partition) => self.read_events(partition, stage),
             Due::PollInbound(partition) => self.read_inbound(partition, stage),
             Due::Answer(ack, offset) => self.answered(ack, offset, stage),
-            Due::Claim(part) => {
-                let id = ClaimId(stage.uuid());
+            Due::InboundEnd(part) => {
+                let end = stage.end(&inbound(part.partition));
                 if let Some(owned) = self.part(part) {
-                    owned.core.claim(id);
+                    owned.core.inbound_end(end, now);
                 }
                 self.perform(part.partition, stage);
             }
@@ -187,7 +187,10 @@ impl Node {
     fn join(&self) -> Member {
         Member::Join {
             incarnation: self.incarnation,
-            who: Who::new(NAME, Kind::StateNode),
+            who: Who {
+                lanes: 1,
+                ..Who::new(NAME, Kind::StateNode)
+            },
         }
     }
 
@@ -275,10 +278,7 @@ impl Node {
         if batch.is_empty() {
             return;
         }
-        let part = owned.part;
-        if owned.core.on_events(&batch, now) {
-            self.plan(stage, CLAIM_AGAIN_MS, Due::Claim(part));
-        }
+        owned.core.on_events(&batch, now);
         self.perform(partition, stage);
         self.plan(stage, 1, Due::PollEvents(partition));
     }
@@ -311,7 +311,12 @@ impl Node {
             }
             (Ack::Join, _) => {}
             (Ack::Beat, _) => self.plan(stage, BEAT_MS, Due::Beat),
-            (Ack::Claim(part), None) => self.plan(stage, CLAIM_AGAIN_MS, Due::Claim(part)),
+            (Ack::Claim(part), None) => {
+                if let Some(owned) = self.part(part) {
+                    owned.core.claim_failed(now);
+                }
+                self.perform(part.partition, stage);
+            }
             (Ack::Claim(part), Some(offset)) => self.claimed(part, offset, stage),
             (Ack::Batch(part, flight, index), offset) => {
                 let result = offset.ok_or_else(|| AppendError::Unacknowledged {

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use xp_cluster::{Lease, Members};
-use xp_protocol::cluster::{Kind, Member, Who};
-use xp_protocol::lane::CLUSTER_TOPIC;
-use xp_protocol::{Incarnation, Offset, PartitionId, codec};
-use xp_transport::{Clock, Log, Reader, Record, Stored, TopicPartition};
+use tokio::time::Instant;
+use xp_cluster::lanes::Refusal;
+use xp_cluster::members::End;
+use xp_cluster::{Lease, Members, log as cluster};
+use xp_protocol::Incarnation;
+use xp_protocol::cluster::{Definitions, Kind, Member, Who};
+use xp_transport::{Clock, Log, ReadError, Reader, Stored};
 
+use super::standing::Standing;
 use crate::config::Config;
 
 /// What is known of the cluster: members change seldom, the lease with every heartbeat read back.
@@ -20,70 +23,98 @@ pub(crate) struct View {
     pub(crate) members: Arc<Members>,
     /// The node's lease (R13).
     pub(crate) lease: Lease,
-    /// When this node joined, another process of its name was a member (R17).
-    pub(crate) replaced: bool,
-    /// Another process took this node's name, or it has left: it decides nothing any more (R17, R18).
-    pub(crate) evicted: bool,
+    /// Why this node is a member no longer: it decides nothing any more (R17, R18).
+    pub(crate) ended: Option<End>,
 }
 
-fn topic() -> TopicPartition {
-    TopicPartition {
-        topic: CLUSTER_TOPIC.into(),
-        partition: PartitionId(0),
+/// Why a node did not join.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The log does not answer.
+    #[error("the log has not answered for {0:?}")]
+    Silence(Duration),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The log does not take the Join.
+    #[error(transparent)]
+    Append(#[from] xp_transport::AppendError),
+    /// Its lanes are not those of the cluster.
+    #[error(transparent)]
+    Lanes(#[from] Refusal),
+    /// The reader ended.
+    #[error("the cluster log cannot be read; the log lines above say why")]
+    Unreadable,
+}
+
+/// A node as it joins.
+pub(crate) struct Joining<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) lanes: Definitions,
+    pub(crate) log: &'a Arc<dyn Log>,
+    pub(crate) clock: &'a Clock,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) standing: &'a Arc<Standing>,
+}
+
+type Joined = (watch::Receiver<View>, JoinHandle<()>);
+
+impl Joining<'_> {
+    /// Joins, and returns once the join has been read back.
+    pub(crate) async fn join(self) -> Result<Joined, JoinError> {
+        let patience = Duration::from_millis(self.config.start_wait_ms);
+        let joined = tokio::time::timeout(patience, self.enter()).await;
+        joined.unwrap_or(Err(JoinError::Silence(patience)))
     }
-}
 
-fn record(member: &Member) -> Record {
-    Record {
-        header: codec::encode(member).into(),
-        ..Record::default()
+    async fn enter(self) -> Result<Joined, JoinError> {
+        let (log, incarnation) = (self.log.as_ref(), self.incarnation);
+        let (members, reader) = cluster::enter(log, self.config.generation).await?;
+        if members.admit_lanes(&self.lanes)? {
+            cluster::append(log, &Member::Lanes(self.lanes.clone())).await?;
+        }
+        let who = self.who();
+        cluster::append(log, &Member::Join { incarnation, who }).await?;
+        let (sender, mut view) = watch::channel(View::default());
+        let following = Following {
+            reader,
+            incarnation,
+            members,
+            sender,
+            log: Arc::clone(self.log),
+        };
+        let beating = Beating {
+            log: Arc::clone(self.log),
+            clock: self.clock.clone(),
+            standing: Arc::clone(self.standing),
+            incarnation,
+            view: view.clone(),
+            every: Duration::from_millis(self.config.heartbeat_ms),
+            stuck: Duration::from_millis(self.config.stuck_ms),
+        };
+        // Aborted with this future, when nobody waits for it any longer.
+        let task = AbortOnDrop(Some(tokio::spawn(live(following, beating))));
+        let joined =
+            view.wait_for(|view| view.members.is_alive(incarnation) || view.ended.is_some());
+        let joined = joined.await.map_err(|_| JoinError::Unreadable)?;
+        // Another node may have brought other lanes meanwhile.
+        joined.members.admit_lanes(&self.lanes)?;
+        drop(joined);
+        Ok((view, task.keep()))
     }
-}
 
-/// Joins, and returns once the join has been read back.
-pub(crate) async fn join(
-    config: &Config,
-    log: &Arc<dyn Log>,
-    clock: &Clock,
-    incarnation: Incarnation,
-) -> Result<(watch::Receiver<View>, JoinHandle<()>), String> {
-    let patience = Duration::from_millis(config.start_wait_ms);
-    let joined = tokio::time::timeout(patience, enter(config, log, clock, incarnation)).await;
-    joined.unwrap_or_else(|_| Err(format!("the log has not answered for {patience:?}")))
-}
-
-async fn enter(
-    config: &Config,
-    log: &Arc<dyn Log>,
-    clock: &Clock,
-    incarnation: Incarnation,
-) -> Result<(watch::Receiver<View>, JoinHandle<()>), String> {
-    let first = log
-        .bounds(&topic())
-        .await
-        .map_err(|error| error.to_string())?
-        .first;
-    let who = Who::new(&config.name, Kind::StateNode);
-    append(log, &Member::Join { incarnation, who }).await?;
-    let (sender, mut view) = watch::channel(View::default());
-    let following = Following {
-        reader: log.read(&topic(), first),
-        incarnation,
-        members: Members::default(),
-        sender,
-    };
-    let every = Duration::from_millis(config.heartbeat_ms);
-    // Aborted with this future, when nobody waits for it any longer.
-    let task = AbortOnDrop(Some(tokio::spawn(live(
-        following,
-        Arc::clone(log),
-        clock.clone(),
-        every,
-    ))));
-    view.wait_for(|view| view.members.is_alive(incarnation))
-        .await
-        .map_err(|_| "the cluster log cannot be read; the log lines above say why".to_owned())?;
-    Ok((view, task.keep()))
+    fn who(&self) -> Who {
+        let config = self.config;
+        let labels = config.labels.iter();
+        let labels = labels.map(|(name, value)| (name.as_str().into(), value.as_str().into()));
+        Who {
+            address: config.address.as_str().into(),
+            weight: config.weight,
+            labels: labels.collect(),
+            lanes: self.lanes.version,
+            ..Who::new(&config.name, Kind::StateNode)
+        }
+    }
 }
 
 struct AbortOnDrop(Option<JoinHandle<()>>);
@@ -104,16 +135,81 @@ impl Drop for AbortOnDrop {
 
 /// Says goodbye, so that nobody waits for this node.
 pub(crate) async fn leave(log: &Arc<dyn Log>, incarnation: Incarnation) {
-    if let Err(error) = append(log, &Member::Leave { incarnation }).await {
-        tracing::warn!(error, "the node could not say that it leaves");
+    if let Err(error) = cluster::append(log.as_ref(), &Member::Leave { incarnation }).await {
+        tracing::warn!(%error, "the node could not say that it leaves");
     }
 }
 
-async fn append(log: &Arc<dyn Log>, member: &Member) -> Result<(), String> {
-    for result in log.append(&topic(), vec![record(member)]).await {
-        result.map_err(|error| error.to_string())?;
+/// Until the eviction: an evicted node says no longer that it lives.
+async fn live(mut following: Following, beating: Beating) {
+    tokio::select! {
+        () = following.follow() => {}
+        () = beating.beat() => {}
     }
-    Ok(())
+}
+
+struct Beating {
+    log: Arc<dyn Log>,
+    clock: Clock,
+    standing: Arc<Standing>,
+    incarnation: Incarnation,
+    view: watch::Receiver<View>,
+    every: Duration,
+    stuck: Duration,
+}
+
+impl Beating {
+    /// One heartbeat at a time: a slow log slows the heartbeats down, and the lease runs out, as it must.
+    async fn beat(&self) {
+        let mut interval = tokio::time::interval(self.every);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut failing, mut stuck) = (false, false);
+        loop {
+            tokio::select! {
+                _ = interval.tick() => {}
+                () = self.standing.changed() => {}
+            }
+            // Until its Join is read back it has no place yet, and afterwards none when it was replaced.
+            let Some(alive) = self.alive() else {
+                continue;
+            };
+            if self.is_stuck(&mut stuck) {
+                continue;
+            }
+            let taken = cluster::append(self.log.as_ref(), &alive).await;
+            match &taken {
+                Err(error) if !failing => {
+                    tracing::warn!(%error, "heartbeats are not taken; queries wait until they are");
+                }
+                Ok(_) if failing => tracing::info!("heartbeats are taken again"),
+                _ => {}
+            }
+            failing = taken.is_err();
+        }
+    }
+
+    fn alive(&self) -> Option<Member> {
+        let view = self.view.borrow();
+        let (who, joined) = view.members.get(self.incarnation)?;
+        Some(Member::Alive {
+            incarnation: self.incarnation,
+            who: who.clone(),
+            joined,
+            sent: self.clock.now(),
+            leaving: self.standing.is_leaving(),
+            warm: self.standing.warm(),
+        })
+    }
+
+    /// A node whose partitions make no progress lets others take over.
+    fn is_stuck(&self, was_stuck: &mut bool) -> bool {
+        let stuck = self.standing.stuck(Instant::now(), self.stuck);
+        if let (Some(place), false) = (&stuck, *was_stuck) {
+            tracing::error!(%place, "a partition makes no progress; heartbeats stop, so that another node takes over");
+        }
+        *was_stuck = stuck.is_some();
+        *was_stuck
+    }
 }
 
 struct Following {
@@ -121,60 +217,7 @@ struct Following {
     incarnation: Incarnation,
     members: Members,
     sender: watch::Sender<View>,
-}
-
-/// Until the eviction: an evicted node says no longer that it lives.
-async fn live(mut following: Following, log: Arc<dyn Log>, clock: Clock, every: Duration) {
-    let incarnation = following.incarnation;
-    let view = following.sender.subscribe();
-    tokio::select! {
-        () = following.follow() => {}
-        () = beat(&log, &clock, (incarnation, view), every) => {}
-    }
-}
-
-/// One heartbeat at a time: a slow log slows the heartbeats down, and the lease runs out, as it must.
-async fn beat(
-    log: &Arc<dyn Log>,
-    clock: &Clock,
-    (incarnation, view): (Incarnation, watch::Receiver<View>),
-    every: Duration,
-) {
-    let mut interval = tokio::time::interval(every);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut failing = false;
-    loop {
-        interval.tick().await;
-        // Until its Join is read back it has no place yet, and afterwards none when it was replaced.
-        let Some((who, joined)) = place(&view.borrow(), incarnation) else {
-            continue;
-        };
-        let heartbeat = Member::Alive {
-            incarnation,
-            who,
-            joined,
-            sent: clock.now(),
-            leaving: false,
-            warm: Vec::new(),
-        };
-        let taken = append(log, &heartbeat).await;
-        match &taken {
-            Err(error) if !failing => {
-                tracing::warn!(
-                    error,
-                    "heartbeats are not taken; queries wait until they are"
-                );
-            }
-            Ok(()) if failing => tracing::info!("heartbeats are taken again"),
-            _ => {}
-        }
-        failing = taken.is_err();
-    }
-}
-
-fn place(view: &View, me: Incarnation) -> Option<(Who, Offset)> {
-    let (who, joined) = view.members.get(me)?;
-    Some((who.clone(), joined))
+    log: Arc<dyn Log>,
 }
 
 impl Following {
@@ -195,26 +238,22 @@ impl Following {
 
     /// Returns whether this node is a member no longer.
     fn fold(&mut self, batch: &[Stored]) -> bool {
-        let (mut changed, mut beaten, mut replaced) = (false, None, false);
+        let (mut changed, mut beaten) = (false, None);
         for stored in batch {
-            match codec::decode::<Member>(&stored.record.header) {
-                Ok(member) => {
-                    replaced |= self.replaces(&member);
-                    changed |= self.members.apply(stored.offset, stored.time, &member);
-                    if let Member::Alive {
-                        incarnation, sent, ..
-                    } = member
-                        && incarnation == self.incarnation
-                    {
-                        beaten = Some(sent);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(offset = %stored.offset, %error, "a cluster record is ignored");
-                }
+            let Some(member) = cluster::member(stored) else {
+                continue;
+            };
+            changed |= self.members.apply(stored.offset, stored.time, &member);
+            if let Member::Alive {
+                incarnation, sent, ..
+            } = member
+                && incarnation == self.incarnation
+            {
+                beaten = Some(sent);
+                self.record_fold();
             }
         }
-        let evicted = self.members.is_former(self.incarnation);
+        let ended = self.members.end(self.incarnation);
         let members = &self.members;
         self.sender.send_if_modified(|view| {
             if let Some(sent) = beaten {
@@ -222,25 +261,21 @@ impl Following {
             }
             if changed {
                 view.members = Arc::new(members.clone());
-                view.replaced |= replaced;
             }
-            if evicted {
-                view.evicted = true;
+            if ended.is_some() {
+                view.ended = ended;
                 view.lease.end();
             }
             changed
         });
-        evicted
+        ended.is_some()
     }
 
-    /// Whether this is our join, and another process has our name by then.
-    fn replaces(&self, member: &Member) -> bool {
-        let Member::Join { incarnation, who } = member else {
-            return false;
-        };
-        let mut others = self.members.iter();
-        *incarnation == self.incarnation
-            && self.members.get(self.incarnation).is_none()
-            && others.any(|(_, other, _)| other.kind == who.kind && other.name == who.name)
+    /// R37: may be lost; whoever is folded next makes up for it.
+    fn record_fold(&self) {
+        if let Some(fold) = self.members.fold_due() {
+            let record = cluster::record(&fold);
+            drop(self.log.append(&cluster::topic(), vec![record]));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod open;
 mod perform;
+mod ahead;
 mod read;
 
 use std::collections::BTreeSet;
@@ -13,27 +14,26 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
-use xp_protocol::{ClaimId, LanePartition, Offset, Seq};
-use xp_transport::{AppendError, ReadError, Reader, Stored, TopicPartition};
+use xp_protocol::{LanePartition, Offset, Seq};
+use xp_transport::{AppendError, Bounds, ReadError, Reader, Stored, TopicPartition};
 
 use super::{PartitionState, Shared};
 use crate::partition::Partition;
 use crate::store::SnapshotStore;
+use ahead::Ahead;
 use read::next;
 
 /// The longest time between two ticks, and between two ticks while something waits.
 const IDLE_TICK: Duration = Duration::from_millis(200);
 const BUSY_TICK: Duration = Duration::from_millis(20);
-/// How long to wait before a refused claim is made anew.
-const CLAIM_AGAIN: Duration = Duration::from_millis(50);
 
 /// How a partition's life on this node ended.
 pub(super) enum Ended {
-    /// In order.
-    Released,
+    /// In order: placement gave it to others, or the node stops.
+    Closed,
     /// It cannot go on.
     Stopped(String),
-    /// Another process took this node's name.
+    /// The node is a member no longer.
     Evicted,
 }
 
@@ -55,6 +55,7 @@ enum Done {
         batch: Option<Vec<Stored>>,
     },
     Saved(bool),
+    InboundEnd(Result<Bounds, ReadError>),
 }
 
 type Flight = Pin<Box<dyn Future<Output = Done> + Send>>;
@@ -63,7 +64,7 @@ type Flying = FuturesUnordered<Flight>;
 /// Why the loop was left.
 enum Left {
     Lost,
-    Released,
+    Closed,
     Stopped(String),
     Evicted,
 }
@@ -78,8 +79,8 @@ struct Shell<'a> {
     core: Partition,
     flying: Flying,
     events: Option<Box<dyn Reader>>,
-    inbound: Option<Box<dyn Reader>>,
-    claim_at: Option<Instant>,
+    inbound: Ahead,
+    reported: PartitionState,
 }
 
 struct Topics {
@@ -100,10 +101,7 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
         };
         match shell.live().await {
             Left::Lost => faulted.clone_from(shell.core.faulted()),
-            Left::Released => {
-                shell.save_all().await;
-                return Ended::Released;
-            }
+            Left::Closed => return Ended::Closed,
             Left::Stopped(reason) => return Ended::Stopped(reason),
             Left::Evicted => return Ended::Evicted,
         }
@@ -118,11 +116,21 @@ impl<'a> Shell<'a> {
         stop.mark_changed();
         loop {
             // R17, R18: before anything else, so that nothing more is claimed, decided or released.
-            if self.shared.view.borrow().evicted {
+            if self.shared.view.borrow().ended.is_some() {
                 return Left::Evicted;
             }
+            self.shared.standing.goes_on(self.place, Instant::now());
             if let Some(left) = self.perform() {
                 return left;
+            }
+            self.report();
+            if self.is_done() {
+                self.save_all().await;
+                return Left::Closed;
+            }
+            if let Some(batch) = self.inbound.take() {
+                self.hear(&batch);
+                continue;
             }
             let deadline = self.deadline();
             let outcome = tokio::select! {
@@ -140,7 +148,7 @@ impl<'a> Shell<'a> {
                     }
                     None
                 }
-                batch = next(&mut self.inbound), if self.core.wants_inbound() => self.read_inbound(batch),
+                batch = self.inbound.next(), if self.reads_inbound() => self.read_inbound(batch),
                 () = tokio::time::sleep_until(deadline) => {
                     self.tick();
                     None
@@ -161,10 +169,6 @@ impl<'a> Shell<'a> {
 
     fn tick(&mut self) {
         let now = self.shared.clock.now();
-        if self.claim_at.is_some_and(|at| at <= Instant::now()) {
-            self.claim_at = None;
-            self.core.claim(random_claim());
-        }
         self.core.on_lease(self.shared.view.borrow().lease, now);
         self.core.tick(now);
         self.shared.set_resident(self.place, self.core.resident());
@@ -181,48 +185,86 @@ impl<'a> Shell<'a> {
             } else {
                 IDLE_TICK
             };
-        let timer = self.core.next_timer().filter(|_| self.core.is_owner());
-        let timer =
-            timer.map(|due| now + Duration::from_millis(due.since_ms(self.shared.clock.now())));
-        [timer, self.claim_at]
-            .into_iter()
-            .flatten()
-            .fold(tick, Instant::min)
+        let due = self.core.next_deadline();
+        let due = due.map(|due| now + Duration::from_millis(due.since_ms(self.shared.clock.now())));
+        due.map_or(tick, |due| due.min(tick))
+    }
+
+    /// Placement gave the partition to others, or the node stops; and nothing of it is owned here any more.
+    fn is_done(&self) -> bool {
+        let stops = *self.shared.stop.borrow();
+        let view = self.shared.view.borrow();
+        let duty = view.members.duty(self.place, self.shared.incarnation);
+        !self.core.is_owner() && (stops || duty.is_none())
+    }
+
+    /// Tells the node what the partition does, when that has changed.
+    fn report(&mut self) {
+        let state = match (self.core.is_owner(), self.core.is_warm()) {
+            (true, _) => PartitionState::Owned,
+            (false, true) => PartitionState::Mirroring,
+            (false, false) => PartitionState::Replaying,
+        };
+        if state == self.reported {
+            return;
+        }
+        let is_warm = state != PartitionState::Replaying;
+        if is_warm && !self.inbound.is_open() {
+            self.inbound = Ahead::open(self, self.core.fold().inbound);
+        }
+        self.shared.standing.set_warm(self.place, is_warm);
+        self.shared.set_state(self.place, state.clone());
+        self.reported = state;
     }
 
     fn read_events(&mut self, batch: Result<Vec<Stored>, ReadError>) -> Option<Left> {
         match batch {
             Ok(batch) => {
                 self.shared.progress.replayed(batch.len() as u64);
-                let refused = self.core.on_events(&batch, self.shared.clock.now());
-                if refused {
-                    self.claim_at = Some(Instant::now() + CLAIM_AGAIN);
-                }
+                self.core.on_events(&batch, self.shared.clock.now());
+                self.inbound.forget_before(self.core.fold().inbound);
                 None
             }
             Err(error) => Some(Left::Stopped(error.to_string())),
         }
     }
 
-    /// R15: an inbound position out of range stops loudly.
+    /// A mirror reads ahead.
+    fn reads_inbound(&self) -> bool {
+        self.core.wants_inbound() || !self.core.is_owner()
+    }
+
+    /// R15: an inbound position out of range stops an owner loudly. A mirror may find the record behind it in
+    /// `events` still.
     fn read_inbound(&mut self, batch: Result<Vec<Stored>, ReadError>) -> Option<Left> {
         match batch {
+            Ok(batch) if self.core.is_owner() => self.hear(&batch),
             Ok(batch) => {
-                let now = self.shared.clock.now();
-                self.core.on_lease(self.shared.view.borrow().lease, now);
-                self.core.on_inbound(&batch, now);
-                None
+                let keep = self.core.fold().inbound;
+                self.inbound.keep(batch, keep);
             }
-            Err(error) => Some(Left::Stopped(error.to_string())),
+            Err(error) if self.core.is_owner() => return Some(Left::Stopped(error.to_string())),
+            Err(_) => self.inbound.close(),
+        }
+        None
+    }
+
+    fn hear(&mut self, batch: &[Stored]) {
+        let now = self.shared.clock.now();
+        self.core.on_lease(self.shared.view.borrow().lease, now);
+        self.core.on_inbound(batch, now);
+        if let Some(last) = batch.last() {
+            self.inbound.passed(last.offset.next());
         }
     }
 
     fn done(&mut self, done: Done) -> Option<Left> {
         let now = self.shared.clock.now();
         match done {
-            // R12: whether or not the failed claim lands, a new one with a higher attempt settles it.
-            Done::Claimed(false) => self.claim_at = Some(Instant::now() + CLAIM_AGAIN),
+            Done::Claimed(false) => self.core.claim_failed(now),
             Done::Claimed(true) => {}
+            Done::InboundEnd(Ok(bounds)) => self.core.inbound_end(bounds.next, now),
+            Done::InboundEnd(Err(error)) => return Some(Left::Stopped(error.to_string())),
             Done::Appended {
                 first,
                 round,
@@ -260,12 +302,4 @@ impl<'a> Shell<'a> {
 
 fn random_u64() -> u64 {
     rand::random()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the shell names its claims; the core takes the name as an argument"
-)]
-fn random_claim() -> ClaimId {
-    ClaimId(uuid::Uuid::new_v4())
 }

@@ -1,12 +1,14 @@
 //! Supervision by ractor: a partition that fails is rebuilt from the log, after a while that grows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::watch;
 use xp_protocol::LanePartition;
 
+use super::cluster::View;
 use super::shell::{self, Ended};
 use super::{PartitionState, Shared};
 
@@ -18,33 +20,69 @@ pub(super) struct Supervisor;
 
 /// What a supervisor is told.
 pub(super) enum Supervise {
-    /// Start this partition.
-    Start(LanePartition),
+    /// The fold of the cluster has moved on: placement may have given this node other partitions.
+    Look,
+    /// Start this partition again, if it is still this node's.
+    Again(LanePartition),
+}
+
+/// Tells the supervisor of every change of the cluster.
+pub(super) async fn watch(supervisor: ActorRef<Supervise>, mut view: watch::Receiver<View>) {
+    view.mark_changed();
+    while view.changed().await.is_ok() && supervisor.send_message(Supervise::Look).is_ok() {}
 }
 
 /// Which partitions run, and how often each has failed in a row.
 pub(super) struct Supervised {
     shared: Arc<Shared>,
     running: BTreeMap<ActorId, LanePartition>,
+    /// Waiting to be started again, or given up: not started when the cluster changes.
+    waiting: BTreeSet<LanePartition>,
     failures: BTreeMap<LanePartition, u32>,
+}
+
+impl Supervised {
+    /// The partitions that placement gives this node and that do not run.
+    fn missing(&self) -> Vec<LanePartition> {
+        let view = self.shared.view.borrow();
+        if view.ended.is_some() || *self.shared.stop.borrow() {
+            return Vec::new();
+        }
+        let duties = view.members.duties(self.shared.incarnation).into_keys();
+        let running: BTreeSet<_> = self.running.values().collect();
+        let missing = duties.filter(|at| !running.contains(at) && !self.waiting.contains(at));
+        missing.collect()
+    }
+
+    async fn start(
+        &mut self,
+        myself: &ActorRef<Supervise>,
+        place: LanePartition,
+    ) -> Result<(), ActorProcessingErr> {
+        self.shared.set_state(&place, PartitionState::Replaying);
+        let arguments = (Arc::clone(&self.shared), place.clone());
+        let (actor, _) =
+            Actor::spawn_linked(None, PartitionActor, arguments, myself.get_cell()).await?;
+        self.running.insert(actor.get_id(), place);
+        actor.send_message(Run)?;
+        Ok(())
+    }
 }
 
 impl Actor for Supervisor {
     type Msg = Supervise;
     type State = Supervised;
-    type Arguments = (Arc<Shared>, Vec<LanePartition>);
+    type Arguments = Arc<Shared>;
 
     async fn pre_start(
         &self,
-        myself: ActorRef<Supervise>,
-        (shared, places): Self::Arguments,
+        _: ActorRef<Supervise>,
+        shared: Self::Arguments,
     ) -> Result<Supervised, ActorProcessingErr> {
-        for place in places {
-            myself.send_message(Supervise::Start(place))?;
-        }
         Ok(Supervised {
             shared,
             running: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             failures: BTreeMap::new(),
         })
     }
@@ -52,14 +90,15 @@ impl Actor for Supervisor {
     async fn handle(
         &self,
         myself: ActorRef<Supervise>,
-        Supervise::Start(place): Supervise,
+        message: Supervise,
         state: &mut Supervised,
     ) -> Result<(), ActorProcessingErr> {
-        let arguments = (Arc::clone(&state.shared), place.clone());
-        let (actor, _) =
-            Actor::spawn_linked(None, PartitionActor, arguments, myself.get_cell()).await?;
-        state.running.insert(actor.get_id(), place);
-        actor.send_message(Run)?;
+        if let Supervise::Again(place) = message {
+            state.waiting.remove(&place);
+        }
+        for place in state.missing() {
+            state.start(&myself, place).await?;
+        }
         Ok(())
     }
 
@@ -69,18 +108,29 @@ impl Actor for Supervisor {
         event: SupervisionEvent,
         state: &mut Supervised,
     ) -> Result<(), ActorProcessingErr> {
-        let SupervisionEvent::ActorFailed(actor, error) = event else {
-            return Ok(());
-        };
-        let Some(place) = state.running.remove(&actor.get_id()) else {
-            return Ok(());
-        };
-        let failures = state.failures.entry(place.clone()).or_default();
-        *failures += 1;
-        let wait = BACKOFF_MAX.min(Duration::from_millis(50 << (*failures).min(7)));
-        tracing::error!(%place, %error, ?wait, "a partition failed and will be opened again");
-        state.shared.set_state(&place, PartitionState::Replaying);
-        myself.send_after(wait, move || Supervise::Start(place));
+        match event {
+            SupervisionEvent::ActorTerminated(actor, ..) => {
+                let place = state.running.remove(&actor.get_id());
+                // Those given up keep their reason; the others may have become this node's again meanwhile.
+                let given_up = place.filter(|place| state.shared.has_stopped(place));
+                state.waiting.extend(given_up);
+                myself.send_message(Supervise::Look)?;
+            }
+            SupervisionEvent::ActorFailed(actor, error) => {
+                let Some(place) = state.running.remove(&actor.get_id()) else {
+                    return Ok(());
+                };
+                state.shared.standing.ended(&place);
+                let failures = state.failures.entry(place.clone()).or_default();
+                *failures += 1;
+                let wait = BACKOFF_MAX.min(Duration::from_millis(50 << (*failures).min(7)));
+                tracing::error!(%place, %error, ?wait, "a partition failed and will be opened again");
+                state.shared.set_state(&place, PartitionState::Replaying);
+                state.waiting.insert(place.clone());
+                myself.send_after(wait, move || Supervise::Again(place));
+            }
+            _ => {}
+        }
         Ok(())
     }
 }
@@ -109,13 +159,20 @@ impl Actor for PartitionActor {
         Run: Run,
         (shared, place): &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let reason = match shell::run(shared, place).await {
-            Ended::Released => None,
+        let ended = shell::run(shared, place).await;
+        shared.standing.ended(place);
+        let reason = match ended {
+            Ended::Closed if !*shared.stop.borrow() => {
+                shared.forget(place);
+                myself.stop(None);
+                return Ok(());
+            }
+            Ended::Closed => None,
             Ended::Stopped(reason) => {
                 tracing::error!(%place, reason, "a partition has stopped and needs a person");
                 Some(reason)
             }
-            Ended::Evicted => Some("another process took this node's name".to_owned()),
+            Ended::Evicted => Some("the node is a member of the cluster no longer".to_owned()),
         };
         shared.set_state(place, PartitionState::Stopped(reason));
         myself.stop(None);

@@ -1,15 +1,13 @@
-//! Following the log: the fold that owner and mirror share, and the claim (R2, R3, R7).
+//! Following the log: the fold that owner and mirror share (R2, R3).
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use xp_protocol::codec;
-use xp_protocol::events::{Checkpoint, Claim, Commit, Event, RULES};
-use xp_protocol::{Address, ClaimId, Epoch, Offset, Revision, Seq, TimeMs};
+use xp_protocol::events::{Checkpoint, Commit, Event};
+use xp_protocol::{Address, Epoch, Offset, Revision, Seq, TimeMs};
 use xp_transport::Stored;
 
-use super::{Claiming, Following, Partition, Role, Unsent, key, record};
-use crate::action::Action;
+use super::{Following, Partition, Role, Unsent, key};
 use crate::fold::Verdict;
 
 impl Partition {
@@ -27,34 +25,8 @@ impl Partition {
         self.faulted = faulted;
     }
 
-    /// R7: asks for the partition. Nothing is decided until the claim has been read back.
-    pub fn claim(&mut self, id: ClaimId) {
-        let attempt = match &self.role {
-            Role::Following(Following {
-                claiming: Some(former),
-                ..
-            }) => former.attempt + 1,
-            _ => 0,
-        };
-        let claim = Claim {
-            id,
-            incarnation: self.setting.incarnation,
-            view: self.view(),
-            attempt: attempt.max(self.fold.claim.map_or(0, |held| held.attempt + 1)),
-            rules: RULES,
-            inbound: self.inbound_log,
-        };
-        let attempt = claim.attempt;
-        let record = record(None, &Event::Claim(claim), Bytes::new());
-        if let Role::Following(following) = &mut self.role {
-            following.claiming = Some(Claiming { id, attempt });
-            self.actions.push(Action::Claim(record));
-        }
-    }
-
-    /// Records of `events`. Returns whether this node's claim was read and refused, so that it must claim anew.
-    pub fn on_events(&mut self, batch: &[Stored], now: TimeMs) -> bool {
-        let mut refused = false;
+    /// Records of `events`.
+    pub fn on_events(&mut self, batch: &[Stored], now: TimeMs) {
         for stored in batch {
             match &mut self.role {
                 Role::Following(following) if stored.offset >= following.next => {
@@ -64,7 +36,7 @@ impl Partition {
                 Role::Owning(_) | Role::Over => break,
             }
             match codec::decode::<Event>(&stored.record.header) {
-                Ok(event) => refused |= self.follow(stored, event, now),
+                Ok(event) => self.follow(stored, event, now),
                 Err(error) => {
                     // R3: whatever is no record of ours is ignored and counted, like a foreign one.
                     self.fold.ignored += 1;
@@ -72,23 +44,22 @@ impl Partition {
                 }
             }
         }
-        refused
+        // A `Release` may have been among them, or the end of the log.
+        self.seek(now);
     }
 
-    fn follow(&mut self, stored: &Stored, event: Event, now: TimeMs) -> bool {
+    fn follow(&mut self, stored: &Stored, event: Event, now: TimeMs) {
         if self.is_behind_snapshot(stored, &event) {
-            return false;
+            return;
         }
         let mine = self.is_my_claim(&event);
+        let unclean = self.fold.claim.is_some() && !self.fold.released;
         match self.fold.step(stored.offset, &event) {
-            Verdict::Ignored => {
-                return mine && self.fold.claim.map(|held| held.id) != my_id(&event);
-            }
-            Verdict::Claimed if mine => self.begin_owning(now),
-            Verdict::Claimed => {}
+            Verdict::Ignored if mine => self.claim_again(now),
+            Verdict::Claimed if mine => self.begin_owning(unclean, now),
+            Verdict::Ignored | Verdict::Claimed => {}
             Verdict::Valid => self.fold_event(stored, event),
         }
-        false
     }
 
     /// What the snapshot holds already: only what may not have gone out is kept, and the snapshot's last
@@ -160,7 +131,7 @@ impl Partition {
         else {
             return false;
         };
-        matches!(event, Event::Claim(claim) if claim.id == claiming.id)
+        matches!(event, Event::Claim(claim) if claim.id == *claiming)
     }
 
     fn fold_event(&mut self, stored: &Stored, event: Event) {
@@ -231,12 +202,5 @@ impl Partition {
                 self.diverged.push(theirs.address.clone());
             }
         }
-    }
-}
-
-fn my_id(event: &Event) -> Option<ClaimId> {
-    match event {
-        Event::Claim(claim) => Some(claim.id),
-        _ => None,
     }
 }

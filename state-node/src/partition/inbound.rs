@@ -8,7 +8,7 @@ use xp_protocol::inbound::{Action as Said, Inbound, Word};
 use xp_protocol::{Address, Attempt, ConnectionId, Incarnation, LanePartition, Offset, TimeMs};
 use xp_transport::Stored;
 
-use super::{Partition, key};
+use super::{Caution, Partition, key};
 use crate::turn::{self, Turned};
 
 /// A client's word with what the platform knows of it.
@@ -24,26 +24,37 @@ impl Partition {
     pub fn on_inbound(&mut self, batch: &[Stored], now: TimeMs) {
         // What was due before these messages came is decided before them.
         self.fire_timers(now);
-        for stored in batch {
-            let Some(owner) = self.owner().filter(|owner| !owner.spoilt) else {
-                break;
-            };
-            if stored.offset < owner.inbound {
-                continue;
+        match self.owner() {
+            Some(owner) if !matches!(owner.caution, Caution::None) => {
+                owner.held.extend(batch.iter().cloned());
+                self.take_held(now);
             }
-            owner.inbound = stored.offset.next();
-            match codec::decode::<Inbound>(&stored.record.header) {
-                Ok(inbound) => self.hear(stored, inbound, now),
-                Err(error) => {
-                    tracing::warn!(place = %self.setting.place, offset = %stored.offset, %error, "an inbound record is ignored");
-                }
-            }
+            _ => batch
+                .iter()
+                .for_each(|stored| self.take(stored, false, now)),
         }
         // What follows no record of this batch need not wait for the next acknowledgement.
         self.drain(now);
     }
 
-    fn hear(&mut self, stored: &Stored, inbound: Inbound, now: TimeMs) {
+    /// Decides one record of `inbound`; a poisonous one has ended two processes (R16).
+    pub(super) fn take(&mut self, stored: &Stored, poisonous: bool, now: TimeMs) {
+        let Some(owner) = self.owner().filter(|owner| !owner.spoilt) else {
+            return;
+        };
+        if stored.offset < owner.inbound {
+            return;
+        }
+        owner.inbound = stored.offset.next();
+        match codec::decode::<Inbound>(&stored.record.header) {
+            Ok(inbound) => self.hear(stored, poisonous, inbound, now),
+            Err(error) => {
+                tracing::warn!(place = %self.setting.place, offset = %stored.offset, %error, "an inbound record is ignored");
+            }
+        }
+    }
+
+    fn hear(&mut self, stored: &Stored, poisonous: bool, inbound: Inbound, now: TimeMs) {
         let Inbound { time, trace, word } = inbound;
         if let Word::TellsTaken { taker, number } = &word {
             return self.tells_confirmed(taker, *number);
@@ -58,6 +69,7 @@ impl Partition {
             time,
             trace,
             value: stored.record.value.clone(),
+            poisonous,
         };
         match word {
             Word::Client {
@@ -173,13 +185,17 @@ impl Partition {
     ) {
         let cause = Cause::Inbound(heard.offset);
         let time = heard.time;
+        let poisonous = heard.poisonous;
         self.run(
             &heard.address,
             cause,
             time,
             heard.trace.clone(),
             now,
-            decide,
+            |mut turn, entity| {
+                turn.poisonous = poisonous;
+                decide(turn, entity)
+            },
         );
     }
 }
@@ -191,4 +207,5 @@ pub(super) struct Heard {
     pub(super) time: TimeMs,
     pub(super) trace: Option<Box<str>>,
     pub(super) value: Bytes,
+    pub(super) poisonous: bool,
 }

@@ -67,6 +67,8 @@ impl Partition {
             lease: Default::default(),
             random: seeded(seed),
             inbound_log: opening.inbound,
+            opened_at: opening.next,
+            retired: false,
             unsent: Vec::new(),
             dirty: Default::default(),
             changes: 0,
@@ -89,11 +91,7 @@ impl Partition {
     fn following(&self, first: Offset) -> Following {
         let snapshot_end = self.fold.last_valid;
         let unsent = |end| self.fold.sent.min(end).max(first);
-        Following {
-            snapshot_end,
-            next: snapshot_end.map_or(Offset(0), unsent),
-            claiming: None,
-        }
+        Following::new(snapshot_end, snapshot_end.map_or(Offset(0), unsent))
     }
 }
 

@@ -10,10 +10,11 @@ mod resume;
 mod deliver;
 mod positions;
 mod append;
+mod caution;
 
 use xp_protocol::{Offset, Seq, TimeMs};
 
-use super::{Checkpointed, Owner, Partition, Role, Tells};
+use super::{Caution, Checkpointed, Owner, Partition, Role, Tells};
 use crate::action::Action;
 use crate::draft::chain_records;
 use crate::gate::{Emitter, Gate};
@@ -21,7 +22,7 @@ use crate::gate::{Emitter, Gate};
 impl Partition {
     /// R8: the claim has been read back. First everything that may not have gone out goes out again, then the
     /// sessions are checked against the view, then inbound is read.
-    pub(super) fn begin_owning(&mut self, now: TimeMs) {
+    pub(super) fn begin_owning(&mut self, unclean: bool, now: TimeMs) {
         let base = self.epoch().0;
         let inbound = self.fold.inbound;
         let tells = self.fold.outstanding.iter();
@@ -54,7 +55,14 @@ impl Partition {
             tells_taken_dirty: Default::default(),
             rescans: Default::default(),
             next_rescan: 0,
+            held: Default::default(),
+            caution: if unclean {
+                Caution::Asking
+            } else {
+                Caution::None
+            },
             releasing: false,
+            displaced: false,
             spoilt: false,
             released: None,
             snapshot: None,
@@ -64,6 +72,9 @@ impl Partition {
         }
         self.repeat_tells(now);
         self.check_sessions(now);
+        if unclean {
+            self.actions.push(Action::FindInboundEnd);
+        }
         self.actions.push(Action::ReadInbound { from: inbound });
         // The welcomes among them wait for nothing.
         self.drain(now);

@@ -8,7 +8,7 @@ use xp_protocol::{
     Address, Attempt, ClaimId, ConnectionId, LanePartition, Offset, PartitionId, Revision, Seq,
     TimeMs,
 };
-use xp_transport::Record;
+use xp_transport::{Record, Stored};
 
 use crate::entity::Floor;
 use crate::gate::{Emitter, Gate};
@@ -33,12 +33,27 @@ pub(super) struct Following {
     /// Records up to here were folded into the snapshot already and are only looked through.
     pub(super) snapshot_end: Option<Offset>,
     pub(super) next: Offset,
-    pub(super) claiming: Option<Claiming>,
+    /// Since when this node knows that it should own the partition.
+    pub(super) assigned: Option<TimeMs>,
+    /// The claim that was appended and neither read back nor refused.
+    pub(super) claiming: Option<ClaimId>,
+    /// How often it has claimed; orders its claims under one view (R2).
+    pub(super) attempts: u64,
+    /// Nothing is claimed before: the last claim failed or was refused.
+    pub(super) claim_from: TimeMs,
 }
 
-pub(super) struct Claiming {
-    pub(super) id: ClaimId,
-    pub(super) attempt: u64,
+impl Following {
+    pub(super) fn new(snapshot_end: Option<Offset>, next: Offset) -> Self {
+        Self {
+            snapshot_end,
+            next,
+            assigned: None,
+            claiming: None,
+            attempts: 0,
+            claim_from: TimeMs(0),
+        }
+    }
 }
 
 /// What only the owner has.
@@ -68,11 +83,29 @@ pub(super) struct Owner {
     pub(super) tells_taken_dirty: BTreeSet<LanePartition>,
     pub(super) rescans: BTreeMap<u64, Rescanning>,
     pub(super) next_rescan: u64,
+    /// Taken from the inbound log and not looked at yet: messages that are taken one at a time (R16).
+    pub(super) held: VecDeque<Stored>,
+    pub(super) caution: Caution,
     pub(super) releasing: bool,
+    /// Another node should own the partition: queries are answered no more (R13).
+    pub(super) displaced: bool,
     /// An instance failed while it applied events: nothing more is decided with what is in memory.
     pub(super) spoilt: bool,
     pub(super) released: Option<Seq>,
     pub(super) snapshot: Option<(Seq, u64, Batch)>,
+}
+
+/// R16: after an epoch that ended without `Release`, some message may have ended its owner.
+#[derive(Clone, Copy)]
+pub(super) enum Caution {
+    /// None is needed, or none any more.
+    None,
+    /// Up to where the suspects reach is being asked.
+    Asking,
+    /// Messages before this offset are taken one at a time.
+    Until(Offset),
+    /// The message in front is about to be taken, once this record of it is committed.
+    Trying { until: Offset, seq: Seq },
 }
 
 pub(super) struct Uncommitted {
@@ -123,5 +156,10 @@ impl Owner {
     /// Whether it decides; at the bound on uncommitted records it pauses (R9).
     pub(super) fn is_deciding(&self, uncommitted_max: usize) -> bool {
         !self.releasing && !self.spoilt && self.uncommitted.len() < uncommitted_max
+    }
+
+    /// Whether it reads on; while messages are held it does not.
+    pub(super) fn is_reading(&self, uncommitted_max: usize) -> bool {
+        self.is_deciding(uncommitted_max) && self.held.is_empty()
     }
 }

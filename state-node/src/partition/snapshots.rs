@@ -4,7 +4,7 @@ use xp_protocol::codec;
 use xp_protocol::events::StateHash;
 use xp_protocol::{Address, TimeMs};
 
-use super::Partition;
+use super::{Partition, Role};
 use crate::action::Action;
 use crate::snapshot::{self, Pending};
 use crate::store::Batch;
@@ -26,9 +26,11 @@ impl Partition {
     /// Cuts now, whether or not it is time: at a stop.
     pub fn cut(&mut self, now: TimeMs) {
         self.saved_at = now;
-        let waits = self
-            .owner()
-            .is_none_or(|owner| owner.snapshot.is_some() || owner.spoilt);
+        let waits = match &self.role {
+            Role::Owning(owner) => owner.snapshot.is_some() || owner.spoilt,
+            Role::Following(following) => following.snapshot_end.is_some(),
+            Role::Over => true,
+        };
         if self.dirty.is_empty() || self.saving.is_some() || waits || self.quarantines {
             return;
         }
@@ -42,9 +44,16 @@ impl Partition {
             self.store_entity(&mut batch, address);
         }
         let (seq, mark) = (self.fold.seq, self.changes);
-        if let Some(owner) = self.owner() {
-            owner.snapshot = Some((seq, mark, batch));
+        match &mut self.role {
+            Role::Owning(owner) => owner.snapshot = Some((seq, mark, batch)),
+            // What a mirror has folded is committed.
+            Role::Following(_) | Role::Over => self.save(mark, batch),
         }
+    }
+
+    fn save(&mut self, mark: u64, batch: Batch) {
+        self.saving = Some(mark);
+        self.actions.push(Action::Save(batch));
     }
 
     fn store_entity(&mut self, batch: &mut Batch, address: Address) {
@@ -89,8 +98,7 @@ impl Partition {
             .snapshot
             .take_if(|(seq, ..)| *seq <= committed || early)
         {
-            self.saving = Some(mark);
-            self.actions.push(Action::Save(batch));
+            self.save(mark, batch);
         }
     }
 

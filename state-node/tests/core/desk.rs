@@ -13,8 +13,8 @@ use xp_protocol::events::{Commit, Event};
 use xp_protocol::frame::Tag;
 use xp_protocol::inbound::{Action as Said, Inbound, Word};
 use xp_protocol::{
-    Address, Attempt, ClaimId, ConnectionId, Incarnation, LogIdentity, MessageNumber, Offset,
-    PartitionId, Revision, Seq, TimeMs, codec,
+    Address, Attempt, ConnectionId, Incarnation, LogIdentity, MessageNumber, Offset, PartitionId,
+    Revision, Seq, TimeMs, codec,
 };
 use xp_state_node::action::{Action, Opening};
 use xp_state_node::partition::{OpenError, Partition, Setting};
@@ -123,6 +123,8 @@ impl Desk {
             nodes: 1000,
             cluster: 0,
         };
+        let lanes = lanes().definitions(1);
+        desk.members.apply(Offset(0), now, &Member::Lanes(lanes));
         desk.join_edge(ANA.edge);
         desk
     }
@@ -168,29 +170,45 @@ impl Desk {
     }
 
     /// Hands everything in the log to the follower.
-    pub(crate) fn replay(&mut self) -> bool {
+    pub(crate) fn replay(&mut self) {
         let batch: Vec<_> = match self.core.next_event() {
             Some(next) => self.stored(next.0, self.log.len() as u64),
             None => Vec::new(),
         };
-        let refused = self.core.on_events(&batch, self.now);
+        self.core.on_events(&batch, self.now);
         self.perform();
-        refused
     }
 
-    /// Asks for the partition and appends the claim.
-    pub(crate) fn claim(&mut self, id: u128) {
-        self.core.claim(ClaimId(Uuid::from_u128(id)));
-        self.perform();
+    /// Gives the partition to this process, and appends its claim.
+    pub(crate) fn claim(&mut self) {
+        self.join_node();
+        self.append_claim();
+    }
+
+    pub(crate) fn append_claim(&mut self) {
         let claim = self.claims.pop_front().expect("a follower may claim");
         self.log.push(claim);
+    }
+
+    /// Whether the partition has claimed, and nobody has appended it.
+    pub(crate) fn has_claimed(&self) -> bool {
+        !self.claims.is_empty()
+    }
+
+    /// Placement gives the partition to this process: there is no other node.
+    pub(crate) fn join_node(&mut self) {
+        let incarnation = Incarnation(Uuid::from_u128(self.nodes));
+        let who = Who {
+            lanes: 1,
+            ..Who::new("node", Kind::StateNode)
+        };
+        self.member(&Member::Join { incarnation, who });
     }
 
     /// Replays, claims, reads the claim back, and has its lease.
     pub(crate) fn own(&mut self) {
         self.replay();
-        self.nodes += 1;
-        self.claim(self.nodes);
+        self.claim();
         self.replay();
         assert!(self.core.is_owner(), "the claim was not accepted");
         self.renew();
@@ -215,7 +233,7 @@ impl Desk {
         self.member(&Member::Leave { incarnation });
     }
 
-    fn member(&mut self, member: &Member) {
+    pub(crate) fn member(&mut self, member: &Member) {
         self.cluster += 1;
         self.members.apply(Offset(self.cluster), self.now, member);
         let members = Arc::new(self.members.clone());
@@ -334,6 +352,7 @@ impl Desk {
     }
 
     pub(crate) fn perform(&mut self) {
+        let mut asks_end = false;
         for action in self.core.actions() {
             match action {
                 Action::Claim(record) => self.claims.push_back(record),
@@ -357,9 +376,14 @@ impl Desk {
                 Action::Rescan { id, from, upto, .. } => self.rescans.push((id, from, upto)),
                 Action::Save(batch) => self.saves.push(batch),
                 Action::Lost(_) => self.over = Some("lost".to_owned()),
-                Action::Released => self.over = Some("released".to_owned()),
+                Action::Follow { .. } => self.over = Some("released".to_owned()),
+                Action::FindInboundEnd => asks_end = true,
                 Action::Stop(reason) => self.over = Some(reason),
             }
+        }
+        if asks_end {
+            self.core.inbound_end(Offset(self.inbound), self.now);
+            self.perform();
         }
     }
 
@@ -401,6 +425,10 @@ impl Desk {
     }
 }
 
+fn lanes() -> Lanes {
+    Lanes::default().with(Lane::new("main", 1, 1), ["ledger"])
+}
+
 fn open(
     node: u128,
     domain: &Registry,
@@ -413,16 +441,19 @@ fn open(
     let setting = Setting {
         place: place(),
         incarnation: Incarnation(Uuid::from_u128(node)),
-        lanes: Arc::new(Lanes::default().with(Lane::new("main", 1, 1), ["ledger"])),
+        lanes: Arc::new(lanes()),
         domain: Arc::new(domain.clone()),
         limits: Arc::new(limits.clone()),
         store: Arc::clone(store),
+        lease_ms: 0,
         rules: Default::default(),
     };
     let opening = Opening {
         inbound: LogIdentity(Uuid::from_u128(inbound)),
         first: Offset(first),
+        next: Offset(first),
         now,
     };
-    Partition::open(setting, opening, 7)
+    // Claims are named from it: no two lives may draw the same.
+    Partition::open(setting, opening, node as u64)
 }

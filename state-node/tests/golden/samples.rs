@@ -97,6 +97,7 @@ fn header() -> Fold {
         outstanding: vec![tell],
         ignored: 3,
         epochs: vec![Epoch(0), Epoch(300)],
+        tries: [(Offset(5002), vec![Incarnation(uuid(0x0d))])].into(),
         rules: Default::default(),
     }
 }

@@ -148,7 +148,8 @@ impl Node {
                     self.plan(stage, 10, Due::Reopen(partition, faulted));
                 }
             }
-            Action::Released => {
+            Action::FindInboundEnd => self.plan(stage, 1, Due::InboundEnd(part)),
+            Action::Follow { .. } => {
                 self.partitions.remove(&partition);
                 let pause = 10 + stage.up_to(200);
                 self.plan(stage, pause, Due::Reopen(partition, BTreeSet::new()));

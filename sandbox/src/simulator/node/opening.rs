@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rand::Rng;
+use xp_cluster::lease::LEASE_MS;
 use xp_protocol::{LanePartition, Offset, PartitionId};
 use xp_state_node::action::Opening;
 use xp_state_node::partition::{Partition, Setting};
@@ -12,7 +13,7 @@ use super::{Node, Owned};
 use crate::simulator::agenda::{NodeDue as Due, Part};
 use crate::simulator::history::What;
 use crate::simulator::plan::{LANE, limits};
-use crate::simulator::stage::{Stage, inbound};
+use crate::simulator::stage::{Stage, events, inbound};
 use crate::simulator::switch::Switch;
 
 impl Node {
@@ -39,12 +40,14 @@ impl Node {
             domain: Arc::clone(&self.domain),
             limits: Arc::new(limits(stage.plan.without)),
             store,
+            lease_ms: LEASE_MS,
             rules: Switch::owner(stage.plan.without),
         };
         let identity = stage.log.identity(&inbound(partition));
         let opening = Opening {
             inbound: identity.expect("the topic was created"),
             first: Offset(0),
+            next: stage.end(&events(partition)),
             now,
         };
         let mut core = match Partition::open(setting, opening, stage.random.random()) {
@@ -62,8 +65,6 @@ impl Node {
         };
         self.partitions.insert(partition, owned);
         self.plan(stage, 1, Due::PollEvents(partition));
-        let pause = 1 + stage.up_to(20);
-        self.plan(stage, pause, Due::Claim(part));
         self.perform(partition, stage);
     }
 }

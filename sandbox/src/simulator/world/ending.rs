@@ -77,11 +77,13 @@ impl World {
                 domain: Arc::clone(&self.domain),
                 limits: Arc::new(limits(self.stage.plan.without)),
                 store: disk.store(*partition),
+                lease_ms: 0,
                 rules: Switch::owner(self.stage.plan.without),
             };
             let opening = Opening {
                 inbound: LogIdentity(uuid::Uuid::nil()),
                 first: Offset(0),
+                next: Offset(0),
                 now,
             };
             let Ok(mut core) = Partition::open(setting, opening, 0) else {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::stream::FuturesUnordered;
-use tokio::time::Instant;
 use xp_protocol::{LanePartition, Offset};
 use xp_transport::TopicPartition;
 
+use super::ahead::Ahead;
 use super::{Shell, Topics, random_u64};
 use crate::action::Opening;
-use crate::node::Shared;
+use crate::node::{PartitionState, Shared};
 use crate::partition::{Partition, Setting};
 use crate::store::SnapshotStore;
 
@@ -30,6 +30,7 @@ impl<'a> Shell<'a> {
         let opening = Opening {
             inbound: log.identity(&topics.inbound).await.map_err(text)?,
             first: bounds.first,
+            next: bounds.next,
             now: shared.clock.now(),
         };
         let setting = setting(shared, place, &store);
@@ -49,8 +50,8 @@ impl<'a> Shell<'a> {
             core,
             flying: FuturesUnordered::new(),
             events,
-            inbound: None,
-            claim_at: Some(shared.claims_from.max(Instant::now())),
+            inbound: Ahead::closed(),
+            reported: PartitionState::Replaying,
         };
         shell.see_members();
         Ok(shell)
@@ -79,7 +80,8 @@ fn setting(shared: &Shared, place: &LanePartition, store: &Arc<dyn SnapshotStore
         incarnation: shared.incarnation,
         lanes: Arc::clone(&shared.lanes),
         domain: Arc::clone(&shared.domain),
-        limits: Arc::clone(&shared.limits),
+        limits: shared.limits(place),
+        lease_ms: shared.lease_ms,
         store: Arc::clone(store),
         rules: Default::default(),
     }

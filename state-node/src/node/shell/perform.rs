@@ -5,10 +5,10 @@ use std::sync::Arc;
 use xp_protocol::PartitionId;
 use xp_transport::{Record, TopicPartition};
 
+use super::ahead::Ahead;
 use super::read::{read_bounded, read_upto};
 use super::{Done, Flight, Left, Shell};
 use crate::action::{Action, Telling};
-use crate::node::PartitionState;
 use crate::store::Batch;
 
 impl Shell<'_> {
@@ -65,15 +65,22 @@ impl Shell<'_> {
             Action::Tell(telling) => self.tell(*telling),
             Action::ReadInbound { from } => {
                 self.events = None;
-                self.inbound = Some(self.shared.log.read(&self.topics.inbound, from));
-                self.shared.set_state(self.place, PartitionState::Owned);
+                if !self.inbound.begins_at(from) {
+                    self.inbound = Ahead::open(self, from);
+                }
+            }
+            Action::Follow { from } => {
+                self.events = Some(self.shared.log.read(&self.topics.events, from));
+                let inbound = self.core.fold().inbound;
+                if !self.inbound.has_heard(inbound) {
+                    self.inbound = Ahead::open(self, inbound);
+                }
             }
             Action::Save(batch) => self.save(batch),
             Action::Lost(why) => {
                 tracing::warn!(place = %self.place, why, "a partition was lost and is opened anew");
                 return Some(Left::Lost);
             }
-            Action::Released => return Some(Left::Released),
             Action::Stop(reason) => return Some(Left::Stopped(reason)),
             flies => self.fly(flies),
         }
@@ -101,6 +108,10 @@ impl Shell<'_> {
                         results: acknowledged.await,
                     }
                 })
+            }
+            Action::FindInboundEnd => {
+                let (log, inbound) = (Arc::clone(log), self.topics.inbound.clone());
+                Box::pin(async move { Done::InboundEnd(log.bounds(&inbound).await) })
             }
             Action::ReadGap { from, upto } => {
                 let reader = log.read(events, from);

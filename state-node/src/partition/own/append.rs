@@ -72,6 +72,7 @@ impl Partition {
             }
         }
         self.settle(now);
+        self.take_held(now);
     }
 
     /// R10: an acknowledgement at the expected offset commits; at another one the gap is read.
@@ -126,6 +127,7 @@ impl Partition {
             self.drain(now);
         }
         self.settle(now);
+        self.take_held(now);
     }
 
     /// Where the next of our records lie in a gap, in order; `None` when it holds another's claim.

@@ -173,6 +173,7 @@ impl Partition {
             seed: failed.seed,
             trace: failed.trace.clone(),
             rules: self.setting.rules,
+            poisonous: false,
         };
         let mut draft = turn.failed(entity, kept, failed.awaiter.clone(), code);
         draft.after = failed.after;

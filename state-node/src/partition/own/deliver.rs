@@ -32,7 +32,7 @@ impl Partition {
             let commit = Offset(owner.base + after.0);
             self.let_out(commit, output, now);
         }
-        self.finish_release();
+        self.finish_release(now);
         self.save_committed();
         self.finish_spoilt();
     }
@@ -54,12 +54,12 @@ impl Partition {
                 self.actions.push(Action::Speak { partition, record })
             }
             Output::Leased(partition, record)
-                if self.lease.holds(now) || !self.setting.rules.lease =>
+                if self.may_answer(now) || !self.setting.rules.lease =>
             {
                 self.actions.push(Action::Speak { partition, record });
             }
             Output::Leased(partition, record) => {
-                if let Some(owner) = self.owner() {
+                if let Some(owner) = self.owner().filter(|owner| !owner.displaced) {
                     owner.leased.push((partition, record));
                 }
             }
@@ -71,9 +71,18 @@ impl Partition {
         }
     }
 
+    /// R13: within the lease, and only who should own the partition.
+    fn may_answer(&self, now: TimeMs) -> bool {
+        let displaced = match &self.role {
+            Role::Owning(owner) => owner.displaced,
+            Role::Following(_) | Role::Over => true,
+        };
+        self.lease.holds(now) && !displaced
+    }
+
     /// R13: the lease holds again; answers that waited for it leave.
     pub(in crate::partition) fn release_leased(&mut self, now: TimeMs) {
-        if !self.lease.holds(now) {
+        if !self.may_answer(now) {
             return;
         }
         let waiting = self
@@ -108,7 +117,7 @@ impl Partition {
                     .get_or_insert(now.plus_ms(EMIT_AGAIN_MS));
             }
         }
-        self.finish_release();
+        self.finish_release(now);
     }
 
     pub(super) fn emit_again(&mut self, now: TimeMs) {

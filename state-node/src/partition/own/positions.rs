@@ -3,10 +3,10 @@
 use xp_protocol::codec;
 use xp_protocol::events::{Checkpoint, Event};
 use xp_protocol::inbound::{Inbound, Word};
-use xp_protocol::{LanePartition, Seq, TimeMs};
+use xp_protocol::{LanePartition, Offset, TimeMs};
 use xp_transport::Record;
 
-use super::super::{Owner, Partition, Role, bare};
+use super::super::{Following, Owner, Partition, Role, bare};
 use crate::action::Action;
 use crate::fold::Fold;
 use crate::gate::Output;
@@ -61,56 +61,60 @@ impl Partition {
         self.append_bare(&event);
     }
 
-    fn append_bare(&mut self, event: &Event) {
+    pub(super) fn append_bare(&mut self, event: &Event) {
         let expected = self.expected(self.fold.seq.next());
         self.fold.step(expected, event);
         self.append(bare(event), false);
     }
 
-    /// Ends the ownership in order: what was decided is committed and leaves, then `Release` follows (R17).
+    /// Ends the ownership in order: what was decided is committed and leaves, then `Release` follows (R17). It is
+    /// not claimed again.
     pub fn release(&mut self, now: TimeMs) {
-        match &mut self.role {
-            Role::Owning(owner) => {
-                owner.releasing = true;
-                self.drain(now);
-            }
-            Role::Following(_) => {
-                self.role = Role::Over;
-                self.actions.push(Action::Released);
-            }
-            Role::Over => {}
+        self.retired = true;
+        if let Role::Owning(owner) = &mut self.role {
+            owner.releasing = true;
+            self.drain(now);
         }
     }
 
-    pub(super) fn finish_release(&mut self) {
-        let (epoch, seq_next) = (self.epoch(), self.fold.seq.next());
+    pub(super) fn finish_release(&mut self, now: TimeMs) {
+        let (epoch, seq, inbound) = (self.epoch(), self.fold.seq.next(), self.fold.inbound);
         let Role::Owning(owner) = &mut self.role else {
             return;
         };
-        if !owner.releasing {
-            return;
-        }
+        let drained = owner.uncommitted.is_empty() && owner.is_drained();
         match owner.released {
-            None if owner.uncommitted.is_empty()
-                && owner.gate.is_empty()
-                && owner.emitter.is_empty() =>
-            {
-                owner.released = Some(seq_next);
-                self.append_bare(&Event::Release {
-                    epoch,
-                    seq: seq_next,
-                });
+            _ if !owner.releasing || owner.spoilt => {}
+            // What was taken without a commit, the next owner need not look at again.
+            None if drained && owner.inbound > inbound => {
+                self.append_checkpoint(now);
             }
-            Some(seq) if owner.committed >= seq => {
-                owner.released = Some(Seq(u64::MAX));
-                self.actions.push(Action::Released);
+            None if drained => {
+                owner.released = Some(seq);
+                self.append_bare(&Event::Release { epoch, seq });
+            }
+            Some(released) if owner.committed >= released => {
+                let from = Offset(owner.base + released.0 + 1);
+                self.follow_on(from, now);
             }
             _ => {}
         }
     }
+
+    /// R17, R18: everything in memory is committed, so who released goes on as a mirror with it.
+    fn follow_on(&mut self, from: Offset, now: TimeMs) {
+        self.role = Role::Following(Following::new(None, from));
+        self.unsent.clear();
+        self.actions.push(Action::Follow { from });
+        self.assign(now);
+    }
 }
 
 impl Owner {
+    fn is_drained(&self) -> bool {
+        self.gate.is_empty() && self.emitter.is_empty()
+    }
+
     fn has_news(&self) -> bool {
         let noted = &self.checkpointed;
         let confirmed =

@@ -48,6 +48,7 @@ impl Partition {
             seed,
             trace,
             rules,
+            poisonous: false,
         };
         let turned = decide(turn, entity);
         let watched = entity.watched_from();

@@ -46,6 +46,7 @@ impl Partition {
             seed: entity.runtime.revision.0,
             trace: None,
             rules: self.setting.rules,
+            poisonous: false,
         };
         let outputs = turn::welcome(&turn, entity, session);
         self.put_plain(address, outputs);

@@ -1,0 +1,116 @@
+//! R16: after an epoch that ended without `Release`, messages are taken one at a time up to where the inbound log ended
+//! when the claim was read back, each after a record that it is about to be. Who dies of a message leaves that record
+//! behind, and what two have died of is not decided a third time.
+
+use std::collections::BTreeSet;
+
+use xp_protocol::codec;
+use xp_protocol::events::{Cause, Event, Trying};
+use xp_protocol::inbound::{Action as Said, Inbound, Word};
+use xp_protocol::{Offset, TimeMs};
+use xp_transport::Stored;
+
+use super::super::{Caution, Partition};
+
+/// How many processes may die of one message.
+const TRIES_MAX: usize = 2;
+
+/// What becomes of the message in front.
+enum Next {
+    Take { poisonous: bool },
+    Try,
+    Wait,
+}
+
+impl Partition {
+    /// Where `inbound` ended when this node's claim was read back.
+    pub fn inbound_end(&mut self, end: Offset, now: TimeMs) {
+        if let Some(owner) = self.owner()
+            && matches!(owner.caution, Caution::Asking)
+        {
+            owner.caution = Caution::Until(end);
+        }
+        self.take_held(now);
+    }
+
+    /// Takes what is held, as far as it may be taken now.
+    pub(in crate::partition) fn take_held(&mut self, now: TimeMs) {
+        while let Some(owner) = self.owner()
+            && !owner.spoilt
+            && !owner.releasing
+            && let Some(stored) = owner.held.front().cloned()
+        {
+            let poisonous = match self.next(&stored) {
+                Next::Take { poisonous } => poisonous,
+                Next::Try => return self.append_trying(stored.offset),
+                Next::Wait => return,
+            };
+            if let Some(owner) = self.owner() {
+                owner.held.pop_front();
+            }
+            self.take(&stored, poisonous, now);
+        }
+        self.drain(now);
+    }
+
+    fn next(&mut self, stored: &Stored) -> Next {
+        let Some(owner) = self.owner() else {
+            return Next::Wait;
+        };
+        let (caution, committed, offset) = (owner.caution, owner.committed, stored.offset);
+        match caution {
+            Caution::None => Next::Take { poisonous: false },
+            Caution::Asking => Next::Wait,
+            Caution::Trying { seq, .. } if seq > committed => Next::Wait,
+            Caution::Trying { until, .. } => {
+                owner.caution = Caution::Until(until);
+                Next::Take { poisonous: false }
+            }
+            Caution::Until(until) if offset >= until => {
+                owner.caution = Caution::None;
+                Next::Take { poisonous: false }
+            }
+            Caution::Until(_) if !is_suspect(stored) => Next::Take { poisonous: false },
+            Caution::Until(_) if self.died_of(offset) >= TRIES_MAX => {
+                tracing::error!(place = %self.setting.place, %offset, "a message has ended two processes and is not decided a third time");
+                Next::Take { poisonous: true }
+            }
+            Caution::Until(_) if !self.setting.rules.trying => Next::Take { poisonous: false },
+            Caution::Until(_) => Next::Try,
+        }
+    }
+
+    /// How many processes tried a message and are members no longer.
+    fn died_of(&self, offset: Offset) -> usize {
+        let by = self.fold.tries.get(&offset).into_iter().flatten();
+        let died: BTreeSet<_> = by.filter(|by| !self.members.is_alive(**by)).collect();
+        died.len()
+    }
+
+    fn append_trying(&mut self, offset: Offset) {
+        let (epoch, seq, sent) = (self.epoch(), self.fold.seq.next(), self.sent());
+        if let Some(owner) = self.owner()
+            && let Caution::Until(until) = owner.caution
+        {
+            owner.caution = Caution::Trying { until, seq };
+        }
+        self.append_bare(&Event::Trying(Trying {
+            epoch,
+            seq,
+            sent,
+            cause: Cause::Inbound(offset),
+        }));
+    }
+}
+
+/// Connects, disconnects and tells are never skipped, so nothing need be known of who tried them.
+fn is_suspect(stored: &Stored) -> bool {
+    let inbound = codec::decode::<Inbound>(&stored.record.header);
+    inbound.is_ok_and(|inbound| match inbound.word {
+        Word::Client { action, .. } => matches!(
+            action,
+            Said::Send { .. } | Said::Ask { .. } | Said::Ephemeral { .. }
+        ),
+        Word::Tell { .. } | Word::TellsTaken { .. } => false,
+    })
+}
