@@ -22,6 +22,7 @@ mod detached;
 mod options;
 mod broker;
 mod properties;
+mod line;
 mod security;
 mod certificates;
 mod ports;

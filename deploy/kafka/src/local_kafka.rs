@@ -5,6 +5,7 @@ use crate::broker::{Broker, Mode};
 use crate::certificates::Certificates;
 use crate::home::Home;
 use crate::jars::Jars;
+use crate::line::Line;
 use crate::options::Options;
 use crate::patience::wait_for;
 use crate::properties::Ports;
@@ -30,6 +31,8 @@ pub struct LocalKafka {
     /// `None` was killed or stopped.
     brokers: Vec<Mutex<Option<Broker>>>,
     ports: Vec<Ports>,
+    /// One to each broker, if [`Listener::Severable`] was asked for.
+    lines: Vec<Line>,
     options: Options,
     certificates: Option<Certificates>,
     jars: Jars,
@@ -48,6 +51,7 @@ impl LocalKafka {
         let mut kafka = Self {
             brokers: (0..count).map(|_| Mutex::new(None)).collect(),
             ports: Vec::new(),
+            lines: Vec::new(),
             options,
             certificates,
             jars,
@@ -79,6 +83,7 @@ impl LocalKafka {
             None => self.choose_ports()?,
         };
         loop {
+            self.lay_lines()?;
             self.install()?;
             let started = self.start_all();
             if started.is_ok() || start == STARTS || !self.found_port_taken() {
@@ -92,6 +97,19 @@ impl LocalKafka {
 
     fn choose_ports(&self) -> Result<Vec<Ports>> {
         Ports::choose(self.size(), &self.options.listeners)
+    }
+
+    fn lay_lines(&mut self) -> Result<()> {
+        self.lines.clear();
+        for ports in &mut self.ports {
+            let Some(port) = ports.of(Listener::Severable) else {
+                continue;
+            };
+            let line = Line::to(port)?;
+            ports.line = Some(line.port());
+            self.lines.push(line);
+        }
+        Ok(())
     }
 
     fn install(&self) -> Result<()> {
@@ -166,7 +184,7 @@ impl LocalKafka {
     }
 
     fn addresses(&self, brokers: impl Iterator<Item = usize>, listener: Listener) -> String {
-        let ports = brokers.filter_map(|index| self.ports[index].of(listener));
+        let ports = brokers.filter_map(|index| self.ports[index].told(listener));
         let addresses: Vec<String> = ports.map(|port| format!("127.0.0.1:{port}")).collect();
         addresses.join(",")
     }
@@ -220,6 +238,16 @@ impl LocalKafka {
         let mut broker = self.broker(index);
         let broker = broker.as_mut();
         what(broker.with_context(|| format!("broker {index} does not run"))?)
+    }
+
+    /// Cuts the lines of [`Listener::Severable`] to all brokers: connections stay open and silent, new ones find nobody.
+    pub fn cut(&self) {
+        self.lines.iter().for_each(Line::cut);
+    }
+
+    /// Mends them; what was said meanwhile arrives, if whoever said it is still there.
+    pub fn mend(&self) {
+        self.lines.iter().for_each(Line::mend);
     }
 
     /// Starts a broker that was killed or stopped, on its ports and its storage, and waits until it serves. One that

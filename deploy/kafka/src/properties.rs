@@ -14,6 +14,8 @@ pub(crate) struct Ports {
     pub(crate) controller: u16,
     /// The first of them is for brokers among themselves.
     pub(crate) listeners: Vec<(Listener, u16)>,
+    /// Where clients of [`Listener::Severable`] are sent, which is not where the broker listens for them.
+    pub(crate) line: Option<u16>,
 }
 
 impl Ports {
@@ -28,6 +30,7 @@ impl Ports {
                 .copied()
                 .zip(ports[1..].iter().copied())
                 .collect(),
+            line: None,
         });
         Ok(chosen.collect())
     }
@@ -46,6 +49,7 @@ impl Ports {
         Some(Self {
             controller: port(CONTROLLER)?,
             listeners: listeners.iter().map(of_listener).collect::<Option<_>>()?,
+            line: None,
         })
     }
 
@@ -54,9 +58,16 @@ impl Ports {
         listeners.chain([self.controller]).all(ports::is_free)
     }
 
+    /// Where the broker listens so.
     pub(crate) fn of(&self, listener: Listener) -> Option<u16> {
         let found = self.listeners.iter().find(|(one, _)| *one == listener);
         found.map(|(_, port)| *port)
+    }
+
+    /// Where clients of this listener find the broker.
+    pub(crate) fn told(&self, listener: Listener) -> Option<u16> {
+        let line = self.line.filter(|_| listener == Listener::Severable);
+        line.or_else(|| self.of(listener))
     }
 }
 
@@ -120,13 +131,16 @@ fn voters(ports: &[Ports]) -> String {
 fn listeners(ports: &Ports, set: &mut impl FnMut(&str, &str)) {
     let address = |name: &str, port: u16| format!("{name}://127.0.0.1:{port}");
     let mut addresses = vec![address(CONTROLLER, ports.controller)];
+    let mut told = addresses.clone();
     let mut protocols = vec![format!("{CONTROLLER}:PLAINTEXT")];
     for (listener, port) in &ports.listeners {
         addresses.push(address(listener.name(), *port));
+        let port = ports.told(*listener).unwrap_or(*port);
+        told.push(address(listener.name(), port));
         protocols.push(format!("{}:{}", listener.name(), listener.protocol()));
     }
     set("listeners", &addresses.join(","));
-    set("advertised.listeners", &addresses.join(","));
+    set("advertised.listeners", &told.join(","));
     set("listener.security.protocol.map", &protocols.join(","));
     set("inter.broker.listener.name", Listener::Plaintext.name());
 }
@@ -154,6 +168,7 @@ mod tests {
         let ports = [1, 2, 3].map(|port| Ports {
             controller: 10 + port,
             listeners: vec![(Listener::Plaintext, port), (Listener::Mtls, 20 + port)],
+            line: None,
         });
         ports.to_vec()
     }

@@ -17,16 +17,19 @@ pub enum Listener {
     SaslPlaintext,
     /// A user and a password (PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512) within TLS. `ana` is `User:ana` to ACLs.
     SaslSsl,
+    /// As [`Self::Plaintext`], over a line that `LocalKafka::cut` cuts: for whoever is to lose its brokers.
+    Severable,
 }
 
 impl Listener {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Plaintext,
         Self::Ssl,
         Self::Mtls,
         Self::SaslPlaintext,
         Self::SaslSsl,
+        Self::Severable,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -36,12 +39,14 @@ impl Listener {
             Self::Mtls => "MTLS",
             Self::SaslPlaintext => "SASL_PLAINTEXT",
             Self::SaslSsl => "SASL_SSL",
+            Self::Severable => "SEVERABLE",
         }
     }
 
     pub(crate) fn protocol(self) -> &'static str {
         match self {
             Self::Mtls => "SSL",
+            Self::Severable => "PLAINTEXT",
             other => other.name(),
         }
     }
