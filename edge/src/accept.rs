@@ -100,7 +100,7 @@ where
 {
     let asked = http::read(stream).await?;
     if !http::upgrades(&asked.request) {
-        return Err(http::plain(stream, &asked.request, node.is_ready()).await);
+        return Err(http::plain(stream, &asked.request, node.readiness()).await);
     }
     http::upgrade(stream, &asked.request).await?;
     let judged = match Wish::read(&asked.request) {

@@ -169,8 +169,6 @@ settings! {
         close: Span = Span::from_secs(2),
         /// How often an unanswered resume is asked for again (R20).
         resume: Span = Span::from_millis(500),
-        /// How often the edge says that it is alive.
-        heartbeat: Span = Span::from_millis(250),
         /// How long to wait before an append or a read that failed is tried again.
         retry: Span = Span::from_millis(200),
         /// How long the log may take to answer when the edge starts. Then it does not start.

@@ -1,5 +1,6 @@
 //! Starts an edge, and ends it.
 
+mod enter;
 mod tls;
 
 use std::collections::{BTreeSet, HashMap};
@@ -12,16 +13,20 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
-use xp_protocol::{CloseCode, Incarnation, Offset, PartitionId};
-use xp_transport::{AppendError, Clock, Log, ReadError, Reader, TopicPartition};
+use xp_protocol::{CloseCode, Incarnation, PartitionId};
+use xp_transport::{AppendError, Clock, Log, ReadError};
 
 use crate::config::{self, Config, Lanes};
 use crate::jwt::{KeyError, Verifier};
 use crate::lane::{Appender, Bounds, Lane, Patience};
 use crate::limits::Shared;
+use crate::membership::{Joining, Place};
 use crate::node::{Node, State};
 use crate::registry::Registry;
 use crate::{accept, fanout, membership};
+use enter::{Entered, Tailed, enter, outbound};
+
+pub use crate::node::{Eviction, Readiness};
 
 /// Why an edge does not start.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +87,7 @@ pub enum StartError {
 pub struct Handle {
     addr: SocketAddr,
     node: Arc<Node>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 /// Starts an edge: joins the cluster, tails its outbound partitions, then accepts sockets (R25).
@@ -107,12 +112,17 @@ pub async fn start(
     })?;
     verifier.refresh(clock.now()).await;
     let patience = config.timing.start.0;
-    let entering = enter(log.as_ref(), &config.name, &defined, incarnation, outbound);
+    let joining = Joining {
+        incarnation,
+        name: &config.name,
+        address: addr,
+    };
+    let entering = enter(log.as_ref(), &joining, &defined, outbound);
     let entered = tokio::time::timeout(patience, entering).await;
     let Entered {
         outbound,
         readers,
-        joined,
+        place,
     } = entered.unwrap_or(Err(StartError::Silent { patience }))?;
     let lanes = open(&config, &lanes, &defined);
     let node = Arc::new(Node {
@@ -124,21 +134,18 @@ pub async fn start(
         clock,
         log,
         incarnation,
-        joined,
+        who: place.who.clone(),
+        joined: place.joined,
         outbound,
         lanes,
         verifier,
     });
     let mut tasks = JoinSet::new();
     spawn_lanes(&node, &mut tasks, readers);
-    spawn_upkeep(&node, &mut tasks);
+    spawn_upkeep(&node, &mut tasks, place);
     tasks.spawn(accept::run(Arc::clone(&node), listener, tls));
     info!(target: "xp_edge::start", %addr, %incarnation, %outbound, "accepting clients");
-    Ok(Handle {
-        addr,
-        node,
-        _tasks: tasks,
-    })
+    Ok(Handle { addr, node, tasks })
 }
 
 fn distinct(lanes: &Lanes) -> Result<Vec<config::Lane>, StartError> {
@@ -165,90 +172,9 @@ fn distinct(lanes: &Lanes) -> Result<Vec<config::Lane>, StartError> {
     }
 }
 
-/// One partition number for all lanes, because a heartbeat names one.
-#[derive(Clone, Copy)]
-enum Outbound {
-    /// Configured.
-    Fixed(PartitionId),
-    /// Whichever of so many is read by the fewest edges.
-    OneOf(u32),
-}
-
-fn outbound(config: &Config, lanes: &[config::Lane]) -> Result<Outbound, StartError> {
-    let counts = lanes.iter().map(|lane| lane.outbound_partitions);
-    let count = counts.min().ok_or(StartError::NoLane)?;
-    match config.outbound_partition {
-        Some(wanted) if wanted >= count => Err(StartError::Outbound { wanted, count }),
-        Some(wanted) => Ok(Outbound::Fixed(PartitionId(wanted))),
-        None => Ok(Outbound::OneOf(count)),
-    }
-}
-
-/// The least used one; where several are, edges that start at the same time spread over them by chance.
-async fn choose(
-    log: &dyn Log,
-    name: &str,
-    incarnation: Incarnation,
-    outbound: Outbound,
-) -> Result<PartitionId, StartError> {
-    let count = match outbound {
-        Outbound::Fixed(partition) => return Ok(partition),
-        Outbound::OneOf(1) => return Ok(PartitionId(0)),
-        Outbound::OneOf(count) => count,
-    };
-    let taken = membership::outbound_partitions(log, name).await?;
-    let chance = incarnation.0.as_u128() % u128::from(count);
-    let chance = u32::try_from(chance).expect("below a 32-bit count");
-    let partitions = (0..count).map(|step| PartitionId((chance + step) % count));
-    let readers = |partition: &PartitionId| taken.iter().filter(|one| *one == partition).count();
-    Ok(partitions.min_by_key(readers).unwrap_or(PartitionId(0)))
-}
-
 async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
     let listener = TcpListener::bind(addr).await;
     listener.map_err(|source| StartError::Listen { addr, source })
-}
-
-type Tailed = (TopicPartition, Box<dyn Reader>);
-
-struct Entered {
-    outbound: PartitionId,
-    readers: Vec<Tailed>,
-    joined: Offset,
-}
-
-/// R25: its outbound partitions are tailed before it is known to anybody.
-async fn enter(
-    log: &dyn Log,
-    name: &str,
-    lanes: &[config::Lane],
-    incarnation: Incarnation,
-    outbound: Outbound,
-) -> Result<Entered, StartError> {
-    let outbound = choose(log, name, incarnation, outbound).await?;
-    let readers = tail(log, lanes, outbound).await?;
-    let joined = membership::join(log, name, incarnation, outbound).await?;
-    Ok(Entered {
-        outbound,
-        readers,
-        joined,
-    })
-}
-
-async fn tail(
-    log: &dyn Log,
-    lanes: &[config::Lane],
-    partition: PartitionId,
-) -> Result<Vec<Tailed>, StartError> {
-    let mut readers = Vec::new();
-    for lane in lanes {
-        let topic = xp_protocol::lane::outbound_topic(&lane.name).into();
-        let at = TopicPartition { topic, partition };
-        let bounds = log.bounds(&at).await?;
-        let reader = log.read(&at, bounds.next);
-        readers.push((at, reader));
-    }
-    Ok(readers)
 }
 
 fn open(config: &Config, lanes: &Lanes, defined: &[config::Lane]) -> HashMap<String, Arc<Lane>> {
@@ -285,10 +211,10 @@ fn patience(node: &Node) -> Patience {
     }
 }
 
-fn spawn_upkeep(node: &Arc<Node>, tasks: &mut JoinSet<()>) {
+fn spawn_upkeep(node: &Arc<Node>, tasks: &mut JoinSet<()>, place: Place) {
     tasks.spawn(fanout::repair(Arc::clone(node)));
     tasks.spawn(membership::heartbeats(Arc::clone(node)));
-    tasks.spawn(membership::watch(Arc::clone(node)));
+    tasks.spawn(membership::watch(Arc::clone(node), place));
     tasks.spawn(forget(Arc::clone(node)));
     if node.verifier.has_urls() {
         tasks.spawn(refresh(Arc::clone(node)));
@@ -323,11 +249,16 @@ impl Handle {
         self.node.outbound
     }
 
-    /// Whether clients are well served here: its lanes can be read and written, and it neither drains nor was
-    /// replaced.
+    /// Whether clients are well served here, and if not, why; what `/ready` says.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.node.readiness()
+    }
+
+    /// Whether clients are well served here.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.node.is_ready()
+        self.readiness() == Readiness::Ready
     }
 
     /// How many clients are connected.
@@ -336,9 +267,27 @@ impl Handle {
         self.node.state.connections()
     }
 
-    /// Resolves when another process of the same name took this one's place; all sockets are closed then.
-    pub async fn evicted(&self) {
-        self.node.state.wait_until(State::is_evicted).await;
+    /// Resolves when the cluster has given this incarnation up, and says why. All its sockets are being closed then
+    /// (R25), and nobody comes in.
+    pub async fn evicted(&self) -> Eviction {
+        let state = &self.node.state;
+        state.wait_until(State::is_evicted).await;
+        state.eviction().expect("it is evicted, and stays so")
+    }
+
+    /// Whether the cluster has given this incarnation up.
+    #[must_use]
+    pub fn is_evicted(&self) -> bool {
+        self.node.state.is_evicted()
+    }
+
+    /// Waits until all sockets are closed, for `edge.timing.close` at the most, and frees the address. For an edge
+    /// that was evicted: nobody waits for its goodbye any more.
+    pub async fn end(mut self) {
+        let node = Arc::clone(&self.node);
+        let closed = node.state.wait_until(|state| state.connections() == 0);
+        drop(tokio::time::timeout(node.config.timing.close.0, closed).await);
+        self.tasks.shutdown().await;
     }
 
     /// Leaves in order: accepts nobody, sends clients elsewhere bit by bit, waits until the entities know,

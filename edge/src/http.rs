@@ -8,6 +8,8 @@ use tokio_tungstenite::tungstenite::handshake::machine::TryParse;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, create_response, write_response};
 use xp_protocol::frame::SUBPROTOCOL;
 
+use crate::node::Readiness;
+
 /// The longest request head, in bytes. A longer one is answered 431.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
@@ -64,20 +66,23 @@ pub(crate) fn upgrades(request: &Request) -> bool {
 }
 
 /// Answers what is no websocket.
-pub(crate) async fn plain<S>(stream: &mut S, request: &Request, ready: bool) -> HttpError
+pub(crate) async fn plain<S>(stream: &mut S, request: &Request, readiness: Readiness) -> HttpError
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (status, text) = match request.uri().path() {
         "/health" => (StatusCode::OK, "live\n".to_owned()),
-        "/ready" if ready => (StatusCode::OK, "ready\n".to_owned()),
-        "/ready" => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not ready: draining, or a lane cannot be read or written\n".to_owned(),
-        ),
+        "/ready" => (status(readiness), format!("{readiness}\n")),
         _ => (StatusCode::NOT_FOUND, lost(request)),
     };
     answer(stream, status, text).await
+}
+
+fn status(readiness: Readiness) -> StatusCode {
+    match readiness {
+        Readiness::Ready => StatusCode::OK,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    }
 }
 
 fn lost(request: &Request) -> String {

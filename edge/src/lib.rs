@@ -24,4 +24,4 @@ pub mod config;
 pub mod units;
 
 pub use config::{Config, Lane, Lanes};
-pub use edge::{Handle, StartError, start};
+pub use edge::{Eviction, Handle, Readiness, StartError, start};

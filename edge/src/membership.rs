@@ -1,83 +1,63 @@
-//! The edge as a member: joins, says that it is alive, notices that it was replaced, leaves.
+//! The edge as a member: joins, says that it is alive, folds what others say, notices that it was given up, leaves.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use tracing::{error, warn};
 use xp_cluster::Members;
+use xp_cluster::log::{append, enter, member};
+use xp_cluster::timing::EDGE_HEARTBEAT_MS;
 use xp_protocol::cluster::{Kind, Member, Who};
-use xp_protocol::lane::CLUSTER_TOPIC;
-use xp_protocol::{CloseCode, Incarnation, Offset, PartitionId, codec};
-use xp_transport::{AppendError, Log, ReadError, Record, TopicPartition};
+use xp_protocol::{CloseCode, Incarnation, Offset, PartitionId};
+use xp_transport::{AppendError, Log, ReadError, Reader};
 
-use crate::node::Node;
+use crate::node::{Eviction, Node};
 
-fn cluster() -> TopicPartition {
-    TopicPartition {
-        topic: CLUSTER_TOPIC.into(),
-        partition: PartitionId(0),
-    }
+/// Rises when the `cluster` log is made anew.
+pub(crate) const GENERATION: u64 = 1;
+
+/// Who is about to join.
+pub(crate) struct Joining<'a> {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) name: &'a str,
+    pub(crate) address: SocketAddr,
 }
 
-async fn append(log: &dyn Log, member: &Member) -> Result<Offset, AppendError> {
-    let record = Record {
-        key: Bytes::new(),
-        header: codec::encode(member).into(),
-        value: Bytes::new(),
-    };
-    let mut answers = log.append(&cluster(), vec![record]).await;
-    answers.pop().unwrap_or_else(|| {
-        Err(AppendError::Unacknowledged {
-            at: cluster(),
-            reason: "the log gave no answer".to_owned(),
+/// An edge's place in the `cluster` log.
+pub(crate) struct Place {
+    pub(crate) who: Who,
+    /// What state nodes judge it by (R29).
+    pub(crate) joined: Offset,
+    /// The fold of the log up to where it is read on.
+    followed: (Members, Box<dyn Reader>),
+}
+
+impl Joining<'_> {
+    pub(crate) async fn join(
+        &self,
+        log: &dyn Log,
+        outbound: PartitionId,
+        followed: (Members, Box<dyn Reader>),
+    ) -> Result<Place, AppendError> {
+        let mut who = Who::new(self.name, Kind::Edge { outbound });
+        who.address = self.address.to_string().into();
+        let join = Member::Join {
+            incarnation: self.incarnation,
+            who: who.clone(),
+        };
+        let joined = append(log, &join).await?;
+        Ok(Place {
+            who,
+            joined,
+            followed,
         })
-    })
-}
-
-fn who(name: &str, outbound: PartitionId) -> Who {
-    Who::new(name, Kind::Edge { outbound })
-}
-
-/// The outbound partitions that other edges read, one for each edge, as of the end of the `cluster` log. An earlier
-/// process of this name is about to be replaced and does not count.
-pub(crate) async fn outbound_partitions(
-    log: &dyn Log,
-    name: &str,
-) -> Result<Vec<PartitionId>, ReadError> {
-    let bounds = log.bounds(&cluster()).await?;
-    let mut members = Members::default();
-    let mut reader = log.read(&cluster(), bounds.first);
-    let mut next = bounds.first;
-    while next < bounds.next {
-        for stored in reader.next().await? {
-            next = stored.offset.next();
-            if let Ok(member) = codec::decode::<Member>(&stored.record.header) {
-                members.apply(stored.offset, stored.time, &member);
-            }
-        }
     }
-    let others = members.iter().filter(|(_, who, _)| *who.name != *name);
-    let outbound = others.filter_map(|(_, who, _)| match who.kind {
-        Kind::Edge { outbound } => Some(outbound),
-        Kind::StateNode => None,
-    });
-    Ok(outbound.collect())
-}
-
-/// Joins; the offset is what state nodes judge this edge by (R29).
-pub(crate) async fn join(
-    log: &dyn Log,
-    name: &str,
-    incarnation: Incarnation,
-    outbound: PartitionId,
-) -> Result<Offset, AppendError> {
-    let who = who(name, outbound);
-    append(log, &Member::Join { incarnation, who }).await
 }
 
 /// Says that the edge is alive, as long as it hears its lanes.
 pub(crate) async fn heartbeats(node: Arc<Node>) {
-    let mut every = tokio::time::interval(node.config.timing.heartbeat.0);
+    let mut every = tokio::time::interval(Duration::from_millis(EDGE_HEARTBEAT_MS));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
@@ -86,7 +66,7 @@ pub(crate) async fn heartbeats(node: Arc<Node>) {
         }
         let alive = Member::Alive {
             incarnation: node.incarnation,
-            who: who(&node.config.name, node.outbound),
+            who: node.who.clone(),
             joined: node.joined,
             sent: node.clock.now(),
             leaving: false,
@@ -121,42 +101,76 @@ pub(crate) async fn leave(node: &Node) {
 }
 
 /// R25: an edge that reads its own eviction closes all its sockets.
-pub(crate) async fn watch(node: Arc<Node>) {
-    let mut from = node.joined.next();
-    loop {
-        if follow(&node, &mut from).await {
-            // What a draining edge reads is its own goodbye.
-            if !node.state.is_draining() {
-                error!(target: "xp_edge::cluster", "this edge was replaced; it closes all sockets");
-            }
-            node.state.evict();
-            return node.close_all(CloseCode::ComeBack, "the edge was replaced");
-        }
-        tokio::time::sleep(node.config.timing.retry.0).await;
+pub(crate) async fn watch(node: Arc<Node>, place: Place) {
+    let why = Watching {
+        node: &node,
+        followed: place.followed,
     }
+    .evicted()
+    .await;
+    // What a draining edge reads is its own goodbye.
+    if !node.state.is_draining() {
+        error!(target: "xp_edge::cluster", ?why, "the cluster has given this edge up; it closes all sockets");
+    }
+    node.state.evict(why);
+    node.close_all(CloseCode::ComeBack, "the cluster has given this edge up");
 }
 
-/// Reads on until the end of this incarnation (true) or of the reader (false).
-async fn follow(node: &Node, from: &mut Offset) -> bool {
-    let mut reader = node.log.read(&cluster(), *from);
-    while let Ok(batch) = reader.next().await {
-        for stored in batch {
-            *from = stored.offset.next();
-            let member = codec::decode::<Member>(&stored.record.header);
-            if member.is_ok_and(|member| ends(node, &member)) {
-                return true;
+struct Watching<'a> {
+    node: &'a Node,
+    followed: (Members, Box<dyn Reader>),
+}
+
+impl Watching<'_> {
+    /// Folds until this incarnation is no member any more.
+    async fn evicted(mut self) -> Eviction {
+        loop {
+            let Err(error) = self.fold().await else {
+                return self.why();
+            };
+            warn!(target: "xp_edge::cluster", %error, "the cluster log cannot be read");
+            self.node.state.set_blind(true);
+            self.enter().await;
+            self.node.state.set_blind(false);
+        }
+    }
+
+    async fn fold(&mut self) -> Result<(), ReadError> {
+        while !self.is_lost() {
+            let (members, reader) = &mut self.followed;
+            for stored in reader.next().await? {
+                if let Some(member) = member(&stored) {
+                    members.apply(stored.offset, stored.time, &member);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins anew where whoever joins now would.
+    async fn enter(&mut self) {
+        loop {
+            tokio::time::sleep(self.node.config.timing.retry.0).await;
+            if let Ok(followed) = enter(self.node.log.as_ref(), GENERATION).await {
+                self.followed = followed;
+                return;
             }
         }
     }
-    false
-}
 
-fn ends(node: &Node, member: &Member) -> bool {
-    match member {
-        Member::Join { incarnation, who } => {
-            *who.name == *node.config.name && *incarnation != node.incarnation
+    fn is_lost(&self) -> bool {
+        let (members, _) = &self.followed;
+        members.has_lost(self.node.incarnation, self.node.joined)
+    }
+
+    /// By its name, or by its silence.
+    fn why(&self) -> Eviction {
+        let is_edge = |kind: &Kind| matches!(kind, Kind::Edge { .. });
+        let (members, _) = &self.followed;
+        let mut others = members.iter();
+        match others.any(|(_, who, _)| who.name == self.node.who.name && is_edge(&who.kind)) {
+            true => Eviction::Replaced,
+            false => Eviction::Silent,
         }
-        Member::Leave { incarnation } => *incarnation == node.incarnation,
-        _ => false,
     }
 }

@@ -1,12 +1,14 @@
 //! What all parts of one edge share.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use xp_protocol::cluster::Who;
 use xp_protocol::inbound::{Action, Inbound, Word};
 use xp_protocol::outbound::Socket;
 use xp_protocol::{Address, CloseCode, Incarnation, Offset, PartitionId, TimeMs};
@@ -28,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) started: Instant,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) incarnation: Incarnation,
+    /// As it introduces itself.
+    pub(crate) who: Who,
     /// Where this incarnation joined the `cluster` log (R29).
     pub(crate) joined: Offset,
     /// The outbound partition it reads (R25).
@@ -40,6 +44,45 @@ pub(crate) struct Node {
     pub(crate) state: State,
 }
 
+/// Why an edge is no member any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eviction {
+    /// Another process of its name has joined. It must not come back.
+    Replaced,
+    /// It was not heard of for too long: it may join again as a new incarnation (R25).
+    Silent,
+}
+
+/// Whether clients are well served, and if not, why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// They are.
+    Ready,
+    /// The edge sends its clients elsewhere and ends.
+    Draining,
+    /// It is no member of the cluster: its sockets are closed, and it joins again.
+    Evicted,
+    /// An outbound partition is not followed: what entities say does not arrive.
+    Deaf,
+    /// The cluster log does not take its heartbeats or cannot be read: it may be given up, and not even know it.
+    Unheard,
+    /// A lane does not take what clients say.
+    Stalled,
+}
+
+impl fmt::Display for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ready => "ready",
+            Self::Draining => "not ready: draining",
+            Self::Evicted => "not ready: given up by the cluster; it joins again",
+            Self::Deaf => "not ready: an outbound partition cannot be read",
+            Self::Unheard => "not ready: the cluster log cannot be written or read",
+            Self::Stalled => "not ready: a lane does not take what clients say",
+        })
+    }
+}
+
 /// Whether the edge takes clients.
 #[derive(Default)]
 pub(crate) struct State {
@@ -48,9 +91,11 @@ pub(crate) struct State {
     deaf: AtomicUsize,
     /// Sockets whose handshake is done and whose disconnect is not queued yet.
     connections: AtomicUsize,
-    evicted: AtomicBool,
+    evicted: OnceLock<Eviction>,
     /// The last heartbeat is not acknowledged, and late.
     unheard: AtomicBool,
+    /// The `cluster` log cannot be read, so that an eviction would not be noticed.
+    blind: AtomicBool,
     changed: Notify,
 }
 
@@ -65,7 +110,12 @@ impl State {
     }
 
     pub(crate) fn is_evicted(&self) -> bool {
-        self.evicted.load(Ordering::SeqCst)
+        self.evicted.get().is_some()
+    }
+
+    /// Why it is no member any more, if it is not.
+    pub(crate) fn eviction(&self) -> Option<Eviction> {
+        self.evicted.get().copied()
     }
 
     pub(crate) fn is_deaf(&self) -> bool {
@@ -77,13 +127,23 @@ impl State {
         self.changed.notify_waiters();
     }
 
-    pub(crate) fn evict(&self) {
-        self.evicted.store(true, Ordering::SeqCst);
+    pub(crate) fn evict(&self, why: Eviction) {
+        // The first reason stands.
+        let _ = self.evicted.set(why);
         self.changed.notify_waiters();
     }
 
     pub(crate) fn set_unheard(&self, unheard: bool) {
         self.unheard.store(unheard, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_blind(&self, blind: bool) {
+        self.blind.store(blind, Ordering::SeqCst);
+    }
+
+    /// Whether it hears of the others, and they of it.
+    fn is_in_touch(&self) -> bool {
+        !self.unheard.load(Ordering::SeqCst) && !self.blind.load(Ordering::SeqCst)
     }
 
     pub(crate) fn went_deaf(&self) {
@@ -145,9 +205,21 @@ impl Node {
 
     /// Whether it serves clients well. One that waits for its log keeps those it has, and others had better go
     /// elsewhere.
-    pub(crate) fn is_ready(&self) -> bool {
-        let stalled = || self.partitions().iter().any(|p| p.is_stalled());
-        self.state.is_open() && !self.state.unheard.load(Ordering::SeqCst) && !stalled()
+    pub(crate) fn readiness(&self) -> Readiness {
+        let state = &self.state;
+        if state.is_draining() {
+            Readiness::Draining
+        } else if state.is_evicted() {
+            Readiness::Evicted
+        } else if state.is_deaf() {
+            Readiness::Deaf
+        } else if !state.is_in_touch() {
+            Readiness::Unheard
+        } else if self.partitions().iter().any(|p| p.is_stalled()) {
+            Readiness::Stalled
+        } else {
+            Readiness::Ready
+        }
     }
 
     /// The envelope of what a socket's client does.

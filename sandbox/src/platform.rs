@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use xp_domain_sdk::host::Registry;
+use xp_edge::Eviction;
 use xp_state_node::Undone;
 use xp_transport::Clock;
 
 use crate::config::Config;
 use crate::lanes::Served;
-use crate::role::{StartError, StateNode, incarnation};
+use crate::role::{Serving, StartError, StateNode};
 
 /// The log is open and the state node replays it; clients are not let in yet.
 pub struct Starting {
@@ -21,7 +22,7 @@ pub struct Starting {
 /// A running platform. Dropping it is a crash; [`Platform::stop`] ends it in order.
 pub struct Platform {
     node: StateNode,
-    edge: xp_edge::Handle,
+    edge: Serving,
 }
 
 impl Starting {
@@ -63,7 +64,7 @@ impl Starting {
             lanes,
             node,
         } = self;
-        match xp_edge::start(config.edge, lanes, node.log(), incarnation(), clock).await {
+        match Serving::start(config.edge, lanes, node.log(), clock).await {
             Ok(edge) => Ok(Platform { node, edge }),
             Err(error) => {
                 if let Err(undone) = node.stop().await {
@@ -99,15 +100,33 @@ impl Platform {
     /// Where clients connect.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.edge.addr()
+        self.edge.handle.addr()
     }
 
-    /// Resolves when another process took this one's place in the cluster.
-    pub async fn evicted(&self) {
+    /// Resolves when the cluster has given up one of the two, and says why.
+    pub async fn evicted(&self) -> Eviction {
         tokio::select! {
-            () = self.edge.evicted() => {}
-            () = self.node.evicted() => {}
+            why = self.edge.handle.evicted() => why,
+            () = self.node.evicted() => match self.node.is_replaced() {
+                true => Eviction::Replaced,
+                false => Eviction::Silent,
+            },
         }
+    }
+
+    /// After an eviction by silence: whichever was given up joins again.
+    ///
+    /// # Errors
+    /// As for [`Platform::start`], of what time does not mend.
+    pub async fn rejoin(self) -> Result<Self, StartError> {
+        let Self { mut node, mut edge } = self;
+        if node.is_evicted() {
+            node = node.rejoin().await?;
+        }
+        if edge.handle.is_evicted() {
+            edge = edge.rejoin().await?;
+        }
+        Ok(Self { node, edge })
     }
 
     /// Resolves when no partition is left that could serve anybody.
@@ -121,7 +140,7 @@ impl Platform {
     /// # Errors
     /// As for [`StateNode::stop`].
     pub async fn stop(self) -> Result<(), Undone> {
-        self.edge.drain().await;
+        self.edge.handle.drain().await;
         self.node.stop().await
     }
 

@@ -2,8 +2,10 @@
 
 mod edge;
 mod state_node;
+mod hold_off;
 
 pub use edge::Edge;
+pub(crate) use edge::Serving;
 pub use state_node::StateNode;
 
 use uuid::Uuid;

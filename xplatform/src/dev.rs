@@ -6,6 +6,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result, bail};
 use tokio::time::Instant;
+use xp_edge::Eviction;
 use xp_sandbox::{Platform, Starting};
 use xp_transport::Clock;
 
@@ -40,13 +41,29 @@ pub(crate) async fn run(asked: Dev, domain: &Domain, program: String) -> Result<
         took: began.elapsed(),
     };
     writeln!(std::io::stdout(), "{greeting}").context("the greeting cannot be printed")?;
-    tokio::select! {
-        () = signals.next() => drain(platform, &mut signals).await,
-        () = platform.evicted() => {
+    live(platform, &loaded, &mut signals).await
+}
+
+/// Through as many incarnations as it takes.
+async fn live(mut platform: Platform, loaded: &Loaded, signals: &mut Signals) -> Result<()> {
+    loop {
+        let evicted = tokio::select! {
+            () = signals.next() => return drain(platform, signals).await,
+            evicted = platform.evicted() => evicted,
+        };
+        if evicted == Eviction::Replaced {
             platform.kill().await;
-            let name = loaded.config.state_node.name;
-            Err(Replaced { name, key: "state-node.name and edge.name" }.into())
+            let name = loaded.config.state_node.name.clone();
+            let key = "state-node.name and edge.name";
+            return Err(Replaced { name, key }.into());
         }
+        eprintln!(
+            "one half of this process had not heard of the other for too long; it joins again"
+        );
+        platform = tokio::select! {
+            () = signals.next() => return Ok(()),
+            platform = platform.rejoin() => platform.map_err(|error| advise(error, loaded))?,
+        };
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, bail};
+use xp_edge::Eviction;
 use xp_sandbox::{Config, Edge};
 use xp_transport::Clock;
 
@@ -32,13 +33,32 @@ pub(crate) async fn run(asked: EdgeOnly, domain: &Domain) -> Result<()> {
     };
     let config = &loaded.config;
     writeln!(std::io::stdout(), "{}", ready(config, &edge)).context("stdout cannot be written")?;
-    tokio::select! {
-        () = signals.next() => drain(edge, &mut signals).await,
-        () = edge.evicted() => {
+    live(edge, config, &mut signals).await
+}
+
+/// Through as many incarnations as it takes.
+async fn live(mut edge: Edge, config: &Config, signals: &mut Signals) -> Result<()> {
+    loop {
+        let evicted = tokio::select! {
+            () = signals.next() => return drain(edge, signals).await,
+            evicted = edge.evicted() => evicted,
+        };
+        if evicted == Eviction::Replaced {
             edge.kill().await;
-            let name = loaded.config.edge.name;
-            Err(Replaced { name, key: "edge.name" }.into())
+            let name = config.edge.name.clone();
+            return Err(Replaced {
+                name,
+                key: "edge.name",
+            }
+            .into());
         }
+        eprintln!("the cluster had not heard of this edge for too long; it joins again");
+        edge = tokio::select! {
+            // Its sockets are closed, and it is no member: there is nobody to say goodbye to.
+            () = signals.next() => return Ok(()),
+            edge = edge.rejoin() => edge?,
+        };
+        eprintln!("{}", ready(config, &edge));
     }
 }
 

@@ -30,21 +30,39 @@ pub(crate) async fn run(asked: StateNodeOnly, domain: &Domain) -> Result<()> {
         node = opening => node.map_err(|error| advise(error, &loaded))?,
         () = signals.next() => return Ok(()),
     };
-    let name = loaded.config.state_node.name.clone();
-    let serving = serve(&node, &loaded.config, began);
-    let ended = tokio::select! {
-        ended = serving => ended,
-        () = signals.next() => return stop(node, &mut signals).await,
-        () = node.evicted() => Ok(()),
-    };
-    // An evicted node's partitions stop as well, and that may be noticed first.
-    let is_evicted = node.is_evicted();
-    node.kill().await;
-    if is_evicted {
-        let key = "state-node.name";
-        return Err(Replaced { name, key }.into());
+    live(node, &loaded.config, began, &mut signals).await
+}
+
+/// Through as many incarnations as it takes.
+async fn live(
+    mut node: StateNode,
+    config: &Config,
+    began: Instant,
+    signals: &mut Signals,
+) -> Result<()> {
+    loop {
+        let ended = tokio::select! {
+            ended = serve(&node, config, began) => ended,
+            () = signals.next() => return stop(node, signals).await,
+            () = node.evicted() => Ok(()),
+        };
+        // An evicted node's partitions stop as well, and that may be noticed first.
+        if !node.is_evicted() {
+            node.kill().await;
+            return ended;
+        }
+        if node.is_replaced() {
+            node.kill().await;
+            let (name, key) = (config.state_node.name.clone(), "state-node.name");
+            return Err(Replaced { name, key }.into());
+        }
+        eprintln!("the cluster had not heard of this state node for too long; it joins again");
+        node = tokio::select! {
+            // It is no member: there is nothing to hand over and nobody to say goodbye to.
+            () = signals.next() => return Ok(()),
+            node = node.rejoin() => node?,
+        };
     }
-    ended
 }
 
 /// Says when it is ready. Ends when there is nothing left to serve.

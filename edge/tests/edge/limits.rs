@@ -8,8 +8,10 @@ use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use xp_edge::units::{Size, Span};
 use xp_protocol::CloseCode;
+use xp_protocol::inbound::Action;
 
 use crate::world::client::Client;
+use crate::world::owner::Heard;
 use crate::world::{World, config, until};
 
 /// The client is closed with `code`, and the log says so.
@@ -158,6 +160,49 @@ async fn over_the_partitions_bound_commands_are_busy_and_pass_later() {
     ana.expect("reply").await;
     ana.send("send 2 x").await;
     assert_eq!(ana.frame().await, "event 2 x");
+}
+
+/// Reads on until this command has its answer.
+async fn replied(client: &mut Client, n: u64) {
+    while !client.frame().await.starts_with(&format!("reply {n} ")) {}
+}
+
+/// While nobody owns a partition, what clients say waits in its lane; beyond the bound they are told so, at once.
+#[tokio::test]
+async fn without_an_owner_commands_wait_in_the_lane_and_beyond_the_bound_everybody_is_told_to_wait()
+{
+    let mut config = config();
+    config.limits.partition_unanswered_max = 4;
+    let world = World::with(config).await;
+    let mut clients = [world.join("ana", 1).await, world.join("ben", 2).await];
+    world.owner.moods(|moods| moods.sleeps = true);
+    for client in &mut clients {
+        client.send("send 1 x").await;
+        client.send("send 2 x").await;
+        client.send("ping all-are-queued").await;
+        client.expect("pong").await;
+    }
+    for client in &mut clients {
+        client.send("send 3 x").await;
+        assert_eq!(client.frame().await, "busy 3 1000");
+        client.send("ask ?x x").await;
+        assert_eq!(client.frame().await, "busy ?x 1000");
+    }
+    let commands = |heard: &Heard| matches!(heard.action, Action::Send { .. }).then_some(());
+    until("all four wait in the lane", || {
+        world.owner.heard(commands).len() == 4
+    })
+    .await;
+    assert!(world.edge.is_ready());
+    // Whoever owns it then answers what waited, and there is room again.
+    world.owner.moods(|moods| moods.sleeps = false);
+    for client in &mut clients {
+        client.send("send 1 x").await;
+        client.send("send 2 x").await;
+        replied(client, 2).await;
+        client.send("send 3 x").await;
+        replied(client, 3).await;
+    }
 }
 
 #[tokio::test]

@@ -1,15 +1,25 @@
 //! Records that are lost, logs that fail, sockets the owner still believes in.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use xp_cluster::timing::STATE_NODE_HEARTBEAT_MS;
 use xp_edge::units::Span;
+use xp_edge::{Config, Eviction, Readiness};
+use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::inbound::Action;
 use xp_protocol::outbound::{Item, Socket};
 use xp_protocol::{Attempt, CloseCode, Incarnation, MessageNumber, Offset, Revision};
-use xp_protocol::{PartitionId, codec};
-use xp_transport::simulated::Faults;
-use xp_transport::{Log, Record, TopicPartition};
+use xp_protocol::{PartitionId, TimeMs, codec};
+use xp_transport::simulated::{Faults, Simulated};
+use xp_transport::{Clock, Log, Record, TopicPartition};
 
+use crate::world::client::Dial;
+use crate::world::outage::Weather;
 use crate::world::owner::Heard;
-use crate::world::{World, config, connection, id, until};
+use crate::world::{PATIENCE, World, config, connection, id, lanes, token, until};
 
 #[tokio::test]
 async fn a_lost_record_is_asked_for_and_seen_once_in_order() {
@@ -154,11 +164,56 @@ async fn an_edge_that_was_replaced_closes_everybody_and_takes_nobody() {
     let mut ana = world.join("ana", 1).await;
     let next = world.another_edge(config(), 2).await.unwrap();
     assert_eq!(ana.closed().await, CloseCode::ComeBack);
-    world.edge.evicted().await;
-    assert!(!world.edge.is_ready());
+    assert_eq!(world.edge.evicted().await, Eviction::Replaced);
+    assert_eq!(world.edge.readiness(), Readiness::Evicted);
     let dial = world.dial("ana").connection(1);
     assert_eq!(dial.refused().await, CloseCode::Draining);
     assert!(next.is_ready());
+}
+
+/// Somebody else in the cluster, who is heard.
+async fn neighbour(log: Simulated) {
+    let alive = Member::Alive {
+        incarnation: Incarnation(id(70)),
+        who: Who::new("neighbour", Kind::StateNode),
+        joined: Offset(0),
+        sent: TimeMs(0),
+        leaving: false,
+        warm: Vec::new(),
+    };
+    let mut beats = tokio::time::interval(Duration::from_millis(STATE_NODE_HEARTBEAT_MS));
+    loop {
+        beats.tick().await;
+        xp_cluster::log::append(&log, &alive).await.unwrap();
+    }
+}
+
+/// R25, R37: who was not heard of for too long sends everybody away, and may come back on the same address.
+#[tokio::test]
+async fn an_edge_that_was_not_heard_of_closes_everybody_and_may_join_again() {
+    let world = World::new().await;
+    let mut ana = world.join("ana", 1).await;
+    let _neighbour = JoinSet::from_iter([neighbour(world.log.another_producer())]);
+    world.cluster.set(Weather::Refusing);
+    until("the edge is not ready", || {
+        world.edge.readiness() == Readiness::Unheard
+    })
+    .await;
+    let evicted = timeout(PATIENCE, world.edge.evicted()).await;
+    assert_eq!(evicted.unwrap(), Eviction::Silent);
+    assert_eq!(ana.closed().await, CloseCode::ComeBack);
+    assert_eq!(world.edge.readiness(), Readiness::Evicted);
+    world.cluster.set(Weather::Fine);
+    let listen = world.edge.addr();
+    let log: Arc<dyn Log> = Arc::new(world.cluster.clone());
+    world.edge.end().await;
+    let config = Config { listen, ..config() };
+    let again = Incarnation(id(2));
+    let edge = xp_edge::start(config, lanes(), log, again, Clock::system()).await;
+    let edge = edge.unwrap();
+    assert_eq!((edge.addr(), edge.is_ready()), (listen, true));
+    let dial = Dial::to(listen).bearer(&token("ana")).connection(1);
+    dial.open().await.expect("welcome").await;
 }
 
 #[tokio::test]

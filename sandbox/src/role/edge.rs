@@ -1,9 +1,13 @@
 //! An edge alone.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use xp_transport::Clock;
+use tokio::time::{Instant, sleep};
+use xp_edge::{Eviction, Handle, Lanes};
+use xp_transport::{Clock, Log};
 
+use super::hold_off::{HoldOff, RETRY};
 use super::{StartError, incarnation};
 use crate::backend::Backend;
 use crate::config::Config;
@@ -12,7 +16,78 @@ use crate::lanes::Served;
 /// A running edge. Dropping it is a crash; [`Edge::stop`] ends it in order.
 pub struct Edge {
     log: Backend,
-    handle: xp_edge::Handle,
+    serving: Serving,
+}
+
+/// An edge on somebody's log.
+pub(crate) struct Serving {
+    pub(crate) handle: Handle,
+    again: Again,
+}
+
+/// What it is started with, also the next time.
+struct Again {
+    config: xp_edge::Config,
+    lanes: Lanes,
+    log: Arc<dyn Log>,
+    clock: Clock,
+    hold_off: HoldOff,
+}
+
+impl Again {
+    async fn start(&self) -> Result<Handle, xp_edge::StartError> {
+        let (config, lanes) = (self.config.clone(), self.lanes.clone());
+        let (log, clock) = (Arc::clone(&self.log), self.clock.clone());
+        xp_edge::start(config, lanes, log, incarnation(), clock).await
+    }
+}
+
+impl Serving {
+    pub(crate) async fn start(
+        config: xp_edge::Config,
+        lanes: Lanes,
+        log: Arc<dyn Log>,
+        clock: Clock,
+    ) -> Result<Self, xp_edge::StartError> {
+        let mut again = Again {
+            config,
+            lanes,
+            log,
+            clock,
+            hold_off: HoldOff::default(),
+        };
+        let handle = again.start().await?;
+        // Whoever knows where it is finds it there when it has joined again.
+        again.config.listen = handle.addr();
+        Ok(Self { handle, again })
+    }
+
+    /// After an eviction by silence: waits a while, and joins as a new incarnation on the same address (R25).
+    pub(crate) async fn rejoin(self) -> Result<Self, xp_edge::StartError> {
+        let Self { handle, mut again } = self;
+        // Until then it says that it is not ready, and turns clients away.
+        sleep(again.hold_off.next(Instant::now())).await;
+        handle.end().await;
+        loop {
+            match again.start().await {
+                Ok(handle) => return Ok(Self { handle, again }),
+                Err(error) if passes(&error) => {
+                    tracing::warn!(%error, "the edge cannot join again yet");
+                    sleep(RETRY).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Whether it may be gone the next time.
+fn passes(error: &xp_edge::StartError) -> bool {
+    use xp_edge::StartError as E;
+    matches!(
+        error,
+        E::Listen { .. } | E::Read(_) | E::Join(_) | E::Silent { .. }
+    )
 }
 
 impl Edge {
@@ -24,8 +99,15 @@ impl Edge {
         let served = Served::find(&config.lanes, hosted)?;
         let log = Backend::open(&config, &served, &config.edge.name).await?;
         let lanes = served.for_edge();
-        match xp_edge::start(config.edge, lanes, log.log(), incarnation(), clock).await {
-            Ok(handle) => Ok(Self { log, handle }),
+        Self::on(log, |log| Serving::start(config.edge, lanes, log, clock)).await
+    }
+
+    async fn on<F>(log: Backend, start: impl FnOnce(Arc<dyn Log>) -> F) -> Result<Self, StartError>
+    where
+        F: Future<Output = Result<Serving, xp_edge::StartError>>,
+    {
+        match start(log.log()).await {
+            Ok(serving) => Ok(Self { log, serving }),
             Err(error) => {
                 log.abandon().await;
                 Err(error.into())
@@ -36,29 +118,39 @@ impl Edge {
     /// Where clients connect.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.handle.addr()
+        self.serving.handle.addr()
     }
 
     /// The outbound partition it reads of each lane.
     #[must_use]
     pub fn outbound(&self) -> u32 {
-        self.handle.outbound().0
+        self.serving.handle.outbound().0
     }
 
-    /// Resolves when another process took this one's place; all sockets are closed then.
-    pub async fn evicted(&self) {
-        self.handle.evicted().await;
+    /// Resolves when the cluster has given it up, and says why; all sockets are being closed then.
+    pub async fn evicted(&self) -> Eviction {
+        self.serving.handle.evicted().await
+    }
+
+    /// After an eviction by silence: waits a while, and joins as a new incarnation on the same address (R25).
+    ///
+    /// # Errors
+    /// As for [`Edge::start`], of what time does not mend.
+    pub async fn rejoin(self) -> Result<Self, StartError> {
+        let Self { log, serving } = self;
+        Self::on(log, |_| serving.rejoin()).await
     }
 
     /// Sends clients away, and waits until the entities know.
     pub async fn stop(self) {
-        self.handle.drain().await;
+        self.serving.handle.drain().await;
+        drop(self.serving.again);
         self.log.close().await;
     }
 
     /// Ends at once.
     pub async fn kill(self) {
-        drop(self.handle);
+        drop(self.serving);
         self.log.abandon().await;
     }
 }

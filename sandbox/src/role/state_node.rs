@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::time::{Instant, sleep};
 use xp_domain_sdk::host::Registry;
 use xp_protocol::LanePartition;
-use xp_state_node::{Handle, PartitionState, Undone};
+use xp_protocol::cluster::{Kind, Who};
+use xp_state_node::{Handle, Lanes, PartitionState, Undone};
 use xp_transport::{Clock, Log};
 
+use super::hold_off::{HoldOff, RETRY};
 use super::{StartError, incarnation};
 use crate::backend::Backend;
 use crate::config::Config;
@@ -17,6 +20,30 @@ use crate::lanes::Served;
 pub struct StateNode {
     log: Backend,
     handle: Handle,
+    again: Again,
+}
+
+/// What it is started with, also the next time.
+struct Again {
+    settings: xp_state_node::Config,
+    lanes: Lanes,
+    registry: Registry,
+    clock: Clock,
+    hold_off: HoldOff,
+}
+
+impl Again {
+    async fn start(&self, log: &Backend) -> Result<Handle, xp_state_node::StartError> {
+        xp_state_node::start(
+            self.settings.clone(),
+            self.lanes.clone(),
+            self.registry.clone(),
+            log.log(),
+            self.clock.clone(),
+            incarnation(),
+        )
+        .await
+    }
 }
 
 impl StateNode {
@@ -37,11 +64,15 @@ impl StateNode {
             // Whoever had the name before has ended, or the log would not be ours.
             settings.takeover_wait_ms = 0;
         }
-        let lanes = served.for_state_node();
-        let starting =
-            xp_state_node::start(settings, lanes, registry, log.log(), clock, incarnation());
-        match starting.await {
-            Ok(handle) => Ok(Self { log, handle }),
+        let again = Again {
+            settings,
+            lanes: served.for_state_node(),
+            registry,
+            clock,
+            hold_off: HoldOff::default(),
+        };
+        match again.start(&log).await {
+            Ok(handle) => Ok(Self { log, handle, again }),
             Err(error) => {
                 log.abandon().await;
                 Err(error.into())
@@ -72,15 +103,51 @@ impl StateNode {
         self.handle.settled().await
     }
 
-    /// Resolves when another process took this one's place; its partitions decide nothing any more.
+    /// Resolves when the cluster has given it up: its partitions decide nothing any more.
     pub async fn evicted(&self) {
         let _ = self.handle.evicted().await;
     }
 
-    /// Whether another process took this one's place.
+    /// Whether the cluster has given it up.
     #[must_use]
     pub fn is_evicted(&self) -> bool {
         self.handle.eviction().is_some()
+    }
+
+    /// Whether that was because another process took its name: then it must not come back.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        let members = self.handle.members();
+        let name = &self.again.settings.name;
+        let namesake = |who: &Who| *who.name == **name && who.kind == Kind::StateNode;
+        self.is_evicted() && members.iter().any(|(_, who, _)| namesake(who))
+    }
+
+    /// After an eviction by silence: drops all that was not committed, waits a while, and joins as a new incarnation.
+    ///
+    /// # Errors
+    /// As for [`StateNode::open`], of what time does not mend.
+    pub async fn rejoin(self) -> Result<Self, StartError> {
+        let Self {
+            log,
+            handle,
+            mut again,
+        } = self;
+        handle.kill().await;
+        sleep(again.hold_off.next(Instant::now())).await;
+        loop {
+            match again.start(&log).await {
+                Ok(handle) => return Ok(Self { log, handle, again }),
+                Err(error) if passes(&error) => {
+                    tracing::warn!(%error, "the state node cannot join again yet");
+                    sleep(RETRY).await;
+                }
+                Err(error) => {
+                    log.abandon().await;
+                    return Err(error.into());
+                }
+            }
+        }
     }
 
     /// Resolves when no partition is left that could serve anybody.
@@ -107,4 +174,11 @@ impl StateNode {
         self.handle.kill().await;
         self.log.abandon().await;
     }
+}
+
+/// Whether it may be gone the next time: the log does not answer, or what is left of the incarnation before has not let
+/// go of the snapshots.
+fn passes(error: &xp_state_node::StartError) -> bool {
+    use xp_state_node::StartError as E;
+    matches!(error, E::Store(_) | E::Join(_))
 }
