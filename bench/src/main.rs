@@ -4,6 +4,7 @@
 //! pinned apart. Every workload prints the floor that it was measured beside, and what its durability was.
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
+mod failover;
 mod kafka;
 mod fanout;
 mod memory;
@@ -19,7 +20,7 @@ use anyhow::Result;
 use clap::Parser;
 
 /// Measure the platform in one process on the embedded log
-#[derive(Clone, Copy, Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 enum Workload {
     /// 1,000 sequential durable commands, beside a bare append + fdatasync
     Roundtrip,
@@ -33,16 +34,22 @@ enum Workload {
     Restart,
     /// Edge and state node as processes on one Kafka broker, beside three bare hops through it
     Kafka,
-    /// All of them, one after the other
+    /// How long clients wait when a state node, a partition or a broker goes
+    Failover(failover::Asked),
+    /// All of them but `failover`, one after the other
     All,
 }
 
 fn main() -> Result<()> {
+    let workload = Workload::parse();
+    if let Workload::Failover(asked) = &workload {
+        return failover::measure(asked);
+    }
     figures::pin_to(figures::GENERATOR_CORE);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(measure(Workload::parse()))
+    runtime.block_on(measure(workload))
 }
 
 async fn measure(workload: Workload) -> Result<()> {

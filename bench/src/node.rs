@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use xp_sandbox::config::secret_file;
 use xp_sandbox::{Grant, Secret};
@@ -100,9 +101,19 @@ impl Node {
 impl Process {
     /// Starts a server with these words and waits for the first line that it prints.
     pub(crate) fn start(home: &Home, words: &[&str]) -> Result<(Self, String)> {
+        Self::start_with(home, words, &[])
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn start_with(
+        home: &Home,
+        words: &[&str],
+        more: &[(&str, String)],
+    ) -> Result<(Self, String)> {
         let program = program()?;
         let child = Command::new(&program)
             .args(words)
+            .envs(more.iter().map(|(key, value)| (key, value)))
             .current_dir(home.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -124,6 +135,18 @@ impl Process {
 
     pub(crate) fn cpu(&self) -> Result<f64> {
         cpu(self.0.id())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_child(&self.0);
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Waits until it ends by itself, which must be in order.
+    pub(crate) fn wait(mut self) -> Result<()> {
+        let status = self.0.wait()?;
+        anyhow::ensure!(status.success(), "it ended with {status}");
+        Ok(())
     }
 }
 

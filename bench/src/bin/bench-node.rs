@@ -91,6 +91,55 @@ impl Entity for Sower {
     }
 }
 
+/// Counts, and notices when a number is missing or comes twice.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Tally {
+    counted: u64,
+    out_of_order: u64,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum Count {
+    Count { number: u64 },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Counted {
+    Tally,
+}
+
+impl Entity for Tally {
+    const CATEGORY: Category = Category::new("tally");
+    type Claims = ();
+    type Command = Count;
+    type Query = Counted;
+    type Signal = Never;
+    type Event = Count;
+    type Output = Count;
+    type Reply = Tally;
+    type Rejection = Never;
+
+    fn decide(&self, count: Count, cx: &Cx<Self>) -> Outcome<Self> {
+        Ok(cx.decision().publish(count))
+    }
+
+    fn answer(&self, Counted::Tally: Counted, _: &Cx<Self>) -> Result<Tally, Never> {
+        Ok(self.clone())
+    }
+
+    fn apply(&mut self, Count::Count { number }: Count) {
+        self.counted += 1;
+        // Numbers start over with every client.
+        self.out_of_order += u64::from(number != self.counted);
+    }
+}
+
 fn main() -> ExitCode {
-    Domain::new().host::<Cell>().host::<Sower>().run()
+    Domain::new()
+        .host::<Cell>()
+        .host::<Sower>()
+        .host::<Tally>()
+        .run()
 }

@@ -1,0 +1,98 @@
+//! Brokers, three state nodes, each with a disk of its own, and two edges.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+use xp_local_kafka::{Listener, LocalKafka, Options};
+
+use crate::node::{Door, Home, Process};
+
+pub(super) const LANE: &str = "main";
+pub(super) const PARTITIONS: u32 = 12;
+pub(super) const STATE_NODES: [&str; 3] = ["state-1", "state-2", "state-3"];
+/// Its line to the brokers can be cut.
+pub(super) const SEVERABLE: &str = "state-2";
+const EDGES: [&str; 2] = ["edge-1", "edge-2"];
+
+/// How many brokers there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Brokers {
+    One,
+    Three,
+}
+
+pub(super) struct Cluster {
+    pub(super) doors: Vec<Door>,
+    pub(super) kafka: LocalKafka,
+    nodes: BTreeMap<&'static str, Process>,
+    _edges: Vec<Process>,
+    home: Home,
+}
+
+impl Cluster {
+    pub(super) fn start(brokers: Brokers) -> Result<Self> {
+        let (options, copies) = match brokers {
+            Brokers::One => (Options::one(), "replication = 1\nmin-insync = 1"),
+            Brokers::Three => (Options::three(), "replication = 3\nmin-insync = 2"),
+        };
+        let kafka = LocalKafka::start(options.listening(Listener::Severable))?;
+        let home = Home::new(&format!(
+            "[kafka]\nbrokers = {}\n{copies}\n[lanes.{LANE}]\npartitions = {PARTITIONS}\noutbound-partitions = 2\n",
+            list(&kafka.bootstrap())
+        ))?;
+        Process::start(&home, &["topics", "create"])?;
+        let mut cluster = Self {
+            doors: Vec::new(),
+            kafka,
+            nodes: BTreeMap::new(),
+            _edges: Vec::new(),
+            home,
+        };
+        for node in STATE_NODES {
+            cluster.restart(node)?;
+        }
+        for edge in EDGES {
+            let (process, line) = Process::start(&cluster.home, &["edge", "--name", edge])?;
+            cluster.doors.push(cluster.home.door(&line)?);
+            cluster._edges.push(process);
+        }
+        Ok(cluster)
+    }
+
+    /// Starts a state node, and returns when it says that it is ready.
+    pub(super) fn restart(&mut self, node: &'static str) -> Result<()> {
+        let disk = self.home.path().join(node);
+        let disk = disk.to_str().context("the path is UTF-8")?;
+        let words = ["state-node", "--name", node, "--data", disk];
+        let mut more = Vec::new();
+        if node == SEVERABLE {
+            let brokers = self.kafka.bootstrap_of(Listener::Severable)?;
+            more.push(("XP__KAFKA__BROKERS", list(&brokers)));
+        }
+        let (process, _) = Process::start_with(&self.home, &words, &more)?;
+        self.nodes.insert(node, process);
+        Ok(())
+    }
+
+    pub(super) fn kill(&mut self, node: &str) -> Result<()> {
+        self.nodes.remove(node).context("it runs")?.kill()
+    }
+
+    /// SIGTERM, and waits for its end.
+    pub(super) fn terminate(&mut self, node: &str) -> Result<()> {
+        let process = self.nodes.remove(node).context("it runs")?;
+        process.signal(Signal::TERM)?;
+        process.wait()
+    }
+
+    pub(super) fn signal(&self, node: &str, signal: Signal) -> Result<()> {
+        self.nodes[node].signal(signal)
+    }
+}
+
+/// As TOML.
+fn list(bootstrap: &str) -> String {
+    let brokers: Vec<_> = bootstrap.split(',').collect();
+    format!("{brokers:?}")
+}

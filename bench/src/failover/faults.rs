@@ -1,0 +1,207 @@
+//! What happens to the cluster, once in every trial, and whom it concerns.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use rustix::process::Signal;
+use xp_protocol::cluster::Member;
+use xp_protocol::lane::events_topic;
+
+use super::Asked;
+use super::cluster::{Brokers, Cluster, LANE, PARTITIONS, SEVERABLE, STATE_NODES};
+use super::load::Load;
+use super::owners::{Owned, Owners, pause, place};
+use super::report::Outcome;
+use crate::figures::now;
+
+/// How long something stands still or is cut off.
+const LONG: Duration = Duration::from_secs(5);
+/// For how long commands still belong to a trial whose fault is over.
+const AFTERMATH: Duration = Duration::from_millis(1_500);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Fault {
+    /// An owner is killed with -9
+    Killed,
+    /// An owner stands still for 5 s (SIGSTOP), and goes on
+    Paused,
+    /// An owner cannot reach Kafka for 5 s
+    CutOff,
+    /// A partition is moved to its mirror
+    Handover,
+    /// The three state nodes are restarted in order, one after the other
+    Rolling,
+    /// The leader among three brokers is killed with -9
+    Broker,
+}
+
+impl Fault {
+    pub(super) fn on(brokers: Brokers) -> impl Iterator<Item = Self> {
+        let is_on = move |fault: &&Self| (brokers == Brokers::Three) == (**fault == Self::Broker);
+        Self::value_variants().iter().filter(is_on).copied()
+    }
+
+    /// Of its entities.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Killed => "killed",
+            Self::Paused => "paused",
+            Self::CutOff => "cut-off",
+            Self::Handover => "handover",
+            Self::Rolling => "rolling",
+            Self::Broker => "broker",
+        }
+    }
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Killed => "owner killed (`kill -9`)",
+            Self::Paused => "owner paused for 5 s (SIGSTOP, SIGCONT)",
+            Self::CutOff => "owner cut off from Kafka for 5 s",
+            Self::Handover => "planned handover of one partition",
+            Self::Rolling => "rolling restart of three state nodes",
+            Self::Broker => "leader killed among three brokers (session timeout 1 s)",
+        }
+    }
+}
+
+/// A cluster under load.
+pub(super) struct Stage {
+    cluster: Cluster,
+    owners: Owners,
+    asked: Asked,
+}
+
+impl Stage {
+    pub(super) fn set(cluster: Cluster, asked: &Asked) -> Result<Self> {
+        let owners = Owners::at(&cluster.kafka.bootstrap())?;
+        owners.calm()?;
+        Ok(Self {
+            cluster,
+            owners,
+            asked: asked.clone(),
+        })
+    }
+
+    pub(super) fn trials(&mut self, fault: Fault, trials: u32) -> Result<Outcome> {
+        let every = Duration::from_millis(self.asked.every_ms);
+        let load = Load::start(
+            &self.cluster.doors,
+            fault.name(),
+            self.asked.entities,
+            every,
+        )?;
+        load.waits(now())?;
+        let mut outcome = Outcome::of(fault);
+        for trial in 0..trials {
+            let owned = self.owners.calm()?;
+            load.waits(now())?;
+            let began = now();
+            let concerned = self.strike(fault, trial, &owned)?;
+            let ended = now() + AFTERMATH;
+            pause(AFTERMATH);
+            outcome
+                .pauses
+                .push(pauses(&load, &concerned, began, ended)?);
+            self.mend(fault, trial, &owned)?;
+            eprintln!("  {}: {}", trial + 1, outcome.last());
+        }
+        outcome.damage = load.end()?;
+        Ok(outcome)
+    }
+
+    /// Returns the partitions concerned, when the fault is over as far as it has a length.
+    fn strike(&mut self, fault: Fault, trial: u32, owned: &Owned) -> Result<BTreeSet<u32>> {
+        let victim = victim(owned, trial);
+        match fault {
+            Fault::Killed => self.cluster.kill(victim)?,
+            Fault::Paused => {
+                self.cluster.signal(victim, Signal::STOP)?;
+                pause(LONG);
+                self.cluster.signal(victim, Signal::CONT)?;
+            }
+            Fault::CutOff => {
+                self.cluster.kafka.cut();
+                pause(LONG);
+                self.cluster.kafka.mend();
+                return Ok(owned_by(owned, SEVERABLE));
+            }
+            Fault::Handover => {
+                let partition = trial % PARTITIONS;
+                let to = self.owners.mirror(partition)?;
+                self.move_to(partition, Some(&to))?;
+                return Ok(BTreeSet::from([partition]));
+            }
+            Fault::Rolling => {
+                for node in STATE_NODES {
+                    self.cluster.terminate(node)?;
+                    self.cluster.restart(node)?;
+                    self.owners.calm()?;
+                }
+                return Ok(owned.keys().copied().collect());
+            }
+            Fault::Broker => {
+                let leader = self.leader()?;
+                self.cluster.kafka.kill(leader)?;
+                // A broker's death is noticed by the others within their session timeout.
+                pause(LONG);
+                self.cluster.kafka.restart(leader)?;
+                return Ok(owned.keys().copied().collect());
+            }
+        }
+        Ok(owned_by(owned, victim))
+    }
+
+    fn mend(&mut self, fault: Fault, trial: u32, owned: &Owned) -> Result<()> {
+        match fault {
+            Fault::Killed => self.cluster.restart(victim(owned, trial)),
+            Fault::Handover => self.move_to(trial % PARTITIONS, None),
+            Fault::Paused | Fault::CutOff | Fault::Rolling | Fault::Broker => Ok(()),
+        }
+    }
+
+    fn move_to(&self, partition: u32, to: Option<&str>) -> Result<()> {
+        self.owners.say(&Member::Move {
+            place: place(partition),
+            to: to.map(Into::into),
+        })
+    }
+
+    fn leader(&self) -> Result<usize> {
+        self.cluster.kafka.leader(&events_topic(LANE), 0)
+    }
+}
+
+/// The state nodes that own something, in turn.
+fn victim(owned: &Owned, trial: u32) -> &'static str {
+    let owns = |node: &&&str| owned.values().any(|owner| owner == **node);
+    let owning: Vec<_> = STATE_NODES.iter().filter(owns).copied().collect();
+    owning[trial as usize % owning.len()]
+}
+
+fn owned_by(owned: &Owned, node: &str) -> BTreeSet<u32> {
+    let its_own = owned.iter().filter(|(_, owner)| *owner == node);
+    its_own.map(|(partition, _)| *partition).collect()
+}
+
+/// The longest wait of each entity on these partitions.
+fn pauses(
+    load: &Load,
+    concerned: &BTreeSet<u32>,
+    began: Instant,
+    ended: Instant,
+) -> Result<Vec<Duration>> {
+    let waits = load.waits(ended)?;
+    let entities = (0..).zip(&load.partitions);
+    let entities = entities.filter(|(_, partition)| concerned.contains(partition));
+    let longest = |entity: u32| {
+        let its_own = waits.iter().filter(|wait| wait.entity == entity);
+        let in_time = its_own.filter(|wait| (began..ended).contains(&wait.due));
+        in_time.map(|wait| wait.lasted).max()
+    };
+    let all = entities.map(|(entity, _)| longest(entity));
+    all.collect::<Option<_>>()
+        .context("every entity has a command in every trial")
+}
