@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
+use xp_cluster::members::End;
 use xp_protocol::{CloseCode, Incarnation, PartitionId};
 use xp_transport::{AppendError, Clock, Log, ReadError};
 
@@ -26,7 +27,7 @@ use crate::registry::Registry;
 use crate::{accept, fanout, membership};
 use enter::{Entered, Tailed, enter, outbound};
 
-pub use crate::node::{Eviction, Readiness};
+pub use crate::node::Readiness;
 
 /// Why an edge does not start.
 #[derive(Debug, thiserror::Error)]
@@ -267,9 +268,9 @@ impl Handle {
         self.node.state.connections()
     }
 
-    /// Resolves when the cluster has given this incarnation up, and says why. All its sockets are being closed then
-    /// (R25), and nobody comes in.
-    pub async fn evicted(&self) -> Eviction {
+    /// Resolves when this incarnation is a member no longer, and says why. All its sockets are being closed then (R25),
+    /// and nobody comes in. When it was only silent for too long (R37) it may start anew as another one.
+    pub async fn evicted(&self) -> End {
         let state = &self.node.state;
         state.wait_until(State::is_evicted).await;
         state.eviction().expect("it is evicted, and stays so")

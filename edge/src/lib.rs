@@ -24,4 +24,4 @@ pub mod config;
 pub mod units;
 
 pub use config::{Config, Lane, Lanes};
-pub use edge::{Eviction, Handle, Readiness, StartError, start};
+pub use edge::{Handle, Readiness, StartError, start};

@@ -7,12 +7,13 @@ use std::time::Duration;
 use tracing::{error, warn};
 use xp_cluster::Members;
 use xp_cluster::log::{append, enter, member};
+use xp_cluster::members::End;
 use xp_cluster::timing::EDGE_HEARTBEAT_MS;
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::{CloseCode, Incarnation, Offset, PartitionId};
 use xp_transport::{AppendError, Log, ReadError, Reader};
 
-use crate::node::{Eviction, Node};
+use crate::node::Node;
 
 /// Rises when the `cluster` log is made anew.
 pub(crate) const GENERATION: u64 = 1;
@@ -123,7 +124,7 @@ struct Watching<'a> {
 
 impl Watching<'_> {
     /// Folds until this incarnation is no member any more.
-    async fn evicted(mut self) -> Eviction {
+    async fn evicted(mut self) -> End {
         loop {
             let Err(error) = self.fold().await else {
                 return self.why();
@@ -163,14 +164,9 @@ impl Watching<'_> {
         members.has_lost(self.node.incarnation, self.node.joined)
     }
 
-    /// By its name, or by its silence.
-    fn why(&self) -> Eviction {
-        let is_edge = |kind: &Kind| matches!(kind, Kind::Edge { .. });
+    /// Forgotten is only who has been away for very long.
+    fn why(&self) -> End {
         let (members, _) = &self.followed;
-        let mut others = members.iter();
-        match others.any(|(_, who, _)| who.name == self.node.who.name && is_edge(&who.kind)) {
-            true => Eviction::Replaced,
-            false => Eviction::Silent,
-        }
+        members.end(self.node.incarnation).unwrap_or(End::Silent)
     }
 }

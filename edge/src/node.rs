@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use xp_cluster::members::End;
 use xp_protocol::cluster::Who;
 use xp_protocol::inbound::{Action, Inbound, Word};
 use xp_protocol::outbound::Socket;
@@ -42,15 +43,6 @@ pub(crate) struct Node {
     pub(crate) verifier: Verifier,
     pub(crate) limits: Shared,
     pub(crate) state: State,
-}
-
-/// Why an edge is no member any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Eviction {
-    /// Another process of its name has joined. It must not come back.
-    Replaced,
-    /// It was not heard of for too long: it may join again as a new incarnation (R25).
-    Silent,
 }
 
 /// Whether clients are well served, and if not, why.
@@ -91,7 +83,7 @@ pub(crate) struct State {
     deaf: AtomicUsize,
     /// Sockets whose handshake is done and whose disconnect is not queued yet.
     connections: AtomicUsize,
-    evicted: OnceLock<Eviction>,
+    evicted: OnceLock<End>,
     /// The last heartbeat is not acknowledged, and late.
     unheard: AtomicBool,
     /// The `cluster` log cannot be read, so that an eviction would not be noticed.
@@ -114,7 +106,7 @@ impl State {
     }
 
     /// Why it is no member any more, if it is not.
-    pub(crate) fn eviction(&self) -> Option<Eviction> {
+    pub(crate) fn eviction(&self) -> Option<End> {
         self.evicted.get().copied()
     }
 
@@ -127,7 +119,7 @@ impl State {
         self.changed.notify_waiters();
     }
 
-    pub(crate) fn evict(&self, why: Eviction) {
+    pub(crate) fn evict(&self, why: End) {
         // The first reason stands.
         let _ = self.evicted.set(why);
         self.changed.notify_waiters();

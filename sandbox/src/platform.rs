@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
+use xp_cluster::members::End;
 use xp_domain_sdk::host::Registry;
-use xp_edge::Eviction;
 use xp_state_node::Undone;
 use xp_transport::Clock;
 
@@ -70,7 +70,7 @@ impl Starting {
                 if let Err(undone) = node.stop().await {
                     tracing::warn!("{undone}");
                 }
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -104,23 +104,20 @@ impl Platform {
     }
 
     /// Resolves when the cluster has given up one of the two, and says why.
-    pub async fn evicted(&self) -> Eviction {
+    pub async fn evicted(&self) -> End {
         tokio::select! {
             why = self.edge.handle.evicted() => why,
-            () = self.node.evicted() => match self.node.is_replaced() {
-                true => Eviction::Replaced,
-                false => Eviction::Silent,
-            },
+            why = self.node.evicted() => why,
         }
     }
 
     /// After an eviction by silence: whichever was given up joins again.
     ///
     /// # Errors
-    /// As for [`Platform::start`], of what time does not mend.
+    /// As for [`Platform::start`], of what time does not mend; [`StartError::Taken`] when it must not come back.
     pub async fn rejoin(self) -> Result<Self, StartError> {
         let Self { mut node, mut edge } = self;
-        if node.is_evicted() {
+        if node.eviction().is_some() {
             node = node.rejoin().await?;
         }
         if edge.handle.is_evicted() {

@@ -2,6 +2,7 @@
 
 mod edge;
 mod state_node;
+mod absence;
 mod hold_off;
 
 pub use edge::Edge;
@@ -29,6 +30,9 @@ pub enum StartError {
     /// A partition cannot go on from what the log holds.
     #[error("a partition does not start: {0}")]
     Partition(String),
+    /// Another process has taken its name meanwhile, and it must not come back.
+    #[error("another process has taken the name {0:?} on the same log")]
+    Taken(String),
     /// The edge does not start.
     #[error(transparent)]
     Edge(#[from] xp_edge::StartError),

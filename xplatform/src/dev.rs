@@ -6,8 +6,8 @@ use std::io::Write;
 
 use anyhow::{Context, Result, bail};
 use tokio::time::Instant;
-use xp_edge::Eviction;
-use xp_sandbox::{Platform, Starting};
+use xp_cluster::members::End;
+use xp_sandbox::{Platform, StartError, Starting};
 use xp_transport::Clock;
 
 use crate::Domain;
@@ -51,20 +51,27 @@ async fn live(mut platform: Platform, loaded: &Loaded, signals: &mut Signals) ->
             () = signals.next() => return drain(platform, signals).await,
             evicted = platform.evicted() => evicted,
         };
-        if evicted == Eviction::Replaced {
+        if evicted == End::Replaced {
             platform.kill().await;
-            let name = loaded.config.state_node.name.clone();
-            let key = "state-node.name and edge.name";
-            return Err(Replaced { name, key }.into());
+            return Err(replaced(loaded));
         }
         eprintln!(
             "one half of this process had not heard of the other for too long; it joins again"
         );
         platform = tokio::select! {
             () = signals.next() => return Ok(()),
-            platform = platform.rejoin() => platform.map_err(|error| advise(error, loaded))?,
+            platform = platform.rejoin() => match platform {
+                Err(StartError::Taken(_)) => return Err(replaced(loaded)),
+                platform => platform.map_err(|error| advise(error, loaded))?,
+            },
         };
     }
+}
+
+fn replaced(loaded: &Loaded) -> anyhow::Error {
+    let name = loaded.config.state_node.name.clone();
+    let key = "state-node.name and edge.name";
+    Replaced { name, key }.into()
 }
 
 async fn drain(platform: Platform, signals: &mut Signals) -> Result<()> {

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, bail};
-use xp_edge::Eviction;
-use xp_sandbox::{Config, Edge};
+use xp_cluster::members::End;
+use xp_sandbox::{Config, Edge, StartError};
 use xp_transport::Clock;
 
 use crate::Domain;
@@ -43,23 +43,26 @@ async fn live(mut edge: Edge, config: &Config, signals: &mut Signals) -> Result<
             () = signals.next() => return drain(edge, signals).await,
             evicted = edge.evicted() => evicted,
         };
-        if evicted == Eviction::Replaced {
+        if evicted == End::Replaced {
             edge.kill().await;
-            let name = config.edge.name.clone();
-            return Err(Replaced {
-                name,
-                key: "edge.name",
-            }
-            .into());
+            return Err(replaced(config));
         }
         eprintln!("the cluster had not heard of this edge for too long; it joins again");
         edge = tokio::select! {
             // Its sockets are closed, and it is no member: there is nobody to say goodbye to.
             () = signals.next() => return Ok(()),
-            edge = edge.rejoin() => edge?,
+            edge = edge.rejoin() => match edge {
+                Err(StartError::Taken(_)) => return Err(replaced(config)),
+                edge => edge?,
+            },
         };
         eprintln!("{}", ready(config, &edge));
     }
+}
+
+fn replaced(config: &Config) -> anyhow::Error {
+    let (name, key) = (config.edge.name.clone(), "edge.name");
+    Replaced { name, key }.into()
 }
 
 fn ready(config: &Config, edge: &Edge) -> String {

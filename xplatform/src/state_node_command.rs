@@ -4,7 +4,8 @@ use std::io::Write;
 
 use anyhow::{Context, Result, bail};
 use tokio::time::Instant;
-use xp_sandbox::{Config, StateNode};
+use xp_cluster::members::End;
+use xp_sandbox::{Config, StartError, StateNode};
 use xp_state_node::PartitionState;
 use xp_transport::Clock;
 
@@ -44,37 +45,46 @@ async fn live(
         let ended = tokio::select! {
             ended = serve(&node, config, began) => ended,
             () = signals.next() => return stop(node, signals).await,
-            () = node.evicted() => Ok(()),
+            _ = node.evicted() => Ok(()),
         };
         // An evicted node's partitions stop as well, and that may be noticed first.
-        if !node.is_evicted() {
+        let Some(end) = node.eviction() else {
             node.kill().await;
             return ended;
-        }
-        if node.is_replaced() {
+        };
+        if end == End::Replaced {
             node.kill().await;
-            let (name, key) = (config.state_node.name.clone(), "state-node.name");
-            return Err(Replaced { name, key }.into());
+            return Err(replaced(config));
         }
         eprintln!("the cluster had not heard of this state node for too long; it joins again");
         node = tokio::select! {
             // It is no member: there is nothing to hand over and nobody to say goodbye to.
             () = signals.next() => return Ok(()),
-            node = node.rejoin() => node?,
+            node = node.rejoin() => match node {
+                Err(StartError::Taken(_)) => return Err(replaced(config)),
+                node => node?,
+            },
         };
     }
+}
+
+fn replaced(config: &Config) -> anyhow::Error {
+    let (name, key) = (config.state_node.name.clone(), "state-node.name");
+    Replaced { name, key }.into()
 }
 
 /// Says when it is ready. Ends when there is nothing left to serve.
 async fn serve(node: &StateNode, config: &Config, began: Instant) -> Result<()> {
     let states = progress::show(node, node.settled()).await;
-    let owned = states
-        .values()
-        .filter(|state| **state == PartitionState::Owned);
-    let owned = owned.count();
-    if owned > 0 {
+    let count = |wanted| states.values().filter(|state| **state == wanted).count();
+    let (owned, mirrored) = (
+        count(PartitionState::Owned),
+        count(PartitionState::Mirroring),
+    );
+    // Who may own nothing for now waits for others to go.
+    if owned + mirrored > 0 || states.is_empty() {
         let line = format!(
-            "state-node {} owns {owned} {} of {} {} ({} records replayed in {:.1} s; {})",
+            "state-node {} owns {owned} {} of {} {} and mirrors {mirrored} ({} records replayed in {:.1} s; {})",
             config.state_node.name,
             plural(owned, "partition"),
             config.lanes.len(),

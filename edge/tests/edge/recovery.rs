@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use xp_cluster::members::End;
 use xp_cluster::timing::STATE_NODE_HEARTBEAT_MS;
 use xp_edge::units::Span;
-use xp_edge::{Config, Eviction, Readiness};
+use xp_edge::{Config, Readiness};
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::inbound::Action;
 use xp_protocol::outbound::{Item, Socket};
@@ -164,7 +165,7 @@ async fn an_edge_that_was_replaced_closes_everybody_and_takes_nobody() {
     let mut ana = world.join("ana", 1).await;
     let next = world.another_edge(config(), 2).await.unwrap();
     assert_eq!(ana.closed().await, CloseCode::ComeBack);
-    assert_eq!(world.edge.evicted().await, Eviction::Replaced);
+    assert_eq!(world.edge.evicted().await, End::Replaced);
     assert_eq!(world.edge.readiness(), Readiness::Evicted);
     let dial = world.dial("ana").connection(1);
     assert_eq!(dial.refused().await, CloseCode::Draining);
@@ -200,7 +201,7 @@ async fn an_edge_that_was_not_heard_of_closes_everybody_and_may_join_again() {
     })
     .await;
     let evicted = timeout(PATIENCE, world.edge.evicted()).await;
-    assert_eq!(evicted.unwrap(), Eviction::Silent);
+    assert_eq!(evicted.unwrap(), End::Silent);
     assert_eq!(ana.closed().await, CloseCode::ComeBack);
     assert_eq!(world.edge.readiness(), Readiness::Evicted);
     world.cluster.set(Weather::Fine);

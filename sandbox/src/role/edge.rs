@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
-use xp_edge::{Eviction, Handle, Lanes};
+use xp_cluster::members::End;
+use xp_edge::{Handle, Lanes};
+use xp_protocol::PartitionId;
+use xp_protocol::cluster::Kind;
 use xp_transport::{Clock, Log};
 
+use super::absence::is_free;
 use super::hold_off::{HoldOff, RETRY};
 use super::{StartError, incarnation};
 use crate::backend::Backend;
@@ -48,7 +52,7 @@ impl Serving {
         lanes: Lanes,
         log: Arc<dyn Log>,
         clock: Clock,
-    ) -> Result<Self, xp_edge::StartError> {
+    ) -> Result<Self, StartError> {
         let mut again = Again {
             config,
             lanes,
@@ -63,11 +67,14 @@ impl Serving {
     }
 
     /// After an eviction by silence: waits a while, and joins as a new incarnation on the same address (R25).
-    pub(crate) async fn rejoin(self) -> Result<Self, xp_edge::StartError> {
+    pub(crate) async fn rejoin(self) -> Result<Self, StartError> {
         let Self { handle, mut again } = self;
         // Until then it says that it is not ready, and turns clients away.
         sleep(again.hold_off.next(Instant::now())).await;
         handle.end().await;
+        let outbound = PartitionId(0);
+        let name = &again.config.name;
+        is_free(again.log.as_ref(), name, Kind::Edge { outbound }).await?;
         loop {
             match again.start().await {
                 Ok(handle) => return Ok(Self { handle, again }),
@@ -75,7 +82,7 @@ impl Serving {
                     tracing::warn!(%error, "the edge cannot join again yet");
                     sleep(RETRY).await;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -99,18 +106,19 @@ impl Edge {
         let served = Served::find(&config.lanes, hosted)?;
         let log = Backend::open(&config, &served, &config.edge.name).await?;
         let lanes = served.for_edge();
-        Self::on(log, |log| Serving::start(config.edge, lanes, log, clock)).await
+        let starting = Serving::start(config.edge, lanes, log.log(), clock);
+        Self::on(log, starting).await
     }
 
-    async fn on<F>(log: Backend, start: impl FnOnce(Arc<dyn Log>) -> F) -> Result<Self, StartError>
-    where
-        F: Future<Output = Result<Serving, xp_edge::StartError>>,
-    {
-        match start(log.log()).await {
+    async fn on(
+        log: Backend,
+        start: impl Future<Output = Result<Serving, StartError>>,
+    ) -> Result<Self, StartError> {
+        match start.await {
             Ok(serving) => Ok(Self { log, serving }),
             Err(error) => {
                 log.abandon().await;
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -127,18 +135,18 @@ impl Edge {
         self.serving.handle.outbound().0
     }
 
-    /// Resolves when the cluster has given it up, and says why; all sockets are being closed then.
-    pub async fn evicted(&self) -> Eviction {
+    /// Resolves when it is a member no longer, and says why; all sockets are being closed then.
+    pub async fn evicted(&self) -> End {
         self.serving.handle.evicted().await
     }
 
     /// After an eviction by silence: waits a while, and joins as a new incarnation on the same address (R25).
     ///
     /// # Errors
-    /// As for [`Edge::start`], of what time does not mend.
+    /// As for [`Edge::start`], of what time does not mend; [`StartError::Taken`] when it must not come back.
     pub async fn rejoin(self) -> Result<Self, StartError> {
         let Self { log, serving } = self;
-        Self::on(log, |_| serving.rejoin()).await
+        Self::on(log, serving.rejoin()).await
     }
 
     /// Sends clients away, and waits until the entities know.

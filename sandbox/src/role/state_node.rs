@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
+use xp_cluster::members::End;
 use xp_domain_sdk::host::Registry;
 use xp_protocol::LanePartition;
-use xp_protocol::cluster::{Kind, Who};
+use xp_protocol::cluster::Kind;
 use xp_state_node::{Handle, Lanes, PartitionState, Undone};
 use xp_transport::{Clock, Log};
 
+use super::absence::is_free;
 use super::hold_off::{HoldOff, RETRY};
 use super::{StartError, incarnation};
 use crate::backend::Backend;
@@ -103,30 +105,21 @@ impl StateNode {
         self.handle.settled().await
     }
 
-    /// Resolves when the cluster has given it up: its partitions decide nothing any more.
-    pub async fn evicted(&self) {
-        let _ = self.handle.evicted().await;
+    /// Resolves when it is a member no longer, and says why: its partitions decide nothing any more.
+    pub async fn evicted(&self) -> End {
+        self.handle.evicted().await
     }
 
-    /// Whether the cluster has given it up.
+    /// Why it is a member no longer; none while it is one.
     #[must_use]
-    pub fn is_evicted(&self) -> bool {
-        self.handle.eviction().is_some()
-    }
-
-    /// Whether that was because another process took its name: then it must not come back.
-    #[must_use]
-    pub fn is_replaced(&self) -> bool {
-        let members = self.handle.members();
-        let name = &self.again.settings.name;
-        let namesake = |who: &Who| *who.name == **name && who.kind == Kind::StateNode;
-        self.is_evicted() && members.iter().any(|(_, who, _)| namesake(who))
+    pub fn eviction(&self) -> Option<End> {
+        self.handle.eviction()
     }
 
     /// After an eviction by silence: drops all that was not committed, waits a while, and joins as a new incarnation.
     ///
     /// # Errors
-    /// As for [`StateNode::open`], of what time does not mend.
+    /// As for [`StateNode::open`], of what time does not mend; [`StartError::Taken`] when it must not come back.
     pub async fn rejoin(self) -> Result<Self, StartError> {
         let Self {
             log,
@@ -135,6 +128,11 @@ impl StateNode {
         } = self;
         handle.kill().await;
         sleep(again.hold_off.next(Instant::now())).await;
+        let name = &again.settings.name;
+        if let Err(taken) = is_free(log.log().as_ref(), name, Kind::StateNode).await {
+            log.abandon().await;
+            return Err(taken);
+        }
         loop {
             match again.start(&log).await {
                 Ok(handle) => return Ok(Self { log, handle, again }),
