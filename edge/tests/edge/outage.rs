@@ -7,6 +7,7 @@ use xp_edge::units::Span;
 use xp_protocol::CloseCode;
 use xp_protocol::inbound::Action;
 
+use crate::world::client::Client;
 use crate::world::outage::Weather;
 use crate::world::owner::Heard;
 use crate::world::{PATIENCE, World, config, until};
@@ -44,6 +45,17 @@ async fn stalls(world: &World) {
     .await;
 }
 
+/// The next frame that answers something. What a lying log took is shown whenever it arrives.
+async fn told(client: &mut Client, shown: &mut Vec<String>) -> String {
+    loop {
+        let frame = client.frame().await;
+        if !frame.starts_with("event ") {
+            return frame;
+        }
+        shown.push(frame);
+    }
+}
+
 #[tokio::test]
 async fn a_socket_outlives_an_outage_and_its_command_is_answered_afterwards() {
     for weather in [Weather::Refusing, Weather::Hanging, Weather::Lying] {
@@ -53,10 +65,11 @@ async fn a_socket_outlives_an_outage_and_its_command_is_answered_afterwards() {
         world.inbound.set(weather);
         ana.send("send 1 a").await;
         stalls(&world).await;
+        let mut shown = Vec::new();
         ben.send("send 1 b").await;
-        assert_eq!(ben.frame().await, "busy 1 1000", "{weather:?}");
+        assert_eq!(told(&mut ben, &mut shown).await, "busy 1 1000");
         ben.send("ask ?x b").await;
-        assert_eq!(ben.frame().await, "busy ?x 1000", "{weather:?}");
+        assert_eq!(told(&mut ben, &mut shown).await, "busy ?x 1000");
         world.inbound.set(Weather::Fine);
         let mut seen = [ana.frame().await, ana.frame().await];
         seen.sort();
@@ -65,7 +78,10 @@ async fn a_socket_outlives_an_outage_and_its_command_is_answered_afterwards() {
             world.logs.have(&["the log takes appends again"])
         })
         .await;
-        assert_eq!(ben.frame().await, "event 1 a");
+        if shown.is_empty() {
+            shown.push(ben.frame().await);
+        }
+        assert_eq!(shown, ["event 1 a"], "{weather:?}");
         ben.send("send 1 b").await;
         assert_eq!(ben.frame().await, "event 2 b");
     }
