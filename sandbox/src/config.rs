@@ -1,8 +1,10 @@
 //! What a process is told before it starts, be it an edge, a state node or the whole platform.
 
 pub mod kafka;
+pub mod lane;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +15,10 @@ use xp_state_node::Limits;
 use xp_transport::embedded;
 
 use kafka::KafkaProblem;
+use lane::Class;
 
 pub use kafka::Kafka;
+pub use lane::Lane;
 
 /// What `xp dev`, `xp edge` and `xp state-node` read alike, each what concerns it. Lanes must be the same everywhere.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,6 +33,10 @@ pub struct Config {
     /// Kafka as the log.
     #[serde(default)]
     pub kafka: Option<Kafka>,
+    /// The version of the sections `lanes`: the highest in the cluster holds, and whoever has the same version and other
+    /// lanes is refused. Add 1 with every change.
+    #[serde(default = "first_version")]
+    pub lanes_version: u32,
     /// The lanes by name: which topics and partitions serve which categories.
     pub lanes: BTreeMap<String, Lane>,
     /// The part that holds entities.
@@ -36,30 +44,6 @@ pub struct Config {
     pub state_node: StateNode,
     /// The part that holds sockets.
     pub edge: xp_edge::Config,
-}
-
-/// A set of categories that share topics and partitions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Lane {
-    /// The categories it serves. At most one lane may leave this empty: it serves all hosted categories that
-    /// no other lane names.
-    pub categories: Vec<String>,
-    /// Partitions of `inbound` and `events`: how many entities decide at the same time. Fixed once there are
-    /// events: an entity's address hashes to its partition.
-    pub partitions: u32,
-    /// Partitions of `outbound`: each edge reads one of them.
-    pub outbound_partitions: u32,
-}
-
-impl Default for Lane {
-    fn default() -> Self {
-        Self {
-            categories: Vec::new(),
-            partitions: 8,
-            outbound_partitions: 1,
-        }
-    }
 }
 
 /// The embedded log: append-only segment files in `data`/log.
@@ -108,11 +92,27 @@ impl From<Durability> for embedded::Durability {
     }
 }
 
+fn first_version() -> u32 {
+    1
+}
+
 settings! {
     /// The part that holds entities: its name, its bounds, and what happens at each.
     StateNode {
         /// Its stable name. A second process of the same name replaces the first.
         name: String = "state-1".to_owned(),
+        /// What tells it apart from others, as in `{ region = "eu" }`: lanes choose their nodes by it
+        /// (`lanes.<name>.placement.labels`).
+        labels: BTreeMap<String, String> = BTreeMap::new(),
+        /// Its share of the partitions, relative to that of the other state nodes: one with 200 serves twice as many as
+        /// one with 100, and one with 0 what no other can.
+        weight: u16 = 100,
+        /// Where people find it, as `xp cluster members` prints it. Left out: where it listens, if it does.
+        address: Option<String> = None,
+        /// Where it answers `/live`, `/ready` and `/status` over HTTP: readiness for whoever rolls the nodes, and what
+        /// it does, as JSON. Nobody is asked for a token, so let it be an address that only operators reach. Port 0
+        /// takes a free one. Left out: nowhere.
+        listen: Option<SocketAddr> = None,
         /// How often it says that it is alive. A third of the lease or less (R13).
         heartbeat: Span = Span::from_millis(100),
         /// How long the log may take to answer when the node starts. Then it does not start.
@@ -120,6 +120,9 @@ settings! {
         /// How long stopping in order may take. Then the process ends all the same, and says what was left undone;
         /// nothing acknowledged is lost.
         stop_wait: Span = Span::from_secs(10),
+        /// How long a partition may make no progress, as when domain code does not return. Then the node says no longer
+        /// that it lives, and others take over.
+        stuck: Span = Span::from_secs(2),
         /// Memory for the pages of the snapshot store.
         snapshot_cache: Size = Size(64 << 20),
         /// Answers kept per session, and how far a client may run ahead of its oldest unanswered command (B of
@@ -140,6 +143,9 @@ settings! {
         recent_commits_max: usize = 1_024,
         /// Bytes of outputs kept in memory per watched entity. Older ones are read from the log.
         recent_bytes_max: Size = Size(1 << 20),
+        /// Bytes of `inbound` that a mirror keeps of each partition, so that it can go on with them at once. Beyond,
+        /// the oldest are dropped, and a takeover reads them anew.
+        ahead_bytes_max: Size = Size(8 << 20),
         /// How much of the log one resume may read. Beyond, the client starts over.
         resume_scan_bytes_max: Size = Size(64 << 20),
         /// How often a partition's positions are recorded when nothing else was (R15).
@@ -156,21 +162,9 @@ settings! {
 }
 
 impl StateNode {
-    /// What the node is started with; its snapshots are in `snapshots`.
+    /// The bounds of lanes that have none of their own.
     #[must_use]
-    pub fn with_snapshots(&self, snapshots: PathBuf) -> xp_state_node::Config {
-        xp_state_node::Config {
-            snapshots: Some(snapshots),
-            snapshot_cache_bytes: self.snapshot_cache.0 as u64,
-            heartbeat_ms: self.heartbeat.ms(),
-            start_wait_ms: self.start_wait.ms(),
-            stop_wait_ms: self.stop_wait.ms(),
-            limits: self.limits(),
-            ..xp_state_node::Config::named(&self.name)
-        }
-    }
-
-    fn limits(&self) -> Limits {
+    pub fn limits(&self) -> Limits {
         Limits {
             answers_per_session: self.answers_per_session,
             grace_ms: self.grace.ms(),
@@ -186,14 +180,14 @@ impl StateNode {
             clock_skew_ms: self.clock_skew.ms(),
             passivate_ms: self.passivate.ms(),
             resident_min: self.resident_min,
-            ..Limits::default()
+            ahead_bytes_max: self.ahead_bytes_max.0,
         }
     }
 }
 
 /// The address that `xp dev` listens on unless told otherwise.
-pub const LISTEN: std::net::SocketAddr =
-    std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7400);
+pub const LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7400);
 
 impl Config {
     /// What `xp dev` starts from: one lane for all categories, local sockets only, tokens signed with the
@@ -204,10 +198,41 @@ impl Config {
             data: data.to_owned(),
             log: Log::default(),
             kafka: None,
+            lanes_version: first_version(),
             lanes: BTreeMap::from([("main".to_owned(), Lane::default())]),
             state_node: StateNode::default(),
             edge: edge(secret_file(data)),
         }
+    }
+
+    /// What the state node is started with.
+    #[must_use]
+    pub fn for_state_node(&self) -> xp_state_node::Config {
+        let node = &self.state_node;
+        let listens = node.listen.map(|listen| listen.to_string());
+        let usual = xp_state_node::Config::named(&node.name);
+        xp_state_node::Config {
+            snapshots: Some(self.snapshots_dir()),
+            snapshot_cache_bytes: node.snapshot_cache.0 as u64,
+            heartbeat_ms: node.heartbeat.ms(),
+            start_wait_ms: node.start_wait.ms(),
+            stop_wait_ms: node.stop_wait.ms(),
+            stuck_ms: node.stuck.ms(),
+            address: node.address.clone().or(listens).unwrap_or_default(),
+            weight: node.weight,
+            labels: node.labels.clone(),
+            lanes_version: self.lanes_version,
+            generation: self.cluster_generation(),
+            limits: node.limits(),
+            ..usual
+        }
+    }
+
+    /// Which life of the `cluster` log this is.
+    #[must_use]
+    pub fn cluster_generation(&self) -> u64 {
+        let kafka = self.kafka.as_ref();
+        kafka.map_or(1, |kafka| kafka.cluster_generation)
     }
 
     /// What the Kafka backend is told, with passwords from the process's environment and from files.
@@ -219,10 +244,27 @@ impl Config {
         kafka: &Kafka,
         client_id: &str,
     ) -> Result<xp_transport::kafka::Config, KafkaProblem> {
-        let record_bytes_max = self.state_node.record_bytes_max.0;
-        kafka.resolved(client_id, record_bytes_max, &|name| {
-            std::env::var(name).ok()
+        let variable = |name: &str| std::env::var(name).ok();
+        let settings = kafka.resolved(client_id, self.record_bytes_max(), &variable)?;
+        Ok(xp_transport::kafka::Config {
+            bulk_lanes: self.bulk_lanes(),
+            ..settings
         })
+    }
+
+    /// The largest record of any lane.
+    fn record_bytes_max(&self) -> usize {
+        let own = self.lanes.values().map(|lane| lane.limits.record_bytes_max);
+        let sizes = own.map(|own| own.unwrap_or(self.state_node.record_bytes_max).0);
+        sizes.max().unwrap_or(self.state_node.record_bytes_max.0)
+    }
+
+    fn bulk_lanes(&self) -> BTreeSet<String> {
+        let bulk = self
+            .lanes
+            .iter()
+            .filter(|(_, lane)| lane.class == Class::Bulk);
+        bulk.map(|(name, _)| name.clone()).collect()
     }
 
     /// Where the log's segments are.
@@ -274,13 +316,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_bounds_are_those_of_the_state_node() {
-        let ours = StateNode::default().with_snapshots(PathBuf::new());
-        let theirs = xp_state_node::Config::named("state-1");
+    fn what_is_built_in_here_is_what_is_built_in_there() {
         let ours = xp_state_node::Config {
             snapshots: None,
-            ..ours
+            ..Config::development(Path::new("data")).for_state_node()
         };
+        let theirs = xp_state_node::Config::named("state-1");
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     }
 

@@ -1,10 +1,12 @@
 //! What edge, state node and log make of the configured lanes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use xp_protocol::lane::{
     CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
 };
+use xp_state_node::Limits;
 use xp_transport::embedded::{self, Retention, TopicConfig};
 use xp_transport::kafka::topics::{Kind, Topic};
 
@@ -105,16 +107,20 @@ impl<'a> Served<'a> {
         self.by_category.iter().filter_map(of_lane)
     }
 
-    /// The lanes as a state node takes them.
+    /// The lanes as a state node takes them, with its own bounds where a lane has none.
     #[must_use]
-    pub fn for_state_node(&self) -> xp_state_node::Lanes {
-        self.lanes
-            .iter()
-            .fold(xp_state_node::Lanes::default(), |lanes, (name, lane)| {
-                let served =
-                    xp_state_node::Lane::new(name, lane.partitions, lane.outbound_partitions);
-                lanes.with(served, self.categories_of(name))
-            })
+    pub fn for_state_node(&self, limits: &Limits) -> xp_state_node::Lanes {
+        let mut lanes = xp_state_node::Lanes::default();
+        for (name, lane) in self.lanes {
+            let usual = xp_state_node::Lane::new(name, lane.partitions, lane.outbound_partitions);
+            let served = xp_state_node::Lane {
+                placement: (&lane.placement).into(),
+                limits: Some(Arc::new(lane.limits.over(limits))),
+                ..usual
+            };
+            lanes = lanes.with(served, self.categories_of(name));
+        }
+        lanes
     }
 
     /// The lanes as an edge takes them.
@@ -252,114 +258,4 @@ fn rest(lanes: &BTreeMap<String, Lane>) -> Result<Option<&str>, LaneError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lanes(spec: &[(&str, &[&str])]) -> BTreeMap<String, Lane> {
-        let lane = |categories: &[&str]| Lane {
-            categories: categories.iter().map(|c| (*c).to_owned()).collect(),
-            ..Lane::default()
-        };
-        spec.iter()
-            .map(|(name, categories)| ((*name).to_owned(), lane(categories)))
-            .collect()
-    }
-
-    fn problem(spec: &[(&str, &[&str])], hosted: &[&str]) -> String {
-        Served::find(&lanes(spec), hosted).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn one_lane_serves_what_no_other_names() {
-        let lanes = lanes(&[("main", &[]), ("money", &["wallet"])]);
-        let served = Served::find(&lanes, &["auction", "board", "wallet"]).unwrap();
-        assert_eq!(
-            served.categories_of("main").collect::<Vec<_>>(),
-            ["auction", "board"]
-        );
-        assert_eq!(
-            served.categories_of("money").collect::<Vec<_>>(),
-            ["wallet"]
-        );
-    }
-
-    #[test]
-    fn events_and_cluster_are_durable_and_the_rest_is_in_memory() {
-        let lanes = lanes(&[("main", &[])]);
-        let topics = Served::find(&lanes, &["board"])
-            .unwrap()
-            .topics(&Log::default())
-            .topics;
-        let durable: Vec<_> = topics
-            .iter()
-            .filter(|t| t.durability == embedded::Durability::Fsync)
-            .collect();
-        assert_eq!(
-            durable.iter().map(|t| &*t.name).collect::<Vec<_>>(),
-            ["cluster", "main.events"]
-        );
-        assert_eq!(topics.len(), 4);
-    }
-
-    #[test]
-    fn kafka_needs_four_topics_for_each_lane_and_one_for_the_cluster() {
-        let mut lanes = lanes(&[("main", &[])]);
-        lanes.get_mut("main").unwrap().outbound_partitions = 3;
-        let kafka = Kafka::default();
-        let topics = Served::find(&lanes, &["board"])
-            .unwrap()
-            .kafka_topics(&kafka);
-        let shapes: Vec<_> = topics
-            .iter()
-            .map(|topic| (topic.name.as_str(), topic.partitions, topic.kind))
-            .collect();
-        let wanted = [
-            ("cluster", 1, Kind::Cluster),
-            ("main.inbound", 8, Kind::Inbound),
-            ("main.events", 8, Kind::Events),
-            ("main.outbound", 3, Kind::Outbound),
-            ("main.snapshots", 8, Kind::Snapshots),
-        ];
-        assert_eq!(shapes, wanted);
-        assert!(topics.iter().all(|topic| topic.replication == 3));
-        assert_eq!(topics[2].retention, None);
-    }
-
-    #[test]
-    fn lanes_that_cannot_work_are_refused_with_the_key() {
-        for (spec, hosted, says) in [
-            (
-                &[("a", &[][..]), ("b", &[])][..],
-                &["board"][..],
-                "lanes.a.categories is empty, and so is lanes.b.categories",
-            ),
-            (
-                &[("a", &["board"]), ("b", &["board"])],
-                &["board"],
-                "lanes.a serves already",
-            ),
-            (
-                &[("a", &["bord"])],
-                &["board"],
-                "names \"bord\", which this binary does not host (it hosts board)",
-            ),
-            (
-                &[("a", &["board"])],
-                &["board", "wallet"],
-                "no lane serves the hosted category \"wallet\"",
-            ),
-        ] {
-            let said = problem(spec, hosted);
-            assert!(said.contains(says), "{said}");
-        }
-        let none = BTreeMap::from([(
-            "main".to_owned(),
-            Lane {
-                partitions: 0,
-                ..Lane::default()
-            },
-        )]);
-        let said = Served::find(&none, &["board"]).unwrap_err().to_string();
-        assert_eq!(said, "lanes.main.partitions is 0: give it at least 1");
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! The configuration: built-in values, then a file, then the environment, then flags; the later wins.
 
+mod judged;
 mod layers;
 mod problem;
 pub(crate) mod show;
@@ -60,52 +61,20 @@ pub(crate) fn load(
     let data = asked.extract_inner::<PathBuf>("data");
     let data = data.map_err(|error| Problem::from_figment(&error, "data"))?;
     // Beneath everything, and only now, because built-in values such as the secret's file depend on `data`.
-    let built_in = Config::development(&data);
+    let mut built_in = Config::development(&data);
+    if asked.find_value("lanes").is_ok() {
+        // Who names lanes means these and no others.
+        built_in.lanes.clear();
+    }
     let built_in = figment::providers::Serialized::defaults(built_in);
     let layers = Figment::from(layers::BuiltIn(built_in)).merge(asked);
     let config: Config = layers
         .extract()
         .map_err(|error| Problem::from_figment(&error, ""))?;
     let loaded = Loaded { config, layers };
-    window(&loaded)?;
-    frames(&loaded)?;
+    judged::judge(&loaded)?;
     Ok(loaded)
 }
-
-/// R30: an edge that let clients run further ahead than answers are kept would lose answers.
-fn window(loaded: &Loaded) -> Result<(), Problem> {
-    const KEY: &str = "edge.limits.window";
-    let window = loaded.config.edge.limits.window;
-    let kept = loaded.config.state_node.answers_per_session;
-    if (1..=kept).contains(&(window as usize)) {
-        return Ok(());
-    }
-    let what = format!(
-        "is {window}: choose 1 up to state-node.answers-per-session, which is {kept} ({})",
-        loaded.place("state-node.answers-per-session")
-    );
-    Err(Problem::of(KEY, loaded.place(KEY), what))
-}
-
-/// What an edge takes in must fit into a record, or the whole partition would wait for an append that never passes.
-fn frames(loaded: &Loaded) -> Result<(), Problem> {
-    const KEY: &str = "edge.limits.frame-bytes-max";
-    let (frame, record) = (
-        loaded.config.edge.limits.frame_bytes_max,
-        loaded.config.state_node.record_bytes_max,
-    );
-    if frame.0.saturating_add(ENVELOPE_BYTES) <= record.0 {
-        return Ok(());
-    }
-    let what = format!(
-        "is {frame}: a frame and its envelope must fit into state-node.record-bytes-max, which is {record} ({})",
-        loaded.place("state-node.record-bytes-max")
-    );
-    Err(Problem::of(KEY, loaded.place(KEY), what))
-}
-
-/// More than address, trace and the rest of an envelope take.
-const ENVELOPE_BYTES: usize = 4 << 10;
 
 fn layers(
     sources: &Sources,

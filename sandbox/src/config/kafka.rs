@@ -37,6 +37,8 @@ settings! {
         connect_timeout: Span = Span::from_secs(10),
         /// Add 1 after the topics `inbound` were made anew: positions in them start over with it.
         generation: u32 = 0,
+        /// Add 1, in every process, after the topic `cluster` was made anew: what nodes knew of it starts over with it.
+        cluster_generation: u64 = 1,
         /// How long records of `cluster` are kept, at least. Whoever joins needs the last few seconds only.
         cluster_age: Span = Span::from_secs(3_600),
         /// How long what clients said is kept, at least: longer than any outage of the state nodes.

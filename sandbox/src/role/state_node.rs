@@ -61,14 +61,14 @@ impl StateNode {
         let hosted: Vec<_> = registry.categories().collect();
         let served = Served::find(&config.lanes, &hosted)?;
         let log = Backend::open(config, &served, &config.state_node.name).await?;
-        let mut settings = config.state_node.with_snapshots(config.snapshots_dir());
+        let mut settings = config.for_state_node();
         if log.is_exclusive() {
             // Whoever had the name before has ended, or the log would not be ours.
             settings.takeover_wait_ms = 0;
         }
         let again = Again {
+            lanes: served.for_state_node(&settings.limits),
             settings,
-            lanes: served.for_state_node(),
             registry,
             clock,
             hold_off: HoldOff::default(),

@@ -141,6 +141,41 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             &[],
             &["edge.limits.window in built in", "is 64", "some.toml"],
         ),
+        (
+            "[lanes.main.limits]\nanswers-per-session = 8",
+            &[],
+            &["lanes.main.limits.answers-per-session in ", "is 8", "64"],
+        ),
+        (
+            "[lanes.main.limits]\nrecord-bytes-max = \"64 KiB\"",
+            &[],
+            &["lanes.main.limits.record-bytes-max in ", "frame-bytes-max"],
+        ),
+        (
+            "[lanes.main]\nclass = \"batch\"",
+            &[],
+            &["lanes.main.class in ", "interactive", "bulk"],
+        ),
+        (
+            "[lanes.\"a b\"]",
+            &[],
+            &["lanes.a b in ", "topics are called after it"],
+        ),
+        (
+            "[lanes.main]\nplacement = { label = {} }",
+            &[],
+            &["lanes.main.placement.label", "Did you mean \"labels\"?"],
+        ),
+        (
+            "lanes-version = 0",
+            &[],
+            &["lanes-version in ", "count from 1"],
+        ),
+        (
+            "",
+            &[("XP__STATE_NODE__LABELS__NAME", "other")],
+            &["state-node.labels.name in $XP__STATE_NODE__LABELS__NAME"],
+        ),
     ] {
         let said = problem(toml, environment);
         for part in says {
@@ -172,6 +207,34 @@ fn passwords_come_from_the_environment_as_they_stand_and_are_never_shown() {
         "{page}"
     );
     assert!(page.contains("kafka.events-age = \"forever\""), "{page}");
+}
+
+#[test]
+fn who_names_lanes_has_just_those() {
+    let named = |loaded: Loaded| loaded.config.lanes.into_keys().collect::<Vec<_>>();
+    let file = "[lanes.money]\ncategories = [\"wallet\"]\n[lanes.rest]\n";
+    assert_eq!(named(load_from(file, &[]).unwrap()), ["money", "rest"]);
+    let variable = [("XP__LANES__MAIN__PARTITIONS", "4")];
+    assert_eq!(named(load_from("", &variable).unwrap()), ["main"]);
+    assert_eq!(named(load_from("", &[]).unwrap()), ["main"]);
+    assert_eq!(
+        named(load_from(file, &variable).unwrap()),
+        ["main", "money", "rest"]
+    );
+}
+
+#[test]
+fn a_lane_says_where_it_may_live_and_a_node_what_it_is() {
+    let toml = "lanes-version = 3\n[lanes.main]\nclass = \"bulk\"\n\
+                placement = { labels = { region = \"eu\" }, standbys = 2, pin = \"state-1\" }\n";
+    let loaded = load_from(toml, &[("XP__STATE_NODE__LABELS", "{ region = \"eu\" }")]).unwrap();
+    assert_eq!(loaded.config.lanes_version, 3);
+    let lane = &loaded.config.lanes["main"];
+    assert_eq!(lane.placement.labels["region"], "eu");
+    assert_eq!(lane.placement.standbys, 2);
+    assert_eq!(lane.placement.pin.as_deref(), Some("state-1"));
+    assert_eq!(lane.partitions, 8);
+    assert_eq!(loaded.config.state_node.labels["region"], "eu");
 }
 
 #[test]

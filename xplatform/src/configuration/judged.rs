@@ -1,0 +1,115 @@
+//! What each key allows by itself and what all of them together cannot mean.
+
+use xp_sandbox::config::Lane;
+
+use super::{Loaded, Problem};
+
+/// More than address, trace and the rest of an envelope take.
+const ENVELOPE_BYTES: usize = 4 << 10;
+
+pub(super) fn judge(loaded: &Loaded) -> Result<(), Problem> {
+    window(loaded)?;
+    frames(loaded)?;
+    for name in loaded.config.lanes.keys() {
+        lane_window(loaded, name)?;
+        lane_frames(loaded, name)?;
+    }
+    counted_from_one(loaded)?;
+    names(loaded)
+}
+
+fn problem(loaded: &Loaded, key: &str, what: String) -> Problem {
+    Problem::of(key, loaded.place(key), what)
+}
+
+/// R30: an edge that let clients run further ahead than answers are kept would lose answers.
+fn window(loaded: &Loaded) -> Result<(), Problem> {
+    const KEY: &str = "edge.limits.window";
+    let window = loaded.config.edge.limits.window;
+    let kept = loaded.config.state_node.answers_per_session;
+    if (1..=kept).contains(&(window as usize)) {
+        return Ok(());
+    }
+    let what = format!(
+        "is {window}: choose 1 up to state-node.answers-per-session, which is {kept} ({})",
+        loaded.place("state-node.answers-per-session")
+    );
+    Err(problem(loaded, KEY, what))
+}
+
+fn lane_window(loaded: &Loaded, name: &str) -> Result<(), Problem> {
+    let window = loaded.config.edge.limits.window;
+    match loaded.config.lanes[name].limits.answers_per_session {
+        Some(kept) if kept < window as usize => {
+            let key = format!("lanes.{name}.limits.answers-per-session");
+            let place = loaded.place("edge.limits.window");
+            let what = format!(
+                "is {kept}: choose at least edge.limits.window, which is {window} ({place})"
+            );
+            Err(problem(loaded, &key, what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What an edge takes in must fit into a record, or the whole partition would wait for an append that never passes.
+fn frames(loaded: &Loaded) -> Result<(), Problem> {
+    const KEY: &str = "edge.limits.frame-bytes-max";
+    let (frame, record) = (
+        loaded.config.edge.limits.frame_bytes_max,
+        loaded.config.state_node.record_bytes_max,
+    );
+    if frame.0.saturating_add(ENVELOPE_BYTES) <= record.0 {
+        return Ok(());
+    }
+    let what = format!(
+        "is {frame}: a frame and its envelope must fit into state-node.record-bytes-max, which is {record} ({})",
+        loaded.place("state-node.record-bytes-max")
+    );
+    Err(problem(loaded, KEY, what))
+}
+
+fn lane_frames(loaded: &Loaded, name: &str) -> Result<(), Problem> {
+    let frame = loaded.config.edge.limits.frame_bytes_max;
+    match loaded.config.lanes[name].limits.record_bytes_max {
+        Some(record) if record.0 < frame.0.saturating_add(ENVELOPE_BYTES) => {
+            let key = format!("lanes.{name}.limits.record-bytes-max");
+            let place = loaded.place("edge.limits.frame-bytes-max");
+            let what = format!(
+                "is {record}: edge.limits.frame-bytes-max, which is {frame} ({place}), and 4 KiB for the envelope must fit into it"
+            );
+            Err(problem(loaded, &key, what))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn counted_from_one(loaded: &Loaded) -> Result<(), Problem> {
+    if loaded.config.lanes_version == 0 {
+        let what = "is 0: versions count from 1, and rise with every change of the lanes";
+        return Err(problem(loaded, "lanes-version", what.to_owned()));
+    }
+    Ok(())
+}
+
+/// The label `name` is every node's own, and a lane's name is a part of its topics' names.
+fn names(loaded: &Loaded) -> Result<(), Problem> {
+    if loaded.config.state_node.labels.contains_key("name") {
+        let what = "cannot be chosen: every node has the label `name`, which is state-node.name";
+        return Err(problem(loaded, "state-node.labels.name", what.to_owned()));
+    }
+    let unusable = |(name, _): &(&String, &Lane)| !is_name(name);
+    match loaded.config.lanes.iter().find(unusable) {
+        Some((name, _)) => {
+            let what = "cannot be the name of a lane: topics are called after it, so use letters, digits, '.', '_' and '-', at most 200";
+            Err(problem(loaded, &format!("lanes.{name}"), what.to_owned()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What Kafka and file systems take alike, with room for the ending of a topic's name.
+fn is_name(name: &str) -> bool {
+    let usable = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    (1..=200).contains(&name.len()) && name.chars().all(usable) && !name.starts_with('.')
+}
