@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use xp_edge::units::Span;
-use xp_protocol::{Address, Offset, PartitionId};
+use xp_protocol::{Address, LanePartition, Offset, PartitionId};
 
 /// Real-time stateful entities: run them, talk to them, look into their log.
 ///
@@ -45,6 +45,9 @@ pub(crate) enum Task {
     /// Make, check or describe the topics that the lanes need on Kafka
     #[command(subcommand)]
     Topics(Topics),
+    /// Show who is in the cluster and who owns what (Kafka); empty a node; move a partition
+    #[command(subcommand)]
+    Cluster(Cluster),
     /// Check, show or describe the configuration
     #[command(subcommand)]
     Config(Config),
@@ -141,6 +144,76 @@ pub(crate) enum Topics {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Cluster {
+    /// Lanes, members, and what a person should look at; exit code 1 when users wait
+    Status(Shape),
+    /// Who is there: state nodes and edges, and what they carry
+    Members(Shape),
+    /// Who owns each partition, who mirrors it, and whether that one could take over at once
+    Partitions {
+        #[command(flatten)]
+        shape: Shape,
+        /// Only those of this lane
+        #[arg(long)]
+        lane: Option<String>,
+    },
+    /// Have a state node own nothing as long as others can, and wait until it is so
+    Drain {
+        /// Its stable name
+        node: String,
+        /// Let it own its share again
+        #[arg(long)]
+        undo: bool,
+        #[command(flatten)]
+        sources: Sources,
+        /// For how long to wait; the wish stands afterwards
+        #[arg(long, default_value = "30s", value_parser = span)]
+        wait: Duration,
+    },
+    /// Have a partition owned by this state node as long as it can be, and wait until it is so
+    Move {
+        /// Which one, as in `main/3`
+        #[arg(value_name = "LANE/PARTITION", value_parser = place)]
+        place: LanePartition,
+        /// The stable name of the state node
+        #[arg(
+            value_name = "NODE",
+            required_unless_present = "auto",
+            conflicts_with = "auto"
+        )]
+        to: Option<String>,
+        /// Leave it to placement again
+        #[arg(long)]
+        auto: bool,
+        #[command(flatten)]
+        sources: Sources,
+        /// For how long to wait; the wish stands afterwards
+        #[arg(long, default_value = "30s", value_parser = span)]
+        wait: Duration,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Shape {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// JSON instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Cluster {
+    pub(crate) fn sources(&self) -> &Sources {
+        match self {
+            Self::Status(shape) | Self::Members(shape) | Self::Partitions { shape, .. } => {
+                &shape.sources
+            }
+            Self::Drain { sources, .. } | Self::Move { sources, .. } => sources,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Log {
     /// Print records, decoded; records that the rules make void are marked
     Show(Show),
@@ -211,6 +284,15 @@ fn partition(text: &str) -> Result<PartitionId, String> {
         .map_err(|_| "a partition is a number counted from 0".to_owned())
 }
 
+fn place(text: &str) -> Result<LanePartition, String> {
+    let written = text.rsplit_once('/').filter(|(lane, _)| !lane.is_empty());
+    let written = written.ok_or("write it as LANE/PARTITION, as in main/3")?;
+    Ok(LanePartition {
+        lane: written.0.into(),
+        partition: partition(written.1)?,
+    })
+}
+
 fn offset(text: &str) -> Result<Offset, String> {
     text.parse()
         .map(Offset)
@@ -261,6 +343,25 @@ mod tests {
             .collect();
         assert_eq!(values, ["\"seller\"", "5", "[1]"]);
         assert_eq!(token.ttl, Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn a_partition_is_moved_to_a_node_or_left_to_placement_and_not_both() {
+        let words = ["xp", "cluster", "move", "eu.main/3"];
+        let with = |more: &[&str]| CommandLine::try_parse_from([&words, more].concat());
+        let Some(Task::Cluster(Cluster::Move { place, to, .. })) = with(&["a"]).unwrap().task
+        else {
+            panic!("not a move");
+        };
+        assert_eq!(
+            (place.to_string(), to.as_deref()),
+            ("eu.main/3".to_owned(), Some("a"))
+        );
+        assert!(with(&["--auto"]).is_ok());
+        assert!(with(&[]).is_err() && with(&["a", "--auto"]).is_err());
+        let error = CommandLine::try_parse_from(["xp", "cluster", "move", "main", "a"]);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("as in main/3"), "{error}");
     }
 
     #[test]

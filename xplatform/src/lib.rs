@@ -34,7 +34,7 @@
 //! }
 //! ```
 //! The binary then has the `xp` command line: `dev` (the default: everything in one process), `edge` and `state-node`
-//! (processes of their own, on Kafka), `token`, `connect`, `log show`, `topics` and `config`.
+//! (processes of their own, on Kafka), `token`, `connect`, `log show`, `topics`, `cluster` and `config`.
 
 mod program;
 mod dev;
@@ -45,6 +45,7 @@ mod token;
 mod connect;
 mod log_show;
 mod topics;
+mod cluster;
 mod config_command;
 mod configuration;
 mod command_line;

@@ -8,7 +8,8 @@ use clap::Parser;
 use crate::command_line::{CommandLine, Log, Task};
 use crate::process::Replaced;
 use crate::{
-    Domain, config_command, connect, dev, edge_command, log_show, state_node_command, token, topics,
+    Domain, cluster, config_command, connect, dev, edge_command, log_show, state_node_command,
+    token, topics,
 };
 
 impl Domain {
@@ -49,6 +50,7 @@ impl Domain {
             Task::Connect(asked) => block_on(connect::run(asked)),
             Task::Log(Log::Show(asked)) => block_on(log_show::run(asked)),
             Task::Topics(asked) => block_on(topics::run(asked, self.registry())),
+            Task::Cluster(asked) => block_on(cluster::run(asked)),
             Task::Config(asked) => config_command::run(&asked, self.registry()),
         }
     }
