@@ -21,4 +21,4 @@ pub mod limits;
 pub use config::Config;
 pub use lanes::{Lane, Lanes};
 pub use limits::Limits;
-pub use node::{Handle, PartitionState, StartError, Undone, start};
+pub use node::{Handle, Observer, PartitionState, StartError, Status, Undone, start};

@@ -4,6 +4,7 @@ mod supervisor;
 mod shell;
 mod cluster;
 mod standing;
+mod status;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use xp_cluster::members::End;
 use xp_cluster::{Duty, Members};
 use xp_domain_sdk::host::Registry;
-use xp_protocol::{Incarnation, LanePartition};
+use xp_protocol::{Incarnation, LanePartition, Offset};
 use xp_transport::{Clock, Log};
 
 use crate::config::Config;
@@ -28,6 +29,8 @@ use crate::store::{MemoryStore, SnapshotStore, StoreError};
 use cluster::{Joining, View};
 use standing::Standing;
 use supervisor::{Supervise, Supervisor};
+
+pub use status::{Observer, Status};
 
 pub use cluster::JoinError;
 
@@ -83,7 +86,8 @@ pub(crate) struct Shared {
     writing: Mutex<BTreeMap<LanePartition, Arc<tokio::sync::Mutex<()>>>>,
     pub(crate) states: watch::Sender<BTreeMap<LanePartition, PartitionState>>,
     pub(crate) progress: Progress,
-    pub(crate) resident: Mutex<BTreeMap<LanePartition, usize>>,
+    /// Entities in memory, and the next record of `events` for who follows, as of each partition's last tick.
+    pub(crate) seen: Mutex<BTreeMap<LanePartition, (usize, Option<Offset>)>>,
 }
 
 enum Stores {
@@ -160,16 +164,21 @@ impl Shared {
         }
     }
 
-    pub(crate) fn set_resident(&self, place: &LanePartition, entities: usize) {
-        let mut resident = self.resident.lock().expect("no holder of this lock panics");
-        resident.insert(place.clone(), entities);
+    pub(crate) fn set_seen(&self, place: &LanePartition, entities: usize, next: Option<Offset>) {
+        let mut seen = self.seen.lock().expect("no holder of this lock panics");
+        seen.insert(place.clone(), (entities, next));
+    }
+
+    pub(crate) fn seen(&self, place: &LanePartition) -> Option<(usize, Option<Offset>)> {
+        let seen = self.seen.lock().expect("no holder of this lock panics");
+        seen.get(place).copied()
     }
 
     /// Placement gives the partition to others.
     pub(crate) fn forget(&self, place: &LanePartition) {
         self.states.send_modify(|states| drop(states.remove(place)));
-        let mut resident = self.resident.lock().expect("no holder of this lock panics");
-        resident.remove(place);
+        let mut seen = self.seen.lock().expect("no holder of this lock panics");
+        seen.remove(place);
     }
 
     /// Whether a partition was given up.
@@ -247,7 +256,7 @@ pub async fn start(
         writing: Mutex::default(),
         states: watch::channel(BTreeMap::new()).0,
         progress: Progress::default(),
-        resident: Mutex::default(),
+        seen: Mutex::default(),
     });
     let (supervisor, supervising) = Actor::spawn(None, Supervisor, Arc::clone(&shared))
         .await
@@ -384,12 +393,15 @@ impl Handle {
     /// Entities in memory, as of the partitions' last ticks.
     #[must_use]
     pub fn resident(&self) -> usize {
-        let resident = self
-            .shared
-            .resident
-            .lock()
-            .expect("no holder of this lock panics");
-        resident.values().sum()
+        let seen = self.shared.seen.lock();
+        let seen = seen.expect("no holder of this lock panics");
+        seen.values().map(|(entities, _)| entities).sum()
+    }
+
+    /// Looks at this node without keeping it.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer::new(Arc::downgrade(&self.shared))
     }
 
     /// How far replay is.

@@ -171,7 +171,8 @@ impl<'a> Shell<'a> {
         let now = self.shared.clock.now();
         self.core.on_lease(self.shared.view.borrow().lease, now);
         self.core.tick(now);
-        self.shared.set_resident(self.place, self.core.resident());
+        let (entities, next) = (self.core.resident(), self.core.next_event());
+        self.shared.set_seen(self.place, entities, next);
         for address in self.core.take_diverged() {
             tracing::error!(entity = %address, "the domain's code computes another state from the same events");
         }

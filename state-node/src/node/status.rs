@@ -1,0 +1,356 @@
+//! What a state node says of itself to whoever asks over HTTP: what placement gives it, what it does of that in fact,
+//! and why it is not ready, if it is not.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde::Serialize;
+use xp_cluster::Duty;
+use xp_cluster::members::End;
+use xp_protocol::{LanePartition, Offset};
+use xp_transport::TopicPartition;
+
+use super::{PartitionState, Shared};
+
+/// For how long the log is asked where its partitions end. What it does not say is left out.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
+/// Looks at a node without keeping it: it may be gone.
+#[derive(Clone)]
+pub struct Observer {
+    shared: Weak<Shared>,
+}
+
+/// What a node is and does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Its process.
+    pub incarnation: String,
+    /// How much of the `cluster` log it has folded.
+    pub view: u64,
+    /// Whether it does all that placement gives it.
+    pub ready: bool,
+    /// Why it is not ready; each is a sentence.
+    pub problems: Vec<String>,
+    /// The version of the lanes that the cluster runs.
+    pub lanes_version: u32,
+    /// What placement gives it, and what it does besides.
+    pub partitions: Vec<Partition>,
+}
+
+/// One partition on a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Partition {
+    /// As in `main/3`.
+    pub partition: String,
+    /// What placement gives it to do: `own`, `mirror`, or nothing any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duty: Option<&'static str>,
+    /// What it does: `owned`, `mirroring`, `replaying`, `stopped`, or `missing` before it has begun.
+    pub state: &'static str,
+    /// Why it has stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The next record of `events` that it will fold; an owner writes them itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+    /// How many records of `events` it has not folded yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<u64>,
+    /// Entities in memory.
+    pub entities: usize,
+}
+
+/// What is looked at to judge whether a node is ready.
+#[derive(Clone, Debug, Default)]
+struct Glance {
+    ended: Option<End>,
+    has_lanes: bool,
+    is_leaving: bool,
+    has_lease: bool,
+}
+
+impl Observer {
+    pub(crate) fn new(shared: Weak<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// What the node does now; `None` when it is gone. Asks the log how far its partitions go.
+    pub async fn status(&self) -> Option<Status> {
+        let (mut status, topics) = self.look()?;
+        let log = Arc::clone(&self.shared.upgrade()?.log);
+        let bounds = topics.into_iter().map(|(index, at)| {
+            let bounds = log.bounds(&at);
+            async move { (index, bounds.await) }
+        });
+        let asking: FuturesUnordered<_> = bounds.collect();
+        let deadline = tokio::time::sleep(ENDS_WITHIN);
+        let mut answers = asking.take_until(Box::pin(deadline));
+        while let Some((index, bounds)) = answers.next().await {
+            if let Ok(bounds) = bounds {
+                status.partitions[index].ends_at(bounds.next);
+            }
+        }
+        Some(status)
+    }
+
+    /// Why the node is not ready; empty when it is.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        match self.look() {
+            Some((status, _)) => status.problems,
+            None => vec!["the node has ended".to_owned()],
+        }
+    }
+
+    fn look(&self) -> Option<(Status, Vec<(usize, TopicPartition)>)> {
+        let shared = self.shared.upgrade()?;
+        let (members, glance) = {
+            let view = shared.view.borrow();
+            let glance = Glance {
+                ended: view.ended,
+                has_lanes: view.members.definitions().is_some(),
+                is_leaving: shared.standing.is_leaving(),
+                has_lease: view.lease.holds(shared.clock.now()),
+            };
+            (Arc::clone(&view.members), glance)
+        };
+        let duties = members.duties(shared.incarnation);
+        let states = shared.states.borrow().clone();
+        let problems = problems(&glance, &duties, &states);
+        let partitions = partitions(&duties, &states);
+        let mut status = Status {
+            incarnation: shared.incarnation.to_string(),
+            view: members.view().offset.0,
+            ready: problems.is_empty(),
+            problems,
+            lanes_version: members.definitions().map_or(0, |lanes| lanes.version),
+            partitions: Vec::with_capacity(partitions.len()),
+        };
+        let mut topics = Vec::new();
+        for (place, mut partition) in partitions {
+            if let Some((entities, position)) = shared.seen(&place) {
+                partition.entities = entities;
+                partition.position = position.map(|next| next.0);
+            }
+            if let Some(lane) = shared.lanes.get(&place.lane) {
+                let at = TopicPartition {
+                    topic: Arc::clone(&lane.events),
+                    partition: place.partition,
+                };
+                topics.push((status.partitions.len(), at));
+            }
+            status.partitions.push(partition);
+        }
+        Some((status, topics))
+    }
+}
+
+impl Partition {
+    fn ends_at(&mut self, end: Offset) {
+        let lag = |position: u64| end.0.saturating_sub(position);
+        self.lag = self.position.map(lag);
+    }
+}
+
+/// What keeps a node from being ready, the gravest first.
+fn problems(
+    glance: &Glance,
+    duties: &BTreeMap<LanePartition, Duty>,
+    states: &BTreeMap<LanePartition, PartitionState>,
+) -> Vec<String> {
+    match glance.ended {
+        Some(End::Replaced) => {
+            return vec!["another process took its name: this one ends".to_owned()];
+        }
+        Some(End::Silent) => {
+            return vec!["the cluster had not heard of it for too long and gave its partitions to others: it joins again".to_owned()];
+        }
+        Some(End::Left) => return vec!["it has left".to_owned()],
+        None => {}
+    }
+    let mut problems = Vec::new();
+    if glance.is_leaving {
+        problems.push("it is leaving, and hands its partitions over".to_owned());
+    }
+    if !glance.has_lease {
+        problems.push("its heartbeats are not read back in time: the cluster log does not answer, or one of its partitions makes no progress; it answers no queries".to_owned());
+    }
+    if !glance.has_lanes {
+        problems.push("the cluster has no lanes yet".to_owned());
+    }
+    let undone = duties
+        .iter()
+        .filter_map(|(place, duty)| undone(place, *duty, states.get(place)));
+    problems.extend(undone);
+    problems
+}
+
+/// What a node should do with a partition and does not do.
+fn undone(place: &LanePartition, duty: Duty, state: Option<&PartitionState>) -> Option<String> {
+    use PartitionState as State;
+    let does = match (duty, state) {
+        (Duty::Own, Some(State::Owned)) | (Duty::Mirror, Some(State::Owned | State::Mirroring)) => {
+            return None;
+        }
+        (_, Some(State::Stopped(Some(reason)))) => {
+            return Some(format!("{place} has stopped and needs a person: {reason}"));
+        }
+        (_, Some(State::Stopped(None))) => "it has stopped",
+        (Duty::Own, Some(State::Mirroring)) => "waits for the former owner to let it go",
+        (_, Some(State::Replaying)) => "it replays the log",
+        (Duty::Own, None) | (Duty::Mirror, None) => "it has not begun",
+    };
+    let should = match duty {
+        Duty::Own => "own",
+        Duty::Mirror => "mirror",
+    };
+    Some(format!("it should {should} {place}: {does}"))
+}
+
+/// What is given, and what is done all the same.
+fn partitions(
+    duties: &BTreeMap<LanePartition, Duty>,
+    states: &BTreeMap<LanePartition, PartitionState>,
+) -> BTreeMap<LanePartition, Partition> {
+    let places = duties.keys().chain(states.keys());
+    let partition = |place: &LanePartition| {
+        let (state, reason) = state(states.get(place));
+        let partition = Partition {
+            partition: place.to_string(),
+            duty: duties.get(place).map(|duty| match duty {
+                Duty::Own => "own",
+                Duty::Mirror => "mirror",
+            }),
+            state,
+            reason,
+            position: None,
+            lag: None,
+            entities: 0,
+        };
+        (place.clone(), partition)
+    };
+    places.map(partition).collect()
+}
+
+fn state(state: Option<&PartitionState>) -> (&'static str, Option<String>) {
+    match state {
+        Some(PartitionState::Owned) => ("owned", None),
+        Some(PartitionState::Mirroring) => ("mirroring", None),
+        Some(PartitionState::Replaying) => ("replaying", None),
+        Some(PartitionState::Stopped(reason)) => ("stopped", reason.clone()),
+        None => ("missing", None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xp_protocol::PartitionId;
+
+    use super::*;
+
+    fn place(partition: u32) -> LanePartition {
+        LanePartition {
+            lane: "main".into(),
+            partition: PartitionId(partition),
+        }
+    }
+
+    fn member() -> Glance {
+        Glance {
+            ended: None,
+            has_lanes: true,
+            is_leaving: false,
+            has_lease: true,
+        }
+    }
+
+    fn judged(glance: &Glance, given: &[(Duty, Option<PartitionState>)]) -> Vec<String> {
+        let (mut duties, mut states) = (BTreeMap::new(), BTreeMap::new());
+        for (partition, (duty, state)) in (0..).zip(given) {
+            duties.insert(place(partition), *duty);
+            states.extend(state.clone().map(|state| (place(partition), state)));
+        }
+        problems(glance, &duties, &states)
+    }
+
+    #[test]
+    fn a_node_that_does_what_placement_gives_it_is_ready() {
+        let given = [
+            (Duty::Own, Some(PartitionState::Owned)),
+            (Duty::Mirror, Some(PartitionState::Mirroring)),
+            // Placement has given it to another, who has not taken it yet.
+            (Duty::Mirror, Some(PartitionState::Owned)),
+        ];
+        assert_eq!(judged(&member(), &given), [""; 0]);
+        assert_eq!(judged(&member(), &[]), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_not_done_is_named_with_what_is_done_instead() {
+        let reason = "main.events-1 is shorter than what was read".to_owned();
+        let given = [
+            (Duty::Own, Some(PartitionState::Replaying)),
+            (Duty::Own, Some(PartitionState::Stopped(Some(reason)))),
+            (Duty::Mirror, Some(PartitionState::Replaying)),
+            (Duty::Own, Some(PartitionState::Mirroring)),
+            (Duty::Own, None),
+        ];
+        let wanted = [
+            "it should own main/0: it replays the log",
+            "main/1 has stopped and needs a person: main.events-1 is shorter than what was read",
+            "it should mirror main/2: it replays the log",
+            "it should own main/3: waits for the former owner to let it go",
+            "it should own main/4: it has not begun",
+        ];
+        assert_eq!(judged(&member(), &given), wanted);
+    }
+
+    #[test]
+    fn who_leaves_is_deaf_or_was_given_up_is_not_ready_and_says_which() {
+        let owned = [(Duty::Own, Some(PartitionState::Owned))];
+        for (glance, says) in [
+            (
+                Glance {
+                    is_leaving: true,
+                    ..member()
+                },
+                "it is leaving",
+            ),
+            (
+                Glance {
+                    has_lease: false,
+                    ..member()
+                },
+                "heartbeats are not read back",
+            ),
+            (
+                Glance {
+                    has_lanes: false,
+                    ..member()
+                },
+                "no lanes",
+            ),
+            (
+                Glance {
+                    ended: Some(End::Silent),
+                    ..member()
+                },
+                "joins again",
+            ),
+            (
+                Glance {
+                    ended: Some(End::Replaced),
+                    ..member()
+                },
+                "took its name",
+            ),
+        ] {
+            let said = judged(&glance, &owned);
+            assert!(said.len() == 1 && said[0].contains(says), "{said:?}");
+        }
+    }
+}
