@@ -64,7 +64,7 @@ fn an_unknown_version_is_named() {
     let error = codec::decode::<Fold>(snapshot::unsealed(&resealed).unwrap()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "fold-header has version 99, and this build reads version 1"
+        "fold-header has version 99, and this build reads version 2"
     );
 }
 

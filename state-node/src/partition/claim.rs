@@ -60,7 +60,9 @@ impl Partition {
         // A snapshot that was not compared with the log yet proves nothing.
         let held = self.fold.claim.filter(|_| following.snapshot_end.is_none());
         let outrun = held.is_some_and(|held| held.view > self.members.view());
-        if following.claiming.is_some() || outrun || self.retired {
+        // Who has not read to the end does not know whom it would outrank.
+        let blind = !self.is_warm();
+        if following.claiming.is_some() || blind || outrun || self.retired {
             return None;
         }
         let wait_ms = if self.is_vacant() {
@@ -71,15 +73,15 @@ impl Partition {
         Some(assigned.plus_ms(wait_ms).max(following.claim_from))
     }
 
-    /// Whether nobody can be answering for the partition. Who has not read to the end cannot know.
+    /// Whether nobody can be answering for the partition.
     fn is_vacant(&self) -> bool {
         let Some(held) = self.fold.claim.filter(|_| !self.fold.released) else {
-            return self.is_warm() || !self.setting.rules.release;
+            return true;
         };
         let former = self.members.end(held.incarnation);
         let mine = held.incarnation == self.setting.incarnation;
         let lives = self.members.is_alive(held.incarnation) || former == Some(End::Replaced);
-        self.is_warm() && (mine || !lives) || !self.setting.rules.release
+        mine || !lives || !self.setting.rules.release
     }
 
     /// R7: asks for the partition. Nothing is decided until the claim has been read back.

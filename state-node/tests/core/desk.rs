@@ -59,9 +59,13 @@ pub(crate) struct Desk {
     /// How the partition ended: `lost`, `released`, or why it stopped.
     pub(crate) over: Option<String>,
     claims: VecDeque<Record>,
-    inbound: u64,
+    /// How many records of `inbound` are behind what was heard, for who asks where it ends.
+    pub(crate) waiting: u64,
+    pub(crate) lease_ms: u64,
+    pub(crate) inbound: u64,
     inbound_log: u128,
     nodes: u128,
+    lives: u64,
     cluster: u64,
 }
 
@@ -99,7 +103,8 @@ impl Desk {
     pub(crate) fn with(limits: Limits, store: Arc<dyn SnapshotStore>) -> Self {
         let domain = domain();
         let now = TimeMs(1_000_000);
-        let core = open(1000, &domain, &limits, &store, 0, 1, now).unwrap();
+        let setting = setting(1000, &domain, &limits, &store);
+        let core = Partition::open(setting, opening(0, 1, now), 1).unwrap();
         let mut desk = Self {
             core,
             log: Vec::new(),
@@ -118,9 +123,12 @@ impl Desk {
             reads_inbound: None,
             over: None,
             claims: VecDeque::new(),
+            waiting: 0,
+            lease_ms: 0,
             inbound: 0,
             inbound_log: 1,
             nodes: 1000,
+            lives: 1,
             cluster: 0,
         };
         let lanes = lanes().definitions(1);
@@ -143,15 +151,26 @@ impl Desk {
 
     pub(crate) fn try_reopen(&mut self) -> Result<(), OpenError> {
         self.nodes += 1;
-        self.core = open(
-            self.nodes,
-            &self.domain,
-            &self.limits,
-            &self.store,
-            self.first,
-            self.inbound_log,
-            self.now,
-        )?;
+        self.open()
+    }
+
+    /// As after the partition was lost: the process lives.
+    pub(crate) fn reopen_in_the_same_process(&mut self) {
+        self.open().unwrap();
+        self.perform();
+    }
+
+    fn open(&mut self) -> Result<(), OpenError> {
+        let mut setting = setting(self.nodes, &self.domain, &self.limits, &self.store);
+        setting.lease_ms = self.lease_ms;
+        // Claims are named from it: no two lives may draw the same.
+        self.lives += 1;
+        let next = self.first.max(self.log.len() as u64);
+        let opening = Opening {
+            next: Offset(next),
+            ..opening(self.first, self.inbound_log, self.now)
+        };
+        self.core = Partition::open(setting, opening, self.lives)?;
         self.appends.clear();
         self.left.clear();
         self.claims.clear();
@@ -231,6 +250,26 @@ impl Desk {
     pub(crate) fn lose_edge(&mut self, edge: u128) {
         let incarnation = Incarnation(Uuid::from_u128(edge));
         self.member(&Member::Leave { incarnation });
+    }
+
+    /// Another node, which could own the partition at once.
+    pub(crate) fn other_node(&self) -> Member {
+        Member::Alive {
+            incarnation: Incarnation(Uuid::from_u128(77)),
+            who: Who {
+                lanes: 1,
+                ..Who::new("other", Kind::StateNode)
+            },
+            joined: Offset(self.cluster),
+            sent: self.now,
+            leaving: false,
+            warm: vec![place()],
+        }
+    }
+
+    pub(crate) fn leave_node(&self) -> Member {
+        let incarnation = Incarnation(Uuid::from_u128(self.nodes));
+        Member::Leave { incarnation }
     }
 
     pub(crate) fn member(&mut self, member: &Member) {
@@ -382,7 +421,8 @@ impl Desk {
             }
         }
         if asks_end {
-            self.core.inbound_end(Offset(self.inbound), self.now);
+            let end = Offset(self.inbound + self.waiting);
+            self.core.inbound_end(end, self.now);
             self.perform();
         }
     }
@@ -429,16 +469,13 @@ fn lanes() -> Lanes {
     Lanes::default().with(Lane::new("main", 1, 1), ["ledger"])
 }
 
-fn open(
+fn setting(
     node: u128,
     domain: &Registry,
     limits: &Limits,
     store: &Arc<dyn SnapshotStore>,
-    first: u64,
-    inbound: u128,
-    now: TimeMs,
-) -> Result<Partition, OpenError> {
-    let setting = Setting {
+) -> Setting {
+    Setting {
         place: place(),
         incarnation: Incarnation(Uuid::from_u128(node)),
         lanes: Arc::new(lanes()),
@@ -447,13 +484,14 @@ fn open(
         store: Arc::clone(store),
         lease_ms: 0,
         rules: Default::default(),
-    };
-    let opening = Opening {
+    }
+}
+
+fn opening(first: u64, inbound: u128, now: TimeMs) -> Opening {
+    Opening {
         inbound: LogIdentity(Uuid::from_u128(inbound)),
         first: Offset(first),
         next: Offset(first),
         now,
-    };
-    // Claims are named from it: no two lives may draw the same.
-    Partition::open(setting, opening, node as u64)
+    }
 }

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod claims;
+mod moves;
+mod caution;
 mod commits;
 mod outputs;
 mod sessions;

@@ -167,6 +167,7 @@ fn a_log_that_ends_before_its_snapshot_is_a_loud_stop() {
     let next = desk.core.next_event().unwrap();
     assert!(next <= end);
     desk.log.truncate(usize::try_from(next.0).unwrap());
+    desk.crash();
     desk.claim();
     desk.replay();
     let reason = desk.over.unwrap();

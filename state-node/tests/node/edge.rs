@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
+use xp_cluster::log as cluster;
+use xp_cluster::timing::EDGE_HEARTBEAT_MS;
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::inbound::{Action, Inbound, Word};
 use xp_protocol::outbound::{Item, Outbound, Recipients};
@@ -24,8 +27,24 @@ pub(crate) struct Edge {
     clock: Clock,
     incarnation: Incarnation,
     joined: Offset,
+    beating: JoinHandle<()>,
     outbound: Box<dyn Reader>,
     heard: Vec<Heard>,
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        self.beating.abort();
+    }
+}
+
+/// Says that the edge lives, until the log is closed.
+async fn beat(log: Arc<dyn Log>, alive: Member) {
+    let mut every = tokio::time::interval(Duration::from_millis(EDGE_HEARTBEAT_MS));
+    loop {
+        every.tick().await;
+        drop(cluster::append(log.as_ref(), &alive).await);
+    }
 }
 
 /// One delivery.
@@ -61,20 +80,20 @@ impl Edge {
         let incarnation = Incarnation(Uuid::from_u128(name));
         let outbound = PartitionId(0);
         let who = Who::new("edge", Kind::Edge { outbound });
-        let header = codec::encode(&Member::Join { incarnation, who }).into();
-        let cluster = TopicPartition {
-            topic: "cluster".into(),
-            partition: PartitionId(0),
+        let join = Member::Join {
+            incarnation,
+            who: who.clone(),
         };
-        let joined = log
-            .append(
-                &cluster,
-                vec![Record {
-                    header,
-                    ..Record::default()
-                }],
-            )
-            .await;
+        let joined = cluster::append(log.as_ref(), &join).await.unwrap();
+        let alive = Member::Alive {
+            incarnation,
+            who,
+            joined,
+            sent: clock.now(),
+            leaving: false,
+            warm: Vec::new(),
+        };
+        let beating = tokio::spawn(beat(Arc::clone(log), alive));
         let at = TopicPartition {
             topic: "main.outbound".into(),
             partition: PartitionId(0),
@@ -85,7 +104,8 @@ impl Edge {
             lanes: lanes.clone(),
             clock: clock.clone(),
             incarnation,
-            joined: *joined[0].as_ref().unwrap(),
+            joined,
+            beating,
             outbound,
             heard: Vec::new(),
         }

@@ -4,6 +4,7 @@
 mod commands;
 mod sessions;
 mod recovery;
+mod cluster;
 mod eviction;
 mod outage;
 mod world;

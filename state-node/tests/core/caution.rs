@@ -1,0 +1,131 @@
+//! R16: messages that may have ended a process.
+
+use xp_protocol::events::{Cause, Event};
+
+use crate::desk::{ANA, BEN, Desk};
+use crate::records::{add, event};
+
+/// A new owner after a crash, which finds these commands of Ana in `inbound`.
+fn after_a_crash(waiting: &[u64]) -> Desk {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.connect(BEN, None);
+    desk.settle();
+    desk.heard();
+    desk.crash();
+    desk.waiting = waiting.len() as u64;
+    desk.own();
+    for n in waiting {
+        desk.send(ANA, *n, &add(&n.to_string()));
+    }
+    desk
+}
+
+fn tried(desk: &Desk) -> Vec<u64> {
+    let appended = desk.appends.iter().flat_map(|append| &append.records);
+    let tried = appended.map(event).filter_map(|event| match event {
+        Event::Trying(trying) => match trying.cause {
+            Cause::Inbound(offset) => Some(offset.0),
+            _ => None,
+        },
+        _ => None,
+    });
+    tried.collect()
+}
+
+#[test]
+fn what_waited_is_taken_one_at_a_time_each_once_its_trying_is_committed() {
+    let mut desk = after_a_crash(&[1, 2]);
+    assert_eq!((tried(&desk), desk.appends.len()), (vec![2], 1));
+    assert!(!desk.core.wants_inbound());
+    desk.settle();
+    assert!(desk.core.wants_inbound());
+    assert_eq!(desk.state().0, 4);
+    let kinds: Vec<_> = desk.log.iter().skip(4).map(event).collect();
+    assert!(matches!(
+        kinds[..],
+        [
+            Event::Trying(_),
+            Event::Commit(_),
+            Event::Trying(_),
+            Event::Commit(_)
+        ]
+    ));
+    // What came later needs no caution.
+    desk.send(ANA, 3, &add("c"));
+    assert!(tried(&desk).is_empty() && desk.appends.len() == 1);
+}
+
+#[test]
+fn connects_are_taken_without_further_ado() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.settle();
+    desk.crash();
+    desk.waiting = 1;
+    desk.own();
+    desk.connect(BEN, None);
+    assert!(tried(&desk).is_empty() && desk.appends.len() == 1);
+}
+
+/// The process dies when it decides the message; so does the next. The third one does not try.
+#[test]
+fn a_command_that_two_processes_died_of_is_faulted() {
+    let mut desk = after_a_crash(&[1]);
+    let trying = desk.appends.pop_front().unwrap();
+    desk.append(&trying.records);
+    for deaths in 1..=2 {
+        desk.crash();
+        desk.waiting = 1;
+        desk.inbound -= 1;
+        desk.own();
+        desk.send(ANA, 1, &add("poison"));
+        if deaths == 1 {
+            assert_eq!(tried(&desk), [2]);
+            let trying = desk.appends.pop_front().unwrap();
+            desk.append(&trying.records);
+        }
+    }
+    assert!(tried(&desk).is_empty());
+    desk.settle();
+    let heard = desk.heard();
+    assert!(
+        heard.iter().any(|word| word.contains("poisonous")),
+        "{heard:?}"
+    );
+    let (_, state) = desk.state();
+    assert!(state.contains(r#""entries":[]"#), "{state}");
+    desk.send(ANA, 2, &add("b"));
+    desk.settle();
+    assert!(desk.state().1.contains(r#"["b"]"#));
+}
+
+/// A claim of the same process proves that it has not died of what it tried.
+#[test]
+fn a_trying_does_not_count_after_a_claim_of_the_same_process() {
+    let mut desk = after_a_crash(&[1]);
+    let trying = desk.appends.pop_front().unwrap();
+    desk.append(&trying.records);
+    desk.reopen_in_the_same_process();
+    desk.replay();
+    assert_eq!(desk.core.fold().tries.len(), 1);
+    desk.append_claim();
+    desk.replay();
+    assert!(desk.core.is_owner() && desk.core.fold().tries.is_empty());
+}
+
+/// R16: what a clean owner left behind is nobody's poison.
+#[test]
+fn after_a_release_no_caution_is_needed() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.settle();
+    desk.core.release(desk.now);
+    desk.perform();
+    desk.settle();
+    desk.crash();
+    desk.waiting = 1;
+    desk.own();
+    desk.send(ANA, 1, &add("a"));
+    assert!(tried(&desk).is_empty() && desk.appends.len() == 1);
+}

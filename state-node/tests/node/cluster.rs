@@ -1,0 +1,256 @@
+//! Several nodes on one log: who owns what, and what a client notices when that changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use uuid::Uuid;
+use xp_cluster::members::End;
+use xp_cluster::{Duty, log as cluster};
+use xp_domain_sdk::Domain;
+use xp_protocol::cluster::Member;
+use xp_protocol::{Incarnation, LanePartition};
+use xp_state_node::{Config, Handle, PartitionState};
+
+use crate::edge::{Client, Edge};
+use crate::ledger::Ledger;
+use crate::outage::{Held, Outage};
+use crate::world::{World, add};
+
+/// Long enough for a busy machine; no test waits for it when all is well.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Cluster {
+    world: World,
+    nodes: BTreeMap<u128, Handle>,
+    starts: u128,
+}
+
+impl Cluster {
+    async fn of(nodes: u128) -> Self {
+        let mut world = World::new().await;
+        world.node.take().unwrap().stop().await.unwrap();
+        let mut cluster = Self {
+            world,
+            nodes: BTreeMap::new(),
+            starts: 0,
+        };
+        for name in 1..=nodes {
+            cluster.start(name).await;
+        }
+        cluster.settle().await;
+        cluster
+    }
+
+    async fn start(&mut self, name: u128) {
+        let log = self.world.log();
+        self.start_on(name, log).await;
+    }
+
+    async fn start_on(&mut self, name: u128, log: std::sync::Arc<dyn xp_transport::Log>) {
+        self.starts += 1;
+        let mut config = Config::named(&format!("state-{name}"));
+        let snapshots = self.world.dir.path().join(format!("snapshots-{name}"));
+        config.snapshots = Some(snapshots);
+        let domain = Domain::new().host::<Ledger>().registry().clone();
+        let (lanes, clock) = (self.world.lanes.clone(), self.world.clock.clone());
+        let incarnation = Incarnation(Uuid::from_u128(9_000 + self.starts));
+        let node = xp_state_node::start(config, lanes, domain, log, clock, incarnation);
+        self.nodes.insert(name, node.await.unwrap());
+    }
+
+    /// Waits until every node has the same view of placement, does its part of it, and rank and owner agree.
+    async fn settle(&self) {
+        let settled = async {
+            while !self.is_settled() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, settled).await;
+        assert!(waited.is_ok(), "{:#?}", self.states());
+    }
+
+    fn is_settled(&self) -> bool {
+        let owned: Vec<_> = self.nodes.values().flat_map(owned_by).collect();
+        let places: BTreeSet<_> = owned.iter().cloned().collect();
+        let mirrored = |node: &Handle| {
+            let states = node.states();
+            states
+                .values()
+                .filter(|state| **state == PartitionState::Mirroring)
+                .count()
+        };
+        let mirrored: usize = self.nodes.values().map(mirrored).sum();
+        owned.len() == 4
+            && places.len() == 4
+            && self.nodes.values().all(Handle::is_ready)
+            && (self.nodes.len() == 1 || mirrored == 4)
+    }
+
+    fn states(&self) -> Vec<BTreeMap<LanePartition, PartitionState>> {
+        self.nodes.values().map(Handle::states).collect()
+    }
+
+    /// Which node owns a client's entity.
+    fn owner(&self, client: &Client) -> u128 {
+        let place = self.world.lanes.locate(&client.address).unwrap();
+        let mut nodes = self.nodes.iter();
+        let owner = nodes.find(|(_, node)| owned_by(node).contains(&place));
+        *owner.expect("somebody owns it").0
+    }
+
+    async fn say(&self, member: Member) {
+        cluster::append(&self.world.log, &member).await.unwrap();
+    }
+}
+
+fn owned_by(node: &Handle) -> Vec<LanePartition> {
+    let states = node.states().into_iter();
+    let owned = states.filter(|(_, state)| *state == PartitionState::Owned);
+    owned.map(|(place, _)| place).collect()
+}
+
+async fn connected(world: &mut World, entities: &[&str]) -> (Edge, Vec<Client>) {
+    let mut edge = world.edge().await;
+    let mut clients = Vec::new();
+    for (name, entity) in entities.iter().enumerate() {
+        let client = Client::new(entity, name as u128 + 1);
+        edge.connect(&client, None).await;
+        edge.welcome(&client).await;
+        clients.push(client);
+    }
+    (edge, clients)
+}
+
+const ENTITIES: [&str; 6] = [
+    "ledger/1", "ledger/2", "ledger/3", "ledger/4", "ledger/5", "ledger/6",
+];
+
+/// Every client's next command is answered, and comes behind all the ones before.
+async fn all_go_on(edge: &mut Edge, clients: &mut [Client]) {
+    for client in clients {
+        let answer = edge.ask(client, &add("x")).await;
+        assert_eq!(answer, client.n.to_string(), "{}", client.address);
+    }
+}
+
+#[tokio::test]
+async fn three_nodes_share_the_partitions_and_each_has_a_mirror() {
+    let mut cluster = Cluster::of(3).await;
+    let (mut edge, mut clients) = connected(&mut cluster.world, &ENTITIES).await;
+    all_go_on(&mut edge, &mut clients).await;
+    let members = cluster.nodes[&1].members();
+    assert_eq!(members.unplaced().count(), 0);
+    for node in cluster.nodes.values() {
+        for (place, duty) in members.duties(node.incarnation()) {
+            let expected = match duty {
+                Duty::Own => PartitionState::Owned,
+                Duty::Mirror => PartitionState::Mirroring,
+            };
+            assert_eq!(node.states()[&place], expected, "{place}");
+        }
+    }
+    for (_, node) in std::mem::take(&mut cluster.nodes) {
+        node.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_killed_others_go_on_with_every_session() {
+    let mut cluster = Cluster::of(3).await;
+    let (mut edge, mut clients) = connected(&mut cluster.world, &ENTITIES).await;
+    all_go_on(&mut edge, &mut clients).await;
+    let killed = cluster.owner(&clients[0]);
+    cluster.nodes.remove(&killed).unwrap().kill().await;
+    all_go_on(&mut edge, &mut clients).await;
+    cluster.settle().await;
+    cluster.start(killed).await;
+    cluster.settle().await;
+    all_go_on(&mut edge, &mut clients).await;
+}
+
+#[tokio::test]
+async fn a_node_that_stops_hands_over_what_it_owns() {
+    let mut cluster = Cluster::of(3).await;
+    let (mut edge, mut clients) = connected(&mut cluster.world, &ENTITIES).await;
+    for name in 1..=3 {
+        cluster.nodes.remove(&name).unwrap().stop().await.unwrap();
+        all_go_on(&mut edge, &mut clients).await;
+        cluster.start(name).await;
+        cluster.settle().await;
+        all_go_on(&mut edge, &mut clients).await;
+    }
+}
+
+#[tokio::test]
+async fn a_partition_goes_where_a_person_moves_it_and_back() {
+    let mut cluster = Cluster::of(3).await;
+    let (mut edge, mut clients) = connected(&mut cluster.world, &ENTITIES).await;
+    let place = cluster.world.lanes.locate(&clients[0].address).unwrap();
+    for name in [1, 2, 3] {
+        let to = Some(format!("state-{name}").into());
+        let place = place.clone();
+        cluster.say(Member::Move { place, to }).await;
+        let moved = async {
+            while !owned_by(&cluster.nodes[&name]).contains(&place_of(&cluster, &clients[0])) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, moved)
+            .await
+            .expect("it moves");
+        all_go_on(&mut edge, &mut clients).await;
+    }
+}
+
+fn place_of(cluster: &Cluster, client: &Client) -> LanePartition {
+    cluster.world.lanes.locate(&client.address).unwrap()
+}
+
+#[tokio::test]
+async fn a_drained_node_owns_nothing_and_still_mirrors_nothing_that_others_can() {
+    let mut cluster = Cluster::of(3).await;
+    let (mut edge, mut clients) = connected(&mut cluster.world, &ENTITIES).await;
+    let drain = |drained| Member::Drain {
+        name: "state-2".into(),
+        drained,
+    };
+    cluster.say(drain(true)).await;
+    let drained = async {
+        while !cluster.nodes[&2].states().is_empty() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, drained)
+        .await
+        .expect("it gives everything away");
+    all_go_on(&mut edge, &mut clients).await;
+    cluster.say(drain(false)).await;
+    cluster.settle().await;
+    all_go_on(&mut edge, &mut clients).await;
+}
+
+/// R37: as one that is cut off from the log; its partitions are others' when it comes back.
+#[tokio::test]
+async fn a_node_that_is_not_heard_is_evicted_and_told_why() {
+    let mut cluster = Cluster::of(2).await;
+    let cut = Outage::of(cluster.world.log());
+    let log = std::sync::Arc::new(cut.clone());
+    cluster.start_on(3, log).await;
+    cluster.settle().await;
+    let (mut edge, mut clients) = connected(&mut cluster.world, &ENTITIES).await;
+    cut.hold(Held {
+        answers: true,
+        cluster: true,
+    });
+    let silent = cluster.nodes.remove(&3).unwrap();
+    cluster.settle().await;
+    all_go_on(&mut edge, &mut clients).await;
+    cut.hold(Held::default());
+    let end = tokio::time::timeout(PATIENCE, silent.evicted()).await;
+    assert_eq!(end, Ok(End::Silent));
+    all_go_on(&mut edge, &mut clients).await;
+    silent.kill().await;
+    cluster.start(3).await;
+    cluster.settle().await;
+    all_go_on(&mut edge, &mut clients).await;
+}
