@@ -300,6 +300,23 @@ impl Members {
         formats.map(|formats| version(formats).unwrap_or(0)).min()
     }
 
+    /// R38: a member that would not read what is written under these versions, and the format it lacks.
+    #[must_use]
+    pub fn cannot_read<'a>(
+        &'a self,
+        written: &'a BTreeMap<Box<str>, u8>,
+    ) -> Option<(&'a Who, &'a str, u8)> {
+        let mut lacks = self.iter().flat_map(|(_, who, _)| {
+            let written = written.iter().map(|(name, version)| (&**name, *version));
+            let newer = move |(name, version): &(&str, u8)| {
+                who.formats.get(*name).is_none_or(|known| known < version)
+            };
+            let newer = written.filter(newer);
+            newer.map(move |(name, version)| (who, name, version))
+        });
+        lacks.next()
+    }
+
     /// R37: a record of this fold, when it is time for one. Whoever's heartbeat was folded last appends it.
     #[must_use]
     pub fn fold_due(&self) -> Option<Member> {

@@ -230,7 +230,7 @@ pub async fn start(
         )?),
         None => Stores::Memory(Mutex::default()),
     };
-    let standing = Arc::new(Standing::default());
+    let standing = Arc::new(Standing::new(Instant::now()));
     let joining = Joining {
         config: &config,
         lanes: lanes.definitions(config.lanes_version),

@@ -423,6 +423,14 @@ fn the_common_format_is_the_lowest_that_anybody_reads() {
     assert_eq!(tape.members.common_format("events"), Some(3));
     tape.say(0, join(2, state("state-2")));
     assert_eq!(tape.members.common_format("events"), Some(1));
+    let written = BTreeMap::from([("events".into(), 2)]);
+    let (who, format, version) = tape
+        .members
+        .cannot_read(&written)
+        .expect("state-2 does not");
+    assert_eq!((&*who.name, format, version), ("state-2", "events", 2));
+    let written = BTreeMap::from([("events".into(), 1)]);
+    assert_eq!(tape.members.cannot_read(&written), None);
 }
 
 #[test]

@@ -42,6 +42,18 @@ pub enum JoinError {
     /// Its lanes are not those of the cluster.
     #[error(transparent)]
     Lanes(#[from] Refusal),
+    /// R38: what this build writes, an older member could not read.
+    #[error(
+        "this build writes version {version} of the format {format:?}, which {member} does not read: upgrade {member} first"
+    )]
+    Format {
+        /// The member's name.
+        member: Box<str>,
+        /// The format.
+        format: String,
+        /// The version that this build writes.
+        version: u8,
+    },
     /// The reader ended.
     #[error("the cluster log cannot be read; the log lines above say why")]
     Unreadable,
@@ -70,10 +82,17 @@ impl Joining<'_> {
     async fn enter(self) -> Result<Joined, JoinError> {
         let (log, incarnation) = (self.log.as_ref(), self.incarnation);
         let (members, reader) = cluster::enter(log, self.config.generation).await?;
+        let who = self.who();
+        if let Some((member, format, version)) = members.cannot_read(&who.formats) {
+            return Err(JoinError::Format {
+                member: member.name.clone(),
+                format: format.to_owned(),
+                version,
+            });
+        }
         if members.admit_lanes(&self.lanes)? {
             cluster::append(log, &Member::Lanes(self.lanes.clone())).await?;
         }
-        let who = self.who();
         cluster::append(log, &Member::Join { incarnation, who }).await?;
         let (sender, mut view) = watch::channel(View::default());
         let following = Following {

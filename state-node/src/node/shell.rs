@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use xp_protocol::{LanePartition, Offset, Seq};
 use xp_transport::{AppendError, Bounds, ReadError, Reader, Stored, TopicPartition};
 
+use super::standing::Progress;
 use super::{PartitionState, Shared};
 use crate::partition::Partition;
 use crate::store::SnapshotStore;
@@ -80,7 +81,10 @@ struct Shell<'a> {
     flying: Flying,
     events: Option<Box<dyn Reader>>,
     inbound: Ahead,
+    progress: Progress,
     reported: PartitionState,
+    /// Placement gave the partition to others, or the node stops: it is closed once it is owned here no more.
+    given_up: bool,
 }
 
 struct Topics {
@@ -119,12 +123,12 @@ impl<'a> Shell<'a> {
             if self.shared.view.borrow().ended.is_some() {
                 return Left::Evicted;
             }
-            self.shared.standing.goes_on(self.place, Instant::now());
+            self.progress.goes_on(Instant::now());
             if let Some(left) = self.perform() {
                 return left;
             }
             self.report();
-            if self.is_done() {
+            if self.given_up && !self.core.is_owner() {
                 self.save_all().await;
                 return Left::Closed;
             }
@@ -144,6 +148,7 @@ impl<'a> Shell<'a> {
                 }
                 Ok(()) = stop.changed() => {
                     if *stop.borrow_and_update() {
+                        self.given_up = true;
                         self.core.release(self.shared.clock.now());
                     }
                     None
@@ -162,6 +167,8 @@ impl<'a> Shell<'a> {
 
     fn see_members(&mut self) {
         let view = self.shared.view.borrow().clone();
+        let duty = view.members.duty(self.place, self.shared.incarnation);
+        self.given_up = duty.is_none() || *self.shared.stop.borrow();
         let now = self.shared.clock.now();
         self.core.on_lease(view.lease, now);
         self.core.on_members(view.members, now);
@@ -189,14 +196,6 @@ impl<'a> Shell<'a> {
         let due = self.core.next_deadline();
         let due = due.map(|due| now + Duration::from_millis(due.since_ms(self.shared.clock.now())));
         due.map_or(tick, |due| due.min(tick))
-    }
-
-    /// Placement gave the partition to others, or the node stops; and nothing of it is owned here any more.
-    fn is_done(&self) -> bool {
-        let stops = *self.shared.stop.borrow();
-        let view = self.shared.view.borrow();
-        let duty = view.members.duty(self.place, self.shared.incarnation);
-        !self.core.is_owner() && (stops || duty.is_none())
     }
 
     /// Tells the node what the partition does, when that has changed.

@@ -2,8 +2,8 @@
 //! partitions make no progress says nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -11,16 +11,47 @@ use tokio::time::Instant;
 use xp_protocol::LanePartition;
 
 /// Shared by the partitions and the heartbeats.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Standing {
+    began: Instant,
     leaving: AtomicBool,
     warm: Mutex<BTreeSet<LanePartition>>,
-    /// When each partition was seen to go on.
-    seen: Mutex<BTreeMap<LanePartition, Instant>>,
+    /// When each partition went on last, in milliseconds since `began`.
+    seen: Mutex<BTreeMap<LanePartition, Arc<AtomicU64>>>,
     changed: Notify,
 }
 
+/// One partition's word that it goes on.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    began: Instant,
+    seen: Arc<AtomicU64>,
+}
+
+impl Progress {
+    /// The partition goes on.
+    pub(crate) fn goes_on(&self, now: Instant) {
+        self.seen.store(since(self.began, now), Ordering::Relaxed);
+    }
+}
+
+fn since(began: Instant, now: Instant) -> u64 {
+    let passed = now.saturating_duration_since(began).as_millis();
+    u64::try_from(passed).unwrap_or(u64::MAX)
+}
+
 impl Standing {
+    /// A node that begins.
+    pub(crate) fn new(began: Instant) -> Self {
+        Self {
+            began,
+            leaving: AtomicBool::new(false),
+            warm: Mutex::default(),
+            seen: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
     /// From now on the node hands over what it owns.
     pub(crate) fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
@@ -48,13 +79,16 @@ impl Standing {
         warm.iter().cloned().collect()
     }
 
-    /// A partition goes on.
-    pub(crate) fn goes_on(&self, place: &LanePartition, now: Instant) {
+    /// A partition begins, and must go on from now on.
+    pub(crate) fn begins(&self, place: &LanePartition, now: Instant) -> Progress {
+        let progress = Progress {
+            began: self.began,
+            seen: Arc::default(),
+        };
+        progress.goes_on(now);
         let mut seen = self.seen.lock().expect("no holder of this lock panics");
-        match seen.get_mut(place) {
-            Some(at) => *at = now,
-            None => drop(seen.insert(place.clone(), now)),
-        }
+        seen.insert(place.clone(), Arc::clone(&progress.seen));
+        progress
     }
 
     /// A partition has ended, and need not go on.
@@ -67,9 +101,12 @@ impl Standing {
     /// A partition that has made no progress for so long.
     pub(crate) fn stuck(&self, now: Instant, longest: Duration) -> Option<LanePartition> {
         let seen = self.seen.lock().expect("no holder of this lock panics");
-        let mut stuck = seen
-            .iter()
-            .filter(|(_, at)| now.saturating_duration_since(**at) > longest);
+        let now_ms = since(self.began, now);
+        let longest_ms = longest.as_millis();
+        let mut stuck = seen.iter().filter(|(_, at)| {
+            let idle_ms = now_ms.saturating_sub(at.load(Ordering::Relaxed));
+            u128::from(idle_ms) > longest_ms
+        });
         stuck.next().map(|(place, _)| place.clone())
     }
 
@@ -87,20 +124,20 @@ mod tests {
 
     #[test]
     fn a_partition_that_does_not_go_on_is_stuck_until_it_ends() {
-        let standing = Standing::default();
+        let began = Instant::now();
+        let standing = Standing::new(began);
         let place = LanePartition {
             lane: "main".into(),
             partition: PartitionId(1),
         };
-        let began = Instant::now();
         let second = Duration::from_secs(1);
-        standing.goes_on(&place, began);
+        let progress = standing.begins(&place, began);
         assert_eq!(standing.stuck(began + second, second), None);
         assert_eq!(
             standing.stuck(began + 2 * second, second),
             Some(place.clone())
         );
-        standing.goes_on(&place, began + 2 * second);
+        progress.goes_on(began + 2 * second);
         assert_eq!(standing.stuck(began + 3 * second, second), None);
         standing.ended(&place);
         assert_eq!(standing.stuck(began + 9 * second, second), None);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
 use xp_protocol::{LanePartition, Offset};
 use xp_transport::TopicPartition;
 
@@ -51,7 +52,9 @@ impl<'a> Shell<'a> {
             flying: FuturesUnordered::new(),
             events,
             inbound: Ahead::closed(),
+            progress: shared.standing.begins(place, Instant::now()),
             reported: PartitionState::Replaying,
+            given_up: false,
         };
         shell.see_members();
         Ok(shell)
