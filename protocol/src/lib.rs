@@ -1,11 +1,11 @@
 //! Every byte X Platform puts on a wire or a log, and nothing else: no I/O, no clock, no randomness.
 #![warn(missing_docs)]
 
+pub mod cluster;
 pub mod events;
 pub mod outbound;
 pub mod inbound;
 pub mod frame;
-pub mod cluster;
 pub mod snapshots;
 pub mod codes;
 pub mod codec;
