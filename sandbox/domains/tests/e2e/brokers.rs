@@ -21,6 +21,12 @@ impl Brokers {
         Self::start(options.user(USER, PASSWORD), listener).await
     }
 
+    /// One of its own, and a line to it that can be cut.
+    pub(crate) async fn severable_one() -> Self {
+        let options = Options::one().listening(Listener::Severable);
+        Self::start(options, Listener::Plaintext).await
+    }
+
     /// Three of its own; each record lies on all of them.
     pub(crate) async fn three() -> Self {
         Self::start(Options::three(), Listener::Plaintext).await
@@ -49,6 +55,19 @@ impl Brokers {
 
     pub(crate) fn bootstrap(&self) -> String {
         self.kafka.bootstrap_of(self.listener).unwrap()
+    }
+
+    /// Where whoever is to be cut off finds it.
+    pub(crate) fn severable(&self) -> String {
+        self.kafka.bootstrap_of(Listener::Severable).unwrap()
+    }
+
+    pub(crate) fn cut(&self) {
+        self.kafka.cut();
+    }
+
+    pub(crate) fn mend(&self) {
+        self.kafka.mend();
     }
 
     fn credentials(&self) -> String {

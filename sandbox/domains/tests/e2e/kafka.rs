@@ -1,4 +1,4 @@
-//! The installation of several processes: a state node and two edges on Apache Kafka, clients spread over both.
+//! The installation of several processes: state nodes and two edges on Apache Kafka, clients spread over both edges.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -54,10 +54,28 @@ pub(crate) const PARTITIONS: u32 = 4;
 pub(crate) const STATE_NODE: Victim = Victim("state-node");
 pub(crate) const EDGES: [Victim; 2] = [Victim("edge-1"), Victim("edge-2")];
 
+/// Which state nodes there are, and what their configuration says besides.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) state_nodes: &'static [Victim],
+    /// The one whose line to its brokers can be cut.
+    pub(crate) severable: Option<Victim>,
+    /// Lines of the configuration.
+    pub(crate) more: &'static str,
+}
+
+const ONE: Shape = Shape {
+    state_nodes: &[STATE_NODE],
+    severable: None,
+    more: "",
+};
+
 pub(crate) struct Kafka<W = Open> {
     pub(crate) brokers: Brokers,
+    shape: Shape,
     dir: TempDir,
     entrances: Entrances,
+    addresses: BTreeMap<&'static str, SocketAddr>,
     /// How often a process moved to another machine, where a state node finds no snapshots.
     moves: u32,
     running: BTreeMap<&'static str, Process>,
@@ -67,10 +85,16 @@ pub(crate) struct Kafka<W = Open> {
 impl<W: Way> Kafka<W> {
     /// Makes the topics and starts all of it on these brokers.
     pub(crate) async fn on(brokers: Brokers) -> Self {
+        Self::shaped(ONE, brokers).await
+    }
+
+    pub(crate) async fn shaped(shape: Shape, brokers: Brokers) -> Self {
         let mut kafka = Self {
             brokers,
+            shape,
             dir: tempfile::tempdir().unwrap(),
             entrances: Entrances::open(EDGES.len()).await,
+            addresses: BTreeMap::new(),
             moves: 0,
             running: BTreeMap::new(),
             way: PhantomData,
@@ -99,20 +123,32 @@ impl<W: Way> Kafka<W> {
         let secret = secret_file(dir);
         format!(
             "data = {dir:?}\n{brokers}[lanes.{LANE}]\npartitions = {PARTITIONS}\noutbound-partitions = 2\n\
-             [edge]\nlisten = \"127.0.0.1:0\"\n[edge.tokens]\nkeys = [{{ secret-file = {secret:?} }}]\n"
+             [edge]\nlisten = \"127.0.0.1:0\"\n[edge.tokens]\nkeys = [{{ secret-file = {secret:?} }}]\n{}",
+            self.shape.more
         )
     }
 
     /// One more process of that role and name.
     fn spawn(&self, victim: Victim) -> Process {
-        let machine = self.dir.path().join(format!("machine-{}", self.moves));
+        let machine = format!("machine-{}-of-{}", self.moves, victim.0);
+        let machine = self.dir.path().join(machine);
         let machine = machine.to_str().unwrap();
-        let mut command = if victim == STATE_NODE {
-            self.xp(&["state-node", "--name", victim.0, "--data", machine])
-        } else {
-            self.xp(&["edge", "--name", victim.0])
+        let mut command = match self.role(victim) {
+            "edge" => self.xp(&["edge", "--name", victim.0]),
+            role => self.xp(&[role, "--name", victim.0, "--data", machine]),
         };
+        if self.shape.severable == Some(victim) {
+            let brokers = format!("[{:?}]", self.brokers.severable());
+            command.env("XP__KAFKA__BROKERS", brokers);
+        }
         Process::spawn(&mut command)
+    }
+
+    fn role(&self, victim: Victim) -> &'static str {
+        match self.shape.state_nodes.contains(&victim) {
+            true => "state-node",
+            false => "edge",
+        }
     }
 
     fn take(&mut self, victim: Victim) -> Process {
@@ -126,6 +162,11 @@ impl<W: Way> Kafka<W> {
         self.moves += 1;
         self.restart(victim).await;
         former
+    }
+
+    /// Where an edge itself listens, behind its door.
+    pub(crate) fn address(&self, edge: Victim) -> String {
+        format!("ws://{}", self.addresses[edge.0])
     }
 
     /// New clients find an edge there, or no more.
@@ -167,7 +208,8 @@ impl<W: Way> Installation for Kafka<W> {
     }
 
     fn victims(&self) -> Vec<Victim> {
-        vec![STATE_NODE, EDGES[0], EDGES[1]]
+        let state_nodes = self.shape.state_nodes.iter();
+        state_nodes.chain(&EDGES).copied().collect()
     }
 
     fn edges(&self) -> Vec<Victim> {
@@ -180,15 +222,14 @@ impl<W: Way> Installation for Kafka<W> {
 
     async fn restart(&mut self, victim: Victim) {
         let mut process = self.spawn(victim);
-        let role = if victim == STATE_NODE {
-            "state-node"
-        } else {
-            "edge"
-        };
+        let role = self.role(victim);
         let said = process.says(&format!("{role} {} ", victim.0)).await;
         let mut words = said.split_whitespace();
         let addr = words.find_map(|word| word.strip_prefix("ws://"));
-        self.leads(victim, addr.map(|addr| addr.parse().unwrap()));
+        let addr = addr.map(|addr| addr.parse().unwrap());
+        self.addresses
+            .extend(addr.map(|addr: SocketAddr| (victim.0, addr)));
+        self.leads(victim, addr);
         self.running.insert(victim.0, process);
     }
 
@@ -216,7 +257,10 @@ impl<W: Way> Installation for Kafka<W> {
     }
 
     async fn end(&mut self) {
-        for victim in [EDGES[0], EDGES[1], STATE_NODE] {
+        let running = |victim: &Victim| self.running.contains_key(victim.0);
+        let state_nodes = self.shape.state_nodes.iter();
+        let all: Vec<_> = EDGES.iter().chain(state_nodes).copied().collect();
+        for victim in all.into_iter().filter(running).collect::<Vec<_>>() {
             assert_eq!(self.terminate(victim).await, Some(0), "{victim:?}");
         }
     }
