@@ -1,5 +1,4 @@
 //! The bytes of the fold are pinned: nodes of two builds hand it to each other.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #[path = "golden/sample.rs"]
 mod sample;
 
