@@ -3,7 +3,7 @@
 //! Each publisher writes under an *epoch* of its own, the offset of the [`Published::Mark`] that it drew, and every
 //! key begins with it: two publishers at once never replace each other's records. A *round* brings the entities that
 //! changed, then the [`Head`] that says of which offset of `events` the whole is. A record without a value is a
-//! tombstone; what is about a removed entity has its header all the same.
+//! tombstone, which compaction forgets after a while, so that nothing may depend on it.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -22,9 +22,10 @@ pub enum Published {
     },
     /// All records of a round are before this one.
     Head(Head),
-    /// An entity. The value is an encoded [`Body`], or empty when it lies in pieces or was removed.
+    /// An entity. The value is an encoded [`Body`], or the end of one whose beginning lies in pieces, or a word about
+    /// its removal: only behind the head of its round that record comes again as a tombstone.
     Entity(Entry),
-    /// A piece of an encoded [`Body`]; the entity's own record follows.
+    /// A piece of an encoded [`Body`]; the entity's own record follows with the rest.
     Piece(Piece),
     /// A key that nothing refers to any more. No value.
     Gone,
@@ -44,8 +45,9 @@ pub struct Head {
     pub round: u64,
     /// The last valid record of `events` that the fold's header has seen.
     pub position: Offset,
-    /// How many entities the epoch holds after this round.
-    pub entities: u64,
+    /// How many records of entities count after this round: one for each that is there, and one for each that was
+    /// removed behind `position`.
+    pub records: u64,
     /// The sum of [`digest`] over them.
     pub digest: u128,
     /// crc32c of the value.
@@ -63,7 +65,7 @@ pub struct Entry {
     pub address: Address,
     /// All records of `events` up to this offset are in it; may lie behind the position of its round.
     pub as_of: Offset,
-    /// The `as_of` of its record in an earlier round, if it was there.
+    /// The `as_of` of its record in an earlier round, if that counted.
     pub replaces: Option<Offset>,
     /// Where its bytes are.
     pub content: Content,
@@ -79,9 +81,11 @@ pub enum Content {
         /// crc32c of the value.
         crc: u32,
     },
-    /// In pieces of this round, one behind the other.
+    /// In pieces, one behind the other, and the rest in this record's value: an empty one would be a tombstone.
     Pieces {
-        /// How many.
+        /// Their common number.
+        write: u64,
+        /// How many pieces, without this record's value.
         count: u32,
         /// crc32c of all of them together.
         crc: u32,
@@ -93,8 +97,8 @@ pub enum Content {
 pub struct Piece {
     /// The publisher's epoch.
     pub epoch: Offset,
-    /// The round that it belongs to.
-    pub round: u64,
+    /// Another one for each time that the publisher writes in pieces.
+    pub write: u64,
     /// Which entity.
     pub address: Address,
     /// 0, 1, 2 …
@@ -114,6 +118,9 @@ impl Format for Body {
     const NAME: &'static str = "published-entity";
     const VERSION: u8 = 1;
 }
+
+/// The value of a removed entity's record within its round.
+pub const REMOVED: &[u8] = b"removed";
 
 /// The key of every mark.
 pub const MARK_KEY: &str = "mark";
@@ -135,12 +142,12 @@ impl Entry {
 }
 
 impl Piece {
-    /// The key of a piece: another one in every round, so that a round that is cut short leaves the former whole.
+    /// The key of a piece: another one for each write, so that one that is cut short leaves the former whole.
     #[must_use]
     pub fn key(&self) -> String {
         format!(
             "{}+{}.{}/{}",
-            self.epoch, self.round, self.index, self.address
+            self.epoch, self.write, self.index, self.address
         )
     }
 }

@@ -8,6 +8,7 @@ pub mod turn;
 pub mod draft;
 pub mod action;
 pub mod gate;
+pub mod published;
 pub mod sled_store;
 pub mod snapshot;
 pub mod entity;

@@ -479,13 +479,13 @@ fn snapshots() -> Vec<Sample> {
         epoch: Offset(4),
         round: 2,
         position: Offset(999_999),
-        entities: 3,
+        records: 3,
         digest: 1 << 100,
         crc: 0xdead_beef,
     };
     let piece = Piece {
         epoch: Offset(4),
-        round: 2,
+        write: 9,
         address: address("board/7"),
         index: 300,
     };
@@ -494,7 +494,11 @@ fn snapshots() -> Vec<Sample> {
         pending,
     };
     let id = ClaimId(uuid(0x5a));
-    let pieces = Content::Pieces { count: 2, crc: 9 };
+    let pieces = Content::Pieces {
+        write: 9,
+        count: 2,
+        crc: 7,
+    };
     vec![
         sample("mark", &Published::Mark { id }),
         sample("head", &Published::Head(head)),
