@@ -122,8 +122,11 @@ impl Format for Body {
 /// The value of a removed entity's record within its round.
 pub const REMOVED: &[u8] = b"removed";
 
-/// The key of every mark.
-pub const MARK_KEY: &str = "mark";
+/// The key of a mark: one of its own, so that nobody's later mark lets compaction take it away before it was read.
+#[must_use]
+pub fn mark_key(id: ClaimId) -> String {
+    format!("mark/{id}")
+}
 
 impl Head {
     /// The key of an epoch's head.

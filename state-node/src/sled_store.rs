@@ -3,6 +3,7 @@
 //! Its explicit flush does not reach the platter, so nothing here is relied on: every record carries its own
 //! checksum, the header is compared with the log (R35), and the log can rebuild all of it.
 
+use std::ops::Bound;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use crate::store::{Batch, SnapshotStore, StoreError};
 const HEADER: &[u8] = b"h";
 const ENTITY: u8 = b'e';
 const PENDING: u8 = b'p';
+const AHEAD: &[u8] = b"a";
 const BOOT: &[u8] = b"boot";
 
 /// All snapshots of a node, in one directory.
@@ -103,6 +105,11 @@ fn key(kind: u8, address: &Address) -> Vec<u8> {
     key
 }
 
+fn address(key: &[u8]) -> Result<Address, StoreError> {
+    let address = std::str::from_utf8(&key[1..]).map_err(failed)?;
+    address.parse().map_err(failed)
+}
+
 fn bytes(value: &sled::IVec) -> Bytes {
     Bytes::copy_from_slice(value)
 }
@@ -110,7 +117,7 @@ fn bytes(value: &sled::IVec) -> Bytes {
 impl SnapshotStore for SledStore {
     fn header(&self) -> Result<Option<Bytes>, StoreError> {
         let value = self.tree.get(HEADER).map_err(failed)?;
-        Ok(value.as_ref().map(bytes))
+        Ok(value.as_ref().filter(|value| !value.is_empty()).map(bytes))
     }
 
     fn entity(&self, address: &Address) -> Result<Option<Bytes>, StoreError> {
@@ -122,10 +129,34 @@ impl SnapshotStore for SledStore {
         let mut found = Vec::new();
         for entry in self.tree.scan_prefix([PENDING]) {
             let (key, value) = entry.map_err(failed)?;
-            let address = std::str::from_utf8(&key[1..]).map_err(failed)?;
-            found.push((address.parse().map_err(failed)?, bytes(&value)));
+            found.push((address(&key)?, bytes(&value)));
         }
         Ok(found)
+    }
+
+    fn pending_of(&self, address: &Address) -> Result<Option<Bytes>, StoreError> {
+        let value = self.tree.get(key(PENDING, address)).map_err(failed)?;
+        Ok(value.as_ref().map(bytes))
+    }
+
+    fn addresses(&self, after: Option<&Address>, count: usize) -> Result<Vec<Address>, StoreError> {
+        let from = match after {
+            Some(after) => Bound::Excluded(key(ENTITY, after)),
+            None => Bound::Included(vec![ENTITY]),
+        };
+        let upto = Bound::Excluded(vec![ENTITY + 1]);
+        let entries = self.tree.range((from, upto)).keys().take(count);
+        entries.map(|key| address(&key.map_err(failed)?)).collect()
+    }
+
+    fn ahead(&self) -> Result<Option<Bytes>, StoreError> {
+        let value = self.tree.get(AHEAD).map_err(failed)?;
+        Ok(value.as_ref().map(bytes))
+    }
+
+    fn set_ahead(&self, ahead: Bytes) -> Result<(), StoreError> {
+        self.tree.insert(AHEAD, &ahead[..]).map_err(failed)?;
+        Ok(())
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
@@ -139,10 +170,13 @@ impl SnapshotStore for SledStore {
             }
         }
         changes.insert(HEADER, &batch.header[..]);
+        changes.remove(AHEAD);
         self.tree.apply_batch(changes).map_err(failed)
     }
 
     fn clear(&self) -> Result<(), StoreError> {
+        // What is removed one after the other is no snapshot any more.
+        self.tree.remove(HEADER).map_err(failed)?;
         self.tree.clear().map_err(failed)
     }
 }

@@ -1,11 +1,13 @@
 //! The bytes of snapshots: an entity's record, and the index of what waits.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xp_domain_sdk::host::Host;
 use xp_protocol::codec::{self, Format};
 use xp_protocol::events::TimerKey;
-use xp_protocol::{Incarnation, TimeMs};
+use xp_protocol::{Address, Incarnation, Offset, TimeMs};
 
 use crate::entity::{Entity, Runtime};
 
@@ -36,6 +38,16 @@ pub struct Pending {
 
 impl Format for Pending {
     const NAME: &'static str = "pending-index";
+    const VERSION: u8 = 1;
+}
+
+/// Entities that have seen more than the fold header beside them, and up to which offset of `events`: what is read of
+/// them up to there is folded into the header and not applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ahead(pub BTreeMap<Address, Offset>);
+
+impl Format for Ahead {
+    const NAME: &'static str = "ahead-index";
     const VERSION: u8 = 1;
 }
 

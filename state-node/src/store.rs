@@ -1,6 +1,7 @@
 //! Where snapshots are kept: only what the log can rebuild.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Mutex;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ pub struct StoreError(pub String);
 /// One atomic step of a store: all of it or nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// The fold header at the cut.
+    /// The fold header at the cut; empty while a store is being filled, which holds no snapshot until it has one.
     pub header: Bytes,
     /// Entities changed since the last batch; `None` removes one.
     pub entities: Vec<(Address, Option<Bytes>)>,
@@ -24,7 +25,7 @@ pub struct Batch {
 
 /// The snapshots of one partition.
 pub trait SnapshotStore: Send + Sync + 'static {
-    /// The fold header of the last batch.
+    /// The fold header of the last batch; `None` while the store is being filled, too.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -42,13 +43,37 @@ pub trait SnapshotStore: Send + Sync + 'static {
     /// When the store cannot be read.
     fn pending(&self) -> Result<Vec<(Address, Bytes)>, StoreError>;
 
+    /// Timers and watching edges of one entity, if it has any.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn pending_of(&self, address: &Address) -> Result<Option<Bytes>, StoreError>;
+
+    /// Up to `count` entities behind `after`, in the order of their addresses.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn addresses(&self, after: Option<&Address>, count: usize) -> Result<Vec<Address>, StoreError>;
+
+    /// Which entities have seen more than the header, as [`SnapshotStore::set_ahead`] said since the last batch.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn ahead(&self) -> Result<Option<Bytes>, StoreError>;
+
+    /// Says which entities have seen more than the header; holds until the next batch is written.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn set_ahead(&self, ahead: Bytes) -> Result<(), StoreError>;
+
     /// Applies a batch atomically.
     ///
     /// # Errors
     /// When the store cannot be written; the former content stands.
     fn write(&self, batch: Batch) -> Result<(), StoreError>;
 
-    /// Forgets everything: the snapshot did not fit the log.
+    /// Forgets everything, the header first: the snapshot did not fit the log.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -64,6 +89,7 @@ struct Memory {
     header: Option<Bytes>,
     entities: BTreeMap<Address, Bytes>,
     pending: BTreeMap<Address, Bytes>,
+    ahead: Option<Bytes>,
 }
 
 impl Clone for MemoryStore {
@@ -90,7 +116,8 @@ fn put(map: &mut BTreeMap<Address, Bytes>, changes: Vec<(Address, Option<Bytes>)
 
 impl SnapshotStore for MemoryStore {
     fn header(&self) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.memory().header.clone())
+        let header = self.memory().header.clone();
+        Ok(header.filter(|header| !header.is_empty()))
     }
 
     fn entity(&self, address: &Address) -> Result<Option<Bytes>, StoreError> {
@@ -106,9 +133,35 @@ impl SnapshotStore for MemoryStore {
             .collect())
     }
 
+    fn pending_of(&self, address: &Address) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.memory().pending.get(address).cloned())
+    }
+
+    fn addresses(&self, after: Option<&Address>, count: usize) -> Result<Vec<Address>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let memory = self.memory();
+        let behind = memory
+            .entities
+            .range::<Address, _>((from, Bound::Unbounded));
+        Ok(behind
+            .take(count)
+            .map(|(address, _)| address.clone())
+            .collect())
+    }
+
+    fn ahead(&self) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.memory().ahead.clone())
+    }
+
+    fn set_ahead(&self, ahead: Bytes) -> Result<(), StoreError> {
+        self.memory().ahead = Some(ahead);
+        Ok(())
+    }
+
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let mut memory = self.memory();
         memory.header = Some(batch.header);
+        memory.ahead = None;
         put(&mut memory.entities, batch.entities);
         put(&mut memory.pending, batch.pending);
         Ok(())
