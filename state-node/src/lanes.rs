@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xp_protocol::cluster::{Definition, Definitions, Placement};
-use xp_protocol::lane::{events_topic, inbound_topic, outbound_topic};
+use xp_protocol::lane::{events_topic, inbound_topic, outbound_topic, snapshots_topic};
 use xp_protocol::{Address, LanePartition, PartitionId};
 
 use crate::limits::Limits;
@@ -24,6 +24,8 @@ pub struct Lane {
     pub events: Arc<str>,
     /// The topic through which it speaks to edges.
     pub outbound: Arc<str>,
+    /// The topic of its published snapshots; need not exist.
+    pub snapshots: Arc<str>,
     /// Where its partitions live.
     pub placement: Placement,
     /// Bounds and times of its partitions, where they are not the node's.
@@ -41,6 +43,7 @@ impl Lane {
             inbound: inbound_topic(name).into(),
             events: events_topic(name).into(),
             outbound: outbound_topic(name).into(),
+            snapshots: snapshots_topic(name).into(),
             placement: Placement::default(),
             limits: None,
         }

@@ -18,8 +18,10 @@ pub mod store;
 pub mod config;
 pub mod lanes;
 pub mod limits;
+pub mod pace;
 
 pub use config::Config;
 pub use lanes::{Lane, Lanes};
 pub use limits::Limits;
 pub use node::{Handle, Observer, PartitionState, StartError, Status, Undone, start};
+pub use pace::Pace;

@@ -1,5 +1,7 @@
 //! Every bound and time of a partition, by name.
 
+use crate::pace::Pace;
+
 /// Bounds and times of a partition. Each field says what happens when it is hit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -35,6 +37,8 @@ pub struct Limits {
     pub passivate_ms: u64,
     /// Entities kept in memory at the least before any is passivated.
     pub resident_min: usize,
+    /// How often and how much is published for nodes that have nothing, and read by them.
+    pub publishing: Pace,
 }
 
 impl Default for Limits {
@@ -55,6 +59,7 @@ impl Default for Limits {
             clock_skew_ms: 1000,
             passivate_ms: 60_000,
             resident_min: 10_000,
+            publishing: Pace::default(),
         }
     }
 }

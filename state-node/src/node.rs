@@ -24,6 +24,7 @@ use xp_transport::{Clock, Log};
 use crate::config::Config;
 use crate::lanes::Lanes;
 use crate::limits::Limits;
+use crate::published::Changes;
 use crate::sled_store::SledStores;
 use crate::store::{MemoryStore, SnapshotStore, StoreError};
 use cluster::{Joining, View};
@@ -83,7 +84,7 @@ pub(crate) struct Shared {
     pub(crate) standing: Arc<Standing>,
     pub(crate) stop: watch::Receiver<bool>,
     stores: Stores,
-    writing: Mutex<BTreeMap<LanePartition, Arc<tokio::sync::Mutex<()>>>>,
+    writing: Mutex<BTreeMap<LanePartition, Arc<tokio::sync::Mutex<Changes>>>>,
     pub(crate) states: watch::Sender<BTreeMap<LanePartition, PartitionState>>,
     pub(crate) progress: Progress,
     /// Entities in memory, and the next record of `events` for who follows, as of each partition's last tick.
@@ -144,8 +145,8 @@ impl Shared {
         limits.unwrap_or_else(|| Arc::clone(&self.limits))
     }
 
-    /// What is held while a snapshot of this partition is written, by whichever of its lives.
-    pub(crate) fn writing(&self, place: &LanePartition) -> Arc<tokio::sync::Mutex<()>> {
+    /// What is held while a snapshot of this partition is written or published, by whichever of its lives.
+    pub(crate) fn writing(&self, place: &LanePartition) -> Arc<tokio::sync::Mutex<Changes>> {
         let mut writing = self.writing.lock().expect("no holder of this lock panics");
         Arc::clone(writing.entry(place.clone()).or_default())
     }

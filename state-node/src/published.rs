@@ -3,15 +3,13 @@
 //! What is written and what is made of it are two state machines without I/O; around them a task publishes what the
 //! snapshot store holds, and another fills an empty store.
 
-pub mod publishing;
 pub mod restoring;
+pub mod publishing;
 pub mod publisher;
 pub mod restorer;
 pub mod changes;
-pub mod pace;
 
 pub use changes::Changes;
-pub use pace::Pace;
 pub use publisher::Publisher;
 pub use publishing::Publishing;
 pub use restorer::{Damaged, Restored, Restorer, Standing, Survey};

@@ -1,6 +1,7 @@
 //! The loop around a partition: it moves bytes between the core and the log, and reads the clock.
 
 mod open;
+mod restore;
 mod perform;
 mod ahead;
 mod read;
@@ -13,13 +14,16 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
 use tokio::time::Instant;
-use xp_protocol::{LanePartition, Offset, Seq};
+use xp_cluster::Members;
+use xp_protocol::{Incarnation, LanePartition, Offset, Seq};
 use xp_transport::{AppendError, Bounds, ReadError, Reader, Stored, TopicPartition};
 
 use super::standing::Progress;
 use super::{PartitionState, Shared};
 use crate::partition::Partition;
+use crate::published::Changes;
 use crate::store::SnapshotStore;
 use ahead::Ahead;
 use read::next;
@@ -75,8 +79,12 @@ struct Shell<'a> {
     place: &'a LanePartition,
     topics: Topics,
     store: Arc<dyn SnapshotStore>,
-    /// Held while a snapshot is written.
-    writing: Arc<tokio::sync::Mutex<()>>,
+    /// Held while a snapshot is written or published.
+    writing: Arc<tokio::sync::Mutex<Changes>>,
+    /// Whether it is this node's turn to publish; the publisher ends with it.
+    publishes: watch::Sender<bool>,
+    /// The snapshot was taken from the published one when the partition was opened.
+    restored: bool,
     core: Partition,
     flying: Flying,
     events: Option<Box<dyn Reader>>,
@@ -90,6 +98,7 @@ struct Shell<'a> {
 struct Topics {
     events: TopicPartition,
     inbound: TopicPartition,
+    snapshots: TopicPartition,
     outbound: Arc<str>,
 }
 
@@ -97,14 +106,20 @@ struct Topics {
 /// (R18).
 pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
     let mut faulted = BTreeSet::new();
+    let mut may_restore = true;
     loop {
         shared.set_state(place, PartitionState::Replaying);
-        let mut shell = match Shell::open(shared, place, std::mem::take(&mut faulted)).await {
+        let again = std::mem::take(&mut faulted);
+        let mut shell = match Shell::open(shared, place, again, may_restore).await {
             Ok(shell) => shell,
             Err(reason) => return Ended::Stopped(reason),
         };
         match shell.live().await {
-            Left::Lost => faulted.clone_from(shell.core.faulted()),
+            Left::Lost => {
+                faulted.clone_from(shell.core.faulted());
+                // What was restored and could not be used would not be better a second time.
+                may_restore = !shell.restored || shell.reported != PartitionState::Replaying;
+            }
             Left::Closed => return Ended::Closed,
             Left::Stopped(reason) => return Ended::Stopped(reason),
             Left::Evicted => return Ended::Evicted,
@@ -170,6 +185,9 @@ impl<'a> Shell<'a> {
         let duty = view.members.duty(self.place, self.shared.incarnation);
         self.given_up = duty.is_none() || *self.shared.stop.borrow();
         let now = self.shared.clock.now();
+        let mine = publishes(&view.members, self.place) == Some(self.shared.incarnation);
+        self.publishes
+            .send_if_modified(|was| std::mem::replace(was, mine) != mine);
         self.core.on_lease(view.lease, now);
         self.core.on_members(view.members, now);
     }
@@ -298,6 +316,12 @@ impl<'a> Shell<'a> {
             self.core.cut(now);
         }
     }
+}
+
+/// Who publishes a partition: a mirror, so that the owner pays nothing, or the owner where there is none.
+fn publishes(members: &Members, place: &LanePartition) -> Option<Incarnation> {
+    let mirror = members.mirrors(place).first().copied();
+    mirror.or_else(|| members.owner(place))
 }
 
 fn random_u64() -> u64 {

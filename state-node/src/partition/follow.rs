@@ -36,7 +36,10 @@ impl Partition {
                 Role::Owning(_) | Role::Over => break,
             }
             match codec::decode::<Event>(&stored.record.header) {
-                Ok(event) => self.follow(stored, event, now),
+                Ok(event) => {
+                    self.follow(stored, event, now);
+                    self.catch_up(stored.offset);
+                }
                 Err(error) => {
                     // R3: whatever is no record of ours is ignored and counted, like a foreign one.
                     self.fold.ignored += 1;
@@ -53,6 +56,11 @@ impl Partition {
             return;
         }
         let mine = self.is_my_claim(&event);
+        if let (true, Role::Following(following)) = (mine, &self.role)
+            && let Some(end) = following.ahead_end()
+        {
+            return self.stop_truncated(end);
+        }
         let unclean = self.fold.claim.is_some() && !self.fold.released;
         match self.fold.step(stored.offset, &event) {
             Verdict::Ignored if mine => self.claim_again(now),
@@ -76,17 +84,41 @@ impl Partition {
             following.snapshot_end = None;
         }
         if mine {
-            let place = &self.setting.place;
-            let why = format!(
-                "{place} is shorter than its snapshot, which holds records up to {end}: the log was truncated"
-            );
-            self.stop(why);
+            self.stop_truncated(end);
         } else if stored.offset == end && !self.is_last(stored, event) {
             self.forget_snapshot(end);
         } else {
             self.keep_unsent(stored, event);
         }
         true
+    }
+
+    fn stop_truncated(&mut self, end: Offset) {
+        let place = &self.setting.place;
+        let why = format!(
+            "{place} is shorter than its snapshot, which holds records up to {end}: the log was truncated"
+        );
+        self.stop(why);
+    }
+
+    /// Whether an entity of a restored snapshot has seen a record that is still to be folded.
+    fn is_ahead(&self, address: &Address, offset: Offset) -> bool {
+        let Role::Following(following) = &self.role else {
+            return false;
+        };
+        following
+            .ahead
+            .get(address)
+            .is_some_and(|as_of| offset <= *as_of)
+    }
+
+    /// The fold has seen what all entities have seen.
+    fn catch_up(&mut self, offset: Offset) {
+        if let Role::Following(following) = &mut self.role
+            && following.ahead_end().is_some_and(|end| end <= offset)
+        {
+            following.ahead.clear();
+        }
     }
 
     /// Whether this is the record at which the snapshot was cut.
@@ -139,7 +171,9 @@ impl Partition {
             Event::Commit(commit) => {
                 let Some(address) = key(stored) else { return };
                 let commit = Arc::from(commit);
-                self.fold_foreign(&address, &commit, stored);
+                if !self.is_ahead(&address, stored.offset) {
+                    self.fold_foreign(&address, &commit, stored);
+                }
                 let offset = stored.offset;
                 self.unsent.push(Unsent {
                     offset,

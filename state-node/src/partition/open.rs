@@ -6,7 +6,7 @@ use xp_protocol::{Address, Offset};
 use super::{Following, Partition, Role, Setting, seeded};
 use crate::action::Opening;
 use crate::fold::Fold;
-use crate::snapshot::{self, Pending};
+use crate::snapshot::{self, Ahead, Pending};
 use crate::store::SnapshotStore;
 
 /// Why a partition cannot be opened.
@@ -14,14 +14,17 @@ use crate::store::SnapshotStore;
 pub enum OpenError {
     /// R36: the log starts after 0, and no snapshot covers what is missing.
     #[error(
-        "{place} starts at offset {first} and no snapshot covers what was deleted before it; restore the \
-         snapshots or the log"
+        "{place} starts at offset {first}, and {}: what was deleted before it is nowhere. Restore the snapshots (of this \
+         node, or the lane's topic `snapshots`) or the log; a node that has them on its disk publishes them",
+        reach(*snapshot)
     )]
     Uncovered {
         /// The partition.
         place: xp_protocol::LanePartition,
         /// Its oldest offset.
         first: Offset,
+        /// Where the newest snapshot ends, on this disk or published.
+        snapshot: Option<Offset>,
     },
     /// The snapshot store cannot be used at all.
     #[error("the snapshots of {place} cannot be used: {reason}")]
@@ -31,6 +34,15 @@ pub enum OpenError {
         /// Why.
         reason: String,
     },
+}
+
+fn reach(snapshot: Option<Offset>) -> String {
+    match snapshot {
+        Some(end) => {
+            format!("the newest snapshot, on this disk or published, ends at offset {end}")
+        }
+        None => "there is no snapshot, neither on this disk nor published".to_owned(),
+    }
 }
 
 impl Partition {
@@ -43,15 +55,16 @@ impl Partition {
             tracing::error!(place = %setting.place, reason, "the snapshot cannot be used; the log is replayed");
             None
         });
-        check_covered(
-            &setting,
-            stored.as_ref().map(|(fold, _)| fold),
-            opening.first,
-        )?;
+        let end = stored.as_ref().and_then(|stored| stored.fold.last_valid);
+        check_covered(&setting, end, opening.first)?;
         if stored.is_none() {
             forget(&setting)?;
         }
-        let (fold, pending) = stored.unwrap_or_default();
+        let Header {
+            fold,
+            pending,
+            ahead,
+        } = stored.unwrap_or_default();
         let fold = Fold {
             rules: setting.rules,
             ..fold
@@ -83,7 +96,10 @@ impl Partition {
             diverged: Vec::new(),
         };
         partition.index(pending);
-        partition.role = Role::Following(partition.following(opening.first));
+        partition.role = Role::Following(Following {
+            ahead: ahead.0,
+            ..partition.following(opening.first)
+        });
         Ok(partition)
     }
 
@@ -95,8 +111,13 @@ impl Partition {
     }
 }
 
-/// A snapshot's header, and what waits in it.
-type Header = (Fold, Vec<(Address, Pending)>);
+/// A snapshot's header, what waits in it, and what is ahead of it.
+#[derive(Default)]
+struct Header {
+    fold: Fold,
+    pending: Vec<(Address, Pending)>,
+    ahead: Ahead,
+}
 
 /// What the store holds; `None` when there is no snapshot.
 fn stored(store: &dyn SnapshotStore) -> Result<Option<Header>, String> {
@@ -106,7 +127,12 @@ fn stored(store: &dyn SnapshotStore) -> Result<Option<Header>, String> {
     let fold = read(&header)?;
     let pending = store.pending().map_err(text)?.into_iter();
     let pending = pending.map(|(address, record)| Ok((address, read(&record)?)));
-    Ok(Some((fold, pending.collect::<Result<_, String>>()?)))
+    let ahead = store.ahead().map_err(text)?;
+    Ok(Some(Header {
+        fold,
+        pending: pending.collect::<Result<_, String>>()?,
+        ahead: ahead.map_or(Ok(Ahead::default()), |record| read(&record))?,
+    }))
 }
 
 fn read<T: Format>(record: &[u8]) -> Result<T, String> {
@@ -119,13 +145,19 @@ fn text(error: impl ToString) -> String {
 }
 
 /// R36: what retention has deleted can only come from a snapshot.
-fn check_covered(setting: &Setting, fold: Option<&Fold>, first: Offset) -> Result<(), OpenError> {
-    let covers = fold.is_some_and(|fold| fold.last_valid >= Some(first));
-    if covers || first == Offset(0) {
+fn check_covered(
+    setting: &Setting,
+    snapshot: Option<Offset>,
+    first: Offset,
+) -> Result<(), OpenError> {
+    if snapshot >= Some(first) || first == Offset(0) {
         return Ok(());
     }
-    let place = setting.place.clone();
-    Err(OpenError::Uncovered { place, first })
+    Err(OpenError::Uncovered {
+        place: setting.place.clone(),
+        first,
+        snapshot,
+    })
 }
 
 fn forget(setting: &Setting) -> Result<(), OpenError> {

@@ -41,6 +41,8 @@ pub(super) struct Following {
     pub(super) attempts: u64,
     /// Nothing is claimed before: the last claim failed or was refused.
     pub(super) claim_from: TimeMs,
+    /// Entities of a restored snapshot that have seen more than its fold, and up to where; until all is read.
+    pub(super) ahead: BTreeMap<Address, Offset>,
 }
 
 impl Following {
@@ -52,7 +54,13 @@ impl Following {
             claiming: None,
             attempts: 0,
             claim_from: TimeMs(0),
+            ahead: BTreeMap::new(),
         }
+    }
+
+    /// Up to where some entity has seen more than the fold.
+    pub(super) fn ahead_end(&self) -> Option<Offset> {
+        self.ahead.values().max().copied()
     }
 }
 

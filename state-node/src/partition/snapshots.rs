@@ -28,7 +28,10 @@ impl Partition {
         self.saved_at = now;
         let waits = match &self.role {
             Role::Owning(owner) => owner.snapshot.is_some() || owner.spoilt,
-            Role::Following(following) => following.snapshot_end.is_some(),
+            // Entities that are ahead of the fold belong to no header of its.
+            Role::Following(following) => {
+                following.snapshot_end.is_some() || !following.ahead.is_empty()
+            }
             Role::Over => true,
         };
         if self.dirty.is_empty() || self.saving.is_some() || waits || self.quarantines {

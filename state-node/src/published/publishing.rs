@@ -11,11 +11,12 @@ use bytes::Bytes;
 use tokio::sync::{Mutex, watch};
 use xp_protocol::snapshots::{Body, Published, mark_key};
 use xp_protocol::{Address, ClaimId, Offset};
-use xp_transport::{Log, Record, TopicPartition};
+use xp_transport::{Acknowledged, Log, Record, TopicPartition};
 
 use super::publisher::{gone, record};
 use super::restorer::{epoch, word};
-use super::{Changes, Pace, Publisher, position};
+use super::{Changes, Publisher, position};
+use crate::pace::Pace;
 use crate::store::{SnapshotStore, StoreError};
 
 /// What publishes one partition.
@@ -62,7 +63,7 @@ impl Publishing {
     /// Publishes while `turn` says that it is this node's turn; ends with its sender.
     pub async fn run(self, mut turn: watch::Receiver<bool>) {
         let mut wait = self.pace.settle_ms;
-        while turn.wait_for(|mine| *mine).await.is_ok() {
+        while turn.has_changed().is_ok() && turn.wait_for(|mine| *mine).await.is_ok() {
             if passed(&mut turn, wait).await {
                 continue;
             }
@@ -122,11 +123,9 @@ impl Publishing {
     }
 
     async fn append(&self, records: Vec<Record>) -> Result<Vec<Offset>, Ended> {
-        let within = Duration::from_millis(self.pace.read_ms);
-        let results = tokio::time::timeout(within, self.log.append(&self.at, records)).await;
-        let results = results.map_err(|_| Ended::Unacknowledged(format!("nothing in {within:?}")));
-        let offsets: Result<_, _> = results?.into_iter().collect();
-        offsets.map_err(|error| Ended::Unacknowledged(error.to_string()))
+        let appending = self.log.append(&self.at, records);
+        let appended = in_time(appending, self.pace.read_ms).await;
+        appended.map_err(Ended::Unacknowledged)
     }
 
     /// Works with the store while nobody writes it, on a thread that may block.
@@ -276,6 +275,18 @@ impl Writer<'_> {
         }
         self.append(left).await
     }
+}
+
+/// The offsets of an append; an error in words when one failed or was not heard of in time.
+pub(super) async fn in_time(
+    appending: Acknowledged,
+    within_ms: u64,
+) -> Result<Vec<Offset>, String> {
+    let within = Duration::from_millis(within_ms);
+    let results = tokio::time::timeout(within, appending).await;
+    let results = results.map_err(|_| format!("no word within {within_ms} ms"))?;
+    let offsets: Result<_, _> = results.into_iter().collect();
+    offsets.map_err(|error| error.to_string())
 }
 
 /// The next records; an error in words when none come in time.

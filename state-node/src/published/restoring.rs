@@ -8,9 +8,10 @@ use xp_protocol::snapshots::{Head, Published};
 use xp_protocol::{ClaimId, Offset, codec};
 use xp_transport::{Log, Reader, Stored, TopicPartition};
 
-use super::publishing::{mark, random_id, read_in_time};
+use super::publishing::{in_time, mark, random_id, read_in_time};
 use super::restorer::{Filling, word};
-use super::{Pace, Restored, Restorer, Standing, Survey};
+use super::{Restored, Restorer, Standing, Survey};
+use crate::pace::Pace;
 use crate::snapshot::{self, Ahead};
 use crate::store::{Batch, SnapshotStore};
 
@@ -218,9 +219,10 @@ impl Restoring {
         let id = random_id();
         let mut why = String::new();
         for _ in 0..=self.pace.read_on_max {
-            match self.log.append(&self.at, vec![mark(id)]).await.remove(0) {
+            let appending = self.log.append(&self.at, vec![mark(id)]);
+            match in_time(appending, self.pace.read_ms).await {
                 Ok(_) => return Ok(id),
-                Err(error) => why = error.to_string(),
+                Err(reason) => why = reason,
             }
         }
         Err(self.failed(why))

@@ -9,6 +9,7 @@ use xp_protocol::{LanePartition, Offset};
 use xp_transport::TopicPartition;
 
 use super::ahead::Ahead;
+use super::restore::{publish, restore};
 use super::{Shell, Topics, random_u64};
 use crate::action::Opening;
 use crate::node::{PartitionState, Shared};
@@ -20,6 +21,7 @@ impl<'a> Shell<'a> {
         shared: &'a Shared,
         place: &'a LanePartition,
         faulted: BTreeSet<Offset>,
+        may_restore: bool,
     ) -> Result<Self, String> {
         let topics = Topics::of(shared, place);
         let log = &shared.log;
@@ -28,6 +30,7 @@ impl<'a> Shell<'a> {
         let writing = shared.writing(place);
         // A snapshot that an earlier life of this partition began to write must not change what this one reads.
         drop(writing.lock().await);
+        let restored = may_restore && restore(shared, place, &topics, &store, bounds).await?;
         let opening = Opening {
             inbound: log.identity(&topics.inbound).await.map_err(text)?,
             first: bounds.first,
@@ -42,12 +45,15 @@ impl<'a> Shell<'a> {
             .expect("a partition that was just opened follows");
         shared.progress.expect(bounds.next.0.saturating_sub(from.0));
         let events = Some(log.read(&topics.events, from));
+        let publishes = publish(shared, place, &topics, &store, &writing).await;
         let mut shell = Self {
             shared,
             place,
             topics,
             store,
             writing,
+            publishes,
+            restored,
             core,
             flying: FuturesUnordered::new(),
             events,
@@ -72,6 +78,7 @@ impl Topics {
         Self {
             events: topic(&lane.events),
             inbound: topic(&lane.inbound),
+            snapshots: topic(&lane.snapshots),
             outbound: Arc::clone(&lane.outbound),
         }
     }

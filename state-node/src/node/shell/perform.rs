@@ -150,15 +150,18 @@ impl Shell<'_> {
     fn save(&self, batch: Batch) {
         let store = Arc::clone(&self.store);
         let place = self.place.clone();
-        let under_way = Arc::clone(&self.writing).try_lock_owned();
-        let under_way =
-            under_way.expect("a core asks for one snapshot at a time, and opens behind the last");
-        let writing = tokio::task::spawn_blocking(move || {
-            let written = store.write(batch);
-            drop(under_way);
-            written
-        });
+        let writing = Arc::clone(&self.writing);
         self.flying.push(Box::pin(async move {
+            // A publisher may be reading a page.
+            let mut changes = writing.lock_owned().await;
+            let writing = tokio::task::spawn_blocking(move || {
+                let changed: Vec<_> = batch.entities.iter().map(|(a, _)| a.clone()).collect();
+                let written = store.write(batch);
+                if written.is_ok() {
+                    changes.note(&changed);
+                }
+                written
+            });
             let written = writing.await.map_err(|error| error.to_string());
             let written = written.and_then(|written| written.map_err(|error| error.to_string()));
             if let Err(error) = &written {
