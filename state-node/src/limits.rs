@@ -29,6 +29,9 @@ pub struct Limits {
     pub resume_scan_bytes_max: usize,
     /// How often positions are recorded when nothing else was, in milliseconds (R15).
     pub checkpoint_ms: u64,
+    /// How often they are recorded and stored although nothing happens, in milliseconds: well below the retention of
+    /// `events`, which would overtake the snapshot of a quiet partition otherwise (R36).
+    pub quiet_ms: u64,
     /// After how long tells that were not confirmed are repeated, in milliseconds (R34).
     pub tell_retry_ms: u64,
     /// How far a message's time may differ from the owner's clock, in milliseconds; beyond it is clamped.
@@ -55,6 +58,7 @@ impl Default for Limits {
             ahead_bytes_max: 8 << 20,
             resume_scan_bytes_max: 64 << 20,
             checkpoint_ms: 1000,
+            quiet_ms: 600_000,
             tell_retry_ms: 2000,
             clock_skew_ms: 1000,
             passivate_ms: 60_000,

@@ -85,6 +85,8 @@ pub struct Partition {
     saving: Option<u64>,
     hashes: Vec<StateHash>,
     saved_at: TimeMs,
+    /// The last valid record that the newest snapshot has seen.
+    saved_end: Option<Offset>,
     passivated_at: TimeMs,
     /// Some entity is set aside: a snapshot would keep what it lacks for ever, so none is cut.
     quarantines: bool,

@@ -104,6 +104,12 @@ pub fn load(host: &dyn Host, record: &[u8]) -> Result<Entity, Unusable> {
     Entity::new(instance, stored.runtime).map_err(unreadable)
 }
 
+/// R36: whether a snapshot that ends at `end` and a log that begins at `first` hold everything together.
+#[must_use]
+pub fn covers(end: Option<Offset>, first: Offset) -> bool {
+    first == Offset(0) || end.is_some_and(|end| end.next() >= first)
+}
+
 /// Puts a checksum behind: the store's own integrity is not relied on (R35), and the version byte stays first.
 #[must_use]
 pub fn sealed(bytes: &[u8]) -> Bytes {

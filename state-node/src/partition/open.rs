@@ -88,6 +88,7 @@ impl Partition {
             saving: None,
             hashes: Vec::new(),
             saved_at: opening.now,
+            saved_end: end,
             passivated_at: opening.now,
             quarantines: false,
             role: Role::Over,
@@ -103,9 +104,13 @@ impl Partition {
         Ok(partition)
     }
 
-    /// Where to read from: what lies after `sent` belongs to the snapshot too (R6).
+    /// Where to read from: what lies after `sent` belongs to the snapshot too (R6). The record at which the snapshot
+    /// was cut may be the last one that was deleted; then there is nothing to compare it with.
     fn following(&self, first: Offset) -> Following {
-        let snapshot_end = self.fold.last_valid;
+        let snapshot_end = self.fold.last_valid.filter(|end| *end >= first);
+        if self.fold.last_valid > snapshot_end {
+            return Following::new(None, first);
+        }
         let unsent = |end| self.fold.sent.min(end).max(first);
         Following::new(snapshot_end, snapshot_end.map_or(Offset(0), unsent))
     }
@@ -150,7 +155,7 @@ fn check_covered(
     snapshot: Option<Offset>,
     first: Offset,
 ) -> Result<(), OpenError> {
-    if snapshot >= Some(first) || first == Offset(0) {
+    if snapshot::covers(snapshot, first) {
         return Ok(());
     }
     Err(OpenError::Uncovered {

@@ -17,7 +17,14 @@ const HASHES_MAX: usize = 16;
 impl Partition {
     /// Cuts a snapshot when one is due and none is on its way.
     pub(super) fn take_snapshot(&mut self, now: TimeMs) {
-        if now.since_ms(self.saved_at) >= SNAPSHOT_MS {
+        // Retention must not overtake the snapshot of a partition in which nothing changes (R36).
+        let quiet_ms = self.setting.limits.quiet_ms;
+        let every_ms = if self.dirty.is_empty() {
+            quiet_ms
+        } else {
+            SNAPSHOT_MS
+        };
+        if now.since_ms(self.saved_at) >= every_ms {
             self.cut(now);
         }
         self.save_committed();
@@ -34,9 +41,11 @@ impl Partition {
             }
             Role::Over => true,
         };
-        if self.dirty.is_empty() || self.saving.is_some() || waits || self.quarantines {
+        let is_stored = self.dirty.is_empty() && self.fold.last_valid == self.saved_end;
+        if is_stored || self.saving.is_some() || waits || self.quarantines {
             return;
         }
+        self.saved_end = self.fold.last_valid;
         let addresses: Vec<_> = self.dirty.keys().cloned().collect();
         let mut batch = Batch {
             header: snapshot::sealed(&codec::encode(&self.fold)),

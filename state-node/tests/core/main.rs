@@ -9,6 +9,7 @@ mod outputs;
 mod sessions;
 mod tells;
 mod snapshots;
+mod restored;
 mod damaged;
 mod changes;
 mod changed;

@@ -8,7 +8,7 @@ use xp_protocol::inbound::Told;
 use xp_protocol::*;
 use xp_state_node::entity::{Busy, Floor, Phase, Runtime, Session, Ticket, Timer};
 use xp_state_node::fold::{Accepted, Fold};
-use xp_state_node::snapshot::{Pending, Stored, sealed, unsealed};
+use xp_state_node::snapshot::{Ahead, Pending, Stored, sealed, unsealed};
 
 /// A value as it is stored, and the way from bytes to bytes through the value.
 pub(crate) struct Sample {
@@ -41,6 +41,7 @@ pub(crate) fn all() -> Vec<Sample> {
         sample("busy", &busy()),
         sample("idle", &idle()),
         sample("every-timer", &pending()),
+        sample("two", &ahead()),
     ]
 }
 
@@ -205,4 +206,16 @@ fn pending() -> Pending {
         timers: timers.collect(),
         edges: vec![Incarnation(uuid(0xed))],
     }
+}
+
+fn ahead() -> Ahead {
+    let address = |text: &str| {
+        text.parse::<Address>()
+            .expect("the samples' addresses are right")
+    };
+    let ahead = [
+        (address("board/7"), Offset(70_000)),
+        (address("board/8"), Offset(70_003)),
+    ];
+    Ahead(ahead.into())
 }

@@ -5,6 +5,7 @@ mod commands;
 mod sessions;
 mod recovery;
 mod cluster;
+mod published;
 mod eviction;
 mod outage;
 mod world;

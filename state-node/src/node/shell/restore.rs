@@ -9,6 +9,7 @@ use xp_transport::Bounds;
 use super::Topics;
 use crate::node::Shared;
 use crate::published::{self, Changes, Outcome, Publishing, Restoring};
+use crate::snapshot;
 use crate::store::SnapshotStore;
 
 type Store = Arc<dyn SnapshotStore>;
@@ -32,7 +33,7 @@ pub(super) async fn restore(
     let wants = if is_whole {
         behind > pace.replay_max
     } else {
-        local < Some(bounds.first)
+        !snapshot::covers(local, bounds.first)
     };
     if !wants {
         return Ok(false);

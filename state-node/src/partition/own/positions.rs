@@ -15,11 +15,13 @@ impl Partition {
     /// R15: positions are recorded at least once a second, also when only queries came.
     pub(in crate::partition) fn checkpoint(&mut self, now: TimeMs) {
         let every_ms = self.setting.limits.checkpoint_ms;
+        let quiet_ms = self.setting.limits.quiet_ms;
         let place = self.setting.place.clone();
         let Role::Owning(owner) = &mut self.role else {
             return;
         };
-        if now.since_ms(owner.checkpointed.at) < every_ms {
+        let since_ms = now.since_ms(owner.checkpointed.at);
+        if since_ms < every_ms {
             return;
         }
         let taken: Vec<_> = std::mem::take(&mut owner.tells_taken_dirty)
@@ -30,7 +32,9 @@ impl Partition {
             // Behind the gate, so that nothing uncommitted is confirmed.
             self.put_behind(Output::Confirm(source, record));
         }
-        if self.owner().is_some_and(|owner| owner.has_news()) {
+        // R36: a quiet partition says so now and then, so that its snapshot stays ahead of retention.
+        let is_due = since_ms >= quiet_ms;
+        if self.owner().is_some_and(|owner| owner.has_news() || is_due) {
             self.append_checkpoint(now);
         }
         self.drain(now);
