@@ -279,7 +279,7 @@ fn live(seed: u64) -> [usize; 2] {
 #[test]
 fn what_is_whole_is_what_the_events_say() {
     let mut seen = [0, 0];
-    for seed in 0..1_000 {
+    for seed in 0..300 {
         let outcome = std::panic::catch_unwind(|| live(seed));
         let counts = outcome.unwrap_or_else(|_| panic!("seed {seed} fails"));
         seen = [seen[0] + counts[0], seen[1] + counts[1]];
@@ -289,7 +289,7 @@ fn what_is_whole_is_what_the_events_say() {
         midway > 100,
         "{midway} readings were whole while others wrote"
     );
-    assert!(ahead > 100, "{ahead} heads had entities ahead of them");
+    assert!(ahead > 30, "{ahead} heads had entities ahead of them");
 }
 
 /// One epoch with a head, and the reading of it.
