@@ -181,6 +181,7 @@ impl StateNode {
             passivate_ms: self.passivate.ms(),
             resident_min: self.resident_min,
             ahead_bytes_max: self.ahead_bytes_max.0,
+            ..Limits::default()
         }
     }
 }
