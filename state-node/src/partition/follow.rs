@@ -64,7 +64,12 @@ impl Partition {
         let unclean = self.fold.claim.is_some() && !self.fold.released;
         match self.fold.step(stored.offset, &event) {
             Verdict::Ignored if mine => self.claim_again(now),
-            Verdict::Claimed if mine => self.begin_owning(unclean, now),
+            Verdict::Claimed if mine => {
+                self.begin_owning(unclean, now);
+                // Placement may have changed its mind while the claim was on its way: who is no owner by the fold must
+                // not answer like one, and hands over at once (R13, R17).
+                self.assign(now);
+            }
             Verdict::Ignored | Verdict::Claimed => {}
             Verdict::Valid => self.fold_event(stored, event),
         }

@@ -39,7 +39,7 @@ impl Partition {
 
     /// Decides one record of `inbound`; a poisonous one has ended two processes (R16).
     pub(super) fn take(&mut self, stored: &Stored, poisonous: bool, now: TimeMs) {
-        let Some(owner) = self.owner().filter(|owner| !owner.spoilt) else {
+        let Some(owner) = self.owner().filter(|owner| owner.may_decide()) else {
             return;
         };
         if stored.offset < owner.inbound {

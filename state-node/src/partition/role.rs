@@ -166,6 +166,12 @@ impl Owner {
         !self.releasing && !self.spoilt && self.uncommitted.len() < uncommitted_max
     }
 
+    /// Whether a decision may still be made. Behind a `Release` nothing counts (R17), and a spoilt instance decides
+    /// nothing.
+    pub(super) fn may_decide(&self) -> bool {
+        !self.spoilt && self.released.is_none()
+    }
+
     /// Whether it reads on; while messages are held it does not.
     pub(super) fn is_reading(&self, uncommitted_max: usize) -> bool {
         self.is_deciding(uncommitted_max) && self.held.is_empty()

@@ -23,7 +23,7 @@ impl Partition {
         now: TimeMs,
         decide: impl FnOnce(Turn<'_>, &mut Entity) -> Turned,
     ) {
-        if self.owner().is_none_or(|owner| owner.spoilt) {
+        if self.owner().is_none_or(|owner| !owner.may_decide()) {
             return;
         }
         let seed = self.random.next_u64();
