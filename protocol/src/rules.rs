@@ -6,6 +6,13 @@
 pub struct Rules {
     /// R3: a record counts only if its number is the next. Off: any of its epoch counts.
     pub seq: bool,
+    /// R2: a claim counts only if its view and attempt are greater. Off: any claim does.
+    pub view: bool,
+    /// R12: after an error everything uncommitted is appended again, in order. Off: what failed, alone.
+    pub again_in_order: bool,
+    /// R14: an effect is done when it and all before it are acknowledged. Off: an acknowledgement vouches for
+    /// everything before it.
+    pub prefix: bool,
     /// R8: a new owner sends everything after `sent` again.
     pub emit_again: bool,
     /// R10: an acknowledgement commits only at the expected offset. Off: any does.
@@ -34,6 +41,9 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             seq: true,
+            view: true,
+            again_in_order: true,
+            prefix: true,
             emit_again: true,
             expected_offset: true,
             gate: true,

@@ -27,6 +27,6 @@ pub use checkers::{Violation, check};
 pub use history::History;
 pub use plan::Plan;
 pub use shrink::{Shrunk, shrink};
-pub use sweep::{Failure, judge, sweep};
+pub use sweep::{Failure, judge, notice, sweep};
 pub use switch::Switch;
-pub use world::{Outcome, run};
+pub use world::{Outcome, Sight, States, run};

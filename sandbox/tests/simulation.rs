@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use xp_sandbox::simulator::{
-    Failure, Outcome, Plan, Switch, Violation, check, judge, run, shrink, sweep,
+    Failure, Outcome, Plan, Switch, Violation, check, judge, notice, run, shrink, sweep,
 };
 
 /// How many runs the search for a smaller plan may take here.
@@ -124,21 +124,12 @@ fn without_faults_nobody_is_cut_off() {
     }
 }
 
-/// The first seed in which the checkers notice that a rule is missing.
-fn caught(switch: Switch, seeds: Range<u64>) -> Option<Violation> {
-    let plans = seeds.map(|seed| Plan::rough(seed).without(switch));
-    plans
-        .into_iter()
-        .find_map(judge)
-        .map(|failure| failure.first)
-}
-
 #[test]
 fn a_rule_switched_off_is_noticed() {
     let mut missed = Vec::new();
-    for switch in Switch::ALL {
-        match caught(*switch, seeds(0..600)) {
-            Some(first) => println!("without {switch:?}: {first}"),
+    for (switch, noticed) in notice(Switch::ALL, &seeds(0..600), threads()) {
+        match noticed {
+            Some(Failure { first, .. }) => println!("without {switch:?}: {first}"),
             None => missed.push(switch),
         }
     }

@@ -102,9 +102,10 @@ impl Fold {
     /// R2: accepted iff (view, attempt) is greater than the current one; the same claim again is a no-op.
     fn claim(&mut self, offset: Offset, claim: &Claim) -> Verdict {
         let rank = (claim.view, claim.attempt);
+        let greater = |held: Accepted| rank > (held.view, held.attempt) || !self.rules.view;
         if self
             .claim
-            .is_some_and(|held| held.id == claim.id || rank <= (held.view, held.attempt))
+            .is_some_and(|held| held.id == claim.id || !greater(held))
         {
             return Verdict::Ignored;
         }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use xp_protocol::events::Tell;
+use xp_protocol::rules::Rules;
 use xp_protocol::{LanePartition, Offset, PartitionId, Seq};
 use xp_transport::Record;
 
@@ -65,14 +66,26 @@ pub struct Emission {
 }
 
 /// Chain records that have left and are not all acknowledged (R14).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Emitter {
     flying: VecDeque<Emission>,
     next_id: u64,
     repeat: bool,
+    rules: Rules,
 }
 
 impl Emitter {
+    /// Nothing has left.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            flying: VecDeque::new(),
+            next_id: 0,
+            repeat: false,
+            rules,
+        }
+    }
+
     /// Notes that a record leaves, and returns it.
     pub fn emit(&mut self, commit: Offset, partition: PartitionId, record: Record) -> &Emission {
         let id = self.next_id;
@@ -102,6 +115,10 @@ impl Emitter {
             return;
         };
         emission.acknowledged = arrived;
+        if !self.rules.prefix {
+            self.flying.drain(..=index);
+            return;
+        }
         self.repeat |= !arrived;
         while !self.repeat
             && self
@@ -154,7 +171,7 @@ mod tests {
     use super::*;
 
     fn emitter(commits: &[u64]) -> (Emitter, Vec<u64>) {
-        let mut emitter = Emitter::default();
+        let mut emitter = Emitter::new(Rules::default());
         let emit = |commit: &u64| {
             emitter
                 .emit(Offset(*commit), PartitionId(0), Record::default())

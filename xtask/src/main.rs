@@ -17,7 +17,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask test   everything a change must pass, stage by stage
        cargo xtask up     a whole installation of the example domains: Kafka, a state node, two edges
        cargo xtask down   stops it
-       cargo xtask nightly [--seeds FROM..TO] [--threads N] | --plan 'PLAN' | --shrink 'PLAN'
+       cargo xtask nightly [--switches] [--seeds FROM..TO] [--threads N] | --plan 'PLAN' | --shrink 'PLAN'
                           the simulator: thousands of seeds, and what fails made smaller
        cargo xtask kafka start [--brokers 1|3] | stop | status
                           a local Kafka that stays until it is stopped

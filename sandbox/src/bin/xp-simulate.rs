@@ -4,12 +4,17 @@
 use std::ops::Range;
 use std::process::ExitCode;
 
-use xp_sandbox::simulator::{Failure, Plan, check, run, shrink, sweep};
+use xp_protocol::events::Event;
+use xp_protocol::{Incarnation, codec};
+use xp_sandbox::simulator::{Failure, Plan, Switch, check, notice, run, shrink, sweep};
+use xp_transport::Stored;
 
 const USAGE: &str = "usage: xp-simulate [--seeds FROM..TO] [--threads N] [--like 'PLAN']
            lives through the seeds (0..10000) and makes the first that fail smaller
        xp-simulate --plan 'PLAN'
            lives through one plan and prints its story
+       xp-simulate --switches [--seeds FROM..TO] [--threads N]
+           switches each rule off and names the first seed that notices
        xp-simulate --shrink 'PLAN'
            makes one failing plan smaller";
 
@@ -30,6 +35,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let obeyed = match words[..] {
+        ["--switches", ref words @ ..] => order(words).map(switches),
         ["--plan", text] => text.parse().map(story).map_err(|error| format!("{error}")),
         ["--shrink", text] => text
             .parse()
@@ -74,7 +80,12 @@ fn nightly(order: Order) -> ExitCode {
     } = order;
     let wanted = seeds.end.saturating_sub(seeds.start);
     println!("{wanted} seeds from {} on {threads} threads", seeds.start);
-    let plan = |seed| Plan { seed, ..like };
+    let asking = |seed| Plan::rough(seed).asking != (Plan::rough(0).asking != like.asking);
+    let plan = |seed| Plan {
+        seed,
+        asking: asking(seed),
+        ..like
+    };
     let failures = sweep(seeds, threads, plan, |done| {
         if done % PROGRESS == 0 {
             println!("{done} of {wanted}");
@@ -85,6 +96,20 @@ fn nightly(order: Order) -> ExitCode {
     }
     println!("{} of {wanted} seeds failed", failures.len());
     match failures.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+fn switches(order: Order) -> ExitCode {
+    let noticed = notice(Switch::ALL, &order.seeds, order.threads);
+    for (switch, failure) in &noticed {
+        match failure {
+            Some(failure) => println!("without {switch:?}: {}", failure.first),
+            None => println!("without {switch:?}: nobody notices"),
+        }
+    }
+    match noticed.iter().all(|(_, failure)| failure.is_some()) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
@@ -106,12 +131,38 @@ fn report(failure: &Failure, shrinks: bool) {
 fn story(plan: Plan) -> ExitCode {
     let outcome = run(plan);
     println!("{}", outcome.history.tail(usize::MAX));
+    for (partition, records) in &outcome.events {
+        for stored in records {
+            let by = outcome.writers.get(&(*partition, stored.offset));
+            println!("events-{partition} {}", told(stored, by));
+        }
+    }
     let violations = check(&outcome);
     violations.iter().for_each(|found| println!("{found}"));
     match violations.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
+}
+
+/// A record of `events` in one line: where, whose, when, and what.
+fn told(stored: &Stored, by: Option<&Incarnation>) -> String {
+    let what = match codec::decode::<Event>(&stored.record.header) {
+        Ok(Event::Commit(commit)) => format!(
+            "commit {}.{} sent {} of {:?}: {} revision {} by {:?}",
+            commit.epoch,
+            commit.seq,
+            commit.sent,
+            commit.cause,
+            String::from_utf8_lossy(&stored.record.key),
+            commit.revision,
+            commit.changes
+        ),
+        Ok(other) => format!("{other:?}"),
+        Err(error) => error.to_string(),
+    };
+    let by = by.map(ToString::to_string).unwrap_or_default();
+    format!("@ {} at {} from {by}: {what}", stored.offset, stored.time)
 }
 
 fn smaller(plan: Plan) -> ExitCode {

@@ -77,6 +77,7 @@ impl NodeDue {
             Self::PollCluster
                 | Self::PollEvents(_)
                 | Self::PollInbound(_)
+                | Self::InboundEnd(_)
                 | Self::Gap(..)
                 | Self::Rescan(..)
                 | Self::Answer(_, Some(_))
@@ -127,8 +128,8 @@ pub(super) enum ClientDue {
 pub(super) enum Act {
     /// A deed of the run.
     Deed(Deed),
-    /// A node's process starts.
-    StartNode(Disk),
+    /// A process of a node's name starts.
+    StartNode(usize, Disk),
     /// An edge's process starts in place of an earlier one.
     StartEdge(usize),
     /// Slow topics are as they were.
@@ -141,7 +142,7 @@ impl std::fmt::Debug for Act {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Deed(_) => "Deed",
-            Self::StartNode(_) => "StartNode",
+            Self::StartNode(..) => "StartNode",
             Self::StartEdge(_) => "StartEdge",
             Self::Weather => "Weather",
             Self::Calm => "Calm",

@@ -115,6 +115,7 @@ impl Client {
             return;
         }
         match self.dice.random_range(0..100) {
+            0..=69 if stage.plan.asking => self.query(stage),
             0..=79 => self.command(stage),
             80..=89 => self.query(stage),
             90..=93 => self.wave(stage),
@@ -141,7 +142,12 @@ impl Client {
             return;
         }
         let id = self.next_id();
-        let payload = words(id, &mut self.dice);
+        let payload = if stage.poison > 0 {
+            stage.poison -= 1;
+            json(&Command::Poison { id })
+        } else {
+            words(id, stage.plan.asking, &mut self.dice)
+        };
         stage.note(What::Called(self.life.clone(), id));
         if let Ok((call, actions)) = self.machine.command(stage.now, payload) {
             self.calls.insert(call, id);
@@ -307,9 +313,11 @@ fn json(word: &impl Serialize) -> Payload {
 }
 
 /// A command at random, which carries `id`.
-fn words(id: u64, dice: &mut ChaCha8Rng) -> Payload {
+fn words(id: u64, asking: bool, dice: &mut ChaCha8Rng) -> Payload {
     let other = dice.random_range(0..ENTITIES);
-    json(&match dice.random_range(0..100) {
+    // What waits for a timer leaves the log quiet meanwhile.
+    let kind = if asking { 87..100 } else { 0..100 };
+    json(&match dice.random_range(kind) {
         0..=29 => Command::Add { id },
         30..=39 => Command::Whisper { id },
         40..=46 => Command::Boast { id },

@@ -6,12 +6,14 @@ mod records;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use xp_cluster::log as record;
+use xp_cluster::members::{self, Members};
+use xp_cluster::timing::{EDGE_HEARTBEAT_MS, TAIL};
 use xp_edge::session::{Due as SessionDue, Now, Session};
 use xp_edge::watch::Watch;
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::outbound::Socket;
-use xp_protocol::{Address, CloseCode, Incarnation, Offset, PartitionId, TimeMs, codec};
-use xp_transport::Record;
+use xp_protocol::{Address, CloseCode, Incarnation, Offset, PartitionId, TimeMs};
 use xp_transport::simulated::ProducerId;
 
 use super::agenda::{Asker, Due as Planned, EdgeAck as Ack, EdgeDue as Due};
@@ -22,8 +24,6 @@ use super::stage::{Stage, cluster, outbound};
 
 /// How often sessions and repairs see the time, in milliseconds.
 const TICK_MS: u64 = 50;
-/// How often it says that it lives, in milliseconds.
-const BEAT_MS: u64 = 250;
 /// How often a resume is asked for again, in milliseconds (R20).
 const RESUME_MS: u64 = 500;
 /// How many records one reading takes at most.
@@ -50,7 +50,7 @@ pub(super) struct Edge {
     evicted: bool,
     outbound: PartitionId,
     outbound_next: Offset,
-    cluster_next: Offset,
+    members: Option<Members>,
     watches: BTreeMap<Address, Watch<SocketId>>,
     connections: BTreeMap<SocketId, Connection>,
     lanes: Vec<Lane>,
@@ -75,7 +75,7 @@ impl Edge {
             evicted: false,
             outbound,
             outbound_next: Offset(0),
-            cluster_next: Offset(0),
+            members: None,
             watches: BTreeMap::new(),
             connections: BTreeMap::new(),
             lanes: (0..PARTITIONS)
@@ -119,6 +119,7 @@ impl Edge {
                 Asker::Edge(self.id, Ack::Join),
                 stage,
             ),
+            Due::Beat if self.evicted => {}
             Due::Beat => {
                 let beat = Member::Alive {
                     incarnation: self.incarnation,
@@ -129,7 +130,7 @@ impl Edge {
                     warm: Vec::new(),
                 };
                 self.say(&beat, Asker::Nobody, stage);
-                self.plan(stage, BEAT_MS, Due::Beat);
+                self.plan(stage, EDGE_HEARTBEAT_MS, Due::Beat);
             }
             Due::Tick => self.tick(stage),
             Due::PollCluster => self.read_cluster(stage),
@@ -159,11 +160,7 @@ impl Edge {
     }
 
     fn say(&self, member: &Member, asker: Asker, stage: &mut Stage) {
-        let record = Record {
-            header: codec::encode(member).into(),
-            ..Record::default()
-        };
-        stage.append(self.producer, &cluster(), record, asker);
+        stage.append(self.producer, &cluster(), record::record(member), asker);
     }
 
     /// R25: the outbound partition is read from its end before the first socket is accepted.
@@ -172,7 +169,7 @@ impl Edge {
             return;
         }
         self.joined = Some(offset);
-        self.cluster_next = offset.next();
+        self.members = Self::enter(stage);
         self.outbound_next = stage.end(&outbound(self.outbound));
         self.plan(stage, 0, Due::Beat);
         self.plan(stage, TICK_MS, Due::Tick);
@@ -180,29 +177,33 @@ impl Edge {
     }
 
     fn read_cluster(&mut self, stage: &mut Stage) {
-        if self.joined.is_none() {
+        let Some(members) = &mut self.members else {
             return;
-        }
-        for stored in stage.read(&cluster(), self.cluster_next, usize::MAX) {
-            self.cluster_next = stored.offset.next();
-            let Ok(member) = codec::decode::<Member>(&stored.record.header) else {
-                continue;
-            };
-            let ends = match member {
-                Member::Join { incarnation, who } => {
-                    *who.name == *self.name && incarnation != self.incarnation
-                }
-                Member::Leave { incarnation } => incarnation == self.incarnation,
-                _ => false,
-            };
-            if ends {
-                self.evicted = true;
-                let sockets: Vec<_> = self.sockets().collect();
-                for socket in sockets {
-                    self.close(socket, CloseCode::ComeBack, stage);
-                }
+        };
+        for stored in stage.read(&cluster(), members.next(), usize::MAX) {
+            if let Some(member) = record::member(&stored) {
+                members.apply(stored.offset, stored.time, &member);
             }
         }
+        if members.is_former(self.incarnation) && !self.evicted {
+            self.evicted = true;
+            let sockets: Vec<_> = self.sockets().collect();
+            for socket in sockets {
+                self.close(socket, CloseCode::ComeBack, stage);
+            }
+        }
+    }
+
+    /// R37: from the newest record of the fold on.
+    fn enter(stage: &Stage) -> Option<Members> {
+        let end = stage.end(&cluster());
+        let from = Offset(end.0.saturating_sub(TAIL));
+        let stored = stage.read(&cluster(), from, usize::MAX);
+        let records: Vec<_> = stored
+            .iter()
+            .filter_map(|stored| Some((stored.offset, stored.time, record::member(stored)?)))
+            .collect();
+        members::enter(1, (Offset(0), from), &records)
     }
 
     fn tick(&mut self, stage: &mut Stage) {

@@ -1,5 +1,6 @@
 //! The domain of the simulation: every word of it carries an id, so that each can be found again.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub enum Command {
     Leave { id: u64 },
     /// Volatile.
     Wave { id: u64 },
+    /// Kills the process that decides it.
+    Poison { id: u64 },
 }
 
 /// What clients ask.
@@ -124,6 +127,16 @@ pub enum Rejection {
 /// A ledger that has seen so many events takes no more additions.
 pub const ENTRIES_MAX: u64 = 4_000;
 
+thread_local! {
+    /// Whether a poisonous message was decided: the process that did so is dead, though this thread goes on.
+    static STRUCK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a message has just killed the process that decided it. Asked once per death.
+pub(super) fn has_struck() -> bool {
+    STRUCK.replace(false)
+}
+
 impl From<Event> for Output {
     fn from(event: Event) -> Self {
         Self::Happened(event)
@@ -178,6 +191,10 @@ impl Entity for Ledger {
                 .terminate(cx.connection())
                 .reply(self.say(id)),
             Command::Wave { id } => decision.glimpse_others(Output::Waved { id }),
+            Command::Poison { id } => {
+                STRUCK.set(true);
+                decision.publish(Event::Added { id }).reply(self.say(id))
+            }
         })
     }
 

@@ -12,7 +12,7 @@ use super::switch::Switch;
 /// The lane of the simulated entities.
 pub const LANE: &str = "main";
 /// Its partitions of `inbound` and `events`.
-pub const PARTITIONS: u32 = 2;
+pub const PARTITIONS: u32 = 3;
 /// Its partitions of `outbound`.
 pub const OUTBOUND_PARTITIONS: u32 = 2;
 /// How many entities there are.
@@ -23,7 +23,7 @@ pub const EPOCH_MS: u64 = 1_700_000_000_000;
 /// One run: the same plan gives the same history.
 ///
 /// Its text form, which [`FromStr`] reads again, names what differs from [`Plan::rough`] of its seed:
-/// `seed=42 busy=3000 clients=2 weather=events,inbound spared=0,4 without=Gate`.
+/// `seed=42 busy=3000 clients=2 nodes=2 weather=events,inbound spared=0,4 without=Gate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Everything random comes from it.
@@ -36,6 +36,10 @@ pub struct Plan {
     pub calm_ms: u64,
     /// How many clients there are.
     pub clients: usize,
+    /// How many state nodes there are.
+    pub nodes: usize,
+    /// Whether clients ask more than they command.
+    pub asking: bool,
     /// In which topics records are lost, doubled and late.
     pub weather: Weather,
     /// Whether anything is done to the processes.
@@ -54,6 +58,8 @@ impl Plan {
             busy_ms: 12_000,
             calm_ms: 20_000,
             clients: 6,
+            nodes: 3,
+            asking: seed % 5 == 4,
             weather: Weather::ALL,
             acts: true,
             spared: Places::default(),
@@ -148,6 +154,12 @@ impl fmt::Display for Plan {
         if self.clients != usual.clients {
             write!(f, " clients={}", self.clients)?;
         }
+        if self.nodes != usual.nodes {
+            write!(f, " nodes={}", self.nodes)?;
+        }
+        if self.asking != usual.asking {
+            write!(f, " asking={}", self.asking)?;
+        }
         if self.weather != usual.weather {
             let named = Weather::TOPICS.iter().enumerate();
             let bad: Vec<_> = named.filter(|(at, _)| self.weather.has(*at)).collect();
@@ -170,8 +182,8 @@ impl fmt::Display for Plan {
 /// A text that is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no part of a plan; one reads `seed=42 busy=3000 calm=20000 clients=2 weather=events,inbound \
-         spared=0,4 acts=none without=Gate`, and all but the seed may be left out"
+    "`{0}` is no part of a plan; one reads `seed=42 busy=3000 calm=20000 clients=2 nodes=2 weather=events,inbound \
+         spared=0,4 asking=true acts=none without=Gate`, and all but the seed may be left out"
 )]
 pub struct NoPlan(String);
 
@@ -179,11 +191,16 @@ impl FromStr for Plan {
     type Err = NoPlan;
 
     fn from_str(text: &str) -> Result<Self, NoPlan> {
-        let mut plan = Self::rough(0);
+        let no = |word: &str| NoPlan(word.to_owned());
+        let mut pairs = Vec::new();
         for word in text.split_whitespace() {
-            let no = || NoPlan(word.to_owned());
-            let (key, value) = word.split_once('=').ok_or_else(no)?;
-            plan.set(key, value).ok_or_else(no)?;
+            pairs.push(word.split_once('=').ok_or_else(|| no(word))?);
+        }
+        let seed = pairs.iter().find(|(key, _)| *key == "seed");
+        let seed = seed.map_or(Ok(0), |(_, seed)| seed.parse().map_err(|_| no(seed)))?;
+        let mut plan = Self::rough(seed);
+        for (key, value) in pairs {
+            plan.set(key, value).ok_or_else(|| no(value))?;
         }
         Ok(plan)
     }
@@ -192,10 +209,12 @@ impl FromStr for Plan {
 impl Plan {
     fn set(&mut self, key: &str, value: &str) -> Option<()> {
         match key {
-            "seed" => self.seed = value.parse().ok()?,
+            "seed" => {}
             "busy" => self.busy_ms = value.parse().ok()?,
             "calm" => self.calm_ms = value.parse().ok()?,
             "clients" => self.clients = value.parse().ok()?,
+            "nodes" => self.nodes = value.parse().ok()?,
+            "asking" => self.asking = value.parse().ok()?,
             "acts" if value == "none" => self.acts = false,
             "weather" => {
                 let named = |name: &str| Weather::TOPICS.iter().position(|topic| *topic == name);
@@ -211,7 +230,7 @@ impl Plan {
                 }
             }
             "without" => {
-                let mut all = Switch::ALL.iter();
+                let mut all = Switch::ALL.iter().chain(Switch::UNNOTICED);
                 self.without = Some(*all.find(|switch| format!("{switch:?}") == value)?);
             }
             _ => return None,

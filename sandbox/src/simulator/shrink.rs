@@ -71,7 +71,11 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     }));
     let fewer = [plan.clients / 2, plan.clients.saturating_sub(1)];
     smaller.extend(fewer.map(|clients| Plan { clients, ..*plan }));
-    smaller.retain(|smaller| smaller != plan && smaller.clients > 0);
+    smaller.push(Plan {
+        nodes: plan.nodes.saturating_sub(1),
+        ..*plan
+    });
+    smaller.retain(|smaller| smaller != plan && smaller.clients > 0 && smaller.nodes > 0);
     smaller
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Stage {
     pub(super) edges: Vec<EdgeId>,
     /// Whether it listens.
     pub(super) open: Vec<bool>,
+    /// How many poisonous messages clients are still to send.
+    pub(super) poison: u64,
     /// Processes that reach neither log nor sockets, until when.
     cut_off: BTreeMap<ProducerId, TimeMs>,
     agenda: BTreeMap<(TimeMs, u64), Due>,
@@ -83,6 +85,7 @@ impl Stage {
             writers: BTreeMap::new(),
             edges: Vec::new(),
             open: Vec::new(),
+            poison: 0,
             cut_off: BTreeMap::new(),
             agenda: BTreeMap::new(),
             planned: 0,

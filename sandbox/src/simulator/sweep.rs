@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::{Plan, Violation, check, run};
+use super::{Plan, Switch, Violation, check, run};
 
 /// A run that failed: its plan, the first thing that is wrong with it, and how many more there are.
 #[derive(Clone, Debug)]
@@ -46,6 +46,31 @@ pub fn sweep(
     let mut failures = failures.into_inner().expect("every thread has ended well");
     failures.sort_by_key(|failure| failure.plan.seed);
     failures
+}
+
+/// For each rule, the first seed in which the checkers notice that it is switched off, and what they say; `None` when
+/// no seed does. The search for a rule begins at the seed where it was found when the rule was added, and only then
+/// goes through `seeds`.
+pub fn notice(
+    switches: &[Switch],
+    seeds: &Range<u64>,
+    threads: usize,
+) -> Vec<(Switch, Option<Failure>)> {
+    let next = AtomicUsize::new(0);
+    let noticed = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(switch) = switches.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let plans = [switch.seed()].into_iter().chain(seeds.clone());
+            let mut plans = plans.map(|seed| Plan::rough(seed).without(*switch));
+            let found = plans.find_map(judge);
+            let mut noticed = noticed.lock().expect("no thread panics while it holds it");
+            noticed.push((*switch, found));
+        }
+    };
+    std::thread::scope(|scope| {
+        (0..threads.max(1)).for_each(|_| drop(scope.spawn(work)));
+    });
+    noticed.into_inner().expect("every thread has ended well")
 }
 
 /// One run; `None` when nothing is wrong with it.

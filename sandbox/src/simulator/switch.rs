@@ -1,8 +1,4 @@
 //! Rules that a run can do without, to see that the checkers notice.
-//!
-//! R13, the lease of queries, is not among them: none of 300 seeds noticed. An owner
-//! that is none any more answers a query only while it has nothing uncommitted, so that only timers and verdicts
-//! could make the answer stale.
 
 use xp_edge::watch;
 use xp_protocol::rules::Rules;
@@ -12,8 +8,14 @@ use xp_protocol::rules::Rules;
 pub enum Switch {
     /// R3: records of an epoch count without being the next.
     Seq,
+    /// R2: any claim counts, whatever its view.
+    View,
     /// R7: an owner decides as soon as its claim is acknowledged, without having read what lies before it.
     ReadBack,
+    /// R12: after an error only what failed is appended again.
+    AgainInOrder,
+    /// R14: an acknowledgement vouches for everything before it.
+    Prefix,
     /// R26: who has ended is forgotten at once.
     Memory,
     /// R8: a new owner sends nothing again.
@@ -32,6 +34,12 @@ pub enum Switch {
     SocketAttempts,
     /// A session that is not accepted hears the chain.
     Pending,
+    /// R13: queries are answered by whoever thinks that it owns.
+    Lease,
+    /// R16: nobody notes what it is about to try.
+    Trying,
+    /// R17: who should own claims at once, whatever the former owner does.
+    Release,
     /// R23: commits close no sockets in the chain.
     CloseInChain,
     /// R27: an owner listens to old sockets.
@@ -45,10 +53,13 @@ pub enum Switch {
 }
 
 impl Switch {
-    /// All of them.
+    /// All that some seed notices.
     pub const ALL: &'static [Self] = &[
         Self::Seq,
+        Self::View,
         Self::ReadBack,
+        Self::AgainInOrder,
+        Self::Prefix,
         Self::Memory,
         Self::EmitAgain,
         Self::ExpectedOffset,
@@ -58,6 +69,7 @@ impl Switch {
         Self::Repair,
         Self::SocketAttempts,
         Self::Pending,
+        Self::Trying,
         Self::CloseInChain,
         Self::Attempts,
         Self::DenseNumbers,
@@ -65,15 +77,36 @@ impl Switch {
         Self::CommittedSnapshots,
     ];
 
+    /// Those that no seed has noticed yet: queries pass the gate, so that only a timer or a verdict of the new owner could
+    /// make an old owner's answer stale.
+    pub const UNNOTICED: &'static [Self] = &[Self::Lease, Self::Release];
+
+    /// A seed in which its absence was noticed when this was written: where the search for one begins.
+    pub(super) fn seed(self) -> u64 {
+        match self {
+            Self::View => 7,
+            Self::ReadBack => 126,
+            Self::Trying => 4,
+            Self::Memory => 17,
+            _ => 0,
+        }
+    }
+
     /// The state node's rules without this one.
     #[must_use]
     pub fn owner(without: Option<Self>) -> Rules {
         let mut rules = Rules::default();
         match without {
             Some(Self::Seq) => rules.seq = false,
+            Some(Self::View) => rules.view = false,
+            Some(Self::AgainInOrder) => rules.again_in_order = false,
+            Some(Self::Prefix) => rules.prefix = false,
             Some(Self::EmitAgain) => rules.emit_again = false,
             Some(Self::ExpectedOffset) => rules.expected_offset = false,
             Some(Self::Gate) => rules.gate = false,
+            Some(Self::Lease) => rules.lease = false,
+            Some(Self::Trying) => rules.trying = false,
+            Some(Self::Release) => rules.release = false,
             Some(Self::CloseInChain) => rules.close_in_chain = false,
             Some(Self::Attempts) => rules.attempts = false,
             Some(Self::DenseNumbers) => rules.dense_numbers = false,

@@ -3,7 +3,7 @@
 mod mischief;
 mod ending;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use xp_domain_sdk::Domain;
@@ -42,19 +42,40 @@ pub struct Outcome {
     pub outbound: BTreeMap<PartitionId, Vec<Stored>>,
     /// Whose process wrote each record of `events`.
     pub writers: BTreeMap<(PartitionId, Offset), Incarnation>,
-    /// The owner's entities at the end; `None` when no process owns everything.
-    pub live: Option<BTreeMap<Address, (Revision, Vec<u8>)>>,
-    /// The entities as its last snapshot and the tail of the log give them.
-    pub reopened: BTreeMap<Address, (Revision, Vec<u8>)>,
+    /// The processes that decide for each partition at the end, by the names of their nodes.
+    pub owners: BTreeMap<PartitionId, Vec<String>>,
+    /// Entities as the processes have them at the end, and as their snapshots and the tail of the log give them.
+    pub sights: Vec<Sight>,
+    /// Where processes have folded the same of the cluster and came to something else.
+    pub disagreements: Vec<String>,
 }
+
+/// Entities of some partitions, as somebody has them.
+pub struct Sight {
+    /// Who.
+    pub whose: String,
+    /// Which partitions it knows.
+    pub partitions: BTreeSet<PartitionId>,
+    /// What it knows.
+    pub states: States,
+}
+
+/// Revisions and encoded states.
+pub type States = BTreeMap<Address, (Revision, Vec<u8>)>;
 
 struct World {
     stage: Stage,
     domain: Arc<Registry>,
     nodes: Vec<Node>,
+    /// The present process of each node's name.
+    homes: Vec<NodeId>,
     edges: Vec<Edge>,
     clients: Vec<Client>,
     incarnations: BTreeMap<ProducerId, Incarnation>,
+}
+
+fn node_name(slot: usize) -> String {
+    format!("node-{slot}")
 }
 
 /// Lives through a plan.
@@ -77,6 +98,7 @@ impl World {
             stage: Stage::new(plan),
             domain: Arc::new(Domain::new().host::<Ledger>().registry().clone()),
             nodes: Vec::new(),
+            homes: Vec::new(),
             edges: Vec::new(),
             clients: Vec::new(),
             incarnations: BTreeMap::new(),
@@ -86,7 +108,10 @@ impl World {
             world.stage.after(deed.at_ms, Due::Chaos(Act::Deed(deed)));
         }
         world.stage.after(plan.busy_ms, Due::Chaos(Act::Calm));
-        world.start_node(Disk::fresh());
+        for slot in 0..plan.nodes {
+            world.homes.push(NodeId(slot));
+            world.start_node(slot, Disk::fresh());
+        }
         for slot in 0..EDGES {
             world.stage.edges.push(EdgeId(slot));
             world.stage.open.push(false);
@@ -99,10 +124,12 @@ impl World {
         world
     }
 
-    fn start_node(&mut self, disk: Disk) {
+    fn start_node(&mut self, slot: usize, disk: Disk) {
         let id = NodeId(self.nodes.len());
-        let node = Node::start(id, Arc::clone(&self.domain), disk, &mut self.stage);
+        let (name, domain) = (node_name(slot), Arc::clone(&self.domain));
+        let node = Node::start(id, name, domain, disk, &mut self.stage);
         self.incarnations.insert(node.producer, node.incarnation);
+        self.homes[slot] = id;
         self.nodes.push(node);
     }
 
@@ -156,9 +183,11 @@ impl World {
             Due::Node(NodeId(id), due) => {
                 let node = &mut self.nodes[id];
                 let cut = self.stage.cut_off_until(node.producer);
-                let held = node
-                    .frozen_until
-                    .max(if due.is_heard() { cut } else { TimeMs(0) });
+                let held = match due {
+                    NodeDue::PollCluster => node.frozen_until.max(cut).max(node.deaf_until),
+                    _ if due.is_heard() => node.frozen_until.max(cut),
+                    _ => node.frozen_until,
+                };
                 if node.alive && held > self.stage.now {
                     let later = self.stage.up_to(20);
                     self.stage
@@ -194,7 +223,7 @@ impl World {
                 self.stage.note(What::Fault(format!("{:?}", deed.mischief)));
                 self.cause(deed);
             }
-            Act::StartNode(disk) => self.start_node(disk),
+            Act::StartNode(slot, disk) => self.start_node(slot, disk),
             Act::StartEdge(slot) => self.start_edge(slot),
             Act::Weather if self.stage.now < self.stage.plan.calm_at() => {
                 chaos::weather(&mut self.stage);
@@ -202,6 +231,7 @@ impl World {
             Act::Weather => {}
             Act::Calm => {
                 chaos::good_weather(&mut self.stage);
+                self.take_back();
                 self.stage.note(What::Calm);
             }
         }

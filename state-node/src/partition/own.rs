@@ -40,7 +40,7 @@ impl Partition {
             repeat_at: None,
             failing: false,
             gate: Gate::default(),
-            emitter: Emitter::default(),
+            emitter: Emitter::new(self.setting.rules),
             emit_again_at: None,
             leased: Vec::new(),
             inbound,

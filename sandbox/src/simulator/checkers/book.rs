@@ -1,9 +1,9 @@
 //! What the log says: the records that count, by R2 and R3, and the entities' pages among them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xp_domain_sdk::prelude::Entity;
-use xp_protocol::events::{Claim, Commit, Event as Written};
+use xp_protocol::events::{Cause, Claim, Commit, Event as Written};
 use xp_protocol::{Address, Epoch, Incarnation, Offset, PartitionId, Revision, Seq, TimeMs, codec};
 use xp_transport::Stored;
 
@@ -19,6 +19,8 @@ pub(super) struct Book {
     pub(super) forgotten: Vec<Page>,
     /// Each partition's valid records in order.
     pub(super) valid: BTreeMap<PartitionId, Vec<Valid>>,
+    /// The processes that were about to decide a message of `inbound` when nobody knew what had killed an owner (R16).
+    pub(super) tries: BTreeMap<(PartitionId, Offset), BTreeSet<Incarnation>>,
     /// Records that cannot be read.
     pub(super) broken: Vec<(PartitionId, Offset)>,
 }
@@ -102,6 +104,12 @@ impl Book {
     ) {
         let values: BTreeMap<_, _> = records.iter().map(|at| (at.offset, &at.record)).collect();
         for valid in self.valid.get(&partition).into_iter().flatten() {
+            if let Written::Trying(trying) = &valid.event
+                && let Cause::Inbound(offset) = trying.cause
+            {
+                let tries = self.tries.entry((partition, offset)).or_default();
+                tries.insert(valid.owner);
+            }
             let Written::Commit(commit) = &valid.event else {
                 continue;
             };
@@ -131,6 +139,15 @@ impl Book {
             }
             pages.push(page);
         }
+    }
+
+    /// Whether two processes may have died of a message: then it is not decided a third time.
+    pub(super) fn has_killed(&self, partition: PartitionId, cause: &Cause) -> bool {
+        let Cause::Inbound(offset) = cause else {
+            return false;
+        };
+        let tries = self.tries.get(&(partition, *offset));
+        tries.is_some_and(|by| by.len() >= 2)
     }
 
     /// All pages, entity by entity.

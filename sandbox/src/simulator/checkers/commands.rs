@@ -26,7 +26,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         for (id, answered) in commands.filter(|(id, _)| biography.called.binary_search(id).is_ok())
         {
             let pages = effects.get(&id).map_or(&[][..], Vec::as_slice);
-            if let Err(what) = answer(biography, id, answered, pages, &stored) {
+            if let Err(what) = answer(case, biography, id, answered, pages, &stored) {
                 found.push((biography.place(), format!("command {id}: {what}")));
             }
         }
@@ -115,6 +115,7 @@ fn stored(book: &Book) -> StoredAnswers<'_> {
 
 /// What a client heard is what the log says it was told, and fits the command.
 fn answer(
+    case: &Case<'_>,
     biography: &Biography,
     id: u64,
     answered: &Answered,
@@ -133,7 +134,9 @@ fn answer(
             return Err(format!("it heard {heard:?}, the log has {kept:?}"));
         }
     }
-    fits(id, &answered.answer, effects)
+    let page = case.book.page(&biography.life.address, revision);
+    let killed = page.is_some_and(|page| case.book.has_killed(page.partition, &page.commit.cause));
+    fits(id, killed, &answered.answer, effects)
 }
 
 fn same(heard: &Answer, kept: &Stored) -> bool {
@@ -145,7 +148,7 @@ fn same(heard: &Answer, kept: &Stored) -> bool {
     }
 }
 
-fn fits(id: u64, heard: &Answer, effects: &[&Page]) -> Result<(), String> {
+fn fits(id: u64, killed: bool, heard: &Answer, effects: &[&Page]) -> Result<(), String> {
     match heard {
         Answer::Reply { payload, .. } => replied(id, payload, effects),
         Answer::Reject { payload, .. } => {
@@ -156,11 +159,13 @@ fn fits(id: u64, heard: &Answer, effects: &[&Page]) -> Result<(), String> {
                 .ok_or_else(|| format!("it heard the no to command {of}"))
         }
         Answer::Fault { code, .. } => {
-            let expected = match effects {
-                [] => FaultCode::Unreadable,
-                _ => FaultCode::Unanswered,
+            let right = match (code, effects) {
+                (FaultCode::Poisonous, []) => killed,
+                (FaultCode::Unreadable, []) => true,
+                (FaultCode::Unanswered, effects) => !effects.is_empty(),
+                _ => false,
             };
-            (*code == expected)
+            right
                 .then_some(())
                 .ok_or_else(|| format!("it heard fault {}", code.name()))
         }

@@ -4,23 +4,20 @@ use std::collections::BTreeSet;
 
 use xp_client::Item;
 use xp_client::item::End;
-use xp_protocol::CloseCode;
 use xp_protocol::events::{Change, Ending};
+use xp_protocol::{CloseCode, PartitionId};
 
 use super::lives::Biography;
 use super::{Case, Findings};
 use crate::simulator::history::What;
-use crate::simulator::plan::EPOCH_MS;
+use crate::simulator::plan::{EPOCH_MS, PARTITIONS};
 
 /// A socket that was lost so shortly before the end need not be back, in milliseconds.
 const UNDER_WAY_MS: u64 = 5_000;
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let mut found = Findings::new();
-    if case.outcome.live.is_none() {
-        let what = "nobody owns all partitions at the end".to_owned();
-        found.push(("state node".to_owned(), what));
-    }
+    owners(case, &mut found);
     for entry in &case.outcome.history.entries {
         if let What::Alarm(alarm) = &entry.what {
             found.push(("the platform says".to_owned(), alarm.clone()));
@@ -36,6 +33,21 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         }
     }
     found
+}
+
+/// At the end one process owns each partition, and all who know as much of the cluster say the same.
+fn owners(case: &Case<'_>, found: &mut Findings) {
+    for partition in (0..PARTITIONS).map(PartitionId) {
+        let owners = case.outcome.owners.get(&partition);
+        let owners = owners.map_or(&[][..], Vec::as_slice);
+        if owners.len() != 1 {
+            let what = format!("{owners:?} own it at the end");
+            found.push((format!("partition {partition}"), what));
+        }
+    }
+    for what in &case.outcome.disagreements {
+        found.push(("cluster".to_owned(), what.clone()));
+    }
 }
 
 /// A client that lives has its answers, and a socket.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use xp_client::{Answer, Item};
 use xp_protocol::frame::RequestId;
-use xp_protocol::{Address, Revision};
+use xp_protocol::{Address, FaultCode, Revision};
 
 use super::lives::Biography;
 use super::{Case, Findings};
 use crate::simulator::history::What;
 use crate::simulator::ledger::Reply;
+use crate::simulator::plan::PARTITIONS;
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let known = known(case);
@@ -53,6 +54,12 @@ fn query(case: &Case<'_>, biography: &Biography, id: u64, known: Revision) -> Re
     if !matches!(answered.id, RequestId::Tag(_)) {
         return Err("it was answered under a number".to_owned());
     }
+    if let Answer::Fault { code, .. } = &answered.answer
+        && *code == FaultCode::Poisonous
+        && has_killed(case, biography)
+    {
+        return Ok(());
+    }
     let Answer::Reply { revision, payload } = &answered.answer else {
         return Err(format!("it was not answered: {:?}", answered.answer));
     };
@@ -70,4 +77,11 @@ fn query(case: &Case<'_>, biography: &Biography, id: u64, known: Revision) -> Re
         ));
     }
     Ok(())
+}
+
+/// Whether some message of its partition may have killed two processes: a query leaves no record that says which.
+fn has_killed(case: &Case<'_>, biography: &Biography) -> bool {
+    let here = biography.life.address.partition(PARTITIONS);
+    let mut tries = case.book.tries.iter();
+    tries.any(|((partition, _), by)| *partition == here && by.len() >= 2)
 }

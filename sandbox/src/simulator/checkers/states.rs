@@ -1,22 +1,18 @@
-//! The owner's entities, and those of whoever starts from its last snapshots, are what the log folds to.
-
-use std::collections::BTreeMap;
+//! The entities of owners and mirrors, and of whoever starts from their last snapshots, are what the log folds to.
 
 use xp_domain_sdk::Domain;
 use xp_protocol::{Address, Revision};
 
 use super::{Case, Findings};
 use crate::simulator::ledger::Ledger;
-
-type States = BTreeMap<Address, (Revision, Vec<u8>)>;
+use crate::simulator::plan::PARTITIONS;
+use crate::simulator::world::{Sight, States};
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let (folded, mut found) = fold(case);
-    let outcome = case.outcome;
-    if let Some(live) = &outcome.live {
-        compare("the owner's memory", live, &folded, &mut found);
+    for sight in &case.outcome.sights {
+        compare(sight, &folded, &mut found);
     }
-    compare("snapshot and tail", &outcome.reopened, &folded, &mut found);
     found
 }
 
@@ -40,8 +36,10 @@ fn fold(case: &Case<'_>) -> (States, Findings) {
     (states, found)
 }
 
-fn compare(whose: &str, states: &States, folded: &States, found: &mut Findings) {
-    for (address, (revision, state)) in folded {
+fn compare(sight: &Sight, folded: &States, found: &mut Findings) {
+    let Sight { whose, states, .. } = sight;
+    let known = |address: &Address| sight.partitions.contains(&address.partition(PARTITIONS));
+    for (address, (revision, state)) in folded.iter().filter(|(address, _)| known(address)) {
         let what = match states.get(address) {
             None => format!("{whose} lacks it at revision {revision}"),
             Some((at, _)) if at != revision => {

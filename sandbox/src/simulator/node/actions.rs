@@ -1,7 +1,5 @@
 //! What a core asks for is done: appended, read, stored.
 
-use std::collections::BTreeSet;
-
 use xp_protocol::PartitionId;
 use xp_state_node::action::Action;
 use xp_state_node::store::Batch;
@@ -9,6 +7,7 @@ use xp_state_node::store::Batch;
 use super::{Flight, Node};
 use crate::simulator::agenda::{Asker, NodeAck as Ack, NodeDue as Due, Part, Scan};
 use crate::simulator::history::What;
+use crate::simulator::ledger;
 use crate::simulator::stage::{Stage, events, inbound, outbound};
 
 /// How often a written snapshot reaches the platter at once, per snapshot.
@@ -17,25 +16,6 @@ const FLUSH: f64 = 0.4;
 const UNWRITTEN: f64 = 0.05;
 
 impl Node {
-    pub(super) fn rescan(&mut self, part: Part, scan: Scan, stage: &mut Stage) {
-        let now = self.clock(stage);
-        let at = events(part.partition);
-        if stage.end(&at) < scan.upto {
-            return self.plan(stage, 5, Due::Rescan(part, scan));
-        }
-        let count = scan.upto.0.saturating_sub(scan.from.0) as usize;
-        let batch = stage.read(&at, scan.from, count);
-        let bytes: usize = batch
-            .iter()
-            .map(|stored| stored.record.header.len() + stored.record.value.len())
-            .sum();
-        let batch = (bytes <= scan.bytes_max).then_some(batch);
-        if let Some(owned) = self.part(part) {
-            owned.core.rescanned(scan.id, batch.as_deref(), now);
-        }
-        self.perform(part.partition, stage);
-    }
-
     pub(super) fn save(&mut self, part: Part, batch: Batch, stage: &mut Stage) {
         if self.part(part).is_none() {
             // The shell opens a partition behind the writes of its earlier lives: this one came to nothing.
@@ -46,19 +26,19 @@ impl Node {
             let flushes = stage.chance(FLUSH);
             self.disk.write(part.partition, batch, flushes);
         }
-        if let Some(owned) = self.part(part) {
-            owned.core.saved(written);
+        if let Some(held) = self.part(part) {
+            held.core.saved(written);
         }
         self.perform(part.partition, stage);
     }
 
-    /// Does what a core asks for.
+    /// Does what a core asks for, unless its message has just killed the process.
     pub(super) fn perform(&mut self, partition: PartitionId, stage: &mut Stage) {
-        loop {
-            let Some(owned) = self.partitions.get_mut(&partition) else {
-                return;
-            };
-            let actions = owned.core.actions();
+        self.doomed |= ledger::has_struck();
+        while !self.doomed
+            && let Some(held) = self.partitions.get_mut(&partition)
+        {
+            let actions = held.core.actions();
             if actions.is_empty() {
                 return;
             }
@@ -70,10 +50,10 @@ impl Node {
 
     pub(super) fn act(&mut self, partition: PartitionId, action: Action, stage: &mut Stage) {
         let (id, producer) = (self.id, self.producer);
-        let Some(owned) = self.partitions.get_mut(&partition) else {
+        let Some(held) = self.partitions.get_mut(&partition) else {
             return;
         };
-        let part = owned.part;
+        let part = held.part;
         match action {
             Action::Claim(record) => {
                 let asker = Asker::Node(id, Ack::Claim(part));
@@ -86,7 +66,7 @@ impl Node {
             } => {
                 let flight = stage.name();
                 let results = vec![None; records.len()];
-                owned.flights.insert(
+                held.flights.insert(
                     flight,
                     Flight {
                         first,
@@ -119,7 +99,7 @@ impl Node {
                 stage.append(producer, &at, telling.record, Asker::Nobody);
             }
             Action::ReadInbound { from } => {
-                owned.reads = Some(from);
+                held.reads = Some(from);
                 self.plan(stage, 1, Due::PollInbound(partition));
             }
             Action::Rescan {
@@ -141,18 +121,18 @@ impl Node {
                 let delay = stage.up_to(60);
                 self.plan(stage, delay, Due::Save(part, batch));
             }
-            Action::Lost(_) => {
-                let faulted = owned.core.faulted().clone();
-                self.partitions.remove(&partition);
-                if !self.seen.is_former(self.incarnation) {
-                    self.plan(stage, 10, Due::Reopen(partition, faulted));
-                }
+            Action::FindInboundEnd => {
+                let delay = stage.up_to(10);
+                self.plan(stage, delay, Due::InboundEnd(part));
             }
-            Action::FindInboundEnd => self.plan(stage, 1, Due::InboundEnd(part)),
             Action::Follow { .. } => {
+                held.reads = None;
+                self.plan(stage, 1, Due::PollEvents(partition));
+            }
+            Action::Lost(_) => {
+                let faulted = held.core.faulted().clone();
                 self.partitions.remove(&partition);
-                let pause = 10 + stage.up_to(200);
-                self.plan(stage, pause, Due::Reopen(partition, BTreeSet::new()));
+                self.plan(stage, 10, Due::Reopen(partition, faulted));
             }
             Action::Stop(reason) => {
                 stage.note(What::Alarm(format!("{partition} stopped: {reason}")))

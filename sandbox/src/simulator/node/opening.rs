@@ -5,18 +5,31 @@ use std::sync::Arc;
 
 use rand::Rng;
 use xp_cluster::lease::LEASE_MS;
-use xp_protocol::{LanePartition, Offset, PartitionId};
+use xp_protocol::{Offset, PartitionId};
 use xp_state_node::action::Opening;
 use xp_state_node::partition::{Partition, Setting};
 
-use super::{Node, Owned};
+use super::{Held, Node, place};
 use crate::simulator::agenda::{NodeDue as Due, Part};
 use crate::simulator::history::What;
-use crate::simulator::plan::{LANE, limits};
+use crate::simulator::plan::limits;
 use crate::simulator::stage::{Stage, events, inbound};
 use crate::simulator::switch::Switch;
 
 impl Node {
+    /// R18: opened anew, if it is still this node's.
+    pub(super) fn reopen(
+        &mut self,
+        partition: PartitionId,
+        faulted: BTreeSet<Offset>,
+        stage: &mut Stage,
+    ) {
+        let duty = self.seen.duty(&place(partition), self.incarnation);
+        if duty.is_some() && !self.partitions.contains_key(&partition) {
+            self.open(partition, faulted, stage);
+        }
+    }
+
     pub(super) fn open(
         &mut self,
         partition: PartitionId,
@@ -29,17 +42,13 @@ impl Node {
             partition,
             life: self.lives,
         };
-        let store = self.disk.store(partition);
         let setting = Setting {
-            place: LanePartition {
-                lane: LANE.into(),
-                partition,
-            },
+            place: place(partition),
             incarnation: self.incarnation,
             lanes: Arc::clone(&self.lanes),
             domain: Arc::clone(&self.domain),
             limits: Arc::new(limits(stage.plan.without)),
-            store,
+            store: self.disk.store(partition),
             lease_ms: LEASE_MS,
             rules: Switch::owner(stage.plan.without),
         };
@@ -57,14 +66,15 @@ impl Node {
         core.set_faulted(faulted);
         core.on_lease(self.lease, now);
         core.on_members(Arc::clone(&self.seen), now);
-        let owned = Owned {
+        let held = Held {
             part,
             core,
             reads: None,
             flights: BTreeMap::new(),
         };
-        self.partitions.insert(partition, owned);
+        self.partitions.insert(partition, held);
         self.plan(stage, 1, Due::PollEvents(partition));
+        self.tell(stage);
         self.perform(partition, stage);
     }
 }

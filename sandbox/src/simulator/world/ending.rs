@@ -1,19 +1,19 @@
 //! What a run leaves behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use xp_protocol::{
-    Address, Incarnation, LanePartition, LogIdentity, Offset, PartitionId, Revision,
-};
+use xp_cluster::lease::LEASE_MS;
+use xp_protocol::{Address, Incarnation, LogIdentity, Offset, PartitionId};
 use xp_state_node::action::Opening;
-use xp_state_node::partition::{Partition, Setting};
+use xp_state_node::partition::{OpenError, Partition, Setting};
+use xp_state_node::store::SnapshotStore;
 use xp_transport::simulated::ProducerId;
 use xp_transport::{Stored, TopicPartition};
 
-use super::{Outcome, World};
-use crate::simulator::disk::Disk;
-use crate::simulator::plan::{ENTITIES, LANE, OUTBOUND_PARTITIONS, PARTITIONS, limits};
+use super::{Outcome, Sight, World};
+use crate::simulator::node::Node;
+use crate::simulator::plan::{ENTITIES, OUTBOUND_PARTITIONS, PARTITIONS, limits};
 use crate::simulator::stage::{events, inbound, outbound};
 use crate::simulator::switch::Switch;
 use crate::simulator::{client, node};
@@ -21,13 +21,6 @@ use crate::simulator::{client, node};
 impl World {
     pub(super) fn outcome(mut self) -> Outcome {
         let addresses: Vec<_> = (0..ENTITIES).map(client::address).collect();
-        let owner = self.nodes.iter_mut().rfind(|node| node.owns_all());
-        let mut disk = Disk::fresh();
-        let live = owner.map(|node| {
-            disk = node.disk().clone();
-            let inspect = |address: &Address| Some((address.clone(), node.inspect(address)?));
-            addresses.iter().filter_map(inspect).collect()
-        });
         let topic = |at: fn(PartitionId) -> TopicPartition, partitions: u32| {
             (0..partitions)
                 .map(PartitionId)
@@ -39,7 +32,9 @@ impl World {
         };
         let (logged, heard) = (topic(events, PARTITIONS), topic(inbound, PARTITIONS));
         let said = topic(outbound, OUTBOUND_PARTITIONS);
-        let reopened = self.reopen(&disk, &logged, &addresses);
+        let mut sights = self.memories(&addresses);
+        sights.extend(self.snapshots(&logged, &addresses));
+        let (owners, disagreements) = (self.owners(), self.disagreements());
         let incarnation = |producer: &ProducerId| self.incarnations.get(producer).copied();
         let writers = self.stage.writers.iter();
         let writers = writers
@@ -52,57 +47,124 @@ impl World {
             inbound: heard,
             outbound: said,
             writers,
-            live,
-            reopened,
+            owners,
+            sights,
+            disagreements,
         }
     }
 
-    /// What a follower makes of the last snapshots and the log.
-    pub(super) fn reopen(
-        &self,
-        disk: &Disk,
-        logged: &BTreeMap<PartitionId, Vec<Stored>>,
-        addresses: &[Address],
-    ) -> BTreeMap<Address, (Revision, Vec<u8>)> {
-        let now = self.stage.now;
-        let mut found = BTreeMap::new();
+    fn owners(&self) -> BTreeMap<PartitionId, Vec<String>> {
+        let mut owners: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for node in &self.nodes {
+            for partition in node.owned() {
+                owners.entry(partition).or_default().push(node.name.clone());
+            }
+        }
+        owners
+    }
+
+    /// What owners and mirrors have in memory.
+    fn memories(&mut self, addresses: &[Address]) -> Vec<Sight> {
+        let mut sights = Vec::new();
+        for node in &mut self.nodes {
+            let owned: BTreeSet<_> = node.owned().collect();
+            let mirrored: BTreeSet<_> = node.mirrored().collect();
+            for (what, partitions) in [("the owner", owned), ("a mirror", mirrored)] {
+                let here = addresses
+                    .iter()
+                    .filter(|address| partitions.contains(&address.partition(PARTITIONS)));
+                let inspect = |address: &Address| {
+                    Some((address.clone(), node.inspect(address, &self.stage)?))
+                };
+                let states = here.filter_map(inspect).collect();
+                sights.push(Sight {
+                    whose: format!("{what} {}'s memory", node.name),
+                    partitions,
+                    states,
+                });
+            }
+        }
+        sights
+    }
+
+    /// What a follower makes of each node's last snapshots and the log.
+    fn snapshots(&self, logged: &Logged, addresses: &[Address]) -> Vec<Sight> {
+        let alive = self.nodes.iter().filter(|node| node.alive);
+        alive
+            .map(|node| self.reopen(node, logged, addresses))
+            .collect()
+    }
+
+    fn reopen(&self, node: &Node, logged: &Logged, addresses: &[Address]) -> Sight {
+        let mut sight = Sight {
+            whose: format!("{}'s snapshot and the tail", node.name),
+            partitions: BTreeSet::new(),
+            states: BTreeMap::new(),
+        };
         for (partition, records) in logged {
-            let setting = Setting {
-                place: LanePartition {
-                    lane: LANE.into(),
-                    partition: *partition,
-                },
-                incarnation: Incarnation(uuid::Uuid::nil()),
-                lanes: Arc::new(node::lanes()),
-                domain: Arc::clone(&self.domain),
-                limits: Arc::new(limits(self.stage.plan.without)),
-                store: disk.store(*partition),
-                lease_ms: 0,
-                rules: Switch::owner(self.stage.plan.without),
-            };
-            let opening = Opening {
-                inbound: LogIdentity(uuid::Uuid::nil()),
-                first: Offset(0),
-                next: Offset(0),
-                now,
-            };
-            let Ok(mut core) = Partition::open(setting, opening, 0) else {
+            let store = node.disk().store(*partition);
+            if !matches!(store.header(), Ok(Some(_))) {
+                continue;
+            }
+            sight.partitions.insert(*partition);
+            let Ok(mut core) = self.follow(store, *partition, records) else {
                 continue;
             };
-            let from = core.next_event().unwrap_or_default();
-            let tail: Vec<_> = records
-                .iter()
-                .filter(|stored| stored.offset >= from)
-                .cloned()
-                .collect();
-            core.on_events(&tail, now);
             let here = |address: &&Address| address.partition(PARTITIONS) == *partition;
             for address in addresses.iter().filter(here) {
                 if let Ok(Some(state)) = core.inspect(address) {
-                    found.insert(address.clone(), state);
+                    sight.states.insert(address.clone(), state);
                 }
             }
         }
-        found
+        sight
+    }
+
+    fn follow(
+        &self,
+        store: Arc<dyn SnapshotStore>,
+        partition: PartitionId,
+        records: &[Stored],
+    ) -> Result<Partition, OpenError> {
+        let now = self.stage.now;
+        let setting = Setting {
+            place: node::place(partition),
+            incarnation: Incarnation(uuid::Uuid::nil()),
+            lanes: Arc::new(node::lanes()),
+            domain: Arc::clone(&self.domain),
+            limits: Arc::new(limits(self.stage.plan.without)),
+            store,
+            lease_ms: LEASE_MS,
+            rules: Switch::owner(self.stage.plan.without),
+        };
+        let opening = Opening {
+            inbound: LogIdentity(uuid::Uuid::nil()),
+            first: Offset(0),
+            next: self.stage.end(&events(partition)),
+            now,
+        };
+        let mut core = Partition::open(setting, opening, 0)?;
+        let from = core.next_event().unwrap_or_default();
+        let tail = records.iter().filter(|stored| stored.offset >= from);
+        core.on_events(&tail.cloned().collect::<Vec<_>>(), now);
+        Ok(core)
+    }
+
+    /// R37: whoever has folded as much of the cluster log has come to the same.
+    fn disagreements(&self) -> Vec<String> {
+        let folds = self.nodes.iter().filter(|node| node.alive);
+        let folds: Vec<_> = folds
+            .filter_map(|node| Some((&node.name, node.members()?)))
+            .collect();
+        let pairs = folds.iter().zip(folds.iter().skip(1));
+        let differing = pairs.filter(|((_, a), (_, b))| a.next() == b.next() && a != b);
+        differing
+            .map(|((a, _), (b, _))| {
+                format!("{a} and {b} folded the cluster log to different members")
+            })
+            .collect()
     }
 }
+
+/// The final records of a topic, by partition.
+type Logged = BTreeMap<PartitionId, Vec<Stored>>;

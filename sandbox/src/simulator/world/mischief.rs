@@ -5,14 +5,29 @@ use std::ops::RangeInclusive;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{EDGES, World};
-use crate::simulator::agenda::{Act, Due};
+use xp_cluster::members::End;
+use xp_protocol::cluster::Member;
+use xp_protocol::{PartitionId, TimeMs};
+use xp_transport::simulated::ProducerId;
+
+use super::{EDGES, World, node_name};
+use crate::simulator::agenda::{Act, Asker, Due};
 use crate::simulator::chaos;
 use crate::simulator::deeds::{Deed, Mischief};
 use crate::simulator::disk::{Disk, Left};
 use crate::simulator::edge::Edge;
 use crate::simulator::history::What;
-use crate::simulator::names::EdgeId;
+use crate::simulator::names::{EdgeId, NodeId};
+use crate::simulator::node;
+use crate::simulator::plan::PARTITIONS;
+use crate::simulator::stage::cluster;
+
+/// Who appends what people ask for.
+const PERSON: ProducerId = ProducerId(u64::MAX);
+/// The longest time for which a process stands still, in milliseconds.
+const PAUSE_MAX_MS: u64 = 30_000;
+/// How long who was evicted by silence waits before it rejoins, in milliseconds.
+const REJOIN_MS: u64 = 1_000;
 
 impl World {
     pub(super) fn cause(&mut self, deed: Deed) {
@@ -20,25 +35,46 @@ impl World {
         let now = self.stage.now;
         let mut within = |ms: RangeInclusive<u64>| now.plus_ms(dice.random_range(ms));
         match deed.mischief {
-            Mischief::CrashNode(left) => self.crash_node(left, &mut dice),
+            Mischief::CrashNode(left) => {
+                let node = self.home(&mut dice);
+                self.crash_node(node, left, &mut dice);
+            }
             Mischief::ReplaceLivingNode => self.replace_living_node(&mut dice),
-            Mischief::ReleaseNode => {
-                if let Some(node) = self.nodes.iter_mut().rfind(|node| node.alive) {
-                    node.release(&mut self.stage);
+            Mischief::LeaveNode => {
+                let NodeId(id) = self.home(&mut dice);
+                if self.nodes[id].alive {
+                    self.nodes[id].leave(&mut self.stage);
                 }
             }
             Mischief::FreezeNode => {
-                let until = within(50..=1_250);
-                if let Some(node) = self.nodes.iter_mut().rfind(|node| node.alive) {
-                    node.frozen_until = node.frozen_until.max(until);
-                }
+                let until = self.pause(&mut dice);
+                let NodeId(id) = self.home(&mut dice);
+                let node = &mut self.nodes[id];
+                node.frozen_until = node.frozen_until.max(until);
             }
             Mischief::CutOffNode => {
-                let until = within(50..=2_500);
-                if let Some(node) = self.nodes.iter().rfind(|node| node.alive) {
-                    self.stage.cut_off(node.producer, until);
-                }
+                let until = within(50..=4_000);
+                let NodeId(id) = self.home(&mut dice);
+                self.stage.cut_off(self.nodes[id].producer, until);
             }
+            Mischief::DrainNode => {
+                let name = node_name(dice.random_range(0..self.homes.len())).into();
+                self.order(&Member::Drain {
+                    name,
+                    drained: dice.random_bool(0.7),
+                });
+            }
+            Mischief::MovePartition => {
+                let place = node::place(PartitionId(dice.random_range(0..PARTITIONS)));
+                let slot = dice.random_range(0..self.homes.len());
+                let to = dice.random_bool(0.8).then(|| node_name(slot).into());
+                self.order(&Member::Move { place, to });
+            }
+            Mischief::MoveFromDeafNode => {
+                let until = within(300..=3_000);
+                self.move_from_deaf_node(until, &mut dice);
+            }
+            Mischief::Poison => self.stage.poison += 1,
             Mischief::CrashEdge => self.crash_edge(&mut dice),
             Mischief::ReplaceLivingEdge => {
                 let until = within(100..=2_100);
@@ -52,6 +88,11 @@ impl World {
             }
             Mischief::FreezeEdge => {
                 let until = within(50..=1_550);
+                let until = if dice.random_bool(0.2) {
+                    until.plus_ms(6_000)
+                } else {
+                    until
+                };
                 let EdgeId(id) = self.stage.edges[dice.random_range(0..EDGES)];
                 self.edges[id].frozen_until = until;
             }
@@ -82,32 +123,101 @@ impl World {
         self.stage.cut(sockets[dice.random_range(0..sockets.len())]);
     }
 
-    fn crash_node(&mut self, left: Left, dice: &mut ChaCha8Rng) {
-        let Some(node) = self.nodes.iter_mut().rfind(|node| node.alive) else {
-            return;
-        };
-        node.alive = false;
-        self.stage.log.abandon(node.producer);
-        let disk = node.disk().after_crash(left);
-        let pause = dice.random_range(0..=400);
-        self.stage.after(pause, Due::Chaos(Act::StartNode(disk)));
+    /// The present process of some node's name.
+    fn home(&self, dice: &mut ChaCha8Rng) -> NodeId {
+        self.homes[dice.random_range(0..self.homes.len())]
     }
 
-    /// Whoever reads its eviction ends. When that was the work of a late Join of a process long gone, nobody
-    /// took its place, and it rejoins as a new incarnation.
-    pub(super) fn supervise_node(&mut self, id: usize) {
-        let newest = id + 1 == self.nodes.len();
-        let node = &mut self.nodes[id];
-        if !node.is_evicted() {
+    fn slot(&self, id: NodeId) -> Option<usize> {
+        self.homes.iter().position(|home| *home == id)
+    }
+
+    /// Seldom for half a minute, but not for so long that nobody sees what it does afterwards.
+    fn pause(&self, dice: &mut ChaCha8Rng) -> TimeMs {
+        let now = self.stage.now;
+        let longest = match dice.random_range(0..4) {
+            0 => PAUSE_MAX_MS,
+            _ => 1_250,
+        };
+        let until = now.plus_ms(dice.random_range(50..=longest));
+        let plan = self.stage.plan;
+        until.min(TimeMs(plan.calm_at().0 + plan.calm_ms / 2))
+    }
+
+    /// A person's word on the `cluster` log.
+    fn order(&mut self, member: &Member) {
+        let record = xp_cluster::log::record(member);
+        self.stage.append(PERSON, &cluster(), record, Asker::Nobody);
+    }
+
+    /// A partition moves away from an owner that reads the `cluster` log late: it lives, and does not know.
+    fn move_from_deaf_node(&mut self, until: TimeMs, dice: &mut ChaCha8Rng) {
+        let partition = PartitionId(dice.random_range(0..PARTITIONS));
+        let slot = dice.random_range(0..self.homes.len());
+        let mut nodes = self.nodes.iter_mut();
+        let owner = nodes.find(|node| node.owned().any(|owned| owned == partition));
+        if let Some(owner) = owner {
+            owner.deaf_until = owner.deaf_until.max(until);
+            let to = Some(node_name(slot).into());
+            let place = node::place(partition);
+            self.order(&Member::Move { place, to });
+        }
+    }
+
+    /// What a person asked for is taken back when the weather is good.
+    pub(super) fn take_back(&mut self) {
+        for slot in 0..self.homes.len() {
+            let name = node_name(slot).into();
+            self.order(&Member::Drain {
+                name,
+                drained: false,
+            });
+        }
+    }
+
+    fn crash_node(&mut self, id: NodeId, left: Left, dice: &mut ChaCha8Rng) {
+        let longest = if dice.random_bool(0.3) { 3_000 } else { 400 };
+        let pause = dice.random_range(0..=longest);
+        self.end_node(id, left, Some(pause));
+    }
+
+    /// A process ends. If it was its name's present one, another follows after a pause.
+    fn end_node(&mut self, id: NodeId, left: Left, pause_ms: Option<u64>) {
+        let slot = self.slot(id);
+        let node = &mut self.nodes[id.0];
+        if !std::mem::take(&mut node.alive) {
             return;
         }
-        node.alive = false;
         self.stage.log.abandon(node.producer);
-        if newest {
-            let disk = node.disk().after_crash(Left::All);
-            self.stage.note(What::Fault("a node rejoins".to_owned()));
-            self.stage.after(1, Due::Chaos(Act::StartNode(disk)));
+        let disk = node.disk().after_crash(left);
+        if let (Some(slot), Some(pause)) = (slot, pause_ms) {
+            let start = Act::StartNode(slot, disk);
+            self.stage.after(pause, Due::Chaos(start));
         }
+    }
+
+    /// Whoever reads its eviction ends: who was silent rejoins after a while, who was replaced only if that was the
+    /// work of a late Join of a process long gone. A process that left is started again, and so is one that a
+    /// message has killed.
+    pub(super) fn supervise_node(&mut self, id: usize) {
+        let node = &mut self.nodes[id];
+        let (left, doomed) = (node.has_left(), node.doomed);
+        node.alive |= left;
+        let pause_ms = match node.ended() {
+            _ if left => self.stage.up_to(500),
+            _ if doomed => self.stage.up_to(400),
+            Some(End::Silent) => REJOIN_MS,
+            Some(End::Left | End::Replaced) => self.stage.up_to(400),
+            None => return,
+        };
+        let why = if doomed {
+            "is killed by a message"
+        } else {
+            "ends"
+        };
+        let what = format!("{} {why}", self.nodes[id].name);
+        self.stage.note(What::Fault(what));
+        self.end_node(NodeId(id), Left::All, Some(pause_ms));
     }
 
     /// The same for an edge, whose process goes on until it has said goodbye for all its sockets (R28).
@@ -121,14 +231,16 @@ impl World {
 
     /// The old process freezes, wakes up later, and does not know that it has been replaced.
     fn replace_living_node(&mut self, dice: &mut ChaCha8Rng) {
-        let Some(node) = self.nodes.iter_mut().rfind(|node| node.alive) else {
-            return;
-        };
+        let slot = dice.random_range(0..self.homes.len());
+        let NodeId(id) = self.homes[slot];
         let until = self.stage.now.plus_ms(dice.random_range(0..=2_500));
-        node.frozen_until = node.frozen_until.max(until);
         let pause = dice.random_range(0..=300);
-        self.stage
-            .after(pause, Due::Chaos(Act::StartNode(Disk::fresh())));
+        let node = &mut self.nodes[id];
+        if node.alive {
+            node.frozen_until = node.frozen_until.max(until);
+            let start = Act::StartNode(slot, Disk::fresh());
+            self.stage.after(pause, Due::Chaos(start));
+        }
     }
 
     fn crash_edge(&mut self, dice: &mut ChaCha8Rng) {

@@ -174,10 +174,15 @@ impl Partition {
     /// R12: after an error all uncommitted records are appended again, identical and in order.
     pub(in crate::partition) fn repeat(&mut self, now: TimeMs) {
         self.flush();
+        let in_order = self.setting.rules.again_in_order;
         if let Role::Owning(owner) = &mut self.role
             && owner.repeat_at.is_some_and(|at| at <= now)
         {
             owner.repeat_at = None;
+            if !in_order {
+                let failed = owner.unacknowledged();
+                return self.actions.extend(failed);
+            }
             owner.round += 1;
             owner.acknowledged.clear();
             let records: Vec<_> = owner
@@ -198,6 +203,18 @@ impl Partition {
 }
 
 impl Owner {
+    /// What R12 forbids: each record that failed, alone.
+    fn unacknowledged(&self) -> Vec<Action> {
+        let numbered = (self.committed.0 + 1..).map(Seq).zip(&self.uncommitted);
+        let failed = numbered.filter(|(seq, _)| !self.acknowledged.contains_key(seq));
+        let alone = failed.map(|(first, entry)| Action::Append {
+            first,
+            round: self.round,
+            records: vec![entry.record.clone()],
+        });
+        alone.collect()
+    }
+
     fn commit(&mut self) {
         self.committed = self.committed.next();
         let entry = self.uncommitted.pop_front();

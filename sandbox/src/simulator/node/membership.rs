@@ -1,0 +1,217 @@
+//! Its place in the `cluster` log: it joins, says that it lives, folds what others say, and leaves.
+
+use std::sync::Arc;
+
+use xp_cluster::log as record;
+use xp_cluster::members::{self, End, Members};
+use xp_cluster::timing::{STATE_NODE_HEARTBEAT_MS, TAIL};
+use xp_protocol::cluster::{Kind, Member, Who};
+use xp_protocol::{Offset, PartitionId};
+
+use super::{Node, TICK_MS, lanes, place};
+use crate::simulator::agenda::{Asker, NodeAck as Ack, NodeDue as Due};
+use crate::simulator::history::What;
+use crate::simulator::stage::{Stage, cluster};
+
+/// The version of the lanes that all nodes are started with.
+const LANES_VERSION: u32 = 1;
+/// How long it waits until everything is handed over, in milliseconds; then it leaves with what nobody took.
+const HANDOVER_MS: u64 = 3_000;
+
+impl Node {
+    /// Folds the log so far, brings the lanes when nobody has, and asks to be a member.
+    pub(super) fn join(&mut self, stage: &mut Stage) {
+        if self.members.is_none() {
+            self.members = self.enter(stage);
+        }
+        let Some(members) = &self.members else {
+            return self.plan(stage, 20, Due::Join);
+        };
+        let definitions = lanes().definitions(LANES_VERSION);
+        match members.admit_lanes(&definitions) {
+            Ok(true) => self.say(&Member::Lanes(definitions), None, stage),
+            Ok(false) => {}
+            Err(refusal) => return stage.note(What::Alarm(refusal.to_string())),
+        }
+        let join = Member::Join {
+            incarnation: self.incarnation,
+            who: Who {
+                lanes: LANES_VERSION,
+                ..Who::new(&self.name, Kind::StateNode)
+            },
+        };
+        self.say(&join, Some(Ack::Join), stage);
+        self.plan(stage, 1, Due::PollCluster);
+    }
+
+    /// R37: from the newest record of the fold on.
+    fn enter(&self, stage: &Stage) -> Option<Members> {
+        let end = stage.end(&cluster());
+        let from = Offset(end.0.saturating_sub(TAIL));
+        let stored = stage.read(&cluster(), from, usize::MAX);
+        let records: Vec<_> = stored
+            .iter()
+            .filter_map(|stored| Some((stored.offset, stored.time, record::member(stored)?)))
+            .collect();
+        members::enter(1, (Offset(0), from), &records)
+    }
+
+    fn say(&self, member: &Member, ack: Option<Ack>, stage: &mut Stage) {
+        let asker = ack.map_or(Asker::Nobody, |ack| Asker::Node(self.id, ack));
+        stage.append(self.producer, &cluster(), record::record(member), asker);
+    }
+
+    /// One heartbeat at a time.
+    pub(super) fn beat(&mut self, stage: &mut Stage) {
+        if self.beating {
+            return;
+        }
+        let Some((who, joined)) = self.seen.get(self.incarnation) else {
+            return self.plan(stage, STATE_NODE_HEARTBEAT_MS, Due::Beat);
+        };
+        let warm = self.partitions.iter();
+        let warm = warm.filter(|(_, held)| held.core.is_warm());
+        let beat = Member::Alive {
+            incarnation: self.incarnation,
+            who: who.clone(),
+            joined,
+            sent: self.clock(stage),
+            leaving: self.leaving.is_some(),
+            warm: warm.map(|(partition, _)| place(*partition)).collect(),
+        };
+        self.beating = true;
+        self.news = false;
+        self.say(&beat, Some(Ack::Beat), stage);
+    }
+
+    pub(super) fn beaten(&mut self, stage: &mut Stage) {
+        self.beating = false;
+        let pause = if self.news {
+            1
+        } else {
+            STATE_NODE_HEARTBEAT_MS
+        };
+        self.plan(stage, pause, Due::Beat);
+    }
+
+    /// There is news for the next heartbeat.
+    pub(super) fn tell(&mut self, stage: &mut Stage) {
+        self.news = true;
+        if !self.beating {
+            self.plan(stage, 0, Due::Beat);
+        }
+    }
+
+    pub(super) fn read_cluster(&mut self, stage: &mut Stage) {
+        let Some(mut members) = self.members.take() else {
+            return;
+        };
+        let was_in = self.seen.is_alive(self.incarnation);
+        let mut changed = false;
+        for stored in stage.read(&cluster(), members.next(), usize::MAX) {
+            let Some(member) = record::member(&stored) else {
+                continue;
+            };
+            changed |= members.apply(stored.offset, stored.time, &member);
+            if let Member::Alive {
+                incarnation, sent, ..
+            } = member
+                && incarnation == self.incarnation
+            {
+                self.lease.read_back(sent);
+                if let Some(fold) = members.fold_due() {
+                    self.say(&fold, None, stage);
+                }
+            }
+        }
+        if changed {
+            self.seen = Arc::new(members.clone());
+        }
+        self.members = Some(members);
+        if changed {
+            self.see_members(was_in, stage);
+        }
+    }
+
+    fn see_members(&mut self, was_in: bool, stage: &mut Stage) {
+        if self.seen.is_former(self.incarnation) {
+            self.lease.end();
+        }
+        if !was_in && self.seen.is_alive(self.incarnation) {
+            self.plan(stage, 0, Due::Beat);
+            self.plan(stage, TICK_MS, Due::Tick);
+        }
+        let now = self.clock(stage);
+        for partition in self.running() {
+            if let Some(held) = self.partitions.get_mut(&partition) {
+                held.core.on_lease(self.lease, now);
+                held.core.on_members(Arc::clone(&self.seen), now);
+            }
+            self.perform(partition, stage);
+        }
+        self.look(stage);
+    }
+
+    /// Opens what placement gives it, closes what it has taken away, and leaves when nothing is left to hand over.
+    pub(super) fn look(&mut self, stage: &mut Stage) {
+        if !self.seen.is_alive(self.incarnation) {
+            return;
+        }
+        let duties = self.seen.duties(self.incarnation);
+        let has_duty = |partition: PartitionId| duties.contains_key(&place(partition));
+        for partition in self.running() {
+            let held = self.partitions.get(&partition);
+            if held.is_some_and(|held| !held.core.is_owner()) && !has_duty(partition) {
+                self.partitions.remove(&partition);
+                self.tell(stage);
+            }
+        }
+        for place in duties.keys() {
+            if !self.partitions.contains_key(&place.partition) {
+                self.open(place.partition, Default::default(), stage);
+            }
+        }
+        self.finish_leaving(stage);
+    }
+
+    /// Begins to hand over.
+    pub(in crate::simulator) fn leave(&mut self, stage: &mut Stage) {
+        if self.leaving.is_none() {
+            self.leaving = Some(stage.now);
+            self.tell(stage);
+        }
+    }
+
+    fn finish_leaving(&mut self, stage: &mut Stage) {
+        let Some(since) = self.leaving else { return };
+        let late = stage.now.since_ms(since) > HANDOVER_MS;
+        let now = self.clock(stage);
+        if late {
+            for partition in self.running() {
+                if let Some(held) = self.partitions.get_mut(&partition) {
+                    held.core.release(now);
+                }
+                self.perform(partition, stage);
+            }
+        }
+        let owns = self.owned().next().is_some();
+        let told = self.seen.is_leaving(self.incarnation);
+        if !owns && (told || late) {
+            let leave = Member::Leave {
+                incarnation: self.incarnation,
+            };
+            self.say(&leave, None, stage);
+            self.alive = false;
+        }
+    }
+
+    /// Whether it has ended in order.
+    pub(in crate::simulator) fn has_left(&self) -> bool {
+        !self.alive && self.leaving.is_some()
+    }
+
+    /// Why it is a member no longer.
+    pub(in crate::simulator) fn ended(&self) -> Option<End> {
+        self.seen.end(self.incarnation)
+    }
+}

@@ -1,0 +1,92 @@
+//! What a core wants to read is read.
+
+use xp_protocol::{Offset, PartitionId};
+
+use super::Node;
+use crate::simulator::agenda::{NodeDue as Due, Part, Scan};
+use crate::simulator::stage::{Stage, events, inbound};
+
+/// How many records one reading takes at most.
+const READ_MAX: u64 = 12;
+
+impl Node {
+    pub(super) fn read_events(&mut self, partition: PartitionId, stage: &mut Stage) {
+        let now = self.clock(stage);
+        let count = 1 + stage.up_to(READ_MAX);
+        let Some(held) = self.partitions.get_mut(&partition) else {
+            return;
+        };
+        let Some(from) = held.core.next_event() else {
+            return;
+        };
+        let batch = stage.read(&events(partition), from, count as usize);
+        if batch.is_empty() {
+            return;
+        }
+        let was_warm = held.core.is_warm();
+        held.core.on_events(&batch, now);
+        if held.core.is_warm() != was_warm {
+            self.tell(stage);
+        }
+        self.perform(partition, stage);
+        self.plan(stage, 1, Due::PollEvents(partition));
+    }
+
+    pub(super) fn read_inbound(&mut self, partition: PartitionId, stage: &mut Stage) {
+        let now = self.clock(stage);
+        let count = 1 + stage.up_to(READ_MAX);
+        let lease = self.lease;
+        let Some(held) = self.partitions.get_mut(&partition) else {
+            return;
+        };
+        let Some(from) = held.reads else { return };
+        if !held.core.wants_inbound() {
+            return self.plan(stage, 10, Due::PollInbound(partition));
+        }
+        let batch = stage.read(&inbound(partition), from, count as usize);
+        let Some(last) = batch.last() else { return };
+        held.reads = Some(last.offset.next());
+        held.core.on_lease(lease, now);
+        held.core.on_inbound(&batch, now);
+        self.perform(partition, stage);
+        self.plan(stage, 1, Due::PollInbound(partition));
+    }
+
+    pub(super) fn inbound_end(&mut self, part: Part, stage: &mut Stage) {
+        let now = self.clock(stage);
+        let end = stage.end(&inbound(part.partition));
+        if let Some(held) = self.part(part) {
+            held.core.inbound_end(end, now);
+        }
+        self.perform(part.partition, stage);
+    }
+
+    pub(super) fn gap(&mut self, part: Part, (from, upto): (Offset, Offset), stage: &mut Stage) {
+        let now = self.clock(stage);
+        let count = upto.0 + 1 - from.0;
+        let batch = stage.read(&events(part.partition), from, count as usize);
+        if let Some(held) = self.part(part) {
+            held.core.gap(&batch, now);
+        }
+        self.perform(part.partition, stage);
+    }
+
+    pub(super) fn rescan(&mut self, part: Part, scan: Scan, stage: &mut Stage) {
+        let now = self.clock(stage);
+        let at = events(part.partition);
+        if stage.end(&at) < scan.upto {
+            return self.plan(stage, 5, Due::Rescan(part, scan));
+        }
+        let count = scan.upto.0.saturating_sub(scan.from.0) as usize;
+        let batch = stage.read(&at, scan.from, count);
+        let bytes: usize = batch
+            .iter()
+            .map(|stored| stored.record.header.len() + stored.record.value.len())
+            .sum();
+        let batch = (bytes <= scan.bytes_max).then_some(batch);
+        if let Some(held) = self.part(part) {
+            held.core.rescanned(scan.id, batch.as_deref(), now);
+        }
+        self.perform(part.partition, stage);
+    }
+}
