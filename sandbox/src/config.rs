@@ -2,6 +2,7 @@
 
 pub mod kafka;
 pub mod lane;
+pub mod publishing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use lane::Class;
 
 pub use kafka::Kafka;
 pub use lane::Lane;
+pub use publishing::Publishing;
 
 /// What `xp dev`, `xp edge` and `xp state-node` read alike, each what concerns it. Lanes must be the same everywhere.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -113,7 +115,7 @@ settings! {
         /// it does, as JSON. Nobody is asked for a token, so let it be an address that only operators reach. Port 0
         /// takes a free one. Left out: nowhere.
         listen: Option<SocketAddr> = None,
-        /// How often it says that it is alive. A third of the lease or less (R13).
+        /// How often it says that it is alive. At most half of the lease, which is 250 ms (R13).
         heartbeat: Span = Span::from_millis(100),
         /// How long the log may take to answer when the node starts. Then it does not start.
         start_wait: Span = Span::from_secs(30),
@@ -150,6 +152,9 @@ settings! {
         resume_scan_bytes_max: Size = Size(64 << 20),
         /// How often a partition's positions are recorded when nothing else was (R15).
         checkpoint: Span = Span::from_secs(1),
+        /// How often they are recorded and stored although nothing happens. Well below `kafka.events-age`, which would
+        /// overtake the snapshot of a quiet partition otherwise.
+        quiet: Span = Span::from_secs(600),
         /// After how long a word to another entity is repeated when it was not confirmed (R34).
         tell_retry: Span = Span::from_secs(2),
         /// How far a message's time may differ from this node's clock. Beyond, it is moved to this distance.
@@ -158,6 +163,8 @@ settings! {
         passivate: Span = Span::from_secs(60),
         /// Entities of a partition that stay in memory in any case.
         resident_min: usize = 10_000,
+        /// State for nodes that have none.
+        publishing: Publishing = Publishing::default(),
     }
 }
 
@@ -181,7 +188,8 @@ impl StateNode {
             passivate_ms: self.passivate.ms(),
             resident_min: self.resident_min,
             ahead_bytes_max: self.ahead_bytes_max.0,
-            ..Limits::default()
+            quiet_ms: self.quiet.ms(),
+            publishing: self.publishing.pace(self.record_bytes_max.0),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use xp_cluster::members::End;
 use xp_domain_sdk::host::Registry;
-use xp_state_node::Undone;
+use xp_state_node::{Observer, Undone};
 use xp_transport::Clock;
 
 use crate::config::Config;
@@ -95,6 +95,12 @@ impl Platform {
         clock: Clock,
     ) -> Result<Self, StartError> {
         Starting::open(config, registry, clock).await?.serve().await
+    }
+
+    /// Looks at the part that holds entities without keeping it, for whoever asks how it is.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        self.node.observer()
     }
 
     /// Where clients connect.

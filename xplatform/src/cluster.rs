@@ -2,8 +2,8 @@
 //! node does, so what it shows is what the nodes act on.
 
 mod page;
-mod picture;
 mod request;
+mod picture;
 mod following;
 
 use std::io::Write;

@@ -14,6 +14,7 @@ use crate::Domain;
 use crate::command_line::Dev;
 use crate::configuration::{self, Loaded, Overrides};
 use crate::process::{self, Replaced, Signals, advise, progress};
+use crate::window::Window;
 use greeting::Greeting;
 
 /// Runs until the first Ctrl-C or SIGTERM, drains, and ends; the second one ends at once.
@@ -24,10 +25,11 @@ pub(crate) async fn run(asked: Dev, domain: &Domain, program: String) -> Result<
         listen: asked.listen,
         ..Overrides::default()
     };
-    let loaded = configuration::load(&asked.sources, &overrides, configuration::environment())?;
+    let mut loaded = configuration::load(&asked.sources, &overrides, configuration::environment())?;
     process::hosts_something(domain)?;
     let secret = process::development_secret(&loaded.config)?;
     let mut signals = Signals::listen()?;
+    let window = Window::of(&mut loaded.config).await?;
     let Some(platform) = start(&loaded, domain, &mut signals).await? else {
         return Ok(());
     };
@@ -41,12 +43,20 @@ pub(crate) async fn run(asked: Dev, domain: &Domain, program: String) -> Result<
         took: began.elapsed(),
     };
     writeln!(std::io::stdout(), "{greeting}").context("the greeting cannot be printed")?;
-    live(platform, &loaded, &mut signals).await
+    live(platform, &loaded, &window, &mut signals).await
 }
 
 /// Through as many incarnations as it takes.
-async fn live(mut platform: Platform, loaded: &Loaded, signals: &mut Signals) -> Result<()> {
+async fn live(
+    mut platform: Platform,
+    loaded: &Loaded,
+    window: &Option<Window>,
+    signals: &mut Signals,
+) -> Result<()> {
     loop {
+        if let Some(window) = window {
+            window.show(platform.observer());
+        }
         let evicted = tokio::select! {
             () = signals.next() => return drain(platform, signals).await,
             evicted = platform.evicted() => evicted,

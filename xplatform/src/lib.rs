@@ -40,6 +40,7 @@ mod program;
 mod dev;
 mod edge_command;
 mod state_node_command;
+mod window;
 mod process;
 mod token;
 mod connect;

@@ -13,6 +13,7 @@ use crate::Domain;
 use crate::command_line::StateNodeOnly;
 use crate::configuration::{self, Overrides};
 use crate::process::{self, Replaced, Signals, advise, log_place, progress};
+use crate::window::Window;
 
 /// Runs until the first Ctrl-C or SIGTERM, stops in order, and ends; the second one ends at once.
 pub(crate) async fn run(asked: StateNodeOnly, domain: &Domain) -> Result<()> {
@@ -22,26 +23,30 @@ pub(crate) async fn run(asked: StateNodeOnly, domain: &Domain) -> Result<()> {
         state_node_name: asked.name,
         ..Overrides::default()
     };
-    let loaded = configuration::load(&asked.sources, &overrides, configuration::environment())?;
+    let mut loaded = configuration::load(&asked.sources, &overrides, configuration::environment())?;
     process::hosts_something(domain)?;
     process::shares_its_log(&loaded, "state-node")?;
     let mut signals = Signals::listen()?;
+    let window = Window::of(&mut loaded.config).await?;
     let opening = StateNode::open(&loaded.config, domain.registry().clone(), Clock::system());
     let node = tokio::select! {
         node = opening => node.map_err(|error| advise(error, &loaded))?,
         () = signals.next() => return Ok(()),
     };
-    live(node, &loaded.config, began, &mut signals).await
+    live(node, &loaded.config, (began, &window), &mut signals).await
 }
 
 /// Through as many incarnations as it takes.
 async fn live(
     mut node: StateNode,
     config: &Config,
-    began: Instant,
+    (began, window): (Instant, &Option<Window>),
     signals: &mut Signals,
 ) -> Result<()> {
     loop {
+        if let Some(window) = window {
+            window.show(node.observer());
+        }
         let ended = tokio::select! {
             ended = serve(&node, config, began) => ended,
             () = signals.next() => return stop(node, signals).await,

@@ -7,6 +7,7 @@ use xp_edge::settings;
 use xp_edge::units::{Size, Span};
 use xp_protocol::cluster;
 use xp_state_node::Limits;
+use xp_state_node::pace::Pace;
 
 settings! {
     /// A set of categories that share topics and partitions. A configuration that names lanes has just those; only one
@@ -102,10 +103,13 @@ impl LaneLimits {
     /// These bounds, and the node's where there are none.
     #[must_use]
     pub fn over(&self, node: &Limits) -> Limits {
+        let record_bytes_max = self
+            .record_bytes_max
+            .map_or(node.record_bytes_max, |own| own.0);
         let bytes = |own: Option<Size>, nodes: usize| own.map_or(nodes, |own| own.0);
         let ms = |own: Option<Span>, nodes: u64| own.map_or(nodes, Span::ms);
         Limits {
-            record_bytes_max: bytes(self.record_bytes_max, node.record_bytes_max),
+            record_bytes_max,
             answers_per_session: self.answers_per_session.unwrap_or(node.answers_per_session),
             grace_ms: ms(self.grace, node.grace_ms),
             memory_ms: ms(self.memory, node.memory_ms),
@@ -117,6 +121,11 @@ impl LaneLimits {
             resume_scan_bytes_max: bytes(self.resume_scan_bytes_max, node.resume_scan_bytes_max),
             passivate_ms: ms(self.passivate, node.passivate_ms),
             resident_min: self.resident_min.unwrap_or(node.resident_min),
+            publishing: Pace {
+                // A piece of an entity and what is around it is a record.
+                piece_bytes: node.publishing.piece_bytes.min(record_bytes_max / 2),
+                ..node.publishing.clone()
+            },
             ..node.clone()
         }
     }
@@ -142,8 +151,13 @@ mod tests {
         let wanted = Limits {
             grace_ms: 5_000,
             record_bytes_max: 128 << 10,
+            publishing: Pace {
+                piece_bytes: both.publishing.piece_bytes,
+                ..Pace::default()
+            },
             ..node
         };
+        assert!(both.publishing.piece_bytes <= 64 << 10);
         assert_eq!(both, wanted);
     }
 

@@ -8,7 +8,7 @@ use xp_cluster::members::End;
 use xp_domain_sdk::host::Registry;
 use xp_protocol::LanePartition;
 use xp_protocol::cluster::Kind;
-use xp_state_node::{Handle, Lanes, PartitionState, Undone};
+use xp_state_node::{Handle, Lanes, Observer, PartitionState, Undone};
 use xp_transport::{Clock, Log};
 
 use super::absence::is_free;
@@ -84,6 +84,12 @@ impl StateNode {
 
     pub(crate) fn log(&self) -> Arc<dyn Log> {
         self.log.log()
+    }
+
+    /// Looks at the node without keeping it, for whoever asks how it is.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        self.handle.observer()
     }
 
     /// How many records were replayed, and how many there are to replay.

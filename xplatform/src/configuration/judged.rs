@@ -1,5 +1,6 @@
 //! What each key allows by itself and what all of them together cannot mean.
 
+use xp_cluster::lease::LEASE_MS;
 use xp_sandbox::config::Lane;
 
 use super::{Loaded, Problem};
@@ -15,6 +16,7 @@ pub(super) fn judge(loaded: &Loaded) -> Result<(), Problem> {
         lane_frames(loaded, name)?;
     }
     counted_from_one(loaded)?;
+    heartbeat(loaded)?;
     names(loaded)
 }
 
@@ -90,6 +92,20 @@ fn counted_from_one(loaded: &Loaded) -> Result<(), Problem> {
         return Err(problem(loaded, "lanes-version", what.to_owned()));
     }
     Ok(())
+}
+
+/// R13: between two heartbeats the lease must not run out, or queries would wait.
+fn heartbeat(loaded: &Loaded) -> Result<(), Problem> {
+    const KEY: &str = "state-node.heartbeat";
+    let heartbeat = loaded.config.state_node.heartbeat;
+    if (1..=LEASE_MS / 2).contains(&heartbeat.ms()) {
+        return Ok(());
+    }
+    let what = format!(
+        "is {heartbeat}: choose 1 ms up to {} ms, half of the lease",
+        LEASE_MS / 2
+    );
+    Err(problem(loaded, KEY, what))
 }
 
 /// The label `name` is every node's own, and a lane's name is a part of its topics' names.

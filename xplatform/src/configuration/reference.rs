@@ -19,6 +19,10 @@ const SOURCES: &[(&str, &str)] = &[
         "xp_sandbox",
         include_str!("../../../sandbox/src/config/lane.rs"),
     ),
+    (
+        "xp_sandbox",
+        include_str!("../../../sandbox/src/config/publishing.rs"),
+    ),
     ("xp_edge", include_str!("../../../edge/src/config.rs")),
 ];
 

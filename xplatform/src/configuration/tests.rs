@@ -172,6 +172,11 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             &["lanes-version in ", "count from 1"],
         ),
         (
+            "[state-node]\nheartbeat = \"1s\"",
+            &[],
+            &["state-node.heartbeat in ", "up to 125 ms"],
+        ),
+        (
             "",
             &[("XP__STATE_NODE__LABELS__NAME", "other")],
             &["state-node.labels.name in $XP__STATE_NODE__LABELS__NAME"],
@@ -291,4 +296,51 @@ fn every_example_under_deploy_can_be_used() {
         }
     }
     assert!(seen > 0, "there is no example to parse");
+}
+
+/// The variables that a process of the example is told who it is by.
+fn variables(file: &Path) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let pair = |line: &str| {
+        let (name, value) = line.split_once('=').expect("NAME=VALUE");
+        (name.to_owned(), value.to_owned())
+    };
+    lines.map(pair).collect()
+}
+
+#[test]
+fn the_example_of_a_cluster_can_be_used_by_each_of_its_processes() {
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    let sources = Sources {
+        config: Some(deploy.join("cluster.toml")),
+        data: None,
+    };
+    let mut names = std::collections::BTreeSet::new();
+    let mut places = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(deploy.join("cluster")).unwrap() {
+        let file = entry.unwrap().path();
+        let loaded = load(&sources, &Overrides::default(), variables(&file));
+        let loaded = loaded.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let (config, name) = (&loaded.config, file.file_stem().unwrap().to_str().unwrap());
+        if name.starts_with("edge") {
+            assert_eq!(config.edge.name, name);
+        } else {
+            assert_eq!(config.state_node.name, name);
+            assert!(places.insert(config.data.clone()), "{name} shares its data");
+            let wanted = &config.lanes["money"].placement.labels;
+            let own = &config.state_node.labels;
+            assert!(
+                wanted
+                    .iter()
+                    .all(|(label, value)| own.get(label) == Some(value))
+            );
+        }
+        names.insert(name.to_owned());
+    }
+    assert_eq!(
+        Vec::from_iter(names),
+        ["edge-1", "edge-2", "state-1", "state-2", "state-3"]
+    );
+    assert_eq!(places.len(), 3);
 }

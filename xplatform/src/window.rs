@@ -1,0 +1,299 @@
+//! Where a state node answers over HTTP: whether the process lives, whether the node is ready, and what it does.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+use xp_sandbox::Config;
+use xp_state_node::{Observer, Status};
+
+/// How long one request may take from its first byte to the last of its answer. Then it is hung up on.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+/// The longest request head, in bytes. A longer one is answered 431.
+const HEAD_BYTES_MAX: usize = 8 << 10;
+/// Requests at once. Beyond it others wait to be accepted.
+const REQUESTS_MAX: usize = 64;
+
+/// What whoever asks sees of the node, through all its incarnations. Dropped, it answers nobody any more.
+pub(crate) struct Window {
+    addr: SocketAddr,
+    scene: Arc<Scene>,
+    serving: AbortHandle,
+}
+
+struct Scene {
+    name: String,
+    node: Mutex<Option<Observer>>,
+}
+
+/// `/status` as JSON.
+#[derive(Serialize)]
+struct Page {
+    name: String,
+    #[serde(flatten)]
+    status: Option<Status>,
+    /// Why there is no more to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    absent: Option<&'static str>,
+}
+
+impl Window {
+    /// Opens it where the configuration says, if it does, and says on stdout where that is. Port 0 becomes the port in
+    /// the configuration, so that others are told of it.
+    pub(crate) async fn of(config: &mut Config) -> Result<Option<Self>> {
+        let node = &mut config.state_node;
+        let Some(listen) = node.listen else {
+            return Ok(None);
+        };
+        let window = Self::open(listen, &node.name).await?;
+        node.listen = Some(window.addr);
+        let line = format!("state-node {} answers on http://{}", node.name, window.addr);
+        writeln!(std::io::stdout(), "{line}").context("stdout cannot be written")?;
+        Ok(Some(window))
+    }
+
+    /// Answers from now on, before there is a node: that it is not ready.
+    async fn open(addr: SocketAddr, name: &str) -> Result<Self> {
+        let listener = TcpListener::bind(addr).await;
+        let listener = listener.with_context(|| {
+            format!("{addr} cannot be listened on: choose another state-node.listen, such as 127.0.0.1:0")
+        })?;
+        let addr = listener.local_addr()?;
+        let scene = Arc::new(Scene {
+            name: name.to_owned(),
+            node: Mutex::default(),
+        });
+        let serving = tokio::spawn(serve(listener, Arc::clone(&scene))).abort_handle();
+        Ok(Self {
+            addr,
+            scene,
+            serving,
+        })
+    }
+
+    /// The node is this one from now on.
+    pub(crate) fn show(&self, node: Observer) {
+        *self.scene.lock() = Some(node);
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Scene {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Observer>> {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn node(&self) -> Option<Observer> {
+        self.lock().clone()
+    }
+
+    async fn answer(&self, path: &str) -> Answer {
+        match path {
+            // Edges call it `/health`.
+            "/live" | "/health" => Answer::text(200, "live\n".to_owned()),
+            "/ready" => self.ready(),
+            "/status" => self.status().await,
+            _ => Answer::text(
+                404,
+                "Nothing is here. Ask /live, /ready or /status.\n".to_owned(),
+            ),
+        }
+    }
+
+    fn ready(&self) -> Answer {
+        let problems = match self.node() {
+            Some(node) => node.problems(),
+            None => vec![STARTING.to_owned()],
+        };
+        if problems.is_empty() {
+            return Answer::text(200, "ready\n".to_owned());
+        }
+        let lines: String = problems.iter().map(|line| format!("- {line}\n")).collect();
+        Answer::text(503, format!("not ready:\n{lines}"))
+    }
+
+    async fn status(&self) -> Answer {
+        let (status, absent) = match self.node() {
+            Some(node) => match node.status().await {
+                Some(status) => (Some(status), None),
+                None => (None, Some("the node has ended, or joins again")),
+            },
+            None => (None, Some(STARTING)),
+        };
+        let name = self.name.clone();
+        let page = Page {
+            name,
+            status,
+            absent,
+        };
+        let body = serde_json::to_string_pretty(&page).expect("names and numbers have a JSON form");
+        Answer {
+            status: 200,
+            kind: "application/json",
+            body: body + "\n",
+        }
+    }
+}
+
+const STARTING: &str = "the node has not joined the cluster yet";
+
+struct Answer {
+    status: u16,
+    kind: &'static str,
+    body: String,
+}
+
+impl Answer {
+    fn text(status: u16, body: String) -> Self {
+        Self {
+            status,
+            kind: "text/plain; charset=utf-8",
+            body,
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let reason = match self.status {
+            200 => "OK",
+            400 => "Bad Request",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            431 => "Request Header Fields Too Large",
+            _ => "Service Unavailable",
+        };
+        format!(
+            "HTTP/1.1 {} {reason}\r\ncontent-type: {}\r\ncontent-length: {}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n{}",
+            self.status,
+            self.kind,
+            self.body.len(),
+            self.body
+        )
+        .into_bytes()
+    }
+}
+
+async fn serve(listener: TcpListener, scene: Arc<Scene>) {
+    let places = Arc::new(tokio::sync::Semaphore::new(REQUESTS_MAX));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await;
+        let place = place.expect("the semaphore is never closed");
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of files, most likely: whoever closes one makes room.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let scene = Arc::clone(&scene);
+        tokio::spawn(async move {
+            // Who left, or was too slow, misses nothing that could not be asked again.
+            drop(timeout(ANSWERED_WITHIN, converse(stream, &scene)).await);
+            drop(place);
+        });
+    }
+}
+
+async fn converse(mut stream: TcpStream, scene: &Scene) -> std::io::Result<()> {
+    let answer = match read_head(&mut stream).await? {
+        Ok(head) => match asked(&head) {
+            Ok(path) => scene.answer(path).await,
+            Err(answer) => answer,
+        },
+        Err(answer) => answer,
+    };
+    stream.write_all(&answer.bytes()).await?;
+    stream.shutdown().await
+}
+
+async fn read_head(stream: &mut TcpStream) -> std::io::Result<Result<String, Answer>> {
+    let mut head = Vec::with_capacity(2 * HEAD_BYTES_MAX);
+    while !head.windows(4).any(|four| four == b"\r\n\r\n") {
+        if head.len() > HEAD_BYTES_MAX {
+            let body = format!("a request head has at most {HEAD_BYTES_MAX} bytes\n");
+            return Ok(Err(Answer::text(431, body)));
+        }
+        if stream.read_buf(&mut head).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(Ok(String::from_utf8_lossy(&head).into_owned()))
+}
+
+/// The path that is asked for, without its query.
+fn asked(head: &str) -> Result<&str, Answer> {
+    let line = head.lines().next().unwrap_or_default();
+    let words: Vec<_> = line.split(' ').collect();
+    match words[..] {
+        ["GET", target, _] => Ok(target.split('?').next().unwrap_or(target)),
+        [_, _, _] => Err(Answer::text(405, "only GET is answered\n".to_owned())),
+        _ => Err(Answer::text(400, "this is no HTTP request\n".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn get(window: &Window, request: &str) -> String {
+        let mut stream = TcpStream::connect(window.addr).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn opened() -> Window {
+        let any = "127.0.0.1:0".parse().unwrap();
+        Window::open(any, "state-7").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_process_without_a_node_lives_and_is_not_ready() {
+        let window = opened().await;
+        let live = get(&window, "GET /live HTTP/1.1\r\n\r\n").await;
+        assert!(live.starts_with("HTTP/1.1 200 OK\r\n"), "{live}");
+        let ready = get(&window, "GET /ready?from=probe HTTP/1.1\r\n\r\n").await;
+        assert!(ready.starts_with("HTTP/1.1 503 "), "{ready}");
+        assert!(ready.contains("has not joined the cluster"), "{ready}");
+        let status = get(&window, "GET /status HTTP/1.1\r\n\r\n").await;
+        let (_, body) = status.split_once("\r\n\r\n").unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["name"], "state-7");
+        assert_eq!(body["absent"], STARTING);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_request_for_this_place_is_answered_with_what_is() {
+        let window = opened().await;
+        for (request, says) in [
+            ("GET / HTTP/1.1\r\n\r\n", "404 Not Found"),
+            ("POST /ready HTTP/1.1\r\n\r\n", "405 "),
+            ("hello\r\n\r\n", "400 Bad Request"),
+        ] {
+            let answer = get(&window, request).await;
+            assert!(answer.contains(says), "{request}: {answer}");
+        }
+        let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD_BYTES_MAX));
+        assert!(get(&window, &long).await.contains("431 "));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_says_which_key_to_change() {
+        let window = opened().await;
+        let error = Window::open(window.addr, "b").await.err().unwrap();
+        assert!(
+            format!("{error:#}").contains("state-node.listen"),
+            "{error:#}"
+        );
+    }
+}
