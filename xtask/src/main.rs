@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask test   everything a change must pass, stage by stage
-       cargo xtask up     a whole installation of the example domains: Kafka, a state node, two edges
+       cargo xtask up     a whole installation of the example domains: Kafka, three state nodes, two edges
+       cargo xtask kill NODE | pause NODE [SECONDS] | resume NODE | roll
+                          what may happen to it: state-1, state-2, state-3, edge-1, edge-2
        cargo xtask down   stops it
        cargo xtask nightly [--switches] [--seeds FROM..TO] [--threads N] | --plan 'PLAN' | --shrink 'PLAN'
                           the simulator: thousands of seeds, and what fails made smaller
@@ -40,6 +42,11 @@ fn run() -> Result<ExitCode> {
         ["kafka", ref words @ ..] => return kafka::pass_on(&root()?, words),
         ["nightly", ref words @ ..] => return nightly(&root()?, words),
         ["up"] => up::up(&root()?),
+        ["kill", name] => up::kill(&root()?, name),
+        ["pause", name] => up::pause(&root()?, name, None),
+        ["pause", name, seconds] => up::pause(&root()?, name, Some(seconds)),
+        ["resume", name] => up::resume(&root()?, name),
+        ["roll"] => up::roll(&root()?),
         ["down"] => up::down(&root()?),
         ["tidy"] => tidy::run(&root()?),
         [] => bail!("which task?\n{USAGE}"),

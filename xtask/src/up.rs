@@ -1,6 +1,8 @@
-//! `cargo xtask up` and `down`: a whole installation of the example domains on this machine. A Kafka, a state node and
-//! two edges, each a process of its own; what they are told, where they log and who they are is under `target/up`.
+//! `cargo xtask up` and `down`: a whole installation of the example domains on this machine. A Kafka, three state nodes
+//! and two edges, each a process of its own; what they are told, where they log and who they are is under `target/up`.
 
+mod faults;
+mod ready;
 mod local_kafka;
 mod settings;
 mod background;
@@ -8,7 +10,8 @@ mod background;
 use crate::cargo;
 use anyhow::{Context, Result, bail};
 use background::{Background, Stopped};
-use local_kafka::LocalKafka;
+pub(crate) use faults::{kill, pause, resume, roll};
+use local_kafka::{Found, LocalKafka};
 use settings::{ROLES, Role};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -102,12 +105,16 @@ impl Installation {
         let kafka = self.kafka.find()?;
         let kafka = kafka.context("Kafka ended after its start; its log says why")?;
         // Snapshots belong to the log of just this Kafka: who deletes it deletes them with it.
-        let data = kafka.storage.join("platform");
+        let data = self.data(&kafka);
         fs::write(self.config(), settings::file(&kafka.brokers, &data))?;
         self.create_topics()?;
         ROLES
             .iter()
             .try_for_each(|role| self.start_role(*role, started))
+    }
+
+    fn data(&self, kafka: &Found) -> PathBuf {
+        kafka.storage.join("platform")
     }
 
     fn build(&self) -> Result<()> {
@@ -138,8 +145,10 @@ impl Installation {
         if process.running().is_none() {
             println!("starting {} …", process.name());
             let mut command = self.xp(&[role.subcommand()]);
+            let kafka = self.kafka.find()?;
+            let kafka = kafka.context("Kafka does not run; `cargo xtask up` starts it")?;
             started.roles.push(role);
-            process.start(command.envs(role.environment()))?;
+            process.start(command.envs(role.environment(&self.data(&kafka))))?;
         }
         let ready = process.wait_for_line(&role.ready(), READY_WITHIN);
         ready.map(drop)
@@ -183,12 +192,19 @@ impl Installation {
 
     fn url(&self, role: Role) -> Result<String> {
         let process = self.process(role);
-        let line = process.line_with(&role.ready()).unwrap_or_default();
+        let line = process.line_with(&role.listening()).unwrap_or_default();
         let url = line.split_whitespace().find(|word| word.contains("://"));
         let url = url.with_context(|| {
             format!("{} does not say where it listens", process.log().display())
         })?;
         Ok(url.to_owned())
+    }
+
+    /// Host and port of a process.
+    fn http(&self, role: Role) -> Result<String> {
+        let url = self.url(role)?;
+        let (_, at) = url.split_once("://").unwrap_or(("", &url));
+        Ok(at.trim_end_matches('/').to_owned())
     }
 
     fn say(&self) -> Result<()> {
@@ -203,6 +219,11 @@ impl Installation {
             "\na token for any websocket client:\n\n    {}",
             self.token()?
         );
+        println!("\nwho owns what:\n\n    {xp} cluster status --config {config}");
+        println!("\nsee what it takes to notice:\n");
+        println!("    cargo xtask kill state-2     (`cargo xtask up` brings it back)");
+        println!("    cargo xtask pause state-1 5");
+        println!("    cargo xtask roll");
         println!("\nlogs and configuration: {}", self.dir.display());
         println!("stop everything: cargo xtask down");
         Ok(())

@@ -133,6 +133,32 @@ impl Background {
         format!("{} ends with\n{tail}", self.log().display())
     }
 
+    /// Ends it at once (SIGKILL).
+    pub(crate) fn kill(&self) -> Result<()> {
+        let pid = self.must_run()?;
+        signal(pid, Signal::KILL)?;
+        if wait_for(KILLED, || self.running().is_none().then_some(())).is_none() {
+            bail!("{} does not end although it was killed", self.name);
+        }
+        let _ = fs::remove_file(self.record());
+        Ok(())
+    }
+
+    /// Stops it where it is (SIGSTOP); it does not know it.
+    pub(crate) fn pause(&self) -> Result<()> {
+        signal(self.must_run()?, Signal::STOP)
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub(crate) fn resume(&self) -> Result<()> {
+        signal(self.must_run()?, Signal::CONT)
+    }
+
+    fn must_run(&self) -> Result<Pid> {
+        let running = self.running();
+        running.with_context(|| format!("{} does not run; `cargo xtask up` starts it", self.name))
+    }
+
     /// Asks it to end (SIGTERM), which is a drain; kills it when the time is over.
     pub(crate) fn stop(&self, within: Duration) -> Result<Stopped> {
         let Some(pid) = self.running() else {

@@ -6,20 +6,28 @@ use std::path::Path;
 /// A process of the installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    StateNode,
+    StateNode(u16),
     Edge(u16),
 }
 
 /// In the order of their start: an edge is ready when somebody answers it.
-pub(super) const ROLES: [Role; 3] = [Role::StateNode, Role::Edge(1), Role::Edge(2)];
+pub(super) const ROLES: [Role; 5] = [
+    Role::StateNode(1),
+    Role::StateNode(2),
+    Role::StateNode(3),
+    Role::Edge(1),
+    Role::Edge(2),
+];
 
 /// Edge 1 listens behind this one, if it can.
-const PORTS_AFTER: u16 = 7400;
+const EDGES_AFTER: u16 = 7400;
+/// State node 1 answers HTTP behind this one, if it can.
+const STATE_NODES_AFTER: u16 = 7410;
 
 impl Role {
     pub(super) fn name(self) -> String {
         match self {
-            Self::StateNode => "state-1".to_owned(),
+            Self::StateNode(number) => format!("state-{number}"),
             Self::Edge(number) => format!("edge-{number}"),
         }
     }
@@ -27,7 +35,7 @@ impl Role {
     /// The subcommand of the binary.
     pub(super) fn subcommand(self) -> &'static str {
         match self {
-            Self::StateNode => "state-node",
+            Self::StateNode(_) => "state-node",
             Self::Edge(_) => "edge",
         }
     }
@@ -35,18 +43,32 @@ impl Role {
     /// What its one line on stdout begins with when it is ready; that of an edge goes on with its URL.
     pub(super) fn ready(self) -> String {
         match self {
-            Self::StateNode => format!("state-node {} owns ", self.name()),
+            Self::StateNode(_) => format!("state-node {} owns ", self.name()),
+            Self::Edge(_) => self.listening(),
+        }
+    }
+
+    /// What the line begins with that goes on with where it answers HTTP.
+    pub(super) fn listening(self) -> String {
+        match self {
+            Self::StateNode(_) => format!("state-node {} answers on ", self.name()),
             Self::Edge(_) => format!("edge {} listening on ", self.name()),
         }
     }
 
     /// What the file cannot say, because it says the same to all.
-    pub(super) fn environment(self) -> Vec<(&'static str, String)> {
+    pub(super) fn environment(self, data: &Path) -> Vec<(&'static str, String)> {
+        let name = self.name();
         match self {
-            Self::StateNode => vec![("XP__STATE_NODE__NAME", self.name())],
+            Self::StateNode(number) => vec![
+                // Snapshots are a node's own.
+                ("XP__DATA", data.join(&name).display().to_string()),
+                ("XP__STATE_NODE__LISTEN", listen(STATE_NODES_AFTER + number)),
+                ("XP__STATE_NODE__NAME", name),
+            ],
             Self::Edge(number) => vec![
-                ("XP__EDGE__NAME", self.name()),
-                ("XP__EDGE__LISTEN", listen(PORTS_AFTER + number)),
+                ("XP__EDGE__NAME", name),
+                ("XP__EDGE__LISTEN", listen(EDGES_AFTER + number)),
             ],
         }
     }
@@ -72,7 +94,7 @@ replication = 1
 min-insync = 1
 
 [lanes.main]
-partitions = 8
+partitions = 12
 # One for each edge.
 outbound-partitions = 2
 
@@ -111,8 +133,20 @@ mod tests {
 
     #[test]
     fn names_differ() {
-        let mut names = ROLES.map(Role::name).to_vec();
-        names.dedup();
-        assert_eq!(names, ["state-1", "edge-1", "edge-2"]);
+        let names = ROLES.map(Role::name);
+        assert_eq!(names, ["state-1", "state-2", "state-3", "edge-1", "edge-2"]);
+    }
+
+    #[test]
+    fn each_state_node_keeps_its_snapshots_for_itself() {
+        let data = |role: Role| {
+            let environment = role.environment(Path::new("platform"));
+            environment.into_iter().find(|(key, _)| *key == "XP__DATA")
+        };
+        let first = data(Role::StateNode(1)).unwrap();
+        assert_eq!(first.1, "platform/state-1");
+        assert_ne!(data(Role::StateNode(2)).unwrap(), first);
+        // An edge keeps nothing but the secret, which all share.
+        assert_eq!(data(Role::Edge(1)), None);
     }
 }
