@@ -1,5 +1,7 @@
 //! Nodes with empty disks: what others published, and the rest of `events`, is all there was (R36).
 
+mod kafka;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use crate::world::add;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A log and the nodes on it.
-pub(crate) struct Site {
+struct Site {
     dir: TempDir,
     log: Arc<dyn Log>,
     lanes: Lanes,
@@ -28,7 +30,7 @@ pub(crate) struct Site {
     starts: u128,
 }
 
-pub(crate) fn limits() -> Limits {
+fn limits() -> Limits {
     let publishing = Pace {
         interval_ms: 50,
         settle_ms: 0,
@@ -42,7 +44,7 @@ pub(crate) fn limits() -> Limits {
 }
 
 impl Site {
-    pub(crate) fn new(log: Arc<dyn Log>) -> Self {
+    fn new(log: Arc<dyn Log>) -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
             log,
@@ -53,7 +55,7 @@ impl Site {
     }
 
     /// A node whose disk is as its name left it.
-    pub(crate) async fn start(&mut self, name: &str) -> Handle {
+    async fn start(&mut self, name: &str) -> Handle {
         self.starts += 1;
         let mut config = Config::named(name);
         config.snapshots = Some(self.dir.path().join(name));
@@ -66,7 +68,7 @@ impl Site {
         node.await.unwrap()
     }
 
-    pub(crate) async fn edge(&mut self) -> Edge {
+    async fn edge(&mut self) -> Edge {
         self.starts += 1;
         Edge::join(&self.log, &self.lanes, &self.clock, self.starts).await
     }
@@ -78,13 +80,13 @@ impl Site {
         }
     }
 
-    pub(crate) async fn first_event(&self) -> Offset {
+    async fn first_event(&self) -> Offset {
         let bounds = self.log.bounds(&self.at("events")).await;
         bounds.unwrap().first
     }
 
     /// Waits until what is published has seen an offset of `events`.
-    pub(crate) async fn published(&self, upto: Offset) {
+    async fn published(&self, upto: Offset) {
         let restoring = || Restoring {
             log: Arc::clone(&self.log),
             at: self.at("snapshots"),
@@ -124,14 +126,14 @@ impl Site {
         self.log.append(&at, vec![record]).await.remove(0).unwrap();
     }
 
-    pub(crate) async fn last_event(&self) -> Offset {
+    async fn last_event(&self) -> Offset {
         let bounds = self.log.bounds(&self.at("events")).await;
         Offset(bounds.unwrap().next.0 - 1)
     }
 }
 
 /// Entities with sessions, some small and one larger than a piece.
-pub(crate) async fn fill(edge: &mut Edge, clients: &mut [Client], commands: usize) {
+async fn fill(edge: &mut Edge, clients: &mut [Client], commands: usize) {
     for _ in 0..commands {
         for client in clients.iter_mut() {
             let answer = edge.ask(client, &add(&"x".repeat(500))).await;
@@ -140,7 +142,7 @@ pub(crate) async fn fill(edge: &mut Edge, clients: &mut [Client], commands: usiz
     }
 }
 
-pub(crate) async fn connected(edge: &mut Edge, entities: u128) -> Vec<Client> {
+async fn connected(edge: &mut Edge, entities: u128) -> Vec<Client> {
     let mut clients = Vec::new();
     for name in 1..=entities {
         let client = Client::new(&format!("ledger/{name}"), name);
