@@ -6,4 +6,5 @@ mod contact;
 mod security;
 mod topics;
 mod reader;
+mod compaction;
 mod rig;
