@@ -16,8 +16,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use xp_cluster::Members;
-use xp_protocol::{Incarnation, LanePartition, Offset, Seq};
+use xp_protocol::{LanePartition, Offset, Seq};
 use xp_transport::{AppendError, Bounds, ReadError, Reader, Stored, TopicPartition};
 
 use super::standing::Progress;
@@ -27,6 +26,7 @@ use crate::published::Changes;
 use crate::store::SnapshotStore;
 use ahead::Ahead;
 use read::next;
+use restore::publishes;
 
 /// The longest time between two ticks, and between two ticks while something waits.
 const IDLE_TICK: Duration = Duration::from_millis(200);
@@ -316,12 +316,6 @@ impl<'a> Shell<'a> {
             self.core.cut(now);
         }
     }
-}
-
-/// Who publishes a partition: a mirror, so that the owner pays nothing, or the owner where there is none.
-fn publishes(members: &Members, place: &LanePartition) -> Option<Incarnation> {
-    let mirror = members.mirrors(place).first().copied();
-    mirror.or_else(|| members.owner(place))
 }
 
 fn random_u64() -> u64 {
