@@ -57,7 +57,7 @@ impl Partition {
         }
         let mine = self.is_my_claim(&event);
         if let (true, Role::Following(following)) = (mine, &self.role)
-            && let Some(end) = following.ahead_end()
+            && let Some(end) = following.ahead_end
         {
             return self.stop_truncated(end);
         }
@@ -120,9 +120,10 @@ impl Partition {
     /// The fold has seen what all entities have seen.
     fn catch_up(&mut self, offset: Offset) {
         if let Role::Following(following) = &mut self.role
-            && following.ahead_end().is_some_and(|end| end <= offset)
+            && following.ahead_end.is_some_and(|end| end <= offset)
         {
             following.ahead.clear();
+            following.ahead_end = None;
         }
     }
 

@@ -97,10 +97,8 @@ impl Partition {
             diverged: Vec::new(),
         };
         partition.index(pending);
-        partition.role = Role::Following(Following {
-            ahead: ahead.0,
-            ..partition.following(opening.first)
-        });
+        let following = partition.following(opening.first);
+        partition.role = Role::Following(following.with_ahead(ahead.0));
         Ok(partition)
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Following {
     pub(super) claim_from: TimeMs,
     /// Entities of a restored snapshot that have seen more than its fold, and up to where; until all is read.
     pub(super) ahead: BTreeMap<Address, Offset>,
+    /// Up to where some of them has.
+    pub(super) ahead_end: Option<Offset>,
 }
 
 impl Following {
@@ -55,12 +57,17 @@ impl Following {
             attempts: 0,
             claim_from: TimeMs(0),
             ahead: BTreeMap::new(),
+            ahead_end: None,
         }
     }
 
-    /// Up to where some entity has seen more than the fold.
-    pub(super) fn ahead_end(&self) -> Option<Offset> {
-        self.ahead.values().max().copied()
+    /// The same, with entities that have seen more than the fold.
+    pub(super) fn with_ahead(self, ahead: BTreeMap<Address, Offset>) -> Self {
+        Self {
+            ahead_end: ahead.values().max().copied(),
+            ahead,
+            ..self
+        }
     }
 }
 
