@@ -125,6 +125,34 @@ fn without_faults_nobody_is_cut_off() {
 }
 
 #[test]
+fn a_truncated_log_stops_whoever_knows_better_and_loudly() {
+    for seed in 0..8 {
+        let truncated_ms = Some(6_000);
+        let plan = Plan {
+            truncated_ms,
+            ..Plan::fair(seed)
+        };
+        let outcome = run(plan);
+        let story = outcome.history.tail(usize::MAX);
+        let alarms = story.lines().filter(|line| line.contains("Alarm("));
+        let alarms: Vec<_> = alarms.collect();
+        assert_eq!(
+            alarms.len(),
+            2,
+            "owner and mirror stop: {alarms:#?}\n{}",
+            replay(plan)
+        );
+        assert_eq!(
+            outcome.owners.len(),
+            2,
+            "the other two partitions go on: {:?}\n{}",
+            outcome.owners,
+            replay(plan)
+        );
+    }
+}
+
+#[test]
 fn a_rule_switched_off_is_noticed() {
     let mut missed = Vec::new();
     for (switch, noticed) in notice(Switch::ALL, &seeds(0..600), threads()) {

@@ -134,6 +134,8 @@ pub(super) enum Act {
     StartEdge(usize),
     /// Slow topics are as they were.
     Weather,
+    /// The newest records of a partition are lost, acknowledged or not.
+    Truncate,
     /// From here on nothing goes wrong.
     Calm,
 }
@@ -145,6 +147,7 @@ impl std::fmt::Debug for Act {
             Self::StartNode(..) => "StartNode",
             Self::StartEdge(_) => "StartEdge",
             Self::Weather => "Weather",
+            Self::Truncate => "Truncate",
             Self::Calm => "Calm",
         })
     }

@@ -3,11 +3,13 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
+use xp_protocol::{Offset, PartitionId};
 use xp_transport::simulated::Faults;
 
 use super::deeds::{Stream, stream};
-use super::plan::LANE;
-use super::stage::{Stage, cluster, quick};
+use super::history::What;
+use super::plan::{LANE, PARTITIONS};
+use super::stage::{Stage, cluster, events, quick};
 
 /// The topics and whether appends of one producer may overtake each other there.
 fn topics() -> [(String, bool); 4] {
@@ -77,6 +79,20 @@ const CLOCK_JUMP_MS: i64 = 10_000;
 pub(super) fn change_leader(stage: &mut Stage, dice: &mut ChaCha8Rng) {
     let skew_ms = dice.random_range(-CLOCK_JUMP_MS..=CLOCK_JUMP_MS);
     stage.log.set_clock(&cluster(), skew_ms);
+}
+
+/// How many records a truncation takes.
+const TRUNCATED: u64 = 4;
+
+/// The busiest partition of `events` loses its newest records, as after an unclean change of its leader.
+pub(super) fn truncate(stage: &mut Stage) {
+    let partitions = (0..PARTITIONS).map(PartitionId).map(events);
+    let busiest = partitions.max_by_key(|at| stage.end(at));
+    let busiest = busiest.expect("the lane has partitions");
+    let next = Offset(stage.end(&busiest).0.saturating_sub(TRUNCATED));
+    let PartitionId(partition) = busiest.partition;
+    stage.log.truncate(&busiest, next);
+    stage.note(What::Fault(format!("events-{partition} ends at {next}")));
 }
 
 pub(super) fn good_weather(stage: &mut Stage) {

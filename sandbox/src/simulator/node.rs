@@ -6,7 +6,7 @@ mod actions;
 mod answers;
 mod reading;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use xp_cluster::{Lease, Members};
@@ -17,7 +17,7 @@ use xp_protocol::{
 use xp_state_node::partition::Partition;
 use xp_state_node::{Lane, Lanes};
 use xp_transport::AppendError;
-use xp_transport::simulated::ProducerId;
+use xp_transport::simulated::{Cursor, ProducerId};
 
 use super::agenda::{Due as Planned, NodeDue as Due, Part};
 use super::disk::Disk;
@@ -38,6 +38,8 @@ struct Flight {
 struct Held {
     part: Part,
     core: Partition,
+    /// Where it reads `events`: a place that notices when the log was truncated below it.
+    cursor: Option<Cursor>,
     /// The next inbound offset, while it reads inbound.
     reads: Option<Offset>,
     flights: BTreeMap<u64, Flight>,
@@ -66,6 +68,8 @@ pub(super) struct Node {
     /// Since when it hands over what it owns.
     leaving: Option<TimeMs>,
     partitions: BTreeMap<PartitionId, Held>,
+    /// Partitions that need a person.
+    stopped: BTreeSet<PartitionId>,
     skew_ms: u64,
     lives: u64,
 }
@@ -112,6 +116,7 @@ impl Node {
             news: false,
             leaving: None,
             partitions: BTreeMap::new(),
+            stopped: BTreeSet::new(),
             skew_ms: stage.up_to(200),
             lives: 0,
         }

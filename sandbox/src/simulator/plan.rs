@@ -44,6 +44,8 @@ pub struct Plan {
     pub weather: Weather,
     /// Whether anything is done to the processes.
     pub acts: bool,
+    /// When the `events` of the busiest partition lose their newest records, in virtual milliseconds.
+    pub truncated_ms: Option<u64>,
     /// Acts that do not happen, by their place in the order of the run; the others stay as they are.
     pub spared: Places,
 }
@@ -62,6 +64,7 @@ impl Plan {
             asking: seed % 5 == 4,
             weather: Weather::ALL,
             acts: true,
+            truncated_ms: None,
             spared: Places::default(),
         }
     }
@@ -160,6 +163,9 @@ impl fmt::Display for Plan {
         if self.asking != usual.asking {
             write!(f, " asking={}", self.asking)?;
         }
+        if let Some(at) = self.truncated_ms {
+            write!(f, " truncated={at}")?;
+        }
         if self.weather != usual.weather {
             let named = Weather::TOPICS.iter().enumerate();
             let bad: Vec<_> = named.filter(|(at, _)| self.weather.has(*at)).collect();
@@ -214,6 +220,7 @@ impl Plan {
             "calm" => self.calm_ms = value.parse().ok()?,
             "clients" => self.clients = value.parse().ok()?,
             "nodes" => self.nodes = value.parse().ok()?,
+            "truncated" => self.truncated_ms = Some(value.parse().ok()?),
             "asking" => self.asking = value.parse().ok()?,
             "acts" if value == "none" => self.acts = false,
             "weather" => {

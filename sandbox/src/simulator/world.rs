@@ -107,6 +107,9 @@ impl World {
         for deed in deeds::deeds(&plan) {
             world.stage.after(deed.at_ms, Due::Chaos(Act::Deed(deed)));
         }
+        if let Some(at) = plan.truncated_ms {
+            world.stage.after(at, Due::Chaos(Act::Truncate));
+        }
         world.stage.after(plan.busy_ms, Due::Chaos(Act::Calm));
         for slot in 0..plan.nodes {
             world.homes.push(NodeId(slot));
@@ -229,6 +232,7 @@ impl World {
                 chaos::weather(&mut self.stage);
             }
             Act::Weather => {}
+            Act::Truncate => chaos::truncate(&mut self.stage),
             Act::Calm => {
                 chaos::good_weather(&mut self.stage);
                 self.take_back();

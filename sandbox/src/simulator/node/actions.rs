@@ -127,6 +127,7 @@ impl Node {
             }
             Action::Follow { .. } => {
                 held.reads = None;
+                held.cursor = None;
                 self.plan(stage, 1, Due::PollEvents(partition));
             }
             Action::Lost(_) => {
@@ -134,9 +135,15 @@ impl Node {
                 self.partitions.remove(&partition);
                 self.plan(stage, 10, Due::Reopen(partition, faulted));
             }
-            Action::Stop(reason) => {
-                stage.note(What::Alarm(format!("{partition} stopped: {reason}")))
-            }
+            Action::Stop(reason) => self.stop(partition, &reason, stage),
         }
+    }
+
+    /// It cannot go on: it says so, and is not opened again.
+    pub(super) fn stop(&mut self, partition: PartitionId, reason: &str, stage: &mut Stage) {
+        self.partitions.remove(&partition);
+        self.stopped.insert(partition);
+        let alarm = format!("{} stops partition {partition}: {reason}", self.name);
+        stage.note(What::Alarm(alarm));
     }
 }

@@ -167,7 +167,8 @@ impl Node {
             }
         }
         for place in duties.keys() {
-            if !self.partitions.contains_key(&place.partition) {
+            let partition = &place.partition;
+            if !self.partitions.contains_key(partition) && !self.stopped.contains(partition) {
                 self.open(place.partition, Default::default(), stage);
             }
         }

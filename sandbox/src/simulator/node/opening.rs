@@ -69,6 +69,7 @@ impl Node {
         let held = Held {
             part,
             core,
+            cursor: None,
             reads: None,
             flights: BTreeMap::new(),
         };

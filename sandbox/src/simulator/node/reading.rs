@@ -19,7 +19,15 @@ impl Node {
         let Some(from) = held.core.next_event() else {
             return;
         };
-        let batch = stage.read(&events(partition), from, count as usize);
+        let at = events(partition);
+        if let Some(cursor) = &mut held.cursor
+            && let Err(error) = stage.log.read(cursor, 1)
+        {
+            return self.stop(partition, &error.to_string(), stage);
+        }
+        let batch = stage.read(&at, from, count as usize);
+        let next = batch.last().map_or(from, |last| last.offset.next());
+        held.cursor = stage.log.cursor(&at, next).ok();
         if batch.is_empty() {
             return;
         }
