@@ -102,7 +102,9 @@ impl Observer {
     pub fn problems(&self) -> Vec<String> {
         match self.look() {
             Some((status, _)) => status.problems,
-            None => vec!["the node has ended".to_owned()],
+            None => {
+                vec!["it was given up by the cluster and joins again, or it has ended".to_owned()]
+            }
         }
     }
 

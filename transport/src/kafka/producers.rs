@@ -88,3 +88,27 @@ impl Producers {
         drop(flushing.await);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::kafka::config::Config;
+
+    #[test]
+    fn a_bulk_lane_shares_no_producer_with_others() {
+        let config = Config {
+            bulk_lanes: BTreeSet::from(["imports".to_owned()]),
+            // Nobody is there, and nobody is asked.
+            ..Config::at(&["127.0.0.1:1"])
+        };
+        let producers = Producers::new(Arc::new(Shared::new(&config)));
+        let of = |topic: &str| producers.of(topic).unwrap();
+        for end in ["events", "inbound", "outbound"] {
+            let [bulk, main] = ["imports", "main"].map(|lane| of(&format!("{lane}.{end}")));
+            assert!(!Arc::ptr_eq(&bulk, &main), "{end}");
+            assert!(Arc::ptr_eq(&main, &of(&format!("money.{end}"))), "{end}");
+        }
+    }
+}

@@ -94,7 +94,7 @@ replication = 1
 min-insync = 1
 
 [lanes.main]
-partitions = 12
+partitions = 8
 # One for each edge.
 outbound-partitions = 2
 
