@@ -11,7 +11,9 @@ mod validity;
 use std::io::Write;
 
 use anyhow::Result;
-use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
+use xp_protocol::lane::{
+    CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
+};
 use xp_sandbox::Config;
 use xp_transport::kafka::Kafka;
 
@@ -45,6 +47,7 @@ fn topics(config: &Config) -> Vec<String> {
             inbound_topic(name),
             events_topic(name),
             outbound_topic(name),
+            snapshots_topic(name),
         ]
     };
     let cluster = std::iter::once(CLUSTER_TOPIC.to_owned());

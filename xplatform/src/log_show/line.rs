@@ -6,6 +6,7 @@ use xp_protocol::codec::{DecodeError, Format};
 use xp_protocol::events::{Cause, Commit, Event};
 use xp_protocol::inbound::Inbound;
 use xp_protocol::outbound::Outbound;
+use xp_protocol::snapshots::Published;
 use xp_protocol::{Offset, PartitionId, TimeMs, codec};
 use xp_transport::Stored;
 
@@ -174,6 +175,9 @@ fn header(topic: &str, stored: &Stored, validity: &mut Validity) -> Header {
         }),
         Some("inbound") => other::<Inbound>(bytes),
         Some("outbound") => other::<Outbound>(bytes),
+        // A head's digest has more digits than JSON's numbers.
+        Some("snapshots") => codec::decode::<Published>(bytes)
+            .map(|word| Header::Other(Published::NAME, format!("{word:?}").into())),
         _ => other::<Member>(bytes),
     };
     decoded.unwrap_or_else(|error| Header::Unreadable(error.to_string()))
@@ -261,6 +265,31 @@ mod tests {
             (&object["valid"], &object["offset"]),
             (&json!(false), &json!(3))
         );
+    }
+
+    #[test]
+    fn the_head_of_a_published_snapshot_is_shown_with_its_whole_digest() {
+        let head = Published::Head(xp_protocol::snapshots::Head {
+            epoch: Offset(4),
+            round: 2,
+            position: Offset(70_000),
+            records: 3,
+            digest: u128::MAX,
+            crc: 9,
+        });
+        let stored = Stored {
+            offset: Offset(0),
+            time: TimeMs(0),
+            record: Record {
+                header: codec::encode(&head).into(),
+                ..Record::default()
+            },
+        };
+        let mut validity = Validity::default();
+        let entry = Entry::new("main.snapshots", PartitionId(0), &stored, &mut validity);
+        let text = entry.text();
+        assert!(text.contains(&format!("digest: {}", u128::MAX)), "{text}");
+        assert!(text.contains("position: Offset(70000)"), "{text}");
     }
 
     #[test]
