@@ -254,3 +254,37 @@ async fn a_node_that_is_not_heard_is_evicted_and_told_why() {
     cluster.settle().await;
     all_go_on(&mut edge, &mut clients).await;
 }
+
+#[tokio::test]
+async fn a_node_says_what_it_does_of_each_partition_until_it_is_gone() {
+    let mut cluster = Cluster::of(2).await;
+    let observer = cluster.nodes[&1].observer();
+    let told = async {
+        loop {
+            let status = observer.status().await.expect("the node is there");
+            let follows = |lag: Option<u64>| lag == Some(0);
+            let mirrored = status.partitions.iter().filter(|p| p.state == "mirroring");
+            // Positions are told with each partition's next tick.
+            if mirrored.clone().count() > 0 && mirrored.clone().all(|p| follows(p.lag)) {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let status = tokio::time::timeout(PATIENCE, told).await.unwrap();
+    assert!(status.ready, "{:?}", status.problems);
+    let does = |duty: &str, state: &str| {
+        let all = status.partitions.iter();
+        all.filter(|p| p.duty == Some(duty) && p.state == state)
+            .count()
+    };
+    assert_eq!(does("own", "owned") + does("mirror", "mirroring"), 4);
+    cluster.nodes.remove(&1).unwrap().kill().await;
+    let gone = async {
+        while observer.status().await.is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.unwrap();
+    assert_eq!(observer.problems().len(), 1);
+}
