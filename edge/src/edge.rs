@@ -76,6 +76,18 @@ pub enum StartError {
     /// The `cluster` log takes no record.
     #[error("the cluster log cannot be joined")]
     Join(#[from] AppendError),
+    /// R38: what this build writes, an older member could not read.
+    #[error(
+        "this build writes version {version} of the format {format:?}, which {member} does not read: upgrade {member} first"
+    )]
+    Format {
+        /// The member's name.
+        member: Box<str>,
+        /// The format.
+        format: String,
+        /// The version that this build writes.
+        version: u8,
+    },
     /// The log does not answer.
     #[error("the log has not answered for {patience:?} (edge.timing.start): is it there?")]
     Silent {

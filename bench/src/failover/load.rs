@@ -172,7 +172,7 @@ async fn count_all(
 
 async fn look(mut items: Items, book: Book) {
     while let Some(item) = items.next().await {
-        if matches!(item, Item::Lost { .. } | Item::Closed(_)) {
+        if matches!(item, Item::Lost { .. }) {
             open(&book).closed_sockets += 1;
         }
     }

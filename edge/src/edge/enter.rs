@@ -2,7 +2,7 @@
 
 use xp_cluster::Members;
 use xp_protocol::PartitionId;
-use xp_protocol::cluster::Kind;
+use xp_protocol::cluster::{Kind, formats};
 use xp_transport::{Log, Reader, TopicPartition};
 
 use super::StartError;
@@ -69,6 +69,13 @@ pub(super) async fn enter(
     outbound: Outbound,
 ) -> Result<Entered, StartError> {
     let (members, reader) = xp_cluster::log::enter(log, GENERATION).await?;
+    if let Some((member, format, version)) = members.cannot_read(&formats()) {
+        return Err(StartError::Format {
+            member: member.name.clone(),
+            format: format.to_owned(),
+            version,
+        });
+    }
     let outbound = choose(&members, joining, outbound);
     let readers = tail(log, lanes, outbound).await?;
     let place = joining.join(log, outbound, (members, reader)).await?;

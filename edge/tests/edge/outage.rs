@@ -186,22 +186,24 @@ async fn ready(world: &World) -> String {
     socket.write_all(request).await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
-    answer.split(' ').nth(1).unwrap().to_owned()
+    let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+    format!("{} {}", head.split(' ').nth(1).unwrap(), text.trim_end())
 }
 
 #[tokio::test]
 async fn an_edge_with_a_stalled_partition_is_not_ready() {
     let world = World::with(patient()).await;
     let mut ana = world.join("ana", 1).await;
-    assert_eq!(ready(&world).await, "200");
+    assert_eq!(ready(&world).await, "200 ready");
     world.inbound.set(Weather::Refusing);
     ana.send("send 1 x").await;
     stalls(&world).await;
-    assert_eq!(ready(&world).await, "503");
+    let why = "503 not ready: a lane does not take what clients say";
+    assert_eq!(ready(&world).await, why);
     world.inbound.set(Weather::Fine);
     ana.expect("event").await;
     until("the edge is ready again", || world.edge.is_ready()).await;
-    assert_eq!(ready(&world).await, "200");
+    assert_eq!(ready(&world).await, "200 ready");
 }
 
 #[tokio::test]
@@ -209,6 +211,8 @@ async fn an_edge_whose_heartbeats_are_not_taken_is_not_ready() {
     let world = World::with(patient()).await;
     world.cluster.set(Weather::Hanging);
     until("the edge is not ready", || !world.edge.is_ready()).await;
+    let why = "503 not ready: the cluster log cannot be written or read";
+    assert_eq!(ready(&world).await, why);
     world.cluster.set(Weather::Fine);
     until("the edge is ready again", || world.edge.is_ready()).await;
 }

@@ -8,6 +8,7 @@ use xp_cluster::members::End;
 use xp_domain_sdk::host::Registry;
 use xp_protocol::LanePartition;
 use xp_protocol::cluster::Kind;
+use xp_state_node::node::JoinError;
 use xp_state_node::{Handle, Lanes, Observer, PartitionState, Undone};
 use xp_transport::{Clock, Log};
 
@@ -184,5 +185,9 @@ impl StateNode {
 /// go of the snapshots.
 fn passes(error: &xp_state_node::StartError) -> bool {
     use xp_state_node::StartError as E;
-    matches!(error, E::Store(_) | E::Join(_))
+    match error {
+        E::Store(_) => true,
+        E::Join(error) => !matches!(error, JoinError::Lanes(_) | JoinError::Format { .. }),
+        E::NoLane(_) | E::Supervisor(_) => false,
+    }
 }
