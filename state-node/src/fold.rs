@@ -68,6 +68,9 @@ pub struct Accepted {
     pub epoch: Epoch,
 }
 
+/// R16: stands for a process that has tried several messages, where it cannot be told of which it died.
+pub const SOMEBODY: Incarnation = Incarnation(uuid::Uuid::nil());
+
 /// What a record is to the fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -109,6 +112,8 @@ impl Fold {
         {
             return Verdict::Ignored;
         }
+        self.survived(claim.incarnation);
+        self.doubt();
         self.claim = Some(Accepted {
             id: claim.id,
             incarnation: claim.incarnation,
@@ -118,7 +123,6 @@ impl Fold {
         });
         self.seq = Seq(0);
         self.released = false;
-        self.survived(claim.incarnation);
         if self.epochs.len() == EPOCHS_MAX {
             self.epochs.remove(0);
         }
@@ -222,6 +226,23 @@ impl Fold {
             .entry(*offset)
             .or_default()
             .push(claim.incarnation);
+    }
+
+    /// R16: who tried several messages and took none of them to the end may have died of any: each is known as one that
+    /// somebody tried, and nothing more.
+    fn doubt(&mut self) {
+        let Some(former) = self.claim.map(|claim| claim.incarnation) else {
+            return;
+        };
+        let tried = |by: &&mut Vec<Incarnation>| by.contains(&former);
+        if self.tries.values_mut().filter(tried).count() < 2 {
+            return;
+        }
+        for by in self.tries.values_mut() {
+            by.iter_mut()
+                .filter(|by| **by == former)
+                .for_each(|by| *by = SOMEBODY);
+        }
     }
 
     /// R16: who claims or releases has not died of what it tried.

@@ -117,10 +117,16 @@ pub(super) enum Caution {
     None,
     /// Up to where the suspects reach is being asked.
     Asking,
-    /// Messages before this offset are taken one at a time.
+    /// Messages before this offset are tried before they are taken.
     Until(Offset),
-    /// The message in front is about to be taken, once this record of it is committed.
-    Trying { until: Offset, seq: Seq },
+    /// Those before `upto` are about to be taken, once this last record of it is committed.
+    Trying {
+        until: Offset,
+        upto: Offset,
+        seq: Seq,
+    },
+    /// Those before `upto` may be taken.
+    Tried { until: Offset, upto: Offset },
 }
 
 pub(super) struct Uncommitted {

@@ -56,6 +56,59 @@ fn what_waited_is_taken_one_at_a_time_each_once_its_trying_is_committed() {
     assert!(tried(&desk).is_empty() && desk.appends.len() == 1);
 }
 
+/// What waited together is tried together: a round trip for each would make a pause of every backlog.
+#[test]
+fn what_nobody_has_tried_is_tried_together() {
+    let mut desk = after_a_crash(&[1, 2, 3]);
+    assert_eq!(tried(&desk), [2]);
+    desk.settle();
+    let kinds: Vec<_> = desk.log.iter().skip(4).map(event).collect();
+    assert!(
+        matches!(
+            kinds[..],
+            [
+                Event::Trying(_),
+                Event::Commit(_),
+                Event::Trying(_),
+                Event::Trying(_),
+                Event::Commit(_),
+                Event::Commit(_)
+            ]
+        ),
+        "{kinds:?}"
+    );
+}
+
+/// Who dies among several has died of one of them, and nobody knows of which: they are taken one at a time then, and
+/// only who dies of a single one says that it is poison.
+#[test]
+fn what_was_tried_together_counts_for_nothing_and_is_tried_one_at_a_time_afterwards() {
+    let mut desk = after_a_crash(&[1, 2, 3]);
+    let first = desk.appends.pop_front().unwrap();
+    let results = desk.append(&first.records);
+    desk.answer(&first, results);
+    let together = desk.appends.pop_front().unwrap();
+    assert_eq!(together.records.len(), 3, "a commit and two tryings");
+    desk.append(&together.records);
+    // The third process dies of a single one; the fourth tries that again, and dies; the fifth knows.
+    for (deaths, wanted) in [(1, vec![3]), (2, vec![3]), (3, vec![])] {
+        desk.crash();
+        desk.waiting = 2;
+        desk.inbound = 3;
+        desk.own();
+        desk.send(ANA, 2, &add("poison"));
+        desk.send(ANA, 3, &add("c"));
+        if deaths < 3 {
+            assert_eq!(tried(&desk), wanted, "{deaths}");
+            let trying = desk.appends.pop_front().unwrap();
+            desk.append(&trying.records);
+        }
+    }
+    desk.settle();
+    let (_, state) = desk.state();
+    assert!(state.contains(r#""entries":["1","c"]"#), "{state}");
+}
+
 #[test]
 fn connects_are_taken_without_further_ado() {
     let mut desk = Desk::owning();

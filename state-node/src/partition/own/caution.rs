@@ -1,6 +1,10 @@
-//! R16: after an epoch that ended without `Release`, messages are taken one at a time up to where the inbound log ended
-//! when the claim was read back, each after a record that it is about to be. Who dies of a message leaves that record
-//! behind, and what two have died of is not decided a third time.
+//! R16: after an epoch that ended without `Release`, each message up to where the inbound log ended when the claim was
+//! read back is taken after a record that it is about to be. Who dies of a message leaves that record behind, and what
+//! two have died of is not decided a third time.
+//!
+//! Messages that nobody has tried before are tried together: one by one, what piled up while nobody owned the partition
+//! would wait for a round trip each. Who dies in the middle of them leaves more than one record behind, which says that
+//! one of them may be poison, but not which: they count for nothing, and the next owner takes those one at a time.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +14,14 @@ use xp_protocol::inbound::{Action as Said, Inbound, Word};
 use xp_protocol::{Offset, TimeMs};
 use xp_transport::Stored;
 
-use super::super::{Caution, Partition};
+use super::super::{Caution, Partition, Role};
+use crate::fold::SOMEBODY;
 
 /// How many processes may die of one message.
 const TRIES_MAX: usize = 2;
+
+/// How many messages are tried together.
+const TOGETHER_MAX: usize = 256;
 
 /// What becomes of the message in front.
 enum Next {
@@ -42,7 +50,7 @@ impl Partition {
         {
             let poisonous = match self.next(&stored) {
                 Next::Take { poisonous } => poisonous,
-                Next::Try => return self.append_trying(stored.offset),
+                Next::Try => return self.append_tryings(),
                 Next::Wait => return,
             };
             if let Some(owner) = self.owner() {
@@ -62,9 +70,14 @@ impl Partition {
             Caution::None => Next::Take { poisonous: false },
             Caution::Asking => Next::Wait,
             Caution::Trying { seq, .. } if seq > committed => Next::Wait,
-            Caution::Trying { until, .. } => {
-                owner.caution = Caution::Until(until);
+            Caution::Trying { until, upto, .. } => {
+                owner.caution = Caution::Tried { until, upto };
                 Next::Take { poisonous: false }
+            }
+            Caution::Tried { upto, .. } if offset < upto => Next::Take { poisonous: false },
+            Caution::Tried { until, .. } => {
+                owner.caution = Caution::Until(until);
+                self.next(stored)
             }
             Caution::Until(until) if offset >= until => {
                 owner.caution = Caution::None;
@@ -83,17 +96,53 @@ impl Partition {
     /// How many processes tried a message and are members no longer.
     fn died_of(&self, offset: Offset) -> usize {
         let by = self.fold.tries.get(&offset).into_iter().flatten();
-        let died: BTreeSet<_> = by.filter(|by| !self.members.is_alive(**by)).collect();
-        died.len()
+        let died = by.filter(|by| **by != SOMEBODY && !self.members.is_alive(**by));
+        died.collect::<BTreeSet<_>>().len()
+    }
+
+    fn append_tryings(&mut self) {
+        let offsets = self.together();
+        let Some(last) = offsets.last().copied() else {
+            return;
+        };
+        for offset in offsets {
+            self.append_trying(offset);
+        }
+        let seq = self.fold.seq;
+        if let Some(owner) = self.owner()
+            && let Caution::Until(until) = owner.caution
+        {
+            let upto = last.next();
+            owner.caution = Caution::Trying { until, upto, seq };
+        }
+    }
+
+    /// The message in front, and those behind it as far as nobody has tried any of them.
+    fn together(&self) -> Vec<Offset> {
+        let Self { role, fold, .. } = self;
+        let Role::Owning(owner) = role else {
+            return Vec::new();
+        };
+        let Caution::Until(until) = owner.caution else {
+            return Vec::new();
+        };
+        let untried = |stored: &&Stored| !fold.tries.contains_key(&stored.offset);
+        let front = owner.held.front().into_iter();
+        let untried = owner.held.iter().take_while(untried);
+        let doubtful = untried.take_while(|stored| stored.offset < until);
+        let suspects = doubtful.filter(|stored| is_suspect(stored));
+        let mut offsets: Vec<_> = suspects
+            .take(TOGETHER_MAX)
+            .map(|stored| stored.offset)
+            .collect();
+        if offsets.is_empty() {
+            offsets.extend(front.map(|stored| stored.offset));
+        }
+        offsets
     }
 
     fn append_trying(&mut self, offset: Offset) {
         let (epoch, seq, sent) = (self.epoch(), self.fold.seq.next(), self.sent());
-        if let Some(owner) = self.owner()
-            && let Caution::Until(until) = owner.caution
-        {
-            owner.caution = Caution::Trying { until, seq };
-        }
         self.append_bare(&Event::Trying(Trying {
             epoch,
             seq,
