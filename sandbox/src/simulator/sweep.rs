@@ -61,7 +61,7 @@ pub fn notice(
     let work = || {
         while let Some(switch) = switches.get(next.fetch_add(1, Ordering::Relaxed)) {
             let plans = [switch.seed()].into_iter().chain(seeds.clone());
-            let mut plans = plans.map(|seed| Plan::rough(seed).without(*switch));
+            let mut plans = plans.map(|seed| Plan::revealing(seed, *switch));
             let found = plans.find_map(judge);
             let mut noticed = noticed.lock().expect("no thread panics while it holds it");
             noticed.push((*switch, found));

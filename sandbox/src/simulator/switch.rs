@@ -53,7 +53,7 @@ pub enum Switch {
 }
 
 impl Switch {
-    /// All that some seed notices.
+    /// All of them; some seed notices each.
     pub const ALL: &'static [Self] = &[
         Self::Seq,
         Self::View,
@@ -69,7 +69,9 @@ impl Switch {
         Self::Repair,
         Self::SocketAttempts,
         Self::Pending,
+        Self::Lease,
         Self::Trying,
+        Self::Release,
         Self::CloseInChain,
         Self::Attempts,
         Self::DenseNumbers,
@@ -77,16 +79,14 @@ impl Switch {
         Self::CommittedSnapshots,
     ];
 
-    /// Those that no seed has noticed yet: queries pass the gate, so that only a timer or a verdict of the new owner could
-    /// make an old owner's answer stale.
-    pub const UNNOTICED: &'static [Self] = &[Self::Lease, Self::Release];
-
     /// A seed in which its absence was noticed when this was written: where the search for one begins.
     pub(super) fn seed(self) -> u64 {
         match self {
             Self::View => 7,
-            Self::ReadBack => 126,
+            Self::ReadBack => 30,
             Self::Trying => 4,
+            Self::Lease => 575,
+            Self::Release => 4_142,
             Self::Memory => 17,
             _ => 0,
         }
