@@ -3,19 +3,21 @@
 //!
 //! A wait counts from the moment at which a command was due, not from when it could be sent.
 
-mod faults;
-mod cluster;
-mod owners;
-mod load;
+mod stage;
 mod report;
+mod fault;
+mod load;
+mod owners;
+mod cluster;
 
 use anyhow::Result;
 use clap::Parser;
 
 use crate::figures::unpin;
 use cluster::{Brokers, Cluster};
-use faults::{Fault, Stage};
+use fault::Fault;
 use report::Report;
+use stage::Stage;
 
 /// What is measured, and how often.
 #[derive(Clone, Debug, Parser)]

@@ -18,7 +18,7 @@ pub struct Config {
     pub snapshots: Option<PathBuf>,
     /// Memory for sled's page cache, in bytes.
     pub snapshot_cache_bytes: u64,
-    /// How often the node says that it is alive, in milliseconds; a third of the lease or less (R13).
+    /// How often the node says that it is alive, in milliseconds; at most half of the lease (R13).
     pub heartbeat_ms: u64,
     /// How long the log may take to answer when the node joins, in milliseconds. Then it does not start.
     pub start_wait_ms: u64,

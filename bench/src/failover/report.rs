@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Asked;
-use super::faults::Fault;
+use super::fault::Fault;
 use super::load::Damage;
 use crate::figures::Spread;
 

@@ -240,16 +240,19 @@ struct Following {
 }
 
 impl Following {
-    /// To the end of this node's membership. A log that cannot be read only ends the lease, by silence, so that
-    /// nothing stale is answered.
+    /// To the end of this node's membership. Who cannot read the log any more (it was away for longer than the log
+    /// keeps its records) cannot know what became of it, and joins anew like one that was silent.
     async fn follow(&mut self) {
         loop {
             match self.reader.next().await {
                 Ok(batch) if self.fold(&batch) => return,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::error!(%error, "the cluster log cannot be read any more");
-                    return std::future::pending().await;
+                    tracing::error!(%error, "the cluster log cannot be read any more; the node joins it anew");
+                    return self.sender.send_modify(|view| {
+                        view.ended = Some(End::Silent);
+                        view.lease.end();
+                    });
                 }
             }
         }
