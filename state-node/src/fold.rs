@@ -217,11 +217,20 @@ impl Fold {
         self.tries = self.tries.split_off(&next);
     }
 
-    /// R16: the process that holds the claim is about to decide a message that may end it.
+    /// R16: the process that holds the claim is about to decide a message that may end it. What it tried before it has
+    /// survived, also where that left no commit, unless this one is of the same group: groups are tried from their end
+    /// to their beginning.
     fn note_try(&mut self, cause: &Cause) {
         let (Cause::Inbound(offset), Some(claim)) = (cause, self.claim) else {
             return;
         };
+        let behind = self.tries.range(offset.next()..);
+        if !behind
+            .into_iter()
+            .any(|(_, by)| by.contains(&claim.incarnation))
+        {
+            self.survived(claim.incarnation);
+        }
         self.tries
             .entry(*offset)
             .or_default()

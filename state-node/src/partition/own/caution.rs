@@ -105,7 +105,8 @@ impl Partition {
         let Some(last) = offsets.last().copied() else {
             return;
         };
-        for offset in offsets {
+        // From the end, so that the fold tells a group from one message after the other.
+        for offset in offsets.into_iter().rev() {
             self.append_trying(offset);
         }
         let seq = self.fold.seq;
