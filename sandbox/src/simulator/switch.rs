@@ -86,7 +86,7 @@ impl Switch {
             Self::ReadBack => 30,
             Self::Trying => 4,
             Self::Lease => 575,
-            Self::Release => 4_142,
+            Self::Release => 7_032,
             Self::Memory => 17,
             _ => 0,
         }
