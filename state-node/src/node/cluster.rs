@@ -167,6 +167,9 @@ async fn live(mut following: Following, beating: Beating) {
     }
 }
 
+/// For how many heartbeats a partition must have been seen to make no progress.
+const STUCK_BEATS: u32 = 5;
+
 struct Beating {
     log: Arc<dyn Log>,
     clock: Clock,
@@ -182,7 +185,7 @@ impl Beating {
     async fn beat(&self) {
         let mut interval = tokio::time::interval(self.every);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut failing, mut stuck) = (false, false);
+        let (mut failing, mut stuck) = (false, 0);
         loop {
             tokio::select! {
                 _ = interval.tick() => {}
@@ -220,14 +223,18 @@ impl Beating {
         })
     }
 
-    /// A node whose partitions make no progress lets others take over.
-    fn is_stuck(&self, was_stuck: &mut bool) -> bool {
-        let stuck = self.standing.stuck(Instant::now(), self.stuck);
-        if let (Some(place), false) = (&stuck, *was_stuck) {
+    /// A node whose partitions make no progress lets others take over. After the whole process stood still, its
+    /// partitions go on within some heartbeats.
+    fn is_stuck(&self, beats: &mut u32) -> bool {
+        let Some(place) = self.standing.stuck(Instant::now(), self.stuck) else {
+            *beats = 0;
+            return false;
+        };
+        *beats += 1;
+        if *beats == STUCK_BEATS {
             tracing::error!(%place, "a partition makes no progress; heartbeats stop, so that another node takes over");
         }
-        *was_stuck = stuck.is_some();
-        *was_stuck
+        *beats >= STUCK_BEATS
     }
 }
 

@@ -33,16 +33,24 @@ impl Owners {
 
     /// Waits until somebody should own the board's partition, and says who.
     pub(crate) async fn of_board(&self, board: &str) -> Victim {
-        let address: Address = format!("board/{board}").parse().unwrap();
-        let place = LanePartition {
-            lane: LANE.into(),
-            partition: address.partition(PARTITIONS),
+        let place = place(board);
+        let owner = |members: &Members| self.owner(members, &place);
+        self.until("somebody owns the board", owner).await
+    }
+
+    /// Waits until this node should own one of the boards' partitions.
+    pub(crate) async fn own_one_of(&self, boards: &[&str], node: Victim) {
+        let places: Vec<_> = boards.iter().map(|board| place(board)).collect();
+        let owns = |members: &Members| {
+            let mut owners = places.iter().map(|place| self.owner(members, place));
+            owners.any(|owner| owner == Some(node)).then_some(())
         };
-        self.until("somebody owns the board", |members| {
-            let owner = members.owner(&place)?;
-            self.victim(&members.get(owner)?.0.name)
-        })
-        .await
+        self.until("the node owns a board", owns).await;
+    }
+
+    fn owner(&self, members: &Members, place: &LanePartition) -> Option<Victim> {
+        let owner = members.owner(place)?;
+        self.victim(&members.get(owner)?.0.name)
     }
 
     fn victim(&self, name: &str) -> Option<Victim> {
@@ -84,5 +92,13 @@ impl Owners {
         };
         let held = timeout(PATIENCE, held).await;
         held.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+    }
+}
+
+fn place(board: &str) -> LanePartition {
+    let address: Address = format!("board/{board}").parse().unwrap();
+    LanePartition {
+        lane: LANE.into(),
+        partition: address.partition(PARTITIONS),
     }
 }
