@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 use xp_cluster::Members;
+use xp_protocol::cluster::Member;
 use xp_protocol::{Address, Incarnation, LanePartition};
 use xp_transport::kafka::{Config, Kafka};
 
@@ -38,14 +39,16 @@ impl Owners {
         self.until("somebody owns the board", owner).await
     }
 
-    /// Waits until this node should own one of the boards' partitions.
-    pub(crate) async fn own_one_of(&self, boards: &[&str], node: Victim) {
-        let places: Vec<_> = boards.iter().map(|board| place(board)).collect();
-        let owns = |members: &Members| {
-            let mut owners = places.iter().map(|place| self.owner(members, place));
-            owners.any(|owner| owner == Some(node)).then_some(())
+    /// Moves the board's partition to this node, and waits until it is there.
+    pub(crate) async fn give(&self, board: &str, node: Victim) {
+        let place = place(board);
+        let moved = Member::Move {
+            place: place.clone(),
+            to: Some(node.0.into()),
         };
-        self.until("the node owns a board", owns).await;
+        xp_cluster::log::append(&self.log, &moved).await.unwrap();
+        let owns = |members: &Members| (self.owner(members, &place)? == node).then_some(());
+        self.until("the node owns the board", owns).await;
     }
 
     fn owner(&self, members: &Members, place: &LanePartition) -> Option<Victim> {
