@@ -82,7 +82,11 @@ fn drawn(plan: &Plan) -> Vec<Deed> {
     while plan.acts && at_ms < plan.busy_ms {
         deeds.push(Deed {
             at_ms,
-            mischief: mischief(&mut random),
+            mischief: if plan.moves {
+                Mischief::MoveFromDeafNode
+            } else {
+                mischief(&mut random)
+            },
             dice: random.random(),
         });
         at_ms += random.random_range(PAUSE_MS);

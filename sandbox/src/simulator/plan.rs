@@ -44,6 +44,8 @@ pub struct Plan {
     pub weather: Weather,
     /// Whether anything is done to the processes.
     pub acts: bool,
+    /// Whether nothing else is done than to move partitions away from owners that hear of it late.
+    pub moves: bool,
     /// When the `events` of the busiest partition lose their newest records, in virtual milliseconds.
     pub truncated_ms: Option<u64>,
     /// Acts that do not happen, by their place in the order of the run; the others stay as they are.
@@ -64,6 +66,7 @@ impl Plan {
             asking: seed % 5 == 4,
             weather: Weather::ALL,
             acts: true,
+            moves: false,
             truncated_ms: None,
             spared: Places::default(),
         }
@@ -88,14 +91,15 @@ impl Plan {
         }
     }
 
-    /// A run that shows most easily what a rule is for, without it. Whether a query sees too little (R13) shows where
-    /// the log is quiet.
+    /// A run that shows most easily what a rule is for, without it. Whether a query sees too little (R13, R17) shows
+    /// where the log is quiet and partitions move away from owners that hear of it late.
     #[must_use]
     pub fn revealing(seed: u64, switch: Switch) -> Self {
         let plan = Self::rough(seed).without(switch);
         match switch {
             Switch::Lease | Switch::Release => Self {
                 asking: true,
+                moves: true,
                 weather: Weather::NONE,
                 ..plan
             },
@@ -178,6 +182,9 @@ impl fmt::Display for Plan {
         if self.asking != usual.asking {
             write!(f, " asking={}", self.asking)?;
         }
+        if self.moves {
+            write!(f, " moves=true")?;
+        }
         if let Some(at) = self.truncated_ms {
             write!(f, " truncated={at}")?;
         }
@@ -235,6 +242,7 @@ impl Plan {
             "calm" => self.calm_ms = value.parse().ok()?,
             "clients" => self.clients = value.parse().ok()?,
             "nodes" => self.nodes = value.parse().ok()?,
+            "moves" => self.moves = value.parse().ok()?,
             "truncated" => self.truncated_ms = Some(value.parse().ok()?),
             "asking" => self.asking = value.parse().ok()?,
             "acts" if value == "none" => self.acts = false,

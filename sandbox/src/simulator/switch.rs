@@ -83,11 +83,11 @@ impl Switch {
     pub(super) fn seed(self) -> u64 {
         match self {
             Self::View => 7,
-            Self::ReadBack => 30,
+            Self::ReadBack => 176,
             Self::Trying => 4,
-            Self::Lease => 575,
-            Self::Release => 7_032,
-            Self::Memory => 17,
+            Self::Lease => 25,
+            Self::Release => 65,
+            Self::Memory => 2,
             _ => 0,
         }
     }
