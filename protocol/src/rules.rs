@@ -35,6 +35,8 @@ pub struct Rules {
     pub tell_numbers: bool,
     /// R35: a snapshot is written once its cut is committed, and used only if its header fits the log.
     pub committed_snapshots: bool,
+    /// R45: what was forgotten is not found again in a snapshot that was cut before.
+    pub removals: bool,
 }
 
 impl Default for Rules {
@@ -55,6 +57,7 @@ impl Default for Rules {
             dense_numbers: true,
             tell_numbers: true,
             committed_snapshots: true,
+            removals: true,
         }
     }
 }

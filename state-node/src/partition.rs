@@ -87,6 +87,8 @@ pub struct Partition {
     saved_at: TimeMs,
     /// The last valid record that the newest snapshot has seen.
     saved_end: Option<Offset>,
+    /// It was opened without a snapshot: everything in memory comes from the beginning of the log.
+    replayed: bool,
     passivated_at: TimeMs,
     /// Some entity is set aside: a snapshot would keep what it lacks for ever, so none is cut.
     quarantines: bool,

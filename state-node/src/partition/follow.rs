@@ -152,8 +152,15 @@ impl Partition {
         ));
     }
 
-    /// A snapshot that cannot be used is thrown away: the log rebuilds it.
+    /// A snapshot that cannot be used is thrown away: the log rebuilds it. Where the log has just been read from its
+    /// beginning, reading it once more would come to the same, so a person must look.
     pub(super) fn set_aside(&mut self, reason: &str) {
+        if self.replayed && !self.is_owner() {
+            let place = &self.setting.place;
+            return self.stop(format!(
+                "{place} was replayed from the beginning of its log, and still: {reason}"
+            ));
+        }
         tracing::error!(place = %self.setting.place, reason, "the snapshot is thrown away and the log replayed");
         match self.setting.store.clear() {
             Ok(()) => self.lose("the snapshot could not be used"),
@@ -196,22 +203,18 @@ impl Partition {
 
     /// A follower only ever calls `apply`; what it cannot apply is set aside, not the partition.
     fn fold_foreign(&mut self, address: &Address, commit: &Arc<Commit>, stored: &Stored) {
-        let entity = match self.entity(address) {
-            Ok(Some(entity)) => entity,
+        let was_removed = self.is_removed(address);
+        match self.entity(address) {
+            Ok(Some(_)) => {}
             Ok(None) => return,
             Err(reason) => return self.set_aside(&reason),
-        };
-        // One that was forgotten begins anew; a follower may remember it longer.
-        let anew = commit.revision == Revision(1) && entity.runtime.is_forgettable();
-        if entity.runtime.revision.next() != commit.revision && !anew {
-            // An entity's record of another time than the header's, such as a write that outlived its owner
-            // left behind: what it has seen already would be applied again.
-            let reason = format!(
-                "{address} stands at revision {} before revision {} is folded",
-                entity.runtime.revision, commit.revision
-            );
-            return self.set_aside(&reason);
         }
+        if !self.agrees(address, commit.revision, was_removed, stored.offset) {
+            return;
+        }
+        let Some(entity) = self.entities.get_mut(address) else {
+            return;
+        };
         if commit.event_count > 0
             && !entity.quarantined
             && let Err(fault) = entity.instance.apply(&stored.record.value)
@@ -221,6 +224,46 @@ impl Partition {
             self.quarantines = true;
         }
         self.fold_commit(address, commit, stored.offset);
+    }
+
+    /// Whether a commit is the next of its entity as it is known here.
+    ///
+    /// R45: an entity of which nothing is remembered begins anew at the revision that the log names, whichever that is.
+    /// It never had an event, so its state is the default, and only the log knows its revision: former builds found
+    /// what they had forgotten in an older snapshot, and went on from there.
+    fn agrees(
+        &mut self,
+        address: &Address,
+        revision: Revision,
+        was_removed: bool,
+        offset: Offset,
+    ) -> bool {
+        let Some(entity) = self.entities.get_mut(address) else {
+            return false;
+        };
+        let found = entity.runtime.revision;
+        if found.next() == revision {
+            return true;
+        }
+        // What is not in a snapshot may have been lost with it; what was forgotten on the way here was not.
+        let is_sure = self.replayed || was_removed || revision == Revision(1);
+        if is_sure && entity.runtime.is_forgettable() {
+            entity.runtime.revision = Revision(revision.0.saturating_sub(1));
+            return true;
+        }
+        let reason = format!(
+            "{address} stands at revision {found} before revision {revision} is folded, at offset {offset}"
+        );
+        if !self.replayed {
+            // An entity's record of another time than the header's, such as a write that outlived its owner
+            // left behind: what it has seen already would be applied again.
+            self.set_aside(&reason);
+            return false;
+        }
+        tracing::error!(entity = %address, %offset, reason, "the log contradicts itself about an entity; it is quarantined");
+        entity.quarantined = true;
+        self.quarantines = true;
+        true
     }
 
     /// Compares the owner's hashes with our states, as far as both speak of the same revision.

@@ -57,7 +57,8 @@ impl Partition {
         });
         let end = stored.as_ref().and_then(|stored| stored.fold.last_valid);
         check_covered(&setting, end, opening.first)?;
-        if stored.is_none() {
+        let replayed = stored.is_none();
+        if replayed {
             forget(&setting)?;
         }
         let Header {
@@ -89,6 +90,7 @@ impl Partition {
             hashes: Vec::new(),
             saved_at: opening.now,
             saved_end: end,
+            replayed,
             passivated_at: opening.now,
             quarantines: false,
             role: Role::Over,

@@ -17,7 +17,7 @@ const PASSIVATED_MAX: usize = 512;
 impl Partition {
     /// Brings an entity into memory if the store has it.
     pub(super) fn load(&mut self, address: &Address) -> Result<(), String> {
-        if self.entities.contains_key(address) {
+        if self.entities.contains_key(address) || self.is_removed(address) {
             return Ok(());
         }
         let Some(host) = self.setting.domain.get(address.category()).cloned() else {
@@ -34,6 +34,12 @@ impl Partition {
             self.admit(address, entity);
         }
         Ok(())
+    }
+
+    /// R45: whether an entity was forgotten since the store was written: what stands there of it counts no more.
+    pub(super) fn is_removed(&self, address: &Address) -> bool {
+        let is_gone = !self.entities.contains_key(address);
+        is_gone && self.dirty.contains_key(address) && self.setting.rules.removals
     }
 
     fn admit(&mut self, address: &Address, mut entity: Entity) {

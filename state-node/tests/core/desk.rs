@@ -24,6 +24,7 @@ use xp_transport::{AppendError, Record, Stored};
 
 use crate::ledger::Ledger;
 use crate::records::{at, event, place, words};
+use crate::room::Room;
 
 /// An append to `events` that was not answered yet.
 #[derive(Clone, Debug)]
@@ -91,7 +92,11 @@ pub(crate) const BEN: Socket = Socket {
 };
 
 fn domain() -> Registry {
-    Domain::new().host::<Ledger>().registry().clone()
+    Domain::new()
+        .host::<Ledger>()
+        .host::<Room>()
+        .registry()
+        .clone()
 }
 
 impl Desk {
@@ -466,7 +471,7 @@ impl Desk {
 }
 
 fn lanes() -> Lanes {
-    Lanes::default().with(Lane::new("main", 1, 1), ["ledger"])
+    Lanes::default().with(Lane::new("main", 1, 1), ["ledger", "room"])
 }
 
 fn setting(

@@ -9,10 +9,12 @@ mod outputs;
 mod sessions;
 mod tells;
 mod snapshots;
+mod forgotten;
 mod restored;
 mod damaged;
 mod changes;
 mod changed;
+mod room;
 mod desk;
 mod records;
 #[path = "../node/ledger.rs"]
