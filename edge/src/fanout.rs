@@ -82,10 +82,12 @@ fn damaged(stored: &Stored, reason: &str) {
     warn!(target: "xp_edge::lane", offset, reason, "an outbound record is left out");
 }
 
-/// R28: a welcome for a socket that is gone is answered by its disconnect.
+/// R28, R42: a welcome for a socket that is gone, or the question whether it is there, is answered by its disconnect.
 fn unwatched(node: &Node, address: &Address, outbound: &Outbound) {
     for delivery in &outbound.deliveries {
-        let (Item::Welcome { edge, .. } | Item::Resumed { edge, .. }) = &delivery.item else {
+        let (Item::Welcome { edge, .. } | Item::Resumed { edge, .. } | Item::StillThere { edge }) =
+            &delivery.item
+        else {
             continue;
         };
         if let (true, Recipients::Only(sockets)) = (*edge == node.incarnation, &delivery.to) {

@@ -13,6 +13,7 @@ fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout();
     // A commit's samples are also those of its changes, which only the test looks at one by one.
     writeln!(out, "{} kinds of changes", samples::changes().len())?;
+    writeln!(out, "{} of former versions", samples::former().len())?;
     for sample in samples::all() {
         let path = directory.join(format!("{}.bin", sample.name));
         match OpenOptions::new().write(true).create_new(true).open(&path) {

@@ -12,8 +12,11 @@ const CONFIG: bincode::config::Configuration = bincode::config::standard();
 pub trait Format: Serialize + DeserializeOwned {
     /// The format's name, for errors and golden files.
     const NAME: &'static str;
-    /// The version written, and the only one read.
+    /// The version written, and the newest one read.
     const VERSION: u8;
+    /// The oldest version that is still read. Whatever an older one wrote is the same in the newest, which only has
+    /// further variants at the end of its enums.
+    const OLDEST: u8 = Self::VERSION;
 }
 
 /// Why bytes are no value of a format.
@@ -32,7 +35,7 @@ pub enum DecodeError {
         format: &'static str,
         /// The version byte found.
         found: u8,
-        /// The version this build reads.
+        /// The newest version this build reads.
         known: u8,
     },
     /// The bytes behind the version byte are damaged.
@@ -63,7 +66,7 @@ pub fn encode<T: Format>(value: &T) -> Vec<u8> {
 pub fn decode<T: Format>(bytes: &[u8]) -> Result<T, DecodeError> {
     let format = T::NAME;
     let (&found, rest) = bytes.split_first().ok_or(DecodeError::Empty { format })?;
-    if found != T::VERSION {
+    if !(T::OLDEST..=T::VERSION).contains(&found) {
         let known = T::VERSION;
         return Err(DecodeError::Version {
             format,

@@ -10,6 +10,7 @@ pub mod snapshots;
 pub mod codes;
 pub mod codec;
 pub mod lane;
+pub mod flow;
 pub mod rules;
 pub mod address;
 pub mod murmur2;

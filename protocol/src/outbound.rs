@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::codec::Format;
 use crate::codes::{CloseCode, FaultCode};
 use crate::frame::RequestId;
-use crate::ids::{Attempt, ConnectionId, Incarnation, MessageNumber, Revision};
+use crate::ids::{
+    Attempt, ConnectionId, Incarnation, MessageNumber, Offset, PartitionId, Revision,
+};
 
 /// What the platform knows of one outbound record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +22,9 @@ pub struct Outbound {
 
 impl Format for Outbound {
     const NAME: &'static str = "outbound";
-    const VERSION: u8 = 1;
+    /// 2 has what flow control needs behind the items of 1 (R42).
+    const VERSION: u8 = 2;
+    const OLDEST: u8 = 1;
 }
 
 /// A place in the chain of an entity's records on one outbound partition (R19).
@@ -134,6 +138,20 @@ pub enum Item {
     Close {
         /// Why.
         code: CloseCode,
+    },
+    /// Every message before this one has been taken, or will never be (R42). About a partition and no entity: outside
+    /// the chain, in a record without a key.
+    Taken {
+        /// The partition of `inbound`.
+        partition: PartitionId,
+        /// The next message to be taken.
+        upto: Offset,
+    },
+    /// Messages of this edge may have been lost on their way: it answers with a `Disconnect` for each of the sockets
+    /// that it does not hold (R42). Outside the chain.
+    StillThere {
+        /// The edge incarnation that is asked.
+        edge: Incarnation,
     },
 }
 

@@ -42,7 +42,11 @@ pub(super) fn shown(item: &Item, payload: &Bytes) -> Option<Shown> {
             },
         ),
         Item::Fault { id, revision, code } => (true, ServerFrame::Fault { id, revision, code }),
-        Item::Welcome { .. } | Item::Resumed { .. } | Item::Close { .. } => return None,
+        Item::Welcome { .. }
+        | Item::Resumed { .. }
+        | Item::Close { .. }
+        | Item::Taken { .. }
+        | Item::StillThere { .. } => return None,
     };
     let bytes = frame.encode();
     Some(Shown { bytes, text })

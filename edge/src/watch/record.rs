@@ -94,6 +94,11 @@ impl<H: Clone> Pass<'_, H> {
                 }
             }
             (Item::Close { code }, to) => self.close(to, *code, chained),
+            (Item::StillThere { edge }, Recipients::Only(to)) => {
+                for socket in to {
+                    drop(self.named(*socket, *edge));
+                }
+            }
             (item, to) => self.show(item, to, payload, chained),
         }
     }
@@ -161,7 +166,7 @@ impl<H: Clone> Pass<'_, H> {
         });
     }
 
-    /// The member a welcome or a resume names. One that is gone gets its disconnect (R28).
+    /// The member that a welcome, a resume or a question names. One that is gone gets its disconnect (R28, R42).
     fn named(&mut self, socket: Socket, edge: Incarnation) -> Option<&mut Member<H>> {
         if edge != self.watch.edge {
             return None;

@@ -71,6 +71,13 @@ fn welcome(to: Socket, revision: u64) -> Outbound {
     record(None, vec![(Recipients::Only(vec![to]), item)])
 }
 
+fn still_there(edge: Incarnation, sockets: Vec<Socket>) -> Outbound {
+    record(
+        None,
+        vec![(Recipients::Only(sockets), Item::StillThere { edge })],
+    )
+}
+
 fn event(revision: u64) -> Item {
     let revision = Revision(revision);
     Item::Event {
@@ -356,4 +363,16 @@ fn volatile_outputs_reach_nobody_who_waits_for_a_repair() {
         vec![(Recipients::Everybody, Item::Ephemeral { text: true })],
     );
     assert_eq!(give(&mut watch, 0, &cursor), ["2.1: ephemeral x"]);
+}
+
+/// R42: an owner that may have missed what this edge said asks for the sockets that it takes for attached.
+#[test]
+fn an_edge_that_is_asked_for_its_sockets_reports_those_that_it_does_not_hold() {
+    let mut watch = live(socket(1, 2), 5);
+    watch.join(socket(2, 1), socket(2, 1)).unwrap();
+    let asked = vec![socket(1, 1), socket(1, 2), socket(2, 1), socket(3, 1)];
+    let effects = give(&mut watch, 0, &still_there(EDGE, asked.clone()));
+    assert_eq!(effects, ["1.1: gone", "3.1: gone"]);
+    let other = Incarnation(uuid::Uuid::from_u128(9));
+    assert!(give(&mut watch, 0, &still_there(other, asked)).is_empty());
 }

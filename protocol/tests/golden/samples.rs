@@ -36,11 +36,27 @@ fn sample<T: Format>(what: &str, value: &T) -> Sample {
 pub(crate) fn all() -> Vec<Sample> {
     let mut all = inbounds();
     all.extend(events());
-    all.push(sample("every-item", &outbound()));
+    all.push(sample("every-item", &outbound(newest_items())));
     all.push(sample("empty", &Outbound::default()));
     all.extend(members());
     all.extend(snapshots());
     all
+}
+
+/// What former versions wrote, and this build reads: the file's name, the value, and how it is read.
+pub(crate) fn former() -> Vec<Sample> {
+    vec![
+        written_before("every-item", 1, &outbound(Vec::new())),
+        written_before("empty", 1, &Outbound::default()),
+    ]
+}
+
+/// The same bytes behind another version.
+fn written_before<T: Format>(what: &str, version: u8, value: &T) -> Sample {
+    Sample {
+        name: format!("{}-{what}-v{version}", T::NAME),
+        ..sample(what, value)
+    }
 }
 
 fn uuid(byte: u8) -> Uuid {
@@ -334,7 +350,7 @@ pub(crate) fn changes() -> Vec<Change> {
 }
 
 /// Every item, every close code and every fault code: their order is part of the format.
-fn outbound() -> Outbound {
+fn outbound(newest: Vec<Item>) -> Outbound {
     let closes = CloseCode::ALL
         .iter()
         .map(|code| Item::Close { code: *code });
@@ -349,6 +365,7 @@ fn outbound() -> Outbound {
         Recipients::Only(vec![socket(), socket()]),
     ];
     let all = items().into_iter().chain(faults).chain(closes);
+    let all = all.chain(newest);
     let deliveries =
         all.zip(recipients.iter().cycle())
             .zip(0..)
@@ -364,6 +381,17 @@ fn outbound() -> Outbound {
         }),
         deliveries: deliveries.collect(),
     }
+}
+
+/// Those that version 1 did not have.
+fn newest_items() -> Vec<Item> {
+    vec![
+        Item::Taken {
+            partition: PartitionId(3),
+            upto: Offset(40),
+        },
+        Item::StillThere { edge: edge() },
+    ]
 }
 
 fn items() -> Vec<Item> {

@@ -398,6 +398,8 @@ fn item() -> impl Strategy<Value = Item> {
             announce
         }),
         close.prop_map(|code| Item::Close { code }),
+        (partition(), offset()).prop_map(|(partition, upto)| Item::Taken { partition, upto }),
+        node().prop_map(|edge| Item::StillThere { edge }),
     ]
 }
 

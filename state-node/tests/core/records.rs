@@ -76,6 +76,8 @@ pub(crate) fn words(record: &Record) -> Vec<String> {
             Item::Welcome { revision, n, .. } => format!("welcome {revision} {n} {text}"),
             Item::Resumed { since, upto, .. } => format!("resumed {since} {upto}"),
             Item::Close { code } => format!("close {}", code.name()),
+            Item::Taken { upto, .. } => format!("taken {upto}"),
+            Item::StillThere { .. } => "still there?".to_owned(),
         }
     };
     parts.iter().map(word).collect()

@@ -50,7 +50,10 @@ impl Edge {
 
     pub(super) fn unwatched(&mut self, address: &Address, header: &Outbound, stage: &mut Stage) {
         for delivery in &header.deliveries {
-            let (Item::Welcome { edge, .. } | Item::Resumed { edge, .. }) = &delivery.item else {
+            let (Item::Welcome { edge, .. }
+            | Item::Resumed { edge, .. }
+            | Item::StillThere { edge }) = &delivery.item
+            else {
                 continue;
             };
             if let (true, Recipients::Only(sockets)) = (*edge == self.incarnation, &delivery.to) {
