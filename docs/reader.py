@@ -9,8 +9,8 @@ PASSING = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESO
 class Header:
     """The record header `xp`: a version byte, then bincode. A number below 251 is one byte; others say their size first."""
     def __init__(self, data):
-        if data[:1] != b"\x01":
-            raise ValueError(f"the header {data[:1]!r}… is not of version 1, which is all that this reader knows")
+        if data[:1] not in (b"\x01", b"\x02"):  # the second has more kinds of changes, which are not read here
+            raise ValueError(f"the header {data[:1]!r}… is not of version 1 or 2, which is all that this reader knows")
         self.data, self.at = data, 1
         self.kind = self.number()
     def number(self):

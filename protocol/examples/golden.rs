@@ -19,7 +19,12 @@ fn main() -> std::io::Result<()> {
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(mut file) => {
                 file.write_all(&sample.bytes)?;
-                writeln!(out, "wrote {}", sample.name)?;
+                let (of, oldest) = (&sample.of, sample.versions.start());
+                writeln!(
+                    out,
+                    "wrote {}; {of} is read from version {oldest} on",
+                    sample.name
+                )?;
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),

@@ -35,7 +35,7 @@ pub enum DecodeError {
         format: &'static str,
         /// The version byte found.
         found: u8,
-        /// The newest version this build reads.
+        /// The version this build reads.
         known: u8,
     },
     /// The bytes behind the version byte are damaged.

@@ -13,7 +13,7 @@ use crate::ids::{
 };
 use crate::inbound::Told;
 use crate::lane::LanePartition;
-use crate::outbound::Delivery;
+use crate::outbound::{Delivery, Item};
 
 /// The version of the rules in PROTOCOL.md that a claimer keeps.
 pub const RULES: u32 = 1;
@@ -40,7 +40,9 @@ pub enum Event {
 
 impl Format for Event {
     const NAME: &'static str = "events";
-    const VERSION: u8 = 1;
+    /// Version 2 has answers that stand among the deliveries only.
+    const VERSION: u8 = 2;
+    const OLDEST: u8 = 1;
 }
 
 /// A node takes the partition; its offset becomes the epoch if it is accepted (R2).
@@ -271,6 +273,15 @@ pub enum Change {
         /// Its number.
         number: u64,
     },
+    /// A command was answered by what this commit delivers, which says it once for both.
+    AnsweredAsShown {
+        /// Which session.
+        connection: ConnectionId,
+        /// The command's number.
+        n: MessageNumber,
+        /// Which of the commit's deliveries is the answer.
+        delivery: u32,
+    },
 }
 
 /// Why a session's socket is gone.
@@ -344,6 +355,42 @@ pub struct Trying {
     pub sent: Offset,
     /// The message.
     pub cause: Cause,
+}
+
+impl Commit {
+    /// The command that a change says is answered, and how. An answer that stands among the deliveries is a
+    /// slice of the frames, without a copy.
+    #[must_use]
+    pub fn answered(&self, change: &Change) -> Option<(ConnectionId, MessageNumber, Answer)> {
+        match change {
+            Change::Answered {
+                connection,
+                n,
+                answer,
+            } => Some((*connection, *n, answer.clone())),
+            Change::AnsweredAsShown {
+                connection,
+                n,
+                delivery,
+            } => Some((*connection, *n, self.shown_answer(*delivery)?)),
+            _ => None,
+        }
+    }
+
+    fn shown_answer(&self, delivery: u32) -> Option<Answer> {
+        let index = usize::try_from(delivery).ok()?;
+        let delivered = &self.deliveries.get(index)?.delivery;
+        let bytes = |routed: &Routed| routed.delivery.payload_bytes as usize;
+        let start: usize = self.deliveries[..index].iter().map(bytes).sum();
+        let end = start + delivered.payload_bytes as usize;
+        let payload = (end <= self.frames.len()).then(|| self.frames.slice(start..end));
+        match &delivered.item {
+            Item::Reply { .. } => payload.map(Answer::Reply),
+            Item::Reject { .. } => payload.map(Answer::Reject),
+            Item::Fault { code, .. } => Some(Answer::Fault(*code)),
+            _ => None,
+        }
+    }
 }
 
 impl Event {

@@ -8,7 +8,7 @@ use crate::codec::Format;
 use crate::codes::{CloseCode, FaultCode};
 use crate::frame::RequestId;
 use crate::ids::{
-    Attempt, ConnectionId, Incarnation, MessageNumber, Offset, PartitionId, Revision,
+    Attempt, ConnectionId, Epoch, Incarnation, MessageNumber, Offset, PartitionId, Revision,
 };
 
 /// What the platform knows of one outbound record.
@@ -22,7 +22,8 @@ pub struct Outbound {
 
 impl Format for Outbound {
     const NAME: &'static str = "outbound";
-    /// 2 has what flow control needs behind the items of 1 (R42).
+    /// 2 has what flow control needs (R42), and the pieces and portions of what is too large for one record (R41),
+    /// behind the items of 1.
     const VERSION: u8 = 2;
     const OLDEST: u8 = 1;
 }
@@ -153,6 +154,48 @@ pub enum Item {
         /// The edge incarnation that is asked.
         edge: Incarnation,
     },
+    /// One piece, but the last, of a record that is too large for the log (R41): the next bytes of its value.
+    /// Outside the chain.
+    Piece {
+        /// Which record it is a piece of.
+        transfer: Transfer,
+        /// Its place, from 0, without holes.
+        index: u32,
+    },
+    /// The last piece: the record is whole, and its value is all pieces one behind the other.
+    LastPiece {
+        /// Which record it is a piece of.
+        transfer: Transfer,
+        /// Its place; the first when there is only one.
+        index: u32,
+        /// How the whole record is read.
+        deliveries: Vec<Delivery>,
+    },
+    /// A portion of the answer to a resume that is too large for one record (R41): as `Resumed`, and more
+    /// portions follow until the session has `until`. Outside the chain.
+    Resuming {
+        /// The edge incarnation that holds the socket (R28).
+        edge: Incarnation,
+        /// Where this portion goes on from: where the one before it ended.
+        since: Revision,
+        /// What the session has when all of this record is delivered.
+        upto: Revision,
+        /// What it has after the last portion.
+        until: Revision,
+        /// The last `send` taken.
+        n: MessageNumber,
+        /// Whether the client needs a `welcome … resumed`: of the first portion, when it connected.
+        announce: bool,
+    },
+}
+
+/// Names a record that is sent in pieces: no two of one entity have the same name (R41).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Transfer {
+    /// The epoch of the owner that cut it.
+    pub epoch: Epoch,
+    /// Rises within the epoch.
+    pub number: u64,
 }
 
 impl Outbound {

@@ -8,8 +8,9 @@ mod moves;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use xp_domain_sdk::host::{Fault, Instance, RosterChange};
-use xp_protocol::events::Commit;
+use xp_protocol::events::{Answer, Commit};
 use xp_protocol::{Incarnation, Offset, PartitionId, TimeMs};
 
 use crate::limits::Limits;
@@ -120,6 +121,10 @@ impl Entity {
         for change in &commit.changes {
             self.runtime
                 .apply(change, floor, bounds.answers_per_session);
+            if let Some((connection, n, answer)) = commit.answered(change) {
+                let answer = apart(answer, commit.frames.len());
+                self.runtime.answer(connection, n, revision, answer);
+            }
             roster(self.instance.as_mut(), change, &self.runtime)?;
         }
         if commit.changes.iter().any(moves_sockets) {
@@ -136,6 +141,21 @@ impl Entity {
             watched.remember(commit, bounds);
         }
         Ok(())
+    }
+}
+
+/// An answer that shares its memory with everything the commit delivers gets its own when it is little of it: it
+/// may be kept for long.
+fn apart(answer: Answer, frames_bytes: usize) -> Answer {
+    let little = |payload: &Bytes| payload.len() < frames_bytes / 2;
+    match answer {
+        Answer::Reply(payload) if little(&payload) => {
+            Answer::Reply(Bytes::copy_from_slice(&payload))
+        }
+        Answer::Reject(payload) if little(&payload) => {
+            Answer::Reject(Bytes::copy_from_slice(&payload))
+        }
+        whole => whole,
     }
 }
 

@@ -46,7 +46,10 @@ pub(super) fn shown(item: &Item, payload: &Bytes) -> Option<Shown> {
         | Item::Resumed { .. }
         | Item::Close { .. }
         | Item::Taken { .. }
-        | Item::StillThere { .. } => return None,
+        | Item::StillThere { .. }
+        | Item::Piece { .. }
+        | Item::LastPiece { .. }
+        | Item::Resuming { .. } => return None,
     };
     let bytes = frame.encode();
     Some(Shown { bytes, text })

@@ -1,6 +1,7 @@
 //! One value for each shape of each format, pinned as bytes in this directory.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -9,7 +10,7 @@ use xp_protocol::codec::{self, DecodeError, Format};
 use xp_protocol::events::*;
 use xp_protocol::frame::{RequestId, Tag};
 use xp_protocol::inbound::{Action, AnswerKind, Inbound, Told, Word};
-use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket};
+use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket, Transfer};
 use xp_protocol::snapshots::{Body, Content, Entry, Head, Piece, Published};
 use xp_protocol::*;
 
@@ -17,6 +18,9 @@ use xp_protocol::*;
 pub(crate) struct Sample {
     /// The file's name without its ending.
     pub(crate) name: String,
+    /// The same without its version, and the versions that this build reads.
+    pub(crate) of: String,
+    pub(crate) versions: RangeInclusive<u8>,
     /// The value, encoded by this build.
     pub(crate) bytes: Vec<u8>,
     /// Decodes and encodes again.
@@ -27,6 +31,8 @@ pub(crate) struct Sample {
 fn sample<T: Format>(what: &str, value: &T) -> Sample {
     Sample {
         name: format!("{}-{what}-v{}", T::NAME, T::VERSION),
+        of: format!("{}-{what}", T::NAME),
+        versions: T::OLDEST..=T::VERSION,
         bytes: codec::encode(value),
         again: |bytes| codec::decode::<T>(bytes).map(|value| codec::encode(&value)),
     }
@@ -346,6 +352,11 @@ pub(crate) fn changes() -> Vec<Change> {
             source: slice(3),
             number: 9,
         },
+        Change::AnsweredAsShown {
+            connection,
+            n,
+            delivery: 1,
+        },
     ]
 }
 
@@ -385,12 +396,35 @@ fn outbound(newest: Vec<Item>) -> Outbound {
 
 /// Those that version 1 did not have.
 fn newest_items() -> Vec<Item> {
+    let (edge, revision, n, text) = (edge(), Revision(78), MessageNumber(12), true);
+    let transfer = Transfer {
+        epoch: Epoch(40),
+        number: 3,
+    };
     vec![
         Item::Taken {
             partition: PartitionId(3),
             upto: Offset(40),
         },
-        Item::StillThere { edge: edge() },
+        Item::StillThere { edge },
+        Item::Piece { transfer, index: 0 },
+        Item::LastPiece {
+            transfer,
+            index: 1,
+            deliveries: vec![Delivery {
+                to: Recipients::Only(vec![socket()]),
+                item: Item::Event { revision, text },
+                payload_bytes: 2,
+            }],
+        },
+        Item::Resuming {
+            edge,
+            since: Revision(70),
+            upto: Revision(74),
+            until: revision,
+            n,
+            announce: true,
+        },
     ]
 }
 

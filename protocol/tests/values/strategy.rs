@@ -11,7 +11,7 @@ use xp_protocol::cluster::{Definition, Definitions, Kind, Member, Placement, Who
 use xp_protocol::events::*;
 use xp_protocol::frame::{RequestId, Tag};
 use xp_protocol::inbound::{Action, AnswerKind, Inbound, Told, Word};
-use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket};
+use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket, Transfer};
 use xp_protocol::*;
 
 macro_rules! ids {
@@ -264,6 +264,13 @@ fn session_change() -> impl Strategy<Value = Change> {
             n,
             answer
         }),
+        (connection(), n(), small()).prop_map(|(connection, n, delivery)| {
+            Change::AnsweredAsShown {
+                connection,
+                n,
+                delivery,
+            }
+        }),
     ]
 }
 
@@ -372,6 +379,12 @@ fn item() -> impl Strategy<Value = Item> {
     let answer = (request(), revision(), flag());
     let close = prop::sample::select(CloseCode::ALL);
     let resumed = (node(), revision(), revision(), n(), flag());
+    let portion = (resumed.clone(), revision());
+    let transfer = (small(), small()).prop_map(|(epoch, number)| Transfer {
+        epoch: Epoch(epoch.into()),
+        number: number.into(),
+    });
+    let piece = (transfer, small());
     prop_oneof![
         (revision(), flag()).prop_map(|(revision, text)| Item::Event { revision, text }),
         any::<bool>().prop_map(|text| Item::Ephemeral { text }),
@@ -400,6 +413,22 @@ fn item() -> impl Strategy<Value = Item> {
         close.prop_map(|code| Item::Close { code }),
         (partition(), offset()).prop_map(|(partition, upto)| Item::Taken { partition, upto }),
         node().prop_map(|edge| Item::StillThere { edge }),
+        piece
+            .clone()
+            .prop_map(|(transfer, index)| Item::Piece { transfer, index }),
+        piece.prop_map(|(transfer, index)| Item::LastPiece {
+            transfer,
+            index,
+            deliveries: Vec::new()
+        }),
+        portion.prop_map(|((edge, since, upto, n, announce), until)| Item::Resuming {
+            edge,
+            since,
+            upto,
+            until,
+            n,
+            announce
+        }),
     ]
 }
 

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use xp_domain_sdk::host::Outcome;
-use xp_protocol::events::{Answer, Change};
+use xp_protocol::events::{Answer, Change, Routed};
 use xp_protocol::frame::RequestId;
 use xp_protocol::inbound::{AnswerKind, Told};
-use xp_protocol::outbound::Item;
+use xp_protocol::outbound::{Delivery, Item, Recipients};
 use xp_protocol::{Address, ConnectionId, FaultCode, MessageNumber, Revision};
 
 use super::{Draft, Word};
@@ -32,6 +32,48 @@ impl Draft {
             n,
             answer,
         });
+    }
+
+    /// The changes as they are stored: an answer that is delivered by the same commit is not said twice. Answers
+    /// stand among the deliveries in the order of the changes.
+    #[must_use]
+    pub fn stored_changes(&self) -> Vec<Change> {
+        let mut from = 0;
+        let stored = |change: &Change| {
+            let found = self.delivered_at(change, from);
+            let (delivery, shown) = found.map_or((from, change.clone()), |(at, shown)| (at, shown));
+            from = delivery;
+            shown
+        };
+        self.changes.iter().map(stored).collect()
+    }
+
+    /// Where behind `from` the answer is delivered, and the change that refers to it.
+    fn delivered_at(&self, change: &Change, from: usize) -> Option<(usize, Change)> {
+        let Change::Answered {
+            connection,
+            n,
+            answer: Answer::Reply(_) | Answer::Reject(_),
+        } = change
+        else {
+            return None;
+        };
+        let answers = |routed: &Routed| {
+            let Delivery { to, item, .. } = &routed.delivery;
+            let (Item::Reply { id, .. } | Item::Reject { id, .. }) = item else {
+                return false;
+            };
+            let whose = |to: &Recipients| matches!(to, Recipients::Only(only) if only.iter().any(|s| s.connection == *connection));
+            *id == RequestId::Number(*n) && whose(to)
+        };
+        let at = from + self.shown.list[from..].iter().position(answers)?;
+        let (connection, n, delivery) = (*connection, *n, u32::try_from(at).ok()?);
+        let shown = Change::AnsweredAsShown {
+            connection,
+            n,
+            delivery,
+        };
+        Some((at + 1, shown))
     }
 
     /// Sends the answer to another entity's `ask`.

@@ -51,8 +51,14 @@ impl Deliveries {
     /// What a commit keeps of them. `closes` holds but in a simulator (R23).
     #[must_use]
     pub fn delivered(&self, closes: bool) -> Vec<Routed> {
-        let kept = |routed: &&Routed| closes || !matches!(routed.delivery.item, Item::Close { .. });
-        self.list.iter().filter(kept).cloned().collect()
+        let mut list = self.list.clone();
+        for routed in list.iter_mut().filter(|_| !closes) {
+            if matches!(routed.delivery.item, Item::Close { .. }) {
+                // For nobody, so that what is behind it keeps its place.
+                routed.delivery.to = Recipients::Only(Vec::new());
+            }
+        }
+        list
     }
 
     /// The records of these deliveries on `partitions`, outside the chain.

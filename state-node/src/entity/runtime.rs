@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use xp_protocol::events::{Attachment, Awaiter, Change, TimerKey};
-use xp_protocol::{ConnectionId, PartitionId, Revision, TicketId, TimeMs};
+use xp_protocol::events::{Answer, Attachment, Awaiter, Change, TimerKey};
+use xp_protocol::{ConnectionId, MessageNumber, PartitionId, Revision, TicketId, TimeMs};
 
 use super::session::{Floor, Phase, Session};
 
@@ -103,7 +103,20 @@ impl Runtime {
         }
     }
 
-    /// Folds one change; total, and decides nothing. `answers_max` is B (R30).
+    /// Folds the answer to a command, that of the commit at `revision`.
+    pub fn answer(
+        &mut self,
+        connection: ConnectionId,
+        n: MessageNumber,
+        revision: Revision,
+        answer: Answer,
+    ) {
+        if let Some(busy) = &mut self.busy {
+            busy.with(&connection, |s| s.answers.push_back((n, revision, answer)));
+        }
+    }
+
+    /// Folds one change but for an answer; total, and decides nothing. `answers_max` is B (R30).
     pub fn apply(&mut self, change: &Change, floor: Floor, answers_max: usize) {
         let busy = self.busy.get_or_insert_default();
         busy.apply(change, floor, answers_max);
@@ -159,16 +172,9 @@ impl Busy {
                 self.with(connection, |s| s.socket.claims = claims.clone());
             }
             C::Taken { connection, n } => self.with(connection, |s| s.take(*n, answers_max)),
-            C::Answered {
-                connection,
-                n,
-                answer,
-            } => {
-                let answer = (*n, floor.revision, answer.clone());
-                self.with(connection, |s| s.answers.push_back(answer));
-            }
-            // The fold header keeps these numbers.
-            C::TellTaken { .. } => {}
+            // An answer is folded by itself: it may stand among the deliveries. The fold header keeps the
+            // numbers of tells.
+            C::Answered { .. } | C::AnsweredAsShown { .. } | C::TellTaken { .. } => {}
             C::TicketOpened { .. }
             | C::TicketClosed(_)
             | C::TimerSet { .. }

@@ -2,7 +2,9 @@
 
 use crate::desk::{ANA, BEN, Desk};
 use crate::records::{add, event, failed, foreign_claim};
-use xp_protocol::events::Event;
+use bytes::Bytes;
+use xp_protocol::MessageNumber;
+use xp_protocol::events::{Answer, Change, Event};
 
 /// R11: also what follows a committed record waits for those before it.
 #[test]
@@ -274,4 +276,26 @@ fn a_poisonous_timer_fires_once() {
     desk.send(ANA, 2, &add("a"));
     desk.settle();
     assert_eq!(desk.state().0, 4);
+}
+
+/// The answer that a commit delivers is the stored one, and its bytes are in the log once.
+#[test]
+fn an_answer_stands_in_its_commit_once() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.send(ANA, 1, &add("a"));
+    desk.settle();
+    let commit = desk.commits().pop().unwrap();
+    let shown = |change: &&Change| matches!(change, Change::AnsweredAsShown { .. });
+    let change = commit.changes.iter().find(shown).unwrap();
+    let answer = Answer::Reply(Bytes::from_static(b"1"));
+    assert_eq!(
+        commit.answered(change),
+        Some((ANA.id(), MessageNumber(1), answer))
+    );
+    desk.crash();
+    desk.own();
+    desk.heard();
+    desk.send(ANA, 1, &add("a"));
+    assert_eq!(desk.heard(), ["reply 1 2 1"]);
 }

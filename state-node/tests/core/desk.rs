@@ -79,6 +79,12 @@ pub(crate) struct Socket {
     pub(crate) edge: u128,
 }
 
+impl Socket {
+    pub(crate) fn id(self) -> ConnectionId {
+        ConnectionId(Uuid::from_u128(self.connection))
+    }
+}
+
 pub(crate) const ANA: Socket = Socket {
     entity: "ledger/1",
     connection: 1,

@@ -78,6 +78,9 @@ pub(crate) fn words(record: &Record) -> Vec<String> {
             Item::Close { code } => format!("close {}", code.name()),
             Item::Taken { upto, .. } => format!("taken {upto}"),
             Item::StillThere { .. } => "still there?".to_owned(),
+            Item::Piece { index, .. } => format!("piece {index}"),
+            Item::LastPiece { index, .. } => format!("last piece {index}"),
+            Item::Resuming { since, upto, .. } => format!("resuming {since}..{upto}"),
         }
     };
     parts.iter().map(word).collect()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use xp_client::item::Answered;
 use xp_client::{Answer, Payload};
-use xp_protocol::events::{Answer as Stored, Change};
+use xp_protocol::events::Answer as Stored;
 use xp_protocol::frame::RequestId;
 use xp_protocol::{ConnectionId, FaultCode, MessageNumber, Revision};
 
@@ -94,19 +94,14 @@ fn numbers(biography: &Biography, found: &mut Findings) {
 }
 
 /// The stored answers, by session, number and commit.
-type StoredAnswers<'a> = BTreeMap<(ConnectionId, MessageNumber, Revision), &'a Stored>;
+type StoredAnswers = BTreeMap<(ConnectionId, MessageNumber, Revision), Stored>;
 
-fn stored(book: &Book) -> StoredAnswers<'_> {
+fn stored(book: &Book) -> StoredAnswers {
     let mut stored = StoredAnswers::new();
     for page in book.all() {
         for change in &page.commit.changes {
-            if let Change::Answered {
-                connection,
-                n,
-                answer,
-            } = change
-            {
-                stored.insert((*connection, *n, page.commit.revision), answer);
+            if let Some((connection, n, answer)) = page.commit.answered(change) {
+                stored.insert((connection, n, page.commit.revision), answer);
             }
         }
     }
@@ -120,7 +115,7 @@ fn answer(
     id: u64,
     answered: &Answered,
     effects: &[&Page],
-    stored: &StoredAnswers<'_>,
+    stored: &StoredAnswers,
 ) -> Result<(), String> {
     let RequestId::Number(n) = answered.id else {
         return Err("it was answered under a tag".to_owned());

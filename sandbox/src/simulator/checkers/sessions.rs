@@ -134,7 +134,7 @@ fn step(sessions: &mut Sessions, change: &Change) -> Result<Option<String>, Stri
             })?;
             Ok(None)
         }
-        Change::Answered { connection, n, .. } => {
+        Change::Answered { connection, n, .. } | Change::AnsweredAsShown { connection, n, .. } => {
             let session = find(sessions, *connection)?;
             let fresh = session.answered.insert(*n);
             not(!fresh || *n > session.n, || {

@@ -90,7 +90,7 @@ impl Partition {
             trace: draft.trace.clone(),
             seed: draft.seed,
             event_count: draft.event_count,
-            changes: draft.changes.clone(),
+            changes: draft.stored_changes(),
             links: draft.links(entity),
             deliveries: draft.shown.delivered(self.setting.rules.close_in_chain),
             frames: Bytes::copy_from_slice(&draft.shown.frames),
