@@ -3,8 +3,12 @@
 //! [`Word`] and [`State`] are what serde's derives give; they stand here as traits of their own, without
 //! supertraits, so that a forgotten derive is one error in our words and not a dozen in serde's.
 
+mod finite;
+
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use finite::finite;
 
 /// How an entity's words become bytes.
 ///
@@ -288,7 +292,10 @@ impl<T: Default + Serialize + DeserializeOwned + 'static> State for T {
 
     fn save(&self, codec: Codec, into: &mut Vec<u8>) -> Result<(), Unreadable> {
         match codec {
-            Codec::Json => serde_json::to_writer(into, self).map_err(Unreadable::new),
+            Codec::Json => {
+                finite(self).map_err(Unreadable::new)?;
+                serde_json::to_writer(into, self).map_err(Unreadable::new)
+            }
             Codec::Binary => bincode::serde::encode_into_std_write(self, into, BINARY)
                 .map(drop)
                 .map_err(Unreadable::new),

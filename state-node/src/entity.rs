@@ -1,6 +1,7 @@
 //! One entity in memory: the domain's instance, and the platform's own state about it.
 
 mod roster;
+mod kept;
 mod runtime;
 mod session;
 mod moves;
@@ -18,6 +19,7 @@ use crate::watched::Watched;
 use moves::moves_sockets;
 use roster::roster;
 
+pub use kept::{Base, Kept};
 pub use moves::moves_waiting;
 pub use roster::attached;
 pub use runtime::{Busy, Runtime, Ticket, Timer};
@@ -35,6 +37,8 @@ pub struct Entity {
     pub queued: TimeMs,
     /// Its stored events cannot be applied: it is set aside until that is mended.
     pub quarantined: bool,
+    /// What the snapshot store has and lacks of it.
+    pub kept: Kept,
     /// What is kept while anybody watches.
     pub watched: Option<Box<Watched>>,
 }
@@ -59,6 +63,7 @@ impl Entity {
             touched,
             queued: touched,
             quarantined: false,
+            kept: Kept::default(),
             watched,
         })
     }

@@ -10,6 +10,7 @@ mod claim;
 mod inbound;
 mod own;
 mod snapshots;
+mod unencodable;
 mod residents;
 mod role;
 mod record;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use xp_domain_sdk::host::Host;
+use xp_domain_sdk::host::{Fault, Host, Instance};
 use xp_protocol::codec::{self, Format};
 use xp_protocol::events::TimerKey;
 use xp_protocol::{Address, Incarnation, Offset, TimeMs};
 
-use crate::entity::{Entity, Runtime};
+use crate::entity::{Entity, Kept, Runtime};
 
 /// An entity's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,13 +18,43 @@ pub struct Stored {
     pub state_version: u32,
     /// The platform's part.
     pub runtime: Runtime,
-    /// The domain's part, encoded.
+    /// The domain's part, encoded; empty for an entity before its first event.
     pub state: Bytes,
+    /// Events that the state has not seen, oldest first, as they stand in the log: a state that has seen them could
+    /// not be encoded.
+    pub unapplied: Vec<Bytes>,
 }
 
 impl Format for Stored {
     const NAME: &'static str = "snapshot";
+    const VERSION: u8 = 2;
+}
+
+/// An entity's record as the first version had it: a state that has seen everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredBefore {
+    /// As in [`Stored`].
+    pub state_version: u32,
+    /// As in [`Stored`].
+    pub runtime: Runtime,
+    /// As in [`Stored`].
+    pub state: Bytes,
+}
+
+impl Format for StoredBefore {
+    const NAME: &'static str = Stored::NAME;
     const VERSION: u8 = 1;
+}
+
+impl From<StoredBefore> for Stored {
+    fn from(before: StoredBefore) -> Self {
+        Self {
+            state_version: before.state_version,
+            runtime: before.runtime,
+            state: before.state,
+            unapplied: Vec::new(),
+        }
+    }
 }
 
 /// What must be known of an entity that is not in memory.
@@ -74,17 +104,58 @@ fn unreadable(error: impl ToString) -> Unusable {
     Unusable::Unreadable(error.to_string())
 }
 
-/// The record of `entity`, and the checksum of its encoded state; `None` when the domain cannot encode it.
-#[must_use]
-pub fn store(host: &dyn Host, entity: &Entity) -> Option<(Bytes, u32)> {
-    let state = entity.instance.encode().ok()?;
+/// The record of `entity`, and the checksum of its encoded state.
+///
+/// # Errors
+/// When the domain cannot encode it.
+pub fn store(host: &dyn Host, entity: &Entity) -> Result<(Bytes, u32), Fault> {
+    let state = entity.instance.encode()?;
     let hash = crc32c::crc32c(&state);
     let stored = Stored {
         state_version: host.state_version(),
         runtime: entity.runtime.clone(),
         state: state.into(),
+        unapplied: Vec::new(),
     };
-    Some((sealed(&codec::encode(&stored)), hash))
+    Ok((sealed(&codec::encode(&stored)), hash))
+}
+
+/// The record of an entity whose state cannot be encoded: the `base` of what is held of it, and the events since.
+///
+/// # Errors
+/// [`Unusable`] when the base cannot be read.
+pub fn store_behind(
+    host: &dyn Host,
+    entity: &Entity,
+    base: Option<&[u8]>,
+) -> Result<Bytes, Unusable> {
+    let mut stored = match base {
+        Some(record) => stored(record)?,
+        None => Stored {
+            state_version: host.state_version(),
+            runtime: Runtime::default(),
+            state: Bytes::new(),
+            unapplied: Vec::new(),
+        },
+    };
+    stored.runtime = entity.runtime.clone();
+    stored.unapplied.extend(entity.kept.events().cloned());
+    Ok(sealed(&codec::encode(&stored)))
+}
+
+/// What a record holds.
+///
+/// # Errors
+/// [`Unusable`] when it is damaged or of an unknown version.
+pub fn stored(record: &[u8]) -> Result<Stored, Unusable> {
+    let bytes = unsealed(record)?;
+    match bytes.first() {
+        Some(&StoredBefore::VERSION) => {
+            let before = codec::decode::<StoredBefore>(bytes).map_err(unreadable)?;
+            Ok(before.into())
+        }
+        _ => codec::decode(bytes).map_err(unreadable),
+    }
 }
 
 /// The entity of a record.
@@ -92,7 +163,22 @@ pub fn store(host: &dyn Host, entity: &Entity) -> Option<(Bytes, u32)> {
 /// # Errors
 /// [`Unusable`] when it is damaged, of another state version, or unreadable.
 pub fn load(host: &dyn Host, record: &[u8]) -> Result<Entity, Unusable> {
-    let stored: Stored = codec::decode(unsealed(record)?).map_err(unreadable)?;
+    let stored = stored(record)?;
+    let instance = instance(host, &stored, std::iter::empty())?;
+    let mut entity = Entity::new(instance, stored.runtime).map_err(unreadable)?;
+    entity.kept = Kept::stored();
+    Ok(entity)
+}
+
+/// The domain's part of a record, and of what came `behind` it.
+///
+/// # Errors
+/// As [`load`].
+pub fn instance<'e>(
+    host: &dyn Host,
+    stored: &'e Stored,
+    behind: impl Iterator<Item = &'e Bytes>,
+) -> Result<Box<dyn Instance>, Unusable> {
     let known = host.state_version();
     if stored.state_version != known {
         return Err(Unusable::StateVersion {
@@ -100,8 +186,14 @@ pub fn load(host: &dyn Host, record: &[u8]) -> Result<Entity, Unusable> {
             known,
         });
     }
-    let instance = host.load(&stored.state).map_err(unreadable)?;
-    Entity::new(instance, stored.runtime).map_err(unreadable)
+    let mut instance = match stored.state.is_empty() {
+        true => host.fresh(),
+        false => host.load(&stored.state).map_err(unreadable)?,
+    };
+    for events in stored.unapplied.iter().chain(behind) {
+        instance.apply(events).map_err(unreadable)?;
+    }
+    Ok(instance)
 }
 
 /// R36: whether a snapshot that ends at `end` and a log that begins at `first` hold everything together.

@@ -135,3 +135,23 @@ fn a_state_larger_than_any_word_still_loads() {
         state
     );
 }
+
+/// As JSON it would be `null`, and come back as no number, or as none at all.
+#[test]
+fn a_state_with_a_float_that_is_no_number_has_no_json_form() {
+    #[derive(Default, Serialize, Deserialize)]
+    struct Level {
+        at: Vec<Option<f32>>,
+    }
+    let save = |codec, at| {
+        let mut into = Vec::new();
+        <Level as State>::save(&Level { at }, codec, &mut into)
+    };
+    assert!(save(Codec::Json, vec![None, Some(1.5)]).is_ok());
+    let refused = save(Codec::Json, vec![Some(f32::NAN)])
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("NaN"), "{refused}");
+    assert!(save(Codec::Json, vec![Some(f32::INFINITY)]).is_err());
+    assert!(save(Codec::Binary, vec![Some(f32::NAN)]).is_ok());
+}

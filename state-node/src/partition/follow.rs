@@ -215,13 +215,13 @@ impl Partition {
         let Some(entity) = self.entities.get_mut(address) else {
             return;
         };
-        if commit.event_count > 0
-            && !entity.quarantined
-            && let Err(fault) = entity.instance.apply(&stored.record.value)
-        {
+        let applies = commit.event_count > 0 && !entity.quarantined;
+        if applies && let Err(fault) = entity.instance.apply(&stored.record.value) {
             tracing::error!(entity = %address, offset = %stored.offset, %fault, "stored events cannot be applied; the entity is quarantined");
             entity.quarantined = true;
             self.quarantines = true;
+        } else if applies {
+            self.follow_kept(address, &stored.record.value);
         }
         self.fold_commit(address, commit, stored.offset);
     }

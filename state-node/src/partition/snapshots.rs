@@ -45,7 +45,6 @@ impl Partition {
         if is_stored || self.saving.is_some() || waits || self.quarantines {
             return;
         }
-        self.saved_end = self.fold.last_valid;
         let addresses: Vec<_> = self.dirty.keys().cloned().collect();
         let mut batch = Batch {
             header: snapshot::sealed(&codec::encode(&self.fold)),
@@ -53,8 +52,12 @@ impl Partition {
         };
         self.hashes.clear();
         for address in addresses {
-            self.store_entity(&mut batch, address);
+            // No cut passes an entity that is not in it: its header would say that the log is needed no more.
+            if !self.store_entity(&mut batch, address) {
+                return;
+            }
         }
+        self.saved_end = self.fold.last_valid;
         let (seq, mark) = (self.fold.seq, self.changes);
         match &mut self.role {
             Role::Owning(owner) => owner.snapshot = Some((seq, mark, batch)),
@@ -68,32 +71,42 @@ impl Partition {
         self.actions.push(Action::Save(batch));
     }
 
-    fn store_entity(&mut self, batch: &mut Batch, address: Address) {
-        let host = self.setting.domain.get(address.category());
-        let entity = self.entities.get(&address);
+    /// Puts an entity into the batch, or its removal; not if it can be stored in no way.
+    fn store_entity(&mut self, batch: &mut Batch, address: Address) -> bool {
+        let host = self.setting.domain.get(address.category()).cloned();
+        let entity = self.entities.get_mut(&address);
         let (Some(host), Some(entity)) = (host, entity) else {
             batch.entities.push((address.clone(), None));
             batch.pending.push((address, None));
-            return;
+            return true;
         };
-        let Some((record, hash)) = snapshot::store(host.as_ref(), entity) else {
-            tracing::error!(entity = %address, "the state cannot be encoded; its snapshot keeps the former state");
-            return;
-        };
-        if self.hashes.len() < HASHES_MAX {
-            self.hashes.push(StateHash {
-                address: address.clone(),
-                revision: entity.runtime.revision,
-                state_version: host.state_version(),
-                hash,
-            });
-        }
         let timers: Vec<_> = entity.runtime.timers().collect();
         let edges: Vec<_> = entity.edges().into_iter().collect();
+        let record = match snapshot::store(host.as_ref(), entity) {
+            Ok((record, hash)) => {
+                entity.kept.encoded(record.clone(), true);
+                if self.hashes.len() < HASHES_MAX {
+                    self.hashes.push(StateHash {
+                        address: address.clone(),
+                        revision: entity.runtime.revision,
+                        state_version: host.state_version(),
+                        hash,
+                    });
+                }
+                record
+            }
+            Err(fault) => {
+                let Some(record) = self.store_behind(&address, host.as_ref(), &fault) else {
+                    return false;
+                };
+                record
+            }
+        };
         let waits = !timers.is_empty() || !edges.is_empty();
         let pending = waits.then(|| snapshot::sealed(&codec::encode(&Pending { timers, edges })));
         batch.pending.push((address.clone(), pending));
         batch.entities.push((address, Some(record)));
+        true
     }
 
     /// Lets a cut that is committed be written now: at a stop, when nothing else will move it.
@@ -119,9 +132,15 @@ impl Partition {
         let Some(mark) = self.saving.take() else {
             return;
         };
-        if written {
-            self.dirty.retain(|_, changed| *changed > mark);
+        if !written {
+            return;
         }
+        for address in self.dirty.keys() {
+            if let Some(entity) = self.entities.get_mut(address) {
+                entity.kept.saved();
+            }
+        }
+        self.dirty.retain(|_, changed| *changed > mark);
     }
 
     /// Whether everything is stored.

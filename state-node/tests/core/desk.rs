@@ -22,6 +22,7 @@ use xp_state_node::store::{Batch, MemoryStore, SnapshotStore};
 use xp_state_node::{Lane, Lanes, Limits};
 use xp_transport::{AppendError, Record, Stored};
 
+use crate::grid::Grid;
 use crate::ledger::Ledger;
 use crate::records::{at, event, place, words};
 use crate::room::Room;
@@ -101,6 +102,7 @@ fn domain() -> Registry {
     Domain::new()
         .host::<Ledger>()
         .host::<Room>()
+        .host::<Grid>()
         .registry()
         .clone()
 }
@@ -477,7 +479,7 @@ impl Desk {
 }
 
 fn lanes() -> Lanes {
-    Lanes::default().with(Lane::new("main", 1, 1), ["ledger", "room"])
+    Lanes::default().with(Lane::new("main", 1, 1), ["ledger", "room", "grid"])
 }
 
 fn setting(

@@ -10,11 +10,13 @@ mod sessions;
 mod tells;
 mod snapshots;
 mod forgotten;
+mod unencodable;
 mod restored;
 mod damaged;
 mod changes;
 mod changed;
 mod room;
+mod grid;
 mod desk;
 mod records;
 #[path = "../node/ledger.rs"]

@@ -8,7 +8,7 @@ use xp_protocol::inbound::Told;
 use xp_protocol::*;
 use xp_state_node::entity::{Busy, Floor, Phase, Runtime, Session, Ticket, Timer};
 use xp_state_node::fold::{Accepted, Fold};
-use xp_state_node::snapshot::{Ahead, Pending, Stored, sealed, unsealed};
+use xp_state_node::snapshot::{Ahead, Pending, Stored, StoredBefore, sealed, unsealed};
 
 /// A value as it is stored, and the way from bytes to bytes through the value.
 pub(crate) struct Sample {
@@ -40,6 +40,9 @@ pub(crate) fn all() -> Vec<Sample> {
         sample("empty", &Fold::default()),
         sample("busy", &busy()),
         sample("idle", &idle()),
+        sample("behind", &behind()),
+        sample("busy", &before(busy())),
+        sample("idle", &before(idle())),
         sample("every-timer", &pending()),
         sample("two", &ahead()),
     ]
@@ -113,6 +116,27 @@ fn idle() -> Stored {
             busy: None,
         },
         state: Bytes::from_static(br#"{"strokes":[]}"#),
+        unapplied: Vec::new(),
+    }
+}
+
+/// An entity whose state has not seen its last events.
+fn behind() -> Stored {
+    Stored {
+        unapplied: vec![
+            Bytes::from_static(br#"[{"type":"Drawn"}]"#),
+            Bytes::from_static(br#"[{"type":"Wiped"}]"#),
+        ],
+        ..idle()
+    }
+}
+
+/// As the first version stored it.
+fn before(stored: Stored) -> StoredBefore {
+    StoredBefore {
+        state_version: stored.state_version,
+        runtime: stored.runtime,
+        state: stored.state,
     }
 }
 

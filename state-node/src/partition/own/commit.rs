@@ -58,7 +58,7 @@ impl Partition {
             return Ok(());
         }
         let Err(fault) = entity.instance.apply(&draft.events) else {
-            return Ok(());
+            return self.prove(address, &draft.events);
         };
         tracing::error!(entity = %address, ?cause, %fault, "a message faulted: its events cannot be applied");
         if let Some(owner) = self.owner() {
