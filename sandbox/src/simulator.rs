@@ -20,6 +20,7 @@ mod disk;
 mod names;
 pub mod ledger;
 pub mod history;
+pub mod place;
 pub mod plan;
 pub mod switch;
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use xp_protocol::{Offset, PartitionId};
+use xp_protocol::Offset;
 use xp_state_node::store::Batch;
 
 use super::deeds::Deed;
 use super::disk::Disk;
 use super::names::{ClientId, EdgeId, NodeId, SocketId};
+use super::place::Place;
 
 /// Something that is due for a process.
 #[derive(Debug)]
@@ -33,14 +34,14 @@ pub(super) enum NodeDue {
     Beat,
     Tick,
     PollCluster,
-    PollEvents(PartitionId),
-    PollInbound(PartitionId),
+    PollEvents(Place),
+    PollInbound(Place),
     Answer(NodeAck, Option<Offset>),
     InboundEnd(Part),
     Gap(Part, Offset, Offset),
     Rescan(Part, Scan),
     Save(Part, Batch),
-    Reopen(PartitionId, BTreeSet<Offset>),
+    Reopen(Place, BTreeSet<Offset>),
 }
 
 /// What an append of a state node was for.
@@ -56,7 +57,7 @@ pub(super) enum NodeAck {
 /// A partition in one of its lives on this process: late answers of an earlier one are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Part {
-    pub(super) partition: PartitionId,
+    pub(super) place: Place,
     pub(super) life: u64,
 }
 
@@ -90,7 +91,7 @@ impl EdgeDue {
     pub(super) fn is_heard(&self) -> bool {
         matches!(
             self,
-            Self::PollCluster | Self::PollOutbound | Self::Message(_) | Self::Answer(_, Some(_))
+            Self::PollCluster | Self::PollOutbound(_) | Self::Message(_) | Self::Answer(_, Some(_))
         )
     }
 }
@@ -102,8 +103,8 @@ pub(super) enum EdgeDue {
     Beat,
     Tick,
     PollCluster,
-    PollOutbound,
-    Retry(PartitionId),
+    PollOutbound(&'static str),
+    Retry(Place),
     Message(SocketId),
     Answer(EdgeAck, Option<Offset>),
 }
@@ -112,7 +113,7 @@ pub(super) enum EdgeDue {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum EdgeAck {
     Join,
-    Lane(PartitionId, u64, usize),
+    Lane(Place, u64, usize),
 }
 
 /// Something that is due for a client.

@@ -2,37 +2,46 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use xp_protocol::Offset;
 use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
-use xp_protocol::{Offset, PartitionId};
 use xp_transport::simulated::Faults;
 
 use super::deeds::{Stream, stream};
 use super::history::What;
-use super::plan::{LANE, PARTITIONS};
+use super::place::Place;
+use super::plan::LANES;
 use super::stage::{Stage, cluster, events, quick};
 
-/// The topics and whether appends of one producer may overtake each other there.
-fn topics() -> [(String, bool); 4] {
-    [
-        (CLUSTER_TOPIC.to_owned(), true),
-        (events_topic(LANE), true),
-        (inbound_topic(LANE), true),
-        (outbound_topic(LANE), false),
-    ]
+/// The topics of one kind; the kinds stand in the order of [`super::plan::Weather::TOPICS`].
+fn topics(kind: usize) -> Vec<String> {
+    let of = |topic: fn(&str) -> String| LANES.iter().map(|lane| topic(lane.name)).collect();
+    match kind {
+        0 => vec![CLUSTER_TOPIC.to_owned()],
+        1 => of(events_topic),
+        2 => of(inbound_topic),
+        _ => of(outbound_topic),
+    }
 }
+
+/// How many kinds of topic there are.
+const KINDS: usize = 4;
+/// The only one in which appends of one producer may overtake each other.
+const OUTBOUND: usize = 3;
 
 /// Draws how bad the log is for this run, topic by topic.
 pub(super) fn weather(stage: &mut Stage) {
     let mut random = stream(stage.plan.seed, Stream::Weather);
-    for (at, (topic, ordered)) in topics().into_iter().enumerate() {
-        let bad = if topic == CLUSTER_TOPIC { 0.3 } else { 1.0 };
-        let drawn = draw(&mut random, bad, ordered);
-        let faults = if stage.plan.weather.has(at) {
-            drawn
-        } else {
-            quick()
-        };
-        stage.log.set_topic_faults(&topic, faults);
+    for kind in 0..KINDS {
+        let bad = if kind == 0 { 0.3 } else { 1.0 };
+        for topic in topics(kind) {
+            let drawn = draw(&mut random, bad, kind != OUTBOUND);
+            let faults = if stage.plan.weather.has(kind) {
+                drawn
+            } else {
+                quick()
+            };
+            stage.log.set_topic_faults(&topic, faults);
+        }
     }
 }
 
@@ -60,16 +69,17 @@ fn draw(random: &mut ChaCha8Rng, bad: f64, ordered: bool) -> Faults {
 }
 
 pub(super) fn slow(stage: &mut Stage, dice: &mut ChaCha8Rng) {
-    let at = dice.random_range(1..4);
-    let (topic, ordered) = topics()[at].clone();
+    let kind = dice.random_range(1..KINDS);
     let faults = Faults {
         delay_ms: 20..=250,
         acknowledgement_ms: 0..=150,
         timeout_ms: 300,
-        idempotent: ordered,
+        idempotent: kind != OUTBOUND,
         ..Faults::none()
     };
-    stage.log.set_topic_faults(&topic, faults);
+    for topic in topics(kind) {
+        stage.log.set_topic_faults(&topic, faults.clone());
+    }
 }
 
 /// Another broker leads the `cluster` log, whose clock is off by so much at most.
@@ -86,17 +96,16 @@ const TRUNCATED: u64 = 4;
 
 /// The busiest partition of `events` loses its newest records, as after an unclean change of its leader.
 pub(super) fn truncate(stage: &mut Stage) {
-    let partitions = (0..PARTITIONS).map(PartitionId).map(events);
-    let busiest = partitions.max_by_key(|at| stage.end(at));
-    let busiest = busiest.expect("the lane has partitions");
+    let busiest = Place::all().max_by_key(|at| stage.end(&events(*at)));
+    let place = busiest.expect("the lanes have partitions");
+    let busiest = events(place);
     let next = Offset(stage.end(&busiest).0.saturating_sub(TRUNCATED));
-    let PartitionId(partition) = busiest.partition;
     stage.log.truncate(&busiest, next);
-    stage.note(What::Fault(format!("events-{partition} ends at {next}")));
+    stage.note(What::Fault(format!("events of {place} end at {next}")));
 }
 
 pub(super) fn good_weather(stage: &mut Stage) {
-    for (topic, _) in topics() {
+    for topic in (0..KINDS).flat_map(topics) {
         stage.log.set_topic_faults(&topic, quick());
     }
 }

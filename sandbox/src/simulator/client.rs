@@ -14,7 +14,7 @@ use xp_protocol::{Address, Attempt, ConnectionId, TimeMs};
 use super::agenda::{ClientDue as Due, Due as Planned};
 use super::deeds::{self, Stream};
 use super::history::{Life, What};
-use super::ledger::{Command, Query};
+use super::ledger::{Command, Query, Whose};
 use super::link::{Hello, Link, ToClient, ToEdge};
 use super::names::{ClientId, SocketId};
 use super::plan::{ENTITIES, EPOCH_MS, settings};
@@ -304,8 +304,13 @@ impl Client {
     }
 }
 
+/// The entities of all lanes, by one number.
 pub(super) fn address(id: u64) -> Address {
-    Address::new("ledger", &id.to_string()).expect("a number is an id")
+    let category = match Whose::of(id) {
+        Whose::Ledger => "ledger",
+        Whose::Journal => "journal",
+    };
+    Address::new(category, &id.to_string()).expect("a number is an id")
 }
 
 fn json(word: &impl Serialize) -> Payload {

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use xp_protocol::PartitionId;
 use xp_state_node::store::{Batch, MemoryStore, SnapshotStore};
 
-use super::plan::PARTITIONS;
+use super::place::Place;
 
 /// The snapshots of a node: as they were written, and as far as they have reached the platter.
 #[derive(Clone, Default)]
@@ -15,7 +14,7 @@ pub(super) struct Disk {
     flushed: Stores,
 }
 
-type Stores = BTreeMap<PartitionId, Arc<MemoryStore>>;
+type Stores = BTreeMap<Place, Arc<MemoryStore>>;
 
 /// What a crash leaves of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +28,12 @@ pub(super) enum Left {
 }
 
 fn fresh() -> Stores {
-    let partitions = (0..PARTITIONS).map(PartitionId);
-    partitions.map(|at| (at, Arc::default())).collect()
+    Place::all().map(|at| (at, Arc::default())).collect()
 }
 
 fn copy(stores: &Stores) -> Stores {
     let copied =
-        |(at, store): (&PartitionId, &Arc<MemoryStore>)| (*at, Arc::new(MemoryStore::clone(store)));
+        |(at, store): (&Place, &Arc<MemoryStore>)| (*at, Arc::new(MemoryStore::clone(store)));
     stores.iter().map(copied).collect()
 }
 
@@ -48,16 +46,16 @@ impl Disk {
     }
 
     /// The store of a partition.
-    pub(super) fn store(&self, partition: PartitionId) -> Arc<dyn SnapshotStore> {
-        Arc::clone(&self.written[&partition]) as Arc<dyn SnapshotStore>
+    pub(super) fn store(&self, place: Place) -> Arc<dyn SnapshotStore> {
+        Arc::clone(&self.written[&place]) as Arc<dyn SnapshotStore>
     }
 
-    pub(super) fn write(&mut self, partition: PartitionId, batch: Batch, flushes: bool) {
-        let store = &self.written[&partition];
+    pub(super) fn write(&mut self, place: Place, batch: Batch, flushes: bool) {
+        let store = &self.written[&place];
         store.write(batch).expect("memory takes every snapshot");
         if flushes {
             let flushed = Arc::new(MemoryStore::clone(store));
-            self.flushed.insert(partition, flushed);
+            self.flushed.insert(place, flushed);
         }
     }
 

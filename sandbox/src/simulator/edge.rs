@@ -19,7 +19,8 @@ use xp_transport::simulated::ProducerId;
 use super::agenda::{Asker, Due as Planned, EdgeAck as Ack, EdgeDue as Due};
 use super::lane::Lane;
 use super::names::{EdgeId, SocketId};
-use super::plan::{OUTBOUND_PARTITIONS, PARTITIONS};
+use super::place::Place;
+use super::plan::LANES;
 use super::stage::{Stage, cluster, outbound};
 
 /// How often sessions and repairs see the time, in milliseconds.
@@ -49,11 +50,12 @@ pub(super) struct Edge {
     joined: Option<Offset>,
     evicted: bool,
     outbound: PartitionId,
-    outbound_next: Offset,
+    /// Where it reads on, in each lane.
+    outbound_next: BTreeMap<Place, Offset>,
     members: Option<Members>,
     watches: BTreeMap<Address, Watch<SocketId>>,
     connections: BTreeMap<SocketId, Connection>,
-    lanes: Vec<Lane>,
+    lanes: BTreeMap<Place, Lane>,
     skew_ms: u64,
 }
 
@@ -61,7 +63,8 @@ impl Edge {
     pub(super) fn start(id: EdgeId, name: String, stage: &mut Stage) -> Self {
         let incarnation = Incarnation(stage.uuid());
         let producer = ProducerId(stage.name());
-        let spread = u64::from(OUTBOUND_PARTITIONS) - 1;
+        let spread = LANES.iter().map(|lane| lane.outbound_partitions).min();
+        let spread = u64::from(spread.unwrap_or(1)) - 1;
         let outbound = PartitionId(u32::try_from(stage.up_to(spread)).unwrap_or_default());
         stage.after(0, Planned::Edge(id, Due::Join));
         Self {
@@ -74,13 +77,11 @@ impl Edge {
             joined: None,
             evicted: false,
             outbound,
-            outbound_next: Offset(0),
+            outbound_next: BTreeMap::new(),
             members: None,
             watches: BTreeMap::new(),
             connections: BTreeMap::new(),
-            lanes: (0..PARTITIONS)
-                .map(|partition| Lane::new(PartitionId(partition)))
-                .collect(),
+            lanes: BTreeMap::new(),
             skew_ms: stage.up_to(200),
         }
     }
@@ -90,8 +91,16 @@ impl Edge {
         self.evicted
     }
 
-    pub(super) fn reads(&self) -> PartitionId {
-        self.outbound
+    /// The partition through which a lane speaks to it.
+    pub(super) fn hears(&self, lane: &'static str) -> Place {
+        Place {
+            lane,
+            partition: self.outbound,
+        }
+    }
+
+    fn lane(&mut self, place: Place) -> &mut Lane {
+        self.lanes.entry(place).or_insert_with(|| Lane::new(place))
     }
 
     pub(super) fn sockets(&self) -> impl Iterator<Item = SocketId> + '_ {
@@ -134,19 +143,20 @@ impl Edge {
             }
             Due::Tick => self.tick(stage),
             Due::PollCluster => self.read_cluster(stage),
-            Due::PollOutbound => self.read_outbound(stage),
-            Due::Retry(partition) => {
-                self.lanes[partition.0 as usize].retry();
+            Due::PollOutbound(lane) => self.read_outbound(lane, stage),
+            Due::Retry(place) => {
+                self.lane(place).retry();
                 self.send(stage);
             }
             Due::Message(socket) => self.message(socket, stage),
             Due::Answer(Ack::Join, Some(offset)) => self.has_joined(offset, stage),
             Due::Answer(Ack::Join, None) => self.plan(stage, 50, Due::Join),
-            Due::Answer(Ack::Lane(partition, group, index), offset) => {
-                let lane = &mut self.lanes[partition.0 as usize];
-                let lost = lane.answered(self.id, (group, index), offset.is_some(), stage);
+            Due::Answer(Ack::Lane(place, group, index), offset) => {
+                let (id, arrived) = (self.id, offset.is_some());
+                let lane = self.lane(place);
+                let lost = lane.answered(id, (group, index), arrived, stage);
                 for socket in lost {
-                    self.lanes[partition.0 as usize].forget(socket);
+                    self.lane(place).forget(socket);
                     self.close(socket, CloseCode::LaneLost, stage);
                 }
                 self.send(stage);
@@ -170,7 +180,11 @@ impl Edge {
         }
         self.joined = Some(offset);
         self.members = Self::enter(stage);
-        self.outbound_next = stage.end(&outbound(self.outbound));
+        for lane in LANES {
+            let place = self.hears(lane.name);
+            self.outbound_next
+                .insert(place, stage.end(&outbound(place)));
+        }
         self.plan(stage, 0, Due::Beat);
         self.plan(stage, TICK_MS, Due::Tick);
         self.plan(stage, 1, Due::PollCluster);

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use xp_protocol::PartitionId;
 use xp_transport::Record;
 use xp_transport::simulated::ProducerId;
 
 use super::agenda::{Asker, Due as Planned, EdgeAck as Ack, EdgeDue as Due};
 use super::names::{EdgeId, SocketId};
+use super::place::Place;
 use super::stage::{Stage, inbound};
 
 /// How long to wait after a failed append, in milliseconds.
@@ -25,7 +25,7 @@ pub(super) enum Fate {
 }
 
 pub(super) struct Lane {
-    partition: PartitionId,
+    place: Place,
     queue: VecDeque<(Record, Fate)>,
     flying: Vec<(Record, Fate, Option<bool>)>,
     group: u64,
@@ -33,9 +33,9 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(partition: PartitionId) -> Self {
+    pub(super) fn new(place: Place) -> Self {
         Self {
-            partition,
+            place,
             queue: VecDeque::new(),
             flying: Vec::new(),
             group: 0,
@@ -60,9 +60,9 @@ impl Lane {
         self.group += 1;
         let queue = std::mem::take(&mut self.queue);
         for (record, fate) in queue {
-            let ack = Ack::Lane(self.partition, self.group, self.flying.len());
+            let ack = Ack::Lane(self.place, self.group, self.flying.len());
             let asker = Asker::Edge(me.0, ack);
-            stage.append(me.1, &inbound(self.partition), record.clone(), asker);
+            stage.append(me.1, &inbound(self.place), record.clone(), asker);
             self.flying.push((record, fate, None));
         }
     }
@@ -94,7 +94,7 @@ impl Lane {
             .collect();
         if !failed.is_empty() {
             self.waits = true;
-            let due = Due::Retry(self.partition);
+            let due = Due::Retry(self.place);
             stage.after(RETRY_MS, Planned::Edge(me, due));
         }
         let mut lost = Vec::new();

@@ -7,9 +7,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use xp_domain_sdk::prelude::*;
 
+use super::plan::LANES;
+
 /// Notes down what it is told, and by whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ledger {
+pub struct Book<const SIDE: bool> {
     /// How many events it has seen.
     pub entries: u64,
     /// A hash over all of them, in order.
@@ -18,6 +20,31 @@ pub struct Ledger {
     pub here: BTreeMap<String, bool>,
     /// Reminders that have not fired.
     pub reminders: BTreeMap<String, u64>,
+}
+
+/// Of the one lane.
+pub type Ledger = Book<false>;
+/// Of the other.
+pub type Journal = Book<true>;
+
+/// Which kind of book a number stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Of the one lane.
+    Ledger,
+    /// Of the other.
+    Journal,
+}
+
+impl Whose {
+    /// The first numbers are ledgers'.
+    #[must_use]
+    pub fn of(id: u64) -> Self {
+        match id < LANES[0].entities {
+            true => Self::Ledger,
+            false => Self::Journal,
+        }
+    }
 }
 
 /// Who asks.
@@ -38,9 +65,9 @@ pub enum Command {
     Refuse { id: u64 },
     /// Answered with no, and noted nevertheless.
     RefuseNoted { id: u64 },
-    /// Answered once the other ledger has answered.
+    /// Answered once the other book has answered.
     Ask { id: u64, other: u64 },
-    /// Told to the other ledger.
+    /// Told to the other book.
     Tell { id: u64, other: u64 },
     /// Fires once, later.
     Remind { id: u64, after_ms: u64 },
@@ -60,21 +87,27 @@ pub enum Query {
     State,
 }
 
-/// What timers and other ledgers say.
+/// What timers and other books say.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 pub enum Signal {
     /// A reminder is due.
     Due { id: u64 },
-    /// Told by another ledger.
+    /// Told by another book.
     Note { id: u64 },
-    /// Asked by another ledger.
+    /// Asked by another book.
     Consent { id: u64 },
-    /// The answer of another ledger.
+    /// The answer of a ledger.
     Consented {
         id: u64,
         ticket: Ticket,
         answer: Answer<Ledger>,
+    },
+    /// The answer of a journal.
+    ConsentedAside {
+        id: u64,
+        ticket: Ticket,
+        answer: Answer<Journal>,
     },
 }
 
@@ -143,8 +176,8 @@ impl From<Event> for Output {
     }
 }
 
-impl Entity for Ledger {
-    const CATEGORY: Category = Category::new("ledger");
+impl<const SIDE: bool> Entity for Book<SIDE> {
+    const CATEGORY: Category = Category::new(LANES[SIDE as usize].category);
     type Claims = User;
     type Command = Command;
     type Query = Query;
@@ -174,10 +207,13 @@ impl Entity for Ledger {
                 .publish(Event::Refused { id })
                 .refuse(Rejection::Refused { id }),
             Command::Ask { id, other } => self.ask(id, other, cx),
-            Command::Tell { id, other } => decision
-                .publish(Event::Told { id })
-                .tell(Self::at(other), Signal::Note { id })
-                .reply(self.say(id)),
+            Command::Tell { id, other } => {
+                let decision = decision.publish(Event::Told { id }).reply(self.say(id));
+                match Whose::of(other) {
+                    Whose::Ledger => decision.tell(Ledger::at(other), Signal::Note { id }),
+                    Whose::Journal => decision.tell(Journal::at(other), Signal::Note { id }),
+                }
+            }
             Command::Remind { id, after_ms } => decision
                 .publish(Event::Reminding { id })
                 .schedule(
@@ -210,9 +246,14 @@ impl Entity for Ledger {
             Signal::Consented { id, ticket, answer } => {
                 let answer = answer.result().map_err(|_| Rejection::Refused { id });
                 let yes = answer.is_ok();
-                decision
-                    .publish(Event::Asked { id, yes })
-                    .answer(ticket, answer)
+                let decision = decision.publish(Event::Asked { id, yes });
+                decision.answer(ticket, answer)
+            }
+            Signal::ConsentedAside { id, ticket, answer } => {
+                let answer = answer.result().map_err(|_| Rejection::Refused { id });
+                let yes = answer.is_ok();
+                let decision = decision.publish(Event::Asked { id, yes });
+                decision.answer(ticket, answer)
             }
         })
     }
@@ -288,7 +329,7 @@ impl Entity for Ledger {
 
 type Shown<E> = Vec<<E as Entity>::Output>;
 
-impl Ledger {
+impl<const SIDE: bool> Book<SIDE> {
     fn say(&self, id: u64) -> Reply {
         Reply {
             id,
@@ -298,12 +339,18 @@ impl Ledger {
     }
 
     fn ask(&self, id: u64, other: u64, cx: &Cx<'_, Self>) -> Decision<Self> {
-        let ticket = cx.ticket();
-        cx.decision()
-            .publish(Event::Asking { id })
-            .ask(Self::at(other), Signal::Consent { id }, |answer| {
-                Signal::Consented { id, ticket, answer }
-            })
-            .later()
+        let (ticket, consent) = (cx.ticket(), Signal::Consent { id });
+        let decision = cx.decision().publish(Event::Asking { id });
+        match Whose::of(other) {
+            Whose::Ledger => decision.ask(Ledger::at(other), consent, |answer| Signal::Consented {
+                id,
+                ticket,
+                answer,
+            }),
+            Whose::Journal => decision.ask(Journal::at(other), consent, |answer| {
+                Signal::ConsentedAside { id, ticket, answer }
+            }),
+        }
+        .later()
     }
 }

@@ -11,9 +11,7 @@ use std::sync::Arc;
 
 use xp_cluster::{Lease, Members};
 use xp_domain_sdk::host::Registry;
-use xp_protocol::{
-    Address, Incarnation, LanePartition, Offset, PartitionId, Revision, Seq, TimeMs,
-};
+use xp_protocol::{Address, Incarnation, Offset, Revision, Seq, TimeMs};
 use xp_state_node::partition::Partition;
 use xp_state_node::{Lane, Lanes};
 use xp_transport::AppendError;
@@ -23,7 +21,8 @@ use super::agenda::{Due as Planned, NodeDue as Due, Part};
 use super::disk::Disk;
 use super::history::What;
 use super::names::NodeId;
-use super::plan::{LANE, OUTBOUND_PARTITIONS, PARTITIONS};
+use super::place::Place;
+use super::plan::LANES;
 use super::stage::Stage;
 
 /// How often its partitions see the time, in milliseconds.
@@ -67,23 +66,22 @@ pub(super) struct Node {
     news: bool,
     /// Since when it hands over what it owns.
     leaving: Option<TimeMs>,
-    partitions: BTreeMap<PartitionId, Held>,
+    partitions: BTreeMap<Place, Held>,
     /// Partitions that need a person.
-    stopped: BTreeSet<PartitionId>,
+    stopped: BTreeSet<Place>,
     skew_ms: u64,
     lives: u64,
 }
 
 pub(super) fn lanes() -> Lanes {
-    let lane = Lane::new(LANE, PARTITIONS, OUTBOUND_PARTITIONS);
-    Lanes::default().with(lane, ["ledger"])
-}
-
-pub(super) fn place(partition: PartitionId) -> LanePartition {
-    LanePartition {
-        lane: LANE.into(),
-        partition,
-    }
+    LANES.iter().fold(Lanes::default(), |lanes, planned| {
+        let lane = Lane::new(
+            planned.name,
+            planned.partitions,
+            planned.outbound_partitions,
+        );
+        lanes.with(lane, [planned.category])
+    })
 }
 
 impl Node {
@@ -127,19 +125,19 @@ impl Node {
     }
 
     /// The partitions that it decides for.
-    pub(super) fn owned(&self) -> impl Iterator<Item = PartitionId> + '_ {
+    pub(super) fn owned(&self) -> impl Iterator<Item = Place> + '_ {
         let owned = self.partitions.iter();
         let owned = owned.filter(|(_, held)| self.alive && held.core.is_owner());
-        owned.map(|(partition, _)| *partition)
+        owned.map(|(place, _)| *place)
     }
 
     /// The partitions that it follows and has read up to the end that they had when it began.
-    pub(super) fn mirrored(&self) -> impl Iterator<Item = PartitionId> + '_ {
+    pub(super) fn mirrored(&self) -> impl Iterator<Item = Place> + '_ {
         let warm = self
             .partitions
             .iter()
             .filter(|(_, held)| self.alive && !held.core.is_owner() && held.core.is_warm());
-        warm.map(|(partition, _)| *partition)
+        warm.map(|(place, _)| *place)
     }
 
     /// An entity's revision and state, as this process has them once it has read what the log holds.
@@ -148,11 +146,11 @@ impl Node {
         address: &Address,
         stage: &Stage,
     ) -> Option<(Revision, Vec<u8>)> {
-        let partition = address.partition(PARTITIONS);
+        let place = Place::of(address);
         let now = self.clock(stage);
-        let held = self.partitions.get_mut(&partition)?;
+        let held = self.partitions.get_mut(&place)?;
         if let Some(from) = held.core.next_event() {
-            let tail = stage.read(&super::stage::events(partition), from, usize::MAX);
+            let tail = stage.read(&super::stage::events(place), from, usize::MAX);
             held.core.on_events(&tail, now);
         }
         held.core.inspect(address).ok()?
@@ -172,11 +170,11 @@ impl Node {
     }
 
     fn part(&mut self, part: Part) -> Option<&mut Held> {
-        let held = self.partitions.get_mut(&part.partition);
+        let held = self.partitions.get_mut(&part.place);
         held.filter(|held| held.part == part)
     }
 
-    fn running(&self) -> Vec<PartitionId> {
+    fn running(&self) -> Vec<Place> {
         self.partitions.keys().copied().collect()
     }
 
@@ -186,21 +184,21 @@ impl Node {
             Due::Beat => self.beat(stage),
             Due::Tick => self.tick(stage),
             Due::PollCluster => self.read_cluster(stage),
-            Due::PollEvents(partition) => self.read_events(partition, stage),
-            Due::PollInbound(partition) => self.read_inbound(partition, stage),
+            Due::PollEvents(place) => self.read_events(place, stage),
+            Due::PollInbound(place) => self.read_inbound(place, stage),
             Due::Answer(ack, offset) => self.answered(ack, offset, stage),
             Due::Gap(part, from, upto) => self.gap(part, (from, upto), stage),
             Due::InboundEnd(part) => self.inbound_end(part, stage),
             Due::Rescan(part, scan) => self.rescan(part, scan, stage),
             Due::Save(part, batch) => self.save(part, batch, stage),
-            Due::Reopen(partition, faulted) => self.reopen(partition, faulted, stage),
+            Due::Reopen(place, faulted) => self.reopen(place, faulted, stage),
         }
     }
 
     fn tick(&mut self, stage: &mut Stage) {
         let now = self.clock(stage);
-        for partition in self.running() {
-            if let Some(held) = self.partitions.get_mut(&partition) {
+        for place in self.running() {
+            if let Some(held) = self.partitions.get_mut(&place) {
                 held.core.on_lease(self.lease, now);
                 held.core.tick(now);
                 for address in held.core.take_diverged() {
@@ -208,7 +206,7 @@ impl Node {
                     stage.note(What::Alarm(alarm));
                 }
             }
-            self.perform(partition, stage);
+            self.perform(place, stage);
         }
         self.look(stage);
         self.plan(stage, TICK_MS, Due::Tick);

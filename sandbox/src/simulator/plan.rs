@@ -9,16 +9,42 @@ use xp_state_node::Limits;
 
 use super::switch::Switch;
 
-/// The lane of the simulated entities.
-pub const LANE: &str = "main";
-/// Its partitions of `inbound` and `events`.
-pub const PARTITIONS: u32 = 3;
-/// Its partitions of `outbound`.
-pub const OUTBOUND_PARTITIONS: u32 = 2;
+/// The lanes, whose partition counts differ.
+pub const LANES: [Lane; 2] = [
+    Lane {
+        name: "main",
+        category: "ledger",
+        partitions: 3,
+        outbound_partitions: 2,
+        entities: 4,
+    },
+    Lane {
+        name: "side",
+        category: "journal",
+        partitions: 2,
+        outbound_partitions: 3,
+        entities: 2,
+    },
+];
 /// How many entities there are.
-pub const ENTITIES: u64 = 4;
+pub const ENTITIES: u64 = LANES[0].entities + LANES[1].entities;
 /// When virtual time begins, in milliseconds since the Unix epoch.
 pub const EPOCH_MS: u64 = 1_700_000_000_000;
+
+/// A lane of the simulated entities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// Its name, the prefix of its topics.
+    pub name: &'static str,
+    /// The one category that it serves.
+    pub category: &'static str,
+    /// Its partitions of `inbound` and `events`.
+    pub partitions: u32,
+    /// Its partitions of `outbound`; edges read one that all lanes have.
+    pub outbound_partitions: u32,
+    /// How many entities it has.
+    pub entities: u64,
+}
 
 /// One run: the same plan gives the same history.
 ///

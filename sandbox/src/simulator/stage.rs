@@ -1,7 +1,6 @@
 //! What all processes of a run share: the time, the log, the sockets, and what is due.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +14,8 @@ use super::agenda::{Asker, ClientDue, Due, EdgeDue};
 use super::history::{History, What};
 use super::link::{Link, ToClient, ToEdge};
 use super::names::{EdgeId, SocketId};
-use super::plan::{EPOCH_MS, LANE, OUTBOUND_PARTITIONS, PARTITIONS, Plan};
+use super::place::Place;
+use super::plan::{EPOCH_MS, LANES, Plan};
 
 /// How long a message may be under way between client and edge, in milliseconds.
 const LATENCY_MS: u64 = 12;
@@ -28,7 +28,7 @@ pub(super) struct Stage {
     pub(super) history: History,
     pub(super) links: BTreeMap<SocketId, Link>,
     /// Who wrote each record of `events`: the processes' producers.
-    pub(super) writers: BTreeMap<(PartitionId, Offset), ProducerId>,
+    pub(super) writers: BTreeMap<(Place, Offset), ProducerId>,
     /// The present process of each edge's name.
     pub(super) edges: Vec<EdgeId>,
     /// Whether it listens.
@@ -55,16 +55,25 @@ pub(super) fn cluster() -> TopicPartition {
     topic(CLUSTER_TOPIC.to_owned(), PartitionId(0))
 }
 
-pub(super) fn events(partition: PartitionId) -> TopicPartition {
-    topic(events_topic(LANE), partition)
+pub(super) fn events(at: Place) -> TopicPartition {
+    topic(events_topic(at.lane), at.partition)
 }
 
-pub(super) fn inbound(partition: PartitionId) -> TopicPartition {
-    topic(inbound_topic(LANE), partition)
+pub(super) fn inbound(at: Place) -> TopicPartition {
+    topic(inbound_topic(at.lane), at.partition)
 }
 
-pub(super) fn outbound(partition: PartitionId) -> TopicPartition {
-    topic(outbound_topic(LANE), partition)
+pub(super) fn outbound(at: Place) -> TopicPartition {
+    topic(outbound_topic(at.lane), at.partition)
+}
+
+/// The partition of some topic of a lane, and which: `main.events` is `events` of `main`.
+pub(super) fn lane_of(at: &TopicPartition) -> Option<(Place, &str)> {
+    let (name, topic) = at.topic.rsplit_once('.')?;
+    let lane = LANES.iter().find(|lane| lane.name == name)?;
+    let partition = at.partition;
+    let lane = lane.name;
+    Some((Place { lane, partition }, topic))
 }
 
 impl Stage {
@@ -72,9 +81,11 @@ impl Stage {
         let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
         let mut log = SimLog::new(random.random(), quick());
         log.create(CLUSTER_TOPIC, 1);
-        log.create(&events_topic(LANE), PARTITIONS);
-        log.create(&inbound_topic(LANE), PARTITIONS);
-        log.create(&outbound_topic(LANE), OUTBOUND_PARTITIONS);
+        for lane in LANES {
+            log.create(&events_topic(lane.name), lane.partitions);
+            log.create(&inbound_topic(lane.name), lane.partitions);
+            log.create(&outbound_topic(lane.name), lane.outbound_partitions);
+        }
         Self {
             plan,
             now: TimeMs(EPOCH_MS),
@@ -196,10 +207,10 @@ impl Stage {
     fn hear(&mut self, event: SimEvent) -> Option<Logged> {
         match event {
             SimEvent::Landed { id, at, offset } => {
-                if at.topic == Arc::from(events_topic(LANE)) {
+                if let Some((place, "events")) = lane_of(&at) {
                     let writer = self.authors.get(&id).copied();
                     let writer = writer.expect("every append has its author");
-                    self.writers.insert((at.partition, offset), writer);
+                    self.writers.insert((place, offset), writer);
                 }
                 Some(Logged::Landed(at))
             }

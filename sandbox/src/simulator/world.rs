@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use xp_domain_sdk::Domain;
 use xp_domain_sdk::host::Registry;
-use xp_protocol::{Address, Incarnation, Offset, PartitionId, Revision, TimeMs};
+use xp_protocol::{Address, Incarnation, Offset, Revision, TimeMs};
 use xp_transport::simulated::ProducerId;
 use xp_transport::{Stored, TopicPartition};
 
@@ -19,11 +19,12 @@ use super::deeds;
 use super::disk::Disk;
 use super::edge::Edge;
 use super::history::{History, What};
-use super::ledger::Ledger;
+use super::ledger::{Journal, Ledger};
 use super::names::{ClientId, EdgeId, NodeId};
 use super::node::Node;
+use super::place::Place;
 use super::plan::{EPOCH_MS, Plan};
-use super::stage::{Happening, Logged, Stage};
+use super::stage::{Happening, Logged, Stage, lane_of};
 
 /// How many edges there are.
 const EDGES: usize = 2;
@@ -35,15 +36,15 @@ pub struct Outcome {
     /// What was seen.
     pub history: History,
     /// The final `events`, by partition.
-    pub events: BTreeMap<PartitionId, Vec<Stored>>,
+    pub events: BTreeMap<Place, Vec<Stored>>,
     /// The final `inbound`, by partition.
-    pub inbound: BTreeMap<PartitionId, Vec<Stored>>,
+    pub inbound: BTreeMap<Place, Vec<Stored>>,
     /// The final `outbound`, by partition.
-    pub outbound: BTreeMap<PartitionId, Vec<Stored>>,
+    pub outbound: BTreeMap<Place, Vec<Stored>>,
     /// Whose process wrote each record of `events`.
-    pub writers: BTreeMap<(PartitionId, Offset), Incarnation>,
+    pub writers: BTreeMap<(Place, Offset), Incarnation>,
     /// The processes that decide for each partition at the end, by the names of their nodes.
-    pub owners: BTreeMap<PartitionId, Vec<String>>,
+    pub owners: BTreeMap<Place, Vec<String>>,
     /// Entities as the processes have them at the end, and as their snapshots and the tail of the log give them.
     pub sights: Vec<Sight>,
     /// Where processes have folded the same of the cluster and came to something else.
@@ -55,7 +56,7 @@ pub struct Sight {
     /// Who.
     pub whose: String,
     /// Which partitions it knows.
-    pub partitions: BTreeSet<PartitionId>,
+    pub partitions: BTreeSet<Place>,
     /// What it knows.
     pub states: States,
 }
@@ -96,7 +97,13 @@ impl World {
     fn new(plan: Plan) -> Self {
         let mut world = Self {
             stage: Stage::new(plan),
-            domain: Arc::new(Domain::new().host::<Ledger>().registry().clone()),
+            domain: Arc::new(
+                Domain::new()
+                    .host::<Ledger>()
+                    .host::<Journal>()
+                    .registry()
+                    .clone(),
+            ),
             nodes: Vec::new(),
             homes: Vec::new(),
             edges: Vec::new(),
@@ -159,22 +166,24 @@ impl World {
 
     /// Whoever reads there finds the record a little later.
     fn landed(&mut self, at: &TopicPartition) {
-        let partition = at.partition;
+        let place = lane_of(at);
         for id in (0..self.nodes.len()).filter(|id| self.nodes[*id].alive) {
-            let due = match at.topic.rsplit('.').next() {
-                Some("events") => NodeDue::PollEvents(partition),
-                Some("inbound") => NodeDue::PollInbound(partition),
-                Some("cluster") => NodeDue::PollCluster,
-                _ => continue,
+            let due = match place {
+                Some((place, "events")) => NodeDue::PollEvents(place),
+                Some((place, "inbound")) => NodeDue::PollInbound(place),
+                None => NodeDue::PollCluster,
+                Some(_) => continue,
             };
             let delay = self.stage.up_to(3);
             self.stage.after(delay, Due::Node(NodeId(id), due));
         }
         for id in (0..self.edges.len()).filter(|id| self.edges[*id].alive) {
-            let due = match at.topic.rsplit('.').next() {
-                Some("outbound") if self.edges[id].reads() == partition => EdgeDue::PollOutbound,
-                Some("cluster") => EdgeDue::PollCluster,
-                _ => continue,
+            let due = match place {
+                Some((place, "outbound")) if self.edges[id].hears(place.lane) == place => {
+                    EdgeDue::PollOutbound(place.lane)
+                }
+                None => EdgeDue::PollCluster,
+                Some(_) => continue,
             };
             let delay = self.stage.up_to(3);
             self.stage.after(delay, Due::Edge(EdgeId(id), due));

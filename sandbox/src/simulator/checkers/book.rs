@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xp_domain_sdk::prelude::Entity;
 use xp_protocol::events::{Cause, Claim, Commit, Event as Written};
-use xp_protocol::{Address, Epoch, Incarnation, Offset, PartitionId, Revision, Seq, TimeMs, codec};
+use xp_protocol::{Address, Epoch, Incarnation, Offset, Revision, Seq, TimeMs, codec};
 use xp_transport::Stored;
 
 use crate::simulator::ledger::{Event, Ledger};
+use crate::simulator::place::Place;
 use crate::simulator::world::Outcome;
 
 /// All of it.
@@ -18,11 +19,11 @@ pub(super) struct Book {
     /// Commits of entities that had no event yet, and of which nothing was kept: their revisions began anew.
     pub(super) forgotten: Vec<Page>,
     /// Each partition's valid records in order.
-    pub(super) valid: BTreeMap<PartitionId, Vec<Valid>>,
+    pub(super) valid: BTreeMap<Place, Vec<Valid>>,
     /// The processes that were about to decide a message of `inbound` when nobody knew what had killed an owner (R16).
-    pub(super) tries: BTreeMap<(PartitionId, Offset), BTreeSet<Incarnation>>,
+    pub(super) tries: BTreeMap<(Place, Offset), BTreeSet<Incarnation>>,
     /// Records that cannot be read.
-    pub(super) broken: Vec<(PartitionId, Offset)>,
+    pub(super) broken: Vec<(Place, Offset)>,
 }
 
 /// A record that counts.
@@ -38,7 +39,7 @@ pub(super) struct Valid {
 /// A commit that counts.
 pub(super) struct Page {
     pub(super) address: Address,
-    pub(super) partition: PartitionId,
+    pub(super) lane: Place,
     pub(super) offset: Offset,
     /// When it landed.
     pub(super) time: TimeMs,
@@ -69,10 +70,10 @@ impl Sum {
 
 impl Page {
     pub(super) fn place(&self) -> String {
-        let (PartitionId(partition), Offset(offset)) = (self.partition, self.offset);
+        let (lane, Offset(offset)) = (self.lane, self.offset);
         let Revision(revision) = self.commit.revision;
         format!(
-            "{} revision {revision} (events-{partition} @ {offset})",
+            "{} revision {revision} (events of {lane} @ {offset})",
             self.address
         )
     }
@@ -82,32 +83,32 @@ impl Book {
     pub(super) fn read(outcome: &Outcome) -> Self {
         let mut book = Self::default();
         let mut ledgers = BTreeMap::new();
-        for (partition, records) in &outcome.events {
+        for (lane, records) in &outcome.events {
             let mut reader = Reader::default();
-            let valid = book.valid.entry(*partition).or_default();
+            let valid = book.valid.entry(*lane).or_default();
             for stored in records {
                 match codec::decode::<Written>(&stored.record.header) {
                     Ok(event) => valid.extend(reader.read(stored, event)),
-                    Err(_) => book.broken.push((*partition, stored.offset)),
+                    Err(_) => book.broken.push((*lane, stored.offset)),
                 }
             }
-            book.turn_pages(*partition, records, &mut ledgers);
+            book.turn_pages(*lane, records, &mut ledgers);
         }
         book
     }
 
     fn turn_pages(
         &mut self,
-        partition: PartitionId,
+        lane: Place,
         records: &[Stored],
         ledgers: &mut BTreeMap<Address, Ledger>,
     ) {
         let values: BTreeMap<_, _> = records.iter().map(|at| (at.offset, &at.record)).collect();
-        for valid in self.valid.get(&partition).into_iter().flatten() {
+        for valid in self.valid.get(&lane).into_iter().flatten() {
             if let Written::Trying(trying) = &valid.event
                 && let Cause::Inbound(offset) = trying.cause
             {
-                let tries = self.tries.entry((partition, offset)).or_default();
+                let tries = self.tries.entry((lane, offset)).or_default();
                 tries.insert(valid.owner);
             }
             let Written::Commit(commit) = &valid.event else {
@@ -115,7 +116,7 @@ impl Book {
             };
             let record = values[&valid.offset];
             let (Some(address), Some(events)) = (key(&record.key), words(&record.value)) else {
-                self.broken.push((partition, valid.offset));
+                self.broken.push((lane, valid.offset));
                 continue;
             };
             let ledger = ledgers.entry(address.clone()).or_default();
@@ -123,7 +124,7 @@ impl Book {
             events.iter().cloned().for_each(|event| ledger.apply(event));
             let page = Page {
                 address: address.clone(),
-                partition,
+                lane,
                 offset: valid.offset,
                 time: valid.time,
                 commit: Commit::clone(commit),
@@ -142,11 +143,11 @@ impl Book {
     }
 
     /// Whether two processes may have died of a message: then it is not decided a third time.
-    pub(super) fn has_killed(&self, partition: PartitionId, cause: &Cause) -> bool {
+    pub(super) fn has_killed(&self, lane: Place, cause: &Cause) -> bool {
         let Cause::Inbound(offset) = cause else {
             return false;
         };
-        let tries = self.tries.get(&(partition, *offset));
+        let tries = self.tries.get(&(lane, *offset));
         tries.is_some_and(|by| by.len() >= 2)
     }
 

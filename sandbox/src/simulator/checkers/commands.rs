@@ -130,7 +130,7 @@ fn answer(
         }
     }
     let page = case.book.page(&biography.life.address, revision);
-    let killed = page.is_some_and(|page| case.book.has_killed(page.partition, &page.commit.cause));
+    let killed = page.is_some_and(|page| case.book.has_killed(page.lane, &page.commit.cause));
     fits(id, killed, &answered.answer, effects)
 }
 

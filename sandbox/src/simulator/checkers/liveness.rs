@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use xp_client::Item;
 use xp_client::item::End;
+use xp_protocol::CloseCode;
 use xp_protocol::events::{Change, Ending};
-use xp_protocol::{CloseCode, PartitionId};
 
 use super::lives::Biography;
 use super::{Case, Findings};
 use crate::simulator::history::What;
-use crate::simulator::plan::{EPOCH_MS, PARTITIONS};
+use crate::simulator::place::Place;
+use crate::simulator::plan::EPOCH_MS;
 
 /// A socket that was lost so shortly before the end need not be back, in milliseconds.
 const UNDER_WAY_MS: u64 = 5_000;
@@ -37,12 +38,12 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
 
 /// At the end one process owns each partition, and all who know as much of the cluster say the same.
 fn owners(case: &Case<'_>, found: &mut Findings) {
-    for partition in (0..PARTITIONS).map(PartitionId) {
-        let owners = case.outcome.owners.get(&partition);
+    for place in Place::all() {
+        let owners = case.outcome.owners.get(&place);
         let owners = owners.map_or(&[][..], Vec::as_slice);
         if owners.len() != 1 {
             let what = format!("{owners:?} own it at the end");
-            found.push((format!("partition {partition}"), what));
+            found.push((format!("partition {place}"), what));
         }
     }
     for what in &case.outcome.disagreements {

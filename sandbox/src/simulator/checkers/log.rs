@@ -7,6 +7,7 @@ use xp_protocol::{LogIdentity, Offset, PartitionId, Revision};
 
 use super::book::{Page, Valid};
 use super::{Case, Findings};
+use crate::simulator::place::Place;
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let mut found: Findings = case
@@ -15,9 +16,9 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         .iter()
         .map(|at| (place(*at), "cannot be read".to_owned()))
         .collect();
-    for (partition, valid) in &case.book.valid {
-        writers(case, *partition, valid, &mut found);
-        causes(*partition, valid, &mut found);
+    for (lane, valid) in &case.book.valid {
+        writers(case, *lane, valid, &mut found);
+        causes(*lane, valid, &mut found);
     }
     for pages in case.book.pages.values() {
         revisions(pages, &mut found);
@@ -67,14 +68,14 @@ fn chains(pages: &[Page], found: &mut Findings) {
     }
 }
 
-fn place((PartitionId(partition), Offset(offset)): (PartitionId, Offset)) -> String {
-    format!("events-{partition} @ {offset}")
+fn place((lane, Offset(offset)): (Place, Offset)) -> String {
+    format!("events of {lane} @ {offset}")
 }
 
 /// What counts was written by the process that claimed.
-fn writers(case: &Case<'_>, partition: PartitionId, valid: &[Valid], found: &mut Findings) {
+fn writers(case: &Case<'_>, lane: Place, valid: &[Valid], found: &mut Findings) {
     for record in valid {
-        let at = (partition, record.offset);
+        let at = (lane, record.offset);
         if case.outcome.writers.get(&at) != Some(&record.owner) {
             found.push((
                 place(at),
@@ -85,7 +86,7 @@ fn writers(case: &Case<'_>, partition: PartitionId, valid: &[Valid], found: &mut
 }
 
 /// R4: each message of an inbound log is decided at most once, in order.
-fn causes(partition: PartitionId, valid: &[Valid], found: &mut Findings) {
+fn causes(lane: Place, valid: &[Valid], found: &mut Findings) {
     let mut heard: BTreeMap<LogIdentity, Offset> = BTreeMap::new();
     let mut inbound = None;
     for record in valid {
@@ -98,7 +99,7 @@ fn causes(partition: PartitionId, valid: &[Valid], found: &mut Findings) {
                 let before = heard.insert(log, *offset);
                 if before.is_some_and(|before| before >= *offset) {
                     let what = format!("the message at {offset} is decided again");
-                    found.push((place((partition, record.offset)), what));
+                    found.push((place((lane, record.offset)), what));
                 }
             }
             _ => {}

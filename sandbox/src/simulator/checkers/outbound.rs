@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use xp_protocol::outbound::Outbound;
-use xp_protocol::{Address, PartitionId, Revision, codec};
+use xp_protocol::{Address, Revision, codec};
 
 use super::{Case, Findings};
+use crate::simulator::place::Place;
 use crate::simulator::plan::EPOCH_MS;
 
 /// What was committed so shortly before the end need not have gone out, in milliseconds.
 const UNDER_WAY_MS: u64 = 3_000;
 
-type Said = BTreeSet<(PartitionId, Address, Revision)>;
+type Said = BTreeSet<(Place, Address, Revision)>;
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let plan = case.outcome.plan;
@@ -20,10 +21,13 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
     let mut found = Findings::new();
     for page in case.book.all().filter(|page| page.time.0 < until) {
         for link in &page.commit.links {
-            let key = (link.partition, page.address.clone(), page.commit.revision);
+            let place = Place {
+                partition: link.partition,
+                ..page.lane
+            };
+            let key = (place, page.address.clone(), page.commit.revision);
             if !said.contains(&key) {
-                let PartitionId(partition) = link.partition;
-                let what = format!("its record for outbound-{partition} never went out");
+                let what = format!("its record for outbound of {place} never went out");
                 found.push((page.place(), what));
             }
         }
@@ -33,14 +37,14 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
 
 fn said(case: &Case<'_>) -> Said {
     let mut said = Said::new();
-    for (partition, records) in &case.outcome.outbound {
+    for (place, records) in &case.outcome.outbound {
         for stored in records {
             let key = std::str::from_utf8(&stored.record.key).ok();
             let address = key.and_then(|key| key.parse::<Address>().ok());
             let header = codec::decode::<Outbound>(&stored.record.header).ok();
             let link = header.and_then(|header| header.link);
             if let (Some(address), Some(link)) = (address, link) {
-                said.insert((*partition, address, link.revision));
+                said.insert((*place, address, link.revision));
             }
         }
     }

@@ -10,7 +10,7 @@ use super::lives::Biography;
 use super::{Case, Findings};
 use crate::simulator::history::What;
 use crate::simulator::ledger::Reply;
-use crate::simulator::plan::PARTITIONS;
+use crate::simulator::place::Place;
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let known = known(case);
@@ -81,7 +81,7 @@ fn query(case: &Case<'_>, biography: &Biography, id: u64, known: Revision) -> Re
 
 /// Whether some message of its partition may have killed two processes: a query leaves no record that says which.
 fn has_killed(case: &Case<'_>, biography: &Biography) -> bool {
-    let here = biography.life.address.partition(PARTITIONS);
+    let here = Place::of(&biography.life.address);
     let mut tries = case.book.tries.iter();
-    tries.any(|((partition, _), by)| *partition == here && by.len() >= 2)
+    tries.any(|((lane, _), by)| *lane == here && by.len() >= 2)
 }

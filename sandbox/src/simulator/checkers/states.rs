@@ -4,8 +4,8 @@ use xp_domain_sdk::Domain;
 use xp_protocol::{Address, Revision};
 
 use super::{Case, Findings};
-use crate::simulator::ledger::Ledger;
-use crate::simulator::plan::PARTITIONS;
+use crate::simulator::ledger::{Journal, Ledger};
+use crate::simulator::place::Place;
 use crate::simulator::world::{Sight, States};
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
@@ -17,10 +17,15 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
 }
 
 fn fold(case: &Case<'_>) -> (States, Findings) {
-    let domain = Domain::new().host::<Ledger>().registry().clone();
-    let host = domain.get("ledger").expect("the domain hosts ledgers");
+    let domain = Domain::new()
+        .host::<Ledger>()
+        .host::<Journal>()
+        .registry()
+        .clone();
     let (mut states, mut found) = (States::new(), Findings::new());
     for (address, pages) in &case.book.pages {
+        let host = domain.get(address.category());
+        let host = host.expect("the domain hosts both");
         let mut instance = host.fresh();
         for page in pages.iter().filter(|page| !page.events.is_empty()) {
             if let Err(fault) = instance.apply(&page.value) {
@@ -38,7 +43,7 @@ fn fold(case: &Case<'_>) -> (States, Findings) {
 
 fn compare(sight: &Sight, folded: &States, found: &mut Findings) {
     let Sight { whose, states, .. } = sight;
-    let known = |address: &Address| sight.partitions.contains(&address.partition(PARTITIONS));
+    let known = |address: &Address| sight.partitions.contains(&Place::of(address));
     for (address, (revision, state)) in folded.iter().filter(|(address, _)| known(address)) {
         let what = match states.get(address) {
             None => format!("{whose} lacks it at revision {revision}"),

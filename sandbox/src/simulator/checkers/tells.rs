@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use xp_protocol::events::Change;
 use xp_protocol::events::Tell;
-use xp_protocol::{LanePartition, PartitionId};
 
 use super::book::Page;
 use super::{Case, Findings};
 use crate::simulator::ledger::Event;
-use crate::simulator::plan::{EPOCH_MS, LANE};
+use crate::simulator::place::Place;
+use crate::simulator::plan::EPOCH_MS;
 
 /// What was said so shortly before the end need not have arrived, in milliseconds.
 const UNDER_WAY_MS: u64 = 5_000;
 
 /// (from, to).
-type Route = (PartitionId, PartitionId);
+type Route = (Place, Place);
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let mut found = Findings::new();
@@ -27,7 +27,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
 
 fn pages<'a>(case: &'a Case<'_>) -> Vec<&'a Page> {
     let mut pages: Vec<_> = case.book.all().collect();
-    pages.sort_by_key(|page| (page.partition, page.offset));
+    pages.sort_by_key(|page| (page.lane, page.offset));
     pages
 }
 
@@ -39,7 +39,7 @@ fn told<'a>(
     let mut routes: BTreeMap<Route, Vec<_>> = BTreeMap::new();
     for page in pages(case) {
         for tell in &page.commit.tells {
-            let route = (page.partition, tell.target.partition);
+            let route = (page.lane, Place::known(&tell.target));
             let tells = routes.entry(route).or_default();
             tells.push((tell, page));
             if tell.number != tells.len() as u64 {
@@ -58,7 +58,7 @@ fn taken(case: &Case<'_>, told: &BTreeMap<Route, Vec<(&Tell, &Page)>>, found: &m
             let Change::TellTaken { source, number } = change else {
                 continue;
             };
-            let route = (of(source), page.partition);
+            let route = (Place::known(source), page.lane);
             let before = last.insert(route, *number).unwrap_or_default();
             if *number != before + 1 {
                 let what = format!("tell {number} on {route:?} is taken after {before}");
@@ -82,11 +82,6 @@ fn taken(case: &Case<'_>, told: &BTreeMap<Route, Vec<(&Tell, &Page)>>, found: &m
             found.push((page.place(), what));
         }
     }
-}
-
-fn of(place: &LanePartition) -> PartitionId {
-    debug_assert_eq!(&*place.lane, LANE, "there is one lane");
-    place.partition
 }
 
 fn is_old(case: &Case<'_>, page: &Page) -> bool {

@@ -15,19 +15,20 @@ use crate::simulator::names::SocketId;
 use crate::simulator::stage::{Stage, outbound};
 
 impl Edge {
-    pub(super) fn read_outbound(&mut self, stage: &mut Stage) {
-        if self.joined.is_none() {
+    pub(super) fn read_outbound(&mut self, lane: &'static str, stage: &mut Stage) {
+        let place = self.hears(lane);
+        // It reads once it has joined.
+        let Some(from) = self.outbound_next.get(&place).copied() else {
             return;
-        }
+        };
         let count = 1 + stage.up_to(READ_MAX);
-        let at = outbound(self.outbound);
-        let batch = stage.read(&at, self.outbound_next, count as usize);
+        let batch = stage.read(&outbound(place), from, count as usize);
         let Some(last) = batch.last() else { return };
-        self.outbound_next = last.offset.next();
+        self.outbound_next.insert(place, last.offset.next());
         for stored in &batch {
             self.record(stored, stage);
         }
-        self.plan(stage, 1, Due::PollOutbound);
+        self.plan(stage, 1, Due::PollOutbound(lane));
         self.send(stage);
     }
 

@@ -8,7 +8,7 @@ use xp_edge::session::{Identity, Limits, Session, Step};
 use xp_edge::watch::Watch;
 use xp_protocol::inbound::{Action, Inbound, Word};
 use xp_protocol::outbound::Socket;
-use xp_protocol::{Address, CloseCode, PartitionId, TimeMs, codec};
+use xp_protocol::{Address, CloseCode, TimeMs, codec};
 use xp_transport::Record;
 
 use super::{Connection, Edge, RESUME_MS, SHED};
@@ -16,7 +16,7 @@ use crate::simulator::history::What;
 use crate::simulator::lane::Fate;
 use crate::simulator::link::{Hello, ToClient, ToEdge};
 use crate::simulator::names::SocketId;
-use crate::simulator::plan::PARTITIONS;
+use crate::simulator::place::Place;
 use crate::simulator::stage::Stage;
 use crate::simulator::switch::Switch;
 
@@ -142,13 +142,14 @@ impl Edge {
             header: codec::encode(&header).into(),
             value,
         };
-        let PartitionId(partition) = address.partition(PARTITIONS);
-        self.lanes[partition as usize].push(record, fate);
+        self.lane(Place::of(address)).push(record, fate);
     }
 
     pub(super) fn send(&mut self, stage: &mut Stage) {
         let me = (self.id, self.producer);
-        self.lanes.iter_mut().for_each(|lane| lane.send(me, stage));
+        self.lanes
+            .values_mut()
+            .for_each(|lane| lane.send(me, stage));
     }
 
     pub(super) fn close(&mut self, socket: SocketId, code: CloseCode, stage: &mut Stage) {

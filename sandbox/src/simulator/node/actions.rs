@@ -1,6 +1,5 @@
 //! What a core asks for is done: appended, read, stored.
 
-use xp_protocol::PartitionId;
 use xp_state_node::action::Action;
 use xp_state_node::store::Batch;
 
@@ -8,6 +7,7 @@ use super::{Flight, Node};
 use crate::simulator::agenda::{Asker, NodeAck as Ack, NodeDue as Due, Part, Scan};
 use crate::simulator::history::What;
 use crate::simulator::ledger;
+use crate::simulator::place::Place;
 use crate::simulator::stage::{Stage, events, inbound, outbound};
 
 /// How often a written snapshot reaches the platter at once, per snapshot.
@@ -24,40 +24,40 @@ impl Node {
         let written = !stage.plan.has_faults() || !stage.chance(UNWRITTEN);
         if written {
             let flushes = stage.chance(FLUSH);
-            self.disk.write(part.partition, batch, flushes);
+            self.disk.write(part.place, batch, flushes);
         }
         if let Some(held) = self.part(part) {
             held.core.saved(written);
         }
-        self.perform(part.partition, stage);
+        self.perform(part.place, stage);
     }
 
     /// Does what a core asks for, unless its message has just killed the process.
-    pub(super) fn perform(&mut self, partition: PartitionId, stage: &mut Stage) {
+    pub(super) fn perform(&mut self, place: Place, stage: &mut Stage) {
         self.doomed |= ledger::has_struck();
         while !self.doomed
-            && let Some(held) = self.partitions.get_mut(&partition)
+            && let Some(held) = self.partitions.get_mut(&place)
         {
             let actions = held.core.actions();
             if actions.is_empty() {
                 return;
             }
             for action in actions {
-                self.act(partition, action, stage);
+                self.act(place, action, stage);
             }
         }
     }
 
-    pub(super) fn act(&mut self, partition: PartitionId, action: Action, stage: &mut Stage) {
+    pub(super) fn act(&mut self, place: Place, action: Action, stage: &mut Stage) {
         let (id, producer) = (self.id, self.producer);
-        let Some(held) = self.partitions.get_mut(&partition) else {
+        let Some(held) = self.partitions.get_mut(&place) else {
             return;
         };
         let part = held.part;
         match action {
             Action::Claim(record) => {
                 let asker = Asker::Node(id, Ack::Claim(part));
-                stage.append(producer, &events(partition), record, asker);
+                stage.append(producer, &events(place), record, asker);
             }
             Action::Append {
                 first,
@@ -76,7 +76,7 @@ impl Node {
                 );
                 for (index, record) in records.into_iter().enumerate() {
                     let asker = Asker::Node(id, Ack::Batch(part, flight, index));
-                    stage.append(producer, &events(partition), record, asker);
+                    stage.append(producer, &events(place), record, asker);
                 }
             }
             Action::ReadGap { from, upto } => {
@@ -89,18 +89,20 @@ impl Node {
                 record,
             } => {
                 let asker = Asker::Node(id, Ack::Emitted(part, emission));
-                stage.append(producer, &outbound(partition), record, asker);
+                let at = outbound(Place { partition, ..place });
+                stage.append(producer, &at, record, asker);
             }
             Action::Speak { partition, record } => {
-                stage.append(producer, &outbound(partition), record, Asker::Nobody);
+                let at = outbound(Place { partition, ..place });
+                stage.append(producer, &at, record, Asker::Nobody);
             }
             Action::Tell(telling) => {
-                let at = inbound(telling.target.partition);
+                let at = inbound(Place::known(&telling.target));
                 stage.append(producer, &at, telling.record, Asker::Nobody);
             }
             Action::ReadInbound { from } => {
                 held.reads = Some(from);
-                self.plan(stage, 1, Due::PollInbound(partition));
+                self.plan(stage, 1, Due::PollInbound(place));
             }
             Action::Rescan {
                 id,
@@ -128,22 +130,22 @@ impl Node {
             Action::Follow { .. } => {
                 held.reads = None;
                 held.cursor = None;
-                self.plan(stage, 1, Due::PollEvents(partition));
+                self.plan(stage, 1, Due::PollEvents(place));
             }
             Action::Lost(_) => {
                 let faulted = held.core.faulted().clone();
-                self.partitions.remove(&partition);
-                self.plan(stage, 10, Due::Reopen(partition, faulted));
+                self.partitions.remove(&place);
+                self.plan(stage, 10, Due::Reopen(place, faulted));
             }
-            Action::Stop(reason) => self.stop(partition, &reason, stage),
+            Action::Stop(reason) => self.stop(place, &reason, stage),
         }
     }
 
     /// It cannot go on: it says so, and is not opened again.
-    pub(super) fn stop(&mut self, partition: PartitionId, reason: &str, stage: &mut Stage) {
-        self.partitions.remove(&partition);
-        self.stopped.insert(partition);
-        let alarm = format!("{} stops partition {partition}: {reason}", self.name);
+    pub(super) fn stop(&mut self, place: Place, reason: &str, stage: &mut Stage) {
+        self.partitions.remove(&place);
+        self.stopped.insert(place);
+        let alarm = format!("{} stops partition {place}: {reason}", self.name);
         stage.note(What::Alarm(alarm));
     }
 }

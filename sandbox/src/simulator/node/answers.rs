@@ -21,22 +21,22 @@ impl Node {
                 if let Some(held) = self.part(part) {
                     held.core.claim_failed(now);
                 }
-                self.perform(part.partition, stage);
+                self.perform(part.place, stage);
             }
             (Ack::Claim(part), Some(offset)) => self.claimed(part, offset, stage),
             (Ack::Batch(part, flight, index), offset) => {
                 let result = offset.ok_or_else(|| AppendError::Unacknowledged {
-                    at: events(part.partition),
+                    at: events(part.place),
                     reason: "simulated".to_owned(),
                 });
                 self.batch_answered(part, (flight, index), result, now);
-                self.perform(part.partition, stage);
+                self.perform(part.place, stage);
             }
             (Ack::Emitted(part, id), offset) => {
                 if let Some(held) = self.part(part) {
                     held.core.emitted(id, offset.is_some(), now);
                 }
-                self.perform(part.partition, stage);
+                self.perform(part.place, stage);
             }
         }
     }
@@ -47,11 +47,11 @@ impl Node {
             return;
         }
         let now = self.clock(stage);
-        let claim = stage.read(&events(part.partition), offset, 1);
+        let claim = stage.read(&events(part.place), offset, 1);
         if let Some(held) = self.part(part) {
             held.core.on_events(&claim, now);
         }
-        self.perform(part.partition, stage);
+        self.perform(part.place, stage);
     }
 
     fn batch_answered(

@@ -6,11 +6,12 @@ use xp_cluster::log as record;
 use xp_cluster::members::{self, End, Members};
 use xp_cluster::timing::{STATE_NODE_HEARTBEAT_MS, TAIL};
 use xp_protocol::cluster::{Kind, Member, Who};
-use xp_protocol::{Offset, PartitionId};
+use xp_protocol::{LanePartition, Offset};
 
-use super::{Node, TICK_MS, lanes, place};
+use super::{Node, TICK_MS, lanes};
 use crate::simulator::agenda::{Asker, NodeAck as Ack, NodeDue as Due};
 use crate::simulator::history::What;
+use crate::simulator::place::Place;
 use crate::simulator::stage::{Stage, cluster};
 
 /// The version of the lanes that all nodes are started with.
@@ -77,7 +78,7 @@ impl Node {
             joined,
             sent: self.clock(stage),
             leaving: self.leaving.is_some(),
-            warm: warm.map(|(partition, _)| place(*partition)).collect(),
+            warm: warm.map(|(place, _)| LanePartition::from(*place)).collect(),
         };
         self.beating = true;
         self.news = false;
@@ -142,12 +143,12 @@ impl Node {
             self.plan(stage, TICK_MS, Due::Tick);
         }
         let now = self.clock(stage);
-        for partition in self.running() {
-            if let Some(held) = self.partitions.get_mut(&partition) {
+        for place in self.running() {
+            if let Some(held) = self.partitions.get_mut(&place) {
                 held.core.on_lease(self.lease, now);
                 held.core.on_members(Arc::clone(&self.seen), now);
             }
-            self.perform(partition, stage);
+            self.perform(place, stage);
         }
         self.look(stage);
     }
@@ -158,18 +159,17 @@ impl Node {
             return;
         }
         let duties = self.seen.duties(self.incarnation);
-        let has_duty = |partition: PartitionId| duties.contains_key(&place(partition));
-        for partition in self.running() {
-            let held = self.partitions.get(&partition);
-            if held.is_some_and(|held| !held.core.is_owner()) && !has_duty(partition) {
-                self.partitions.remove(&partition);
+        let has_duty = |place: Place| duties.contains_key(&place.into());
+        for place in self.running() {
+            let held = self.partitions.get(&place);
+            if held.is_some_and(|held| !held.core.is_owner()) && !has_duty(place) {
+                self.partitions.remove(&place);
                 self.tell(stage);
             }
         }
-        for place in duties.keys() {
-            let partition = &place.partition;
-            if !self.partitions.contains_key(partition) && !self.stopped.contains(partition) {
-                self.open(place.partition, Default::default(), stage);
+        for place in duties.keys().map(Place::known) {
+            if !self.partitions.contains_key(&place) && !self.stopped.contains(&place) {
+                self.open(place, Default::default(), stage);
             }
         }
         self.finish_leaving(stage);
@@ -188,11 +188,11 @@ impl Node {
         let late = stage.now.since_ms(since) > HANDOVER_MS;
         let now = self.clock(stage);
         if late {
-            for partition in self.running() {
-                if let Some(held) = self.partitions.get_mut(&partition) {
+            for place in self.running() {
+                if let Some(held) = self.partitions.get_mut(&place) {
                     held.core.release(now);
                 }
-                self.perform(partition, stage);
+                self.perform(place, stage);
             }
         }
         let owns = self.owned().next().is_some();

@@ -5,58 +5,49 @@ use std::sync::Arc;
 
 use rand::Rng;
 use xp_cluster::lease::LEASE_MS;
-use xp_protocol::{Offset, PartitionId};
+use xp_protocol::Offset;
 use xp_state_node::action::Opening;
 use xp_state_node::partition::{Partition, Setting};
 
-use super::{Held, Node, place};
+use super::{Held, Node};
 use crate::simulator::agenda::{NodeDue as Due, Part};
 use crate::simulator::history::What;
+use crate::simulator::place::Place;
 use crate::simulator::plan::limits;
 use crate::simulator::stage::{Stage, events, inbound};
 use crate::simulator::switch::Switch;
 
 impl Node {
     /// R18: opened anew, if it is still this node's.
-    pub(super) fn reopen(
-        &mut self,
-        partition: PartitionId,
-        faulted: BTreeSet<Offset>,
-        stage: &mut Stage,
-    ) {
-        let duty = self.seen.duty(&place(partition), self.incarnation);
-        if duty.is_some() && !self.partitions.contains_key(&partition) {
-            self.open(partition, faulted, stage);
+    pub(super) fn reopen(&mut self, place: Place, faulted: BTreeSet<Offset>, stage: &mut Stage) {
+        let duty = self.seen.duty(&place.into(), self.incarnation);
+        if duty.is_some() && !self.partitions.contains_key(&place) {
+            self.open(place, faulted, stage);
         }
     }
 
-    pub(super) fn open(
-        &mut self,
-        partition: PartitionId,
-        faulted: BTreeSet<Offset>,
-        stage: &mut Stage,
-    ) {
+    pub(super) fn open(&mut self, place: Place, faulted: BTreeSet<Offset>, stage: &mut Stage) {
         let now = self.clock(stage);
         self.lives += 1;
         let part = Part {
-            partition,
+            place,
             life: self.lives,
         };
         let setting = Setting {
-            place: place(partition),
+            place: place.into(),
             incarnation: self.incarnation,
             lanes: Arc::clone(&self.lanes),
             domain: Arc::clone(&self.domain),
             limits: Arc::new(limits(stage.plan.without)),
-            store: self.disk.store(partition),
+            store: self.disk.store(place),
             lease_ms: LEASE_MS,
             rules: Switch::owner(stage.plan.without),
         };
-        let identity = stage.log.identity(&inbound(partition));
+        let identity = stage.log.identity(&inbound(place));
         let opening = Opening {
             inbound: identity.expect("the topic was created"),
             first: Offset(0),
-            next: stage.end(&events(partition)),
+            next: stage.end(&events(place)),
             now,
         };
         let mut core = match Partition::open(setting, opening, stage.random.random()) {
@@ -73,9 +64,9 @@ impl Node {
             reads: None,
             flights: BTreeMap::new(),
         };
-        self.partitions.insert(partition, held);
-        self.plan(stage, 1, Due::PollEvents(partition));
+        self.partitions.insert(place, held);
+        self.plan(stage, 1, Due::PollEvents(place));
         self.tell(stage);
-        self.perform(partition, stage);
+        self.perform(place, stage);
     }
 }

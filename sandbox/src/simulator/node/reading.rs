@@ -1,29 +1,30 @@
 //! What a core wants to read is read.
 
-use xp_protocol::{Offset, PartitionId};
+use xp_protocol::Offset;
 
 use super::Node;
 use crate::simulator::agenda::{NodeDue as Due, Part, Scan};
+use crate::simulator::place::Place;
 use crate::simulator::stage::{Stage, events, inbound};
 
 /// How many records one reading takes at most.
 const READ_MAX: u64 = 12;
 
 impl Node {
-    pub(super) fn read_events(&mut self, partition: PartitionId, stage: &mut Stage) {
+    pub(super) fn read_events(&mut self, place: Place, stage: &mut Stage) {
         let now = self.clock(stage);
         let count = 1 + stage.up_to(READ_MAX);
-        let Some(held) = self.partitions.get_mut(&partition) else {
+        let Some(held) = self.partitions.get_mut(&place) else {
             return;
         };
         let Some(from) = held.core.next_event() else {
             return;
         };
-        let at = events(partition);
+        let at = events(place);
         if let Some(cursor) = &mut held.cursor
             && let Err(error) = stage.log.read(cursor, 1)
         {
-            return self.stop(partition, &error.to_string(), stage);
+            return self.stop(place, &error.to_string(), stage);
         }
         let batch = stage.read(&at, from, count as usize);
         let next = batch.last().map_or(from, |last| last.offset.next());
@@ -36,52 +37,52 @@ impl Node {
         if held.core.is_warm() != was_warm {
             self.tell(stage);
         }
-        self.perform(partition, stage);
-        self.plan(stage, 1, Due::PollEvents(partition));
+        self.perform(place, stage);
+        self.plan(stage, 1, Due::PollEvents(place));
     }
 
-    pub(super) fn read_inbound(&mut self, partition: PartitionId, stage: &mut Stage) {
+    pub(super) fn read_inbound(&mut self, place: Place, stage: &mut Stage) {
         let now = self.clock(stage);
         let count = 1 + stage.up_to(READ_MAX);
         let lease = self.lease;
-        let Some(held) = self.partitions.get_mut(&partition) else {
+        let Some(held) = self.partitions.get_mut(&place) else {
             return;
         };
         let Some(from) = held.reads else { return };
         if !held.core.wants_inbound() {
-            return self.plan(stage, 10, Due::PollInbound(partition));
+            return self.plan(stage, 10, Due::PollInbound(place));
         }
-        let batch = stage.read(&inbound(partition), from, count as usize);
+        let batch = stage.read(&inbound(place), from, count as usize);
         let Some(last) = batch.last() else { return };
         held.reads = Some(last.offset.next());
         held.core.on_lease(lease, now);
         held.core.on_inbound(&batch, now);
-        self.perform(partition, stage);
-        self.plan(stage, 1, Due::PollInbound(partition));
+        self.perform(place, stage);
+        self.plan(stage, 1, Due::PollInbound(place));
     }
 
     pub(super) fn inbound_end(&mut self, part: Part, stage: &mut Stage) {
         let now = self.clock(stage);
-        let end = stage.end(&inbound(part.partition));
+        let end = stage.end(&inbound(part.place));
         if let Some(held) = self.part(part) {
             held.core.inbound_end(end, now);
         }
-        self.perform(part.partition, stage);
+        self.perform(part.place, stage);
     }
 
     pub(super) fn gap(&mut self, part: Part, (from, upto): (Offset, Offset), stage: &mut Stage) {
         let now = self.clock(stage);
         let count = upto.0 + 1 - from.0;
-        let batch = stage.read(&events(part.partition), from, count as usize);
+        let batch = stage.read(&events(part.place), from, count as usize);
         if let Some(held) = self.part(part) {
             held.core.gap(&batch, now);
         }
-        self.perform(part.partition, stage);
+        self.perform(part.place, stage);
     }
 
     pub(super) fn rescan(&mut self, part: Part, scan: Scan, stage: &mut Stage) {
         let now = self.clock(stage);
-        let at = events(part.partition);
+        let at = events(part.place);
         if stage.end(&at) < scan.upto {
             return self.plan(stage, 5, Due::Rescan(part, scan));
         }
@@ -95,6 +96,6 @@ impl Node {
         if let Some(held) = self.part(part) {
             held.core.rescanned(scan.id, batch.as_deref(), now);
         }
-        self.perform(part.partition, stage);
+        self.perform(part.place, stage);
     }
 }

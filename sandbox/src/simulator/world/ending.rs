@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use xp_cluster::lease::LEASE_MS;
-use xp_protocol::{Address, Incarnation, LogIdentity, Offset, PartitionId};
+use xp_protocol::{Address, Incarnation, LogIdentity, Offset};
 use xp_state_node::action::Opening;
 use xp_state_node::partition::{OpenError, Partition, Setting};
 use xp_state_node::store::SnapshotStore;
@@ -13,7 +13,8 @@ use xp_transport::{Stored, TopicPartition};
 
 use super::{Outcome, Sight, World};
 use crate::simulator::node::Node;
-use crate::simulator::plan::{ENTITIES, OUTBOUND_PARTITIONS, PARTITIONS, limits};
+use crate::simulator::place::Place;
+use crate::simulator::plan::{ENTITIES, limits};
 use crate::simulator::stage::{events, inbound, outbound};
 use crate::simulator::switch::Switch;
 use crate::simulator::{client, node};
@@ -21,17 +22,14 @@ use crate::simulator::{client, node};
 impl World {
     pub(super) fn outcome(mut self) -> Outcome {
         let addresses: Vec<_> = (0..ENTITIES).map(client::address).collect();
-        let topic = |at: fn(PartitionId) -> TopicPartition, partitions: u32| {
-            (0..partitions)
-                .map(PartitionId)
-                .map(|partition| {
-                    let records = self.stage.read(&at(partition), Offset(0), usize::MAX);
-                    (partition, records)
-                })
-                .collect::<BTreeMap<_, _>>()
+        let read = |at: &TopicPartition| self.stage.read(at, Offset(0), usize::MAX);
+        let topic = |at: fn(Place) -> TopicPartition| -> Logged {
+            let places = Place::all();
+            places.map(|place| (place, read(&at(place)))).collect()
         };
-        let (logged, heard) = (topic(events, PARTITIONS), topic(inbound, PARTITIONS));
-        let said = topic(outbound, OUTBOUND_PARTITIONS);
+        let (logged, heard) = (topic(events), topic(inbound));
+        let said = Place::all_outbound();
+        let said = said.map(|place| (place, read(&outbound(place)))).collect();
         let mut sights = self.memories(&addresses);
         sights.extend(self.snapshots(&logged, &addresses));
         let (owners, disagreements) = (self.owners(), self.disagreements());
@@ -53,11 +51,11 @@ impl World {
         }
     }
 
-    fn owners(&self) -> BTreeMap<PartitionId, Vec<String>> {
+    fn owners(&self) -> BTreeMap<Place, Vec<String>> {
         let mut owners: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for node in &self.nodes {
-            for partition in node.owned() {
-                owners.entry(partition).or_default().push(node.name.clone());
+            for place in node.owned() {
+                owners.entry(place).or_default().push(node.name.clone());
             }
         }
         owners
@@ -72,7 +70,7 @@ impl World {
             for (what, partitions) in [("the owner", owned), ("a mirror", mirrored)] {
                 let here = addresses
                     .iter()
-                    .filter(|address| partitions.contains(&address.partition(PARTITIONS)));
+                    .filter(|address| partitions.contains(&Place::of(address)));
                 let inspect = |address: &Address| {
                     Some((address.clone(), node.inspect(address, &self.stage)?))
                 };
@@ -101,16 +99,16 @@ impl World {
             partitions: BTreeSet::new(),
             states: BTreeMap::new(),
         };
-        for (partition, records) in logged {
-            let store = node.disk().store(*partition);
+        for (place, records) in logged {
+            let store = node.disk().store(*place);
             if !matches!(store.header(), Ok(Some(_))) {
                 continue;
             }
-            sight.partitions.insert(*partition);
-            let Ok(mut core) = self.follow(store, *partition, records) else {
+            sight.partitions.insert(*place);
+            let Ok(mut core) = self.follow(store, *place, records) else {
                 continue;
             };
-            let here = |address: &&Address| address.partition(PARTITIONS) == *partition;
+            let here = |address: &&Address| Place::of(address) == *place;
             for address in addresses.iter().filter(here) {
                 if let Ok(Some(state)) = core.inspect(address) {
                     sight.states.insert(address.clone(), state);
@@ -123,12 +121,12 @@ impl World {
     fn follow(
         &self,
         store: Arc<dyn SnapshotStore>,
-        partition: PartitionId,
+        place: Place,
         records: &[Stored],
     ) -> Result<Partition, OpenError> {
         let now = self.stage.now;
         let setting = Setting {
-            place: node::place(partition),
+            place: place.into(),
             incarnation: Incarnation(uuid::Uuid::nil()),
             lanes: Arc::new(node::lanes()),
             domain: Arc::clone(&self.domain),
@@ -140,7 +138,7 @@ impl World {
         let opening = Opening {
             inbound: LogIdentity(uuid::Uuid::nil()),
             first: Offset(0),
-            next: self.stage.end(&events(partition)),
+            next: self.stage.end(&events(place)),
             now,
         };
         let mut core = Partition::open(setting, opening, 0)?;
@@ -167,4 +165,4 @@ impl World {
 }
 
 /// The final records of a topic, by partition.
-type Logged = BTreeMap<PartitionId, Vec<Stored>>;
+type Logged = BTreeMap<Place, Vec<Stored>>;

@@ -6,8 +6,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use xp_cluster::members::End;
+use xp_protocol::TimeMs;
 use xp_protocol::cluster::Member;
-use xp_protocol::{PartitionId, TimeMs};
 use xp_transport::simulated::ProducerId;
 
 use super::{EDGES, World, node_name};
@@ -18,8 +18,7 @@ use crate::simulator::disk::{Disk, Left};
 use crate::simulator::edge::Edge;
 use crate::simulator::history::What;
 use crate::simulator::names::{EdgeId, NodeId};
-use crate::simulator::node;
-use crate::simulator::plan::PARTITIONS;
+use crate::simulator::place::Place;
 use crate::simulator::stage::cluster;
 
 /// Who appends what people ask for.
@@ -28,6 +27,11 @@ const PERSON: ProducerId = ProducerId(u64::MAX);
 const PAUSE_MAX_MS: u64 = 30_000;
 /// How long who was evicted by silence waits before it rejoins, in milliseconds.
 const REJOIN_MS: u64 = 1_000;
+
+fn some_place(dice: &mut ChaCha8Rng) -> Place {
+    let places: Vec<_> = Place::all().collect();
+    places[dice.random_range(0..places.len())]
+}
 
 impl World {
     pub(super) fn cause(&mut self, deed: Deed) {
@@ -65,7 +69,7 @@ impl World {
                 });
             }
             Mischief::MovePartition => {
-                let place = node::place(PartitionId(dice.random_range(0..PARTITIONS)));
+                let place = some_place(&mut dice).into();
                 let slot = dice.random_range(0..self.homes.len());
                 let to = dice.random_bool(0.8).then(|| node_name(slot).into());
                 self.order(&Member::Move { place, to });
@@ -152,14 +156,14 @@ impl World {
 
     /// A partition moves away from an owner that reads the `cluster` log late: it lives, and does not know.
     fn move_from_deaf_node(&mut self, until: TimeMs, dice: &mut ChaCha8Rng) {
-        let partition = PartitionId(dice.random_range(0..PARTITIONS));
+        let place = some_place(dice);
         let slot = dice.random_range(0..self.homes.len());
         let mut nodes = self.nodes.iter_mut();
-        let owner = nodes.find(|node| node.owned().any(|owned| owned == partition));
+        let owner = nodes.find(|node| node.owned().any(|owned| owned == place));
         if let Some(owner) = owner {
             owner.deaf_until = owner.deaf_until.max(until);
             let to = Some(node_name(slot).into());
-            let place = node::place(partition);
+            let place = place.into();
             self.order(&Member::Move { place, to });
         }
     }
