@@ -3,6 +3,9 @@
 //! Its explicit flush does not reach the platter, so nothing here is relied on: every record carries its own
 //! checksum, the header is compared with the log (R35), and the log can rebuild all of it.
 
+mod space;
+mod pieces;
+
 use std::ops::Bound;
 use std::path::Path;
 
@@ -28,6 +31,12 @@ fn failed(error: impl ToString) -> StoreError {
     StoreError(error.to_string())
 }
 
+fn config(dir: &Path, cache_bytes: u64) -> sled::Config {
+    let config = sled::Config::new().path(dir);
+    let config = config.cache_capacity(cache_bytes);
+    config.flush_every_ms(Some(1000))
+}
+
 impl SledStores {
     /// Opens or makes the directory. A store that was written under another boot of the machine has every
     /// checksum verified (R35); what fails is thrown away, and the log rebuilds it.
@@ -35,10 +44,8 @@ impl SledStores {
     /// # Errors
     /// When another process holds the directory, or it cannot be written.
     pub fn open(dir: &Path, cache_bytes: u64, boot: &str) -> Result<Self, StoreError> {
-        let config = sled::Config::new()
-            .path(dir)
-            .cache_capacity(cache_bytes)
-            .flush_every_ms(Some(1000));
+        space::settle(dir)?;
+        let config = config(dir, cache_bytes);
         let db = match config.open() {
             Ok(db) => db,
             Err(sled::Error::Corruption { .. }) => {
@@ -53,22 +60,27 @@ impl SledStores {
             stores.verify()?;
             stores.db.insert(BOOT, boot.as_bytes()).map_err(failed)?;
         }
-        Ok(stores)
+        match space::is_wasted(dir) {
+            true => stores.written_anew(dir, cache_bytes),
+            false => Ok(stores),
+        }
+    }
+
+    /// What former builds left in files that sled never gives back is gone afterwards.
+    fn written_anew(self, dir: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
+        tracing::info!(dir = %dir.display(), "the snapshots take far more space than they need; they are written anew");
+        if let Err(error) = space::write_anew(dir, cache_bytes, self.db) {
+            tracing::warn!(dir = %dir.display(), %error, "the snapshots were not written anew and keep their space");
+            space::settle(dir)?;
+        }
+        let db = config(dir, cache_bytes).open().map_err(failed)?;
+        Ok(Self { db })
     }
 
     fn verify(&self) -> Result<(), StoreError> {
-        for name in self
-            .db
-            .tree_names()
-            .into_iter()
-            .filter(|name| name.contains(&b'/'))
-        {
+        for name in partitions(&self.db) {
             let tree = self.db.open_tree(&name).map_err(failed)?;
-            let sound = tree
-                .iter()
-                .values()
-                .all(|value| value.is_ok_and(|value| snapshot::unsealed(&value).is_ok()));
-            if !sound {
+            if !is_sound(&tree) {
                 tracing::error!(place = %String::from_utf8_lossy(&name), "a snapshot fails its checksum; the partition's log is replayed");
                 tree.clear().map_err(failed)?;
             }
@@ -94,6 +106,22 @@ impl SledStores {
     }
 }
 
+/// The names of the trees that hold a partition each.
+fn partitions(db: &sled::Db) -> impl Iterator<Item = sled::IVec> {
+    let names = db.tree_names().into_iter();
+    names.filter(|name| name.contains(&b'/'))
+}
+
+/// Whether every value has its checksum.
+fn is_sound(tree: &sled::Tree) -> bool {
+    let sound = |(key, value): (sled::IVec, sled::IVec)| {
+        key.first() == Some(&pieces::PIECE)
+            || pieces::whole(tree, &key, &value)
+                .is_ok_and(|value| snapshot::unsealed(&value).is_ok())
+    };
+    tree.iter().all(|entry| entry.is_ok_and(sound))
+}
+
 /// The snapshots of one partition, in one tree.
 pub struct SledStore {
     tree: sled::Tree,
@@ -110,33 +138,28 @@ fn address(key: &[u8]) -> Result<Address, StoreError> {
     address.parse().map_err(failed)
 }
 
-fn bytes(value: &sled::IVec) -> Bytes {
-    Bytes::copy_from_slice(value)
-}
-
 impl SnapshotStore for SledStore {
     fn header(&self) -> Result<Option<Bytes>, StoreError> {
-        let value = self.tree.get(HEADER).map_err(failed)?;
-        Ok(value.as_ref().filter(|value| !value.is_empty()).map(bytes))
+        let value = pieces::get(&self.tree, HEADER)?;
+        Ok(value.filter(|value| !value.is_empty()))
     }
 
     fn entity(&self, address: &Address) -> Result<Option<Bytes>, StoreError> {
-        let value = self.tree.get(key(ENTITY, address)).map_err(failed)?;
-        Ok(value.as_ref().map(bytes))
+        pieces::get(&self.tree, &key(ENTITY, address))
     }
 
     fn pending(&self) -> Result<Vec<(Address, Bytes)>, StoreError> {
         let mut found = Vec::new();
         for entry in self.tree.scan_prefix([PENDING]) {
             let (key, value) = entry.map_err(failed)?;
-            found.push((address(&key)?, bytes(&value)));
+            let value = pieces::whole(&self.tree, &key, &value)?;
+            found.push((address(&key)?, value));
         }
         Ok(found)
     }
 
     fn pending_of(&self, address: &Address) -> Result<Option<Bytes>, StoreError> {
-        let value = self.tree.get(key(PENDING, address)).map_err(failed)?;
-        Ok(value.as_ref().map(bytes))
+        pieces::get(&self.tree, &key(PENDING, address))
     }
 
     fn addresses(&self, after: Option<&Address>, count: usize) -> Result<Vec<Address>, StoreError> {
@@ -150,27 +173,28 @@ impl SnapshotStore for SledStore {
     }
 
     fn ahead(&self) -> Result<Option<Bytes>, StoreError> {
-        let value = self.tree.get(AHEAD).map_err(failed)?;
-        Ok(value.as_ref().map(bytes))
+        pieces::get(&self.tree, AHEAD)
     }
 
     fn set_ahead(&self, ahead: Bytes) -> Result<(), StoreError> {
-        self.tree.insert(AHEAD, &ahead[..]).map_err(failed)?;
-        Ok(())
+        let mut changes = sled::Batch::default();
+        pieces::put(&self.tree, &mut changes, AHEAD.to_vec(), &ahead)?;
+        self.tree.apply_batch(changes).map_err(failed)
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let mut changes = sled::Batch::default();
         for (kind, entries) in [(ENTITY, batch.entities), (PENDING, batch.pending)] {
             for (address, value) in entries {
+                let key = key(kind, &address);
                 match value {
-                    Some(value) => changes.insert(key(kind, &address), &value[..]),
-                    None => changes.remove(key(kind, &address)),
+                    Some(value) => pieces::put(&self.tree, &mut changes, key, &value)?,
+                    None => pieces::remove(&self.tree, &mut changes, key)?,
                 }
             }
         }
-        changes.insert(HEADER, &batch.header[..]);
-        changes.remove(AHEAD);
+        pieces::put(&self.tree, &mut changes, HEADER.to_vec(), &batch.header)?;
+        pieces::remove(&self.tree, &mut changes, AHEAD.to_vec())?;
         self.tree.apply_batch(changes).map_err(failed)
     }
 

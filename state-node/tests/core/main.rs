@@ -13,6 +13,7 @@ mod forgotten;
 mod unencodable;
 mod restored;
 mod damaged;
+mod space;
 mod changes;
 mod changed;
 mod room;
