@@ -79,6 +79,12 @@ impl Lanes {
         })
     }
 
+    /// What holds for a partition; none where its lane is no more.
+    #[must_use]
+    pub fn definition(&self, at: &LanePartition) -> Option<&Definition> {
+        self.current.as_ref()?.lanes.get(&at.lane)
+    }
+
     /// Takes a record, unless it is older or would change a partition count; says whether it holds now.
     pub fn take(&mut self, newer: &Definitions) -> bool {
         let known = self.current.as_ref().map_or(0, |current| current.version);

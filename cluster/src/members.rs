@@ -7,15 +7,16 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
-use xp_protocol::cluster::{Definitions, Member, Who};
+use xp_protocol::cluster::{Definitions, FOLD, Member, Who};
 use xp_protocol::codec::{self, Format};
+use xp_protocol::rules::Rules;
 use xp_protocol::{Incarnation, LanePartition, Offset, TimeMs, View};
 
 use crate::lanes::{Lanes, Refusal};
 use crate::placement::Duty;
 use crate::pulse::Pulse;
 
-pub use entering::enter;
+pub use entering::{enter, enter_under, read};
 
 /// How many former members are remembered, so that their late messages are told apart from those of
 /// members not heard of yet. Beyond it the oldest is forgotten, and only its join offset condemns it.
@@ -35,15 +36,21 @@ pub struct Members {
     /// Partitions that a person has moved, and to which name.
     moves: BTreeMap<LanePartition, Box<str>>,
     places: BTreeMap<LanePartition, Place>,
-    /// Heartbeats of all members so far.
-    beats: u64,
+    /// Rounds of heartbeats so far: one ends when a member that was heard in it is heard again.
+    round: u64,
     /// Records since the last one of the fold itself.
     since_fold: u64,
+    /// Since when owners say that they could not own at once, by the virtual time (R46).
+    cold: BTreeMap<LanePartition, u64>,
+    /// Which rules hold. Always all of them, but in the simulator.
+    #[serde(skip)]
+    rules: Rules,
 }
 
+/// Version 2 has `cold` at its end, and counts rounds where version 1 counted heartbeats.
 impl Format for Members {
-    const NAME: &'static str = "members";
-    const VERSION: u8 = 1;
+    const NAME: &'static str = FOLD.0;
+    const VERSION: u8 = FOLD.1;
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,8 +61,8 @@ struct Present {
     warm: BTreeSet<LanePartition>,
     /// When it was heard last, by the virtual time.
     heard_ms: u64,
-    /// How many heartbeats of all members there were then.
-    beats: u64,
+    /// The round in which it was heard last.
+    round: u64,
 }
 
 /// Why a process is a member no longer.
@@ -96,8 +103,10 @@ impl Members {
             drained: BTreeSet::new(),
             moves: BTreeMap::new(),
             places: BTreeMap::new(),
-            beats: 0,
+            round: 0,
             since_fold: 0,
+            cold: BTreeMap::new(),
+            rules: Rules::default(),
         }
     }
 
@@ -112,7 +121,7 @@ impl Members {
         self.pulse.record(time);
         let told = self.hear(offset, record);
         let gone = self.condemn();
-        let changed = told || gone;
+        let changed = told || gone || self.must_yield();
         if changed {
             self.place();
         }
@@ -217,6 +226,19 @@ impl Members {
     pub fn named(&self, name: &str) -> Option<Incarnation> {
         let mut named = self.iter().filter(|(_, who, _)| *who.name == *name);
         named.next().map(|(incarnation, ..)| incarnation)
+    }
+
+    /// For how much longer nobody is declared gone, because the log's time cannot be trusted (R37), in milliseconds of
+    /// that time. Takeovers from who is silent wait for it.
+    #[must_use]
+    pub fn suspended_ms(&self) -> u64 {
+        self.pulse.suspended_ms()
+    }
+
+    /// Partitions whose owners have said for longer than a moment that they could not own at once, because they replay,
+    /// have stopped or make no progress, and that nobody can take over who is warm (R46).
+    pub fn cold(&self) -> impl Iterator<Item = &LanePartition> {
+        self.cold.keys().filter(|at| self.is_overdue(at))
     }
 
     /// Who should own a partition; nobody, when no member may.

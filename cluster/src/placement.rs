@@ -49,21 +49,29 @@ pub fn rank<'a>(
     candidates
 }
 
+/// How an owner that lives holds on to its partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It serves, or will in a moment: only the first member displaces it, once that is warm.
+    Firm,
+    /// It has not been warm for longer than a moment: any member that is warm displaces it (R46).
+    Cold,
+    /// It is no candidate any more, and hands over to any member that is warm.
+    Leaving,
+}
+
 /// Who owns a partition whose candidates are `ranked`: a living `owner` is displaced only by a member that is warm.
-/// `keeps` says whether that owner is a candidate still; one that is not hands over to the first that is warm.
 #[must_use]
-pub fn owner(
-    ranked: &[Candidate<'_>],
-    owner: Option<Incarnation>,
-    keeps: bool,
-) -> Option<Incarnation> {
+pub fn owner(ranked: &[Candidate<'_>], owner: Option<(Incarnation, Hold)>) -> Option<Incarnation> {
     let best = ranked.first()?;
     let warm = ranked.iter().find(|candidate| candidate.warm);
     match owner {
-        Some(owner) if keeps && !best.warm => Some(owner),
-        Some(_) if keeps => Some(best.incarnation),
-        // It lives and serves until somebody can go on at once.
-        Some(owner) => Some(warm.map_or(owner, |warm| warm.incarnation)),
+        Some((_, Hold::Firm)) if best.warm => Some(best.incarnation),
+        Some((owner, Hold::Firm)) => Some(owner),
+        // It lives and serves, or may yet, until somebody can go on at once.
+        Some((owner, Hold::Cold | Hold::Leaving)) => {
+            Some(warm.map_or(owner, |warm| warm.incarnation))
+        }
         None => Some(warm.unwrap_or(best).incarnation),
     }
 }

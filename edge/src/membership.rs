@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tracing::{error, warn};
 use xp_cluster::Members;
 use xp_cluster::log::{append, enter, member};
 use xp_cluster::members::End;
-use xp_cluster::timing::EDGE_HEARTBEAT_MS;
+use xp_cluster::timing::{BEATS_IN_FLIGHT, EDGE_HEARTBEAT_MS};
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::{CloseCode, Incarnation, Offset, PartitionId};
 use xp_transport::{AppendError, Log, ReadError, Reader};
@@ -56,13 +58,22 @@ impl Joining<'_> {
     }
 }
 
-/// Says that the edge is alive, as long as it hears its lanes.
+/// Says that the edge is alive, as long as it hears its lanes. Heartbeats do not wait for each other, or a log that
+/// answers slowly would hear of the edge too seldom.
 pub(crate) async fn heartbeats(node: Arc<Node>) {
     let mut every = tokio::time::interval(Duration::from_millis(EDGE_HEARTBEAT_MS));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut under_way = FuturesUnordered::new();
     loop {
-        every.tick().await;
-        if node.state.is_deaf() || node.state.is_evicted() {
+        tokio::select! {
+            _ = every.tick() => {}
+            Some(taken) = under_way.next() => {
+                hear(&node, taken);
+                continue;
+            }
+        }
+        let is_full = under_way.len() >= BEATS_IN_FLIGHT;
+        if is_full || node.state.is_deaf() || node.state.is_evicted() {
             continue;
         }
         let alive = Member::Alive {
@@ -73,17 +84,20 @@ pub(crate) async fn heartbeats(node: Arc<Node>) {
             leaving: false,
             warm: Vec::new(),
         };
-        let taken = beat(&node, &alive).await;
-        node.state.set_unheard(taken.is_err());
-        if let Err(error) = taken {
-            warn!(target: "xp_edge::cluster", %error, "a heartbeat failed");
-        }
+        under_way.push(beat(&node, alive));
     }
 }
 
-/// One heartbeat at a time; one that is late shows that the log is away before anybody says anything.
-async fn beat(node: &Node, alive: &Member) -> Result<Offset, AppendError> {
-    let mut taken = std::pin::pin!(append(node.log.as_ref(), alive));
+fn hear(node: &Node, taken: Result<Offset, AppendError>) {
+    node.state.set_unheard(taken.is_err());
+    if let Err(error) = taken {
+        warn!(target: "xp_edge::cluster", %error, "a heartbeat failed");
+    }
+}
+
+/// One that is late shows that the log is away before anybody says anything.
+async fn beat(node: &Node, alive: Member) -> Result<Offset, AppendError> {
+    let mut taken = std::pin::pin!(append(node.log.as_ref(), &alive));
     match tokio::time::timeout(node.config.timing.lane_stall.0, &mut taken).await {
         Ok(taken) => taken,
         Err(_) => {

@@ -110,12 +110,17 @@ impl Who {
     }
 }
 
+/// The fold of this log and its version, which rises when equal records would be folded to other members than before:
+/// who folds otherwise would name other owners.
+pub const FOLD: (&str, u8) = ("members", 2);
+
 /// The highest version that this build reads of each format that goes over a log.
 #[must_use]
 pub fn formats() -> BTreeMap<Box<str>, u8> {
     let version = |name: &str, version| (name.into(), version);
     BTreeMap::from([
         version(Member::NAME, Member::VERSION),
+        version(FOLD.0, FOLD.1),
         version(Event::NAME, Event::VERSION),
         version(Inbound::NAME, Inbound::VERSION),
         version(Outbound::NAME, Outbound::VERSION),

@@ -37,6 +37,9 @@ pub struct Rules {
     pub committed_snapshots: bool,
     /// R45: what was forgotten is not found again in a snapshot that was cut before.
     pub removals: bool,
+    /// R46: an owner that is not warm for longer than a moment yields to a member that is. Off: it keeps its partition
+    /// as long as it lives.
+    pub yields: bool,
 }
 
 impl Default for Rules {
@@ -58,6 +61,7 @@ impl Default for Rules {
             tell_numbers: true,
             committed_snapshots: true,
             removals: true,
+            yields: true,
         }
     }
 }

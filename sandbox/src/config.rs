@@ -122,8 +122,8 @@ settings! {
         /// How long stopping in order may take. Then the process ends all the same, and says what was left undone;
         /// nothing acknowledged is lost.
         stop_wait: Span = Span::from_secs(10),
-        /// How long a partition may make no progress, as when domain code does not return. Then the node says no longer
-        /// that it lives, and others take over.
+        /// How long a partition may make no progress, as when domain code does not return. Then a node
+        /// that could serve it at once takes it over; where there is none, this one says no longer that it lives.
         stuck: Span = Span::from_secs(2),
         /// Memory for the pages of the snapshot store.
         snapshot_cache: Size = Size(64 << 20),

@@ -4,6 +4,8 @@ mod supervisor;
 mod shell;
 mod cluster;
 mod standing;
+mod stuck;
+mod suspension;
 mod status;
 
 use std::collections::BTreeMap;

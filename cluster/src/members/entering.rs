@@ -1,7 +1,9 @@
 //! Where who joins begins to fold (R37).
 
 use xp_protocol::cluster::Member;
-use xp_protocol::{Offset, TimeMs, codec};
+use xp_protocol::codec::{self, Format};
+use xp_protocol::rules::Rules;
+use xp_protocol::{Offset, TimeMs};
 
 use super::Members;
 
@@ -10,13 +12,24 @@ use super::Members;
 #[must_use]
 pub fn enter(
     generation: u64,
+    bounds: (Offset, Offset),
+    records: &[(Offset, TimeMs, Member)],
+) -> Option<Members> {
+    enter_under(Rules::default(), generation, bounds, records)
+}
+
+/// The same by other rules, for the simulator only.
+#[must_use]
+pub fn enter_under(
+    rules: Rules,
+    generation: u64,
     (first, from): (Offset, Offset),
     records: &[(Offset, TimeMs, Member)],
 ) -> Option<Members> {
     let folds = records.iter().rev();
     let mut folds = folds.filter_map(|(_, _, record)| match record {
         Member::Fold { upto, members } if upto.next() >= from => {
-            let members: Members = codec::decode(members).ok()?;
+            let members = read(members)?;
             (members.generation == generation).then_some(members)
         }
         _ => None,
@@ -26,8 +39,19 @@ pub fn enter(
         None if from <= first => Members::new(generation),
         None => return None,
     };
+    members.rules = rules;
     for (offset, time, record) in records {
         members.apply(*offset, *time, record);
     }
     Some(members)
+}
+
+/// A record of the fold, also one that version 1 wrote: it lacked the map at the end, and an empty one is one byte, its
+/// length. What was counted otherwise then makes up for it within three rounds.
+#[must_use]
+pub fn read(fold: &[u8]) -> Option<Members> {
+    match fold.split_first()? {
+        (1, rest) => codec::decode(&[&[Members::VERSION], rest, &[0]].concat()).ok(),
+        _ => codec::decode(fold).ok(),
+    }
 }

@@ -1,10 +1,13 @@
 //! Who owns and who mirrors, after every change of members or lanes.
 
+use std::collections::BTreeMap;
+
 use xp_protocol::cluster::{Definition, Kind, Placement, Who};
 use xp_protocol::{Incarnation, LanePartition};
 
 use super::{Members, Place, Present};
-use crate::placement::{self, Candidate};
+use crate::placement::{self, Candidate, Hold};
+use crate::timing::COLD_MS;
 
 impl Members {
     /// Places every partition anew: equal folds place alike, and a living owner moves only to who is warm.
@@ -17,6 +20,38 @@ impl Members {
             (at, place)
         });
         self.places = placed.collect();
+        self.note_cold(&former);
+    }
+
+    /// R46: since when the owner of a partition says that it could not own it at once. Who has just become the owner
+    /// begins anew.
+    fn note_cold(&mut self, former: &BTreeMap<LanePartition, Place>) {
+        let since = std::mem::take(&mut self.cold);
+        let now_ms = self.pulse.now_ms();
+        let cold = self.places.iter().filter_map(|(at, place)| {
+            let owner = place.owner.filter(|owner| !self.is_warm(at, *owner))?;
+            let same = former.get(at).is_some_and(|was| was.owner == Some(owner));
+            let known = since.get(at).filter(|_| same).copied();
+            Some((at.clone(), known.unwrap_or(now_ms)))
+        });
+        self.cold = cold.collect();
+    }
+
+    /// R46: whether an owner has been cold for long enough, and somebody is warm who may own.
+    pub(super) fn must_yield(&self) -> bool {
+        let mut overdue = self.cold.keys().filter(|at| self.is_overdue(at));
+        overdue.any(|at| {
+            let owner = self.owner(at);
+            let definition = self.lanes.definition(at);
+            definition
+                .is_some_and(|definition| self.place_one(at, definition, owner).owner != owner)
+        })
+    }
+
+    pub(super) fn is_overdue(&self, at: &LanePartition) -> bool {
+        let since = self.cold.get(at);
+        let is_late = |since: &u64| self.pulse.now_ms() - since >= COLD_MS;
+        self.rules.yields && since.is_some_and(is_late)
     }
 
     fn place_one(
@@ -29,12 +64,21 @@ impl Members {
         let moved = self.moves.get(at).or(definition.placement.pin.as_ref());
         let ranked = placement::rank(at, candidates, moved.map(AsRef::as_ref));
         let owner = owner.filter(|owner| self.is_alive(*owner));
-        let keeps = ranked.iter().any(|one| Some(one.incarnation) == owner);
-        let owner = placement::owner(&ranked, owner, keeps);
+        let owner = owner.map(|owner| (owner, self.hold(at, owner, &ranked)));
+        let owner = placement::owner(&ranked, owner);
         let following = usize::from(definition.placement.standbys) + 1;
         let following = ranked.iter().take(following).map(|one| one.incarnation);
         let mirrors = following.filter(|one| Some(*one) != owner).collect();
         Place { owner, mirrors }
+    }
+
+    fn hold(&self, at: &LanePartition, owner: Incarnation, ranked: &[Candidate<'_>]) -> Hold {
+        let is_candidate = ranked.iter().any(|one| one.incarnation == owner);
+        match is_candidate {
+            false => Hold::Leaving,
+            true if self.is_overdue(at) && !self.is_warm(at, owner) => Hold::Cold,
+            true => Hold::Firm,
+        }
     }
 
     /// A drained node is a candidate only where nobody else is.

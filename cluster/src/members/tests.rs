@@ -184,7 +184,7 @@ fn the_same_offset_twice_changes_nothing() {
 }
 
 #[test]
-fn who_is_silent_beyond_its_limit_is_gone_once_three_heartbeats_of_others_were_heard() {
+fn who_is_silent_beyond_its_limit_is_gone_once_three_rounds_of_others_were_heard() {
     let mut tape = Tape::cluster();
     tape.beat(&[1, 2, 3], 500);
     tape.beat(&[2, 3], 500);
@@ -221,6 +221,131 @@ fn where_nobody_could_write_nobody_was_silent() {
     );
     tape.beat(&[2, 3], 300);
     assert!(tape.members.is_former(id(1)));
+}
+
+#[test]
+fn a_survivor_whose_every_append_is_slow_takes_over_all_the_same() {
+    let mut tape = Tape::cluster();
+    tape.beat(&[1, 2, 3], 500);
+    for _ in 0..4 {
+        tape.say(210, alive(1, state("state-1"), 1));
+    }
+    assert!(tape.members.is_former(id(2)) && tape.members.is_former(id(3)));
+}
+
+#[test]
+fn a_log_that_takes_heartbeats_slowly_and_in_turn_condemns_nobody() {
+    let mut tape = Tape::cluster();
+    for turn in 0..60 {
+        let n = turn % 3 + 1;
+        // What queued up meanwhile arrives with it, at the same moment.
+        for after_ms in [290, 0, 0, 0] {
+            tape.say(after_ms, alive(n, state(&format!("state-{n}")), n as u64));
+        }
+    }
+    assert!((1..=3).all(|n| tape.members.is_alive(id(n))));
+}
+
+#[test]
+fn an_owner_that_stands_still_again_and_again_loses_its_partitions_though_the_log_stutters() {
+    let mut tape = Tape::cluster();
+    tape.beat(&[1, 2, 3], 500);
+    // The others are held up for a moment now and then, as on a busy machine.
+    tape.beat(&[2, 3], 200);
+    tape.now += 250;
+    tape.beat(&[2, 3], 300);
+    assert!(tape.members.is_former(id(1)), "within the takeover's time");
+}
+
+/// Who owns the first partition, and who is warm beside it.
+fn first(tape: &Tape) -> (LanePartition, u128, u128) {
+    let place = tape.members.places().next().expect("eight of them").clone();
+    let number = |incarnation| (1..=3).find(|n| Some(id(*n)) == incarnation);
+    let owner = number(tape.members.owner(&place)).expect("it is owned");
+    let mirror = number(tape.members.mirrors(&place).first().copied());
+    (place, owner, mirror.expect("it is mirrored"))
+}
+
+impl Tape {
+    /// Heartbeats of all three, of which one is not warm there.
+    fn beat_cold(&mut self, cold: u128, place: &LanePartition, for_ms: u64) {
+        let places: Vec<_> = self.members.places().cloned().collect();
+        let others: Vec<_> = places.iter().filter(|at| *at != place).cloned().collect();
+        for _ in 0..for_ms / STATE_NODE_HEARTBEAT_MS {
+            for n in 1..=3 {
+                let pause = if n == 1 { STATE_NODE_HEARTBEAT_MS } else { 0 };
+                let word = alive(n, state(&format!("state-{n}")), n as u64);
+                let its_own = if n == cold { &others } else { &places };
+                self.say(pause, warm(word, its_own));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_owner_that_is_not_warm_for_longer_than_a_moment_yields_to_one_that_is() {
+    let mut tape = Tape::cluster();
+    tape.beat(&[1, 2, 3], 500);
+    let (place, owner, mirror) = first(&tape);
+    tape.beat_cold(owner, &place, 500);
+    assert_eq!(tape.members.owner(&place), Some(id(owner)), "a moment");
+    tape.beat_cold(owner, &place, 200);
+    assert_eq!(tape.members.owner(&place), Some(id(mirror)));
+    assert!(
+        tape.members.is_alive(id(owner)),
+        "it serves the others still"
+    );
+    tape.beat_cold(owner, &place, 5_000);
+    assert_eq!(
+        tape.members.owner(&place),
+        Some(id(mirror)),
+        "it stays there"
+    );
+    tape.beat(&[1, 2, 3], 100);
+    assert_eq!(
+        tape.members.owner(&place),
+        Some(id(owner)),
+        "and comes back"
+    );
+}
+
+#[test]
+fn an_owner_that_is_cold_stays_where_nobody_is_warm() {
+    let mut tape = Tape::default();
+    tape.say(0, lanes(Placement::default()));
+    tape.say(0, join(1, state("state-1")));
+    tape.say(0, join(2, state("state-2")));
+    for _ in 0..20 {
+        tape.say(100, alive(1, state("state-1"), 1));
+        tape.say(0, alive(2, state("state-2"), 2));
+    }
+    assert_eq!(tape.owners(), [Some(id(1)); 8]);
+    assert_eq!(tape.members.cold().count(), 8);
+    let places: Vec<_> = tape.members.places().cloned().collect();
+    tape.say(0, warm(alive(2, state("state-2"), 2), &places));
+    assert_eq!(tape.owners(), [Some(id(2)); 8]);
+    assert_eq!(tape.members.cold().count(), 0);
+}
+
+#[test]
+fn two_that_both_fail_do_not_pass_a_partition_to_and_fro() {
+    let mut tape = Tape::cluster();
+    tape.beat(&[1, 2, 3], 500);
+    let (place, owner, mirror) = first(&tape);
+    tape.beat_cold(owner, &place, 700);
+    let others: Vec<_> = tape
+        .members
+        .places()
+        .filter(|at| **at != place)
+        .cloned()
+        .collect();
+    for _ in 0..50 {
+        for n in 1..=3 {
+            let word = alive(n, state(&format!("state-{n}")), n as u64);
+            tape.say(34, warm(word, &others));
+        }
+        assert_eq!(tape.members.owner(&place), Some(id(mirror)));
+    }
 }
 
 #[test]
@@ -421,7 +546,11 @@ fn the_common_format_is_the_lowest_that_anybody_reads() {
     };
     tape.say(0, join(1, newer));
     assert_eq!(tape.members.common_format("events"), Some(3));
-    tape.say(0, join(2, state("state-2")));
+    let older = Who {
+        formats: BTreeMap::from([("events".into(), 1)]),
+        ..state("state-2")
+    };
+    tape.say(0, join(2, older));
     assert_eq!(tape.members.common_format("events"), Some(1));
     let written = BTreeMap::from([("events".into(), 2)]);
     let (who, format, version) = tape

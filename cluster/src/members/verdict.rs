@@ -6,7 +6,7 @@ use xp_protocol::cluster::{Kind, Who};
 use xp_protocol::{Incarnation, LanePartition, Offset};
 
 use super::{End, FORMER_MAX, Members, Present};
-use crate::timing::{OTHERS, silence_ms};
+use crate::timing::{ROUNDS, silence_ms};
 
 impl Members {
     /// A new incarnation of a stable name replaces the old one at its Join (R17). A Join that was doubled or comes
@@ -31,7 +31,7 @@ impl Members {
             leaving: false,
             warm: BTreeSet::new(),
             heard_ms: self.pulse.now_ms(),
-            beats: self.beats,
+            round: self.round,
         };
         self.alive.insert(incarnation, present);
         if !later.is_empty() {
@@ -47,12 +47,15 @@ impl Members {
         leaving: bool,
         warm: &[LanePartition],
     ) -> bool {
-        self.beats += 1;
+        let now_ms = self.pulse.now_ms();
         let Some(present) = self.alive.get_mut(&incarnation) else {
             return false;
         };
-        present.heard_ms = self.pulse.now_ms();
-        present.beats = self.beats;
+        // Heartbeats that the log took at one moment are one: who waited for it says all that it had to say.
+        let is_heard_again = present.round == self.round && present.heard_ms < now_ms;
+        self.round += u64::from(is_heard_again);
+        present.heard_ms = now_ms;
+        present.round = self.round;
         let warm: BTreeSet<_> = warm.iter().cloned().collect();
         let news = present.leaving != leaving || present.warm != warm;
         present.leaving = leaving;
@@ -60,7 +63,7 @@ impl Members {
         news
     }
 
-    /// R37: gone is who was silent beyond its limit while at least three heartbeats of others were heard, unless
+    /// R37: gone is who was silent beyond its limit while at least three rounds of heartbeats of others began, unless
     /// the time cannot be trusted just now.
     pub(super) fn condemn(&mut self) -> bool {
         if !self.pulse.judges() {
@@ -69,7 +72,7 @@ impl Members {
         let now_ms = self.pulse.now_ms();
         let silent = |present: &Present| {
             now_ms - present.heard_ms > silence_ms(present.who.kind)
-                && self.beats - present.beats >= OTHERS
+                && self.round - present.round >= ROUNDS
         };
         let alive = self.alive.iter();
         let gone: Vec<_> = alive

@@ -81,16 +81,21 @@ fn a_living_owner_is_displaced_only_by_a_member_that_is_warm() {
     let candidates = members.iter().enumerate().map(candidate).collect();
     let mut ranked = rank(&place(0), candidates, None);
     let [first, second, third] = [0, 1, 2].map(|at: usize| ranked[at].incarnation);
-    assert_eq!(owner(&ranked, Some(second), true), Some(second));
-    assert_eq!(owner(&ranked, Some(third), false), Some(third));
-    assert_eq!(owner(&ranked, None, false), Some(first));
+    use Hold::{Cold, Firm, Leaving};
+    let owned = |by, hold| Some((by, hold));
+    assert_eq!(owner(&ranked, owned(second, Firm)), Some(second));
+    assert_eq!(owner(&ranked, owned(second, Cold)), Some(second));
+    assert_eq!(owner(&ranked, owned(third, Leaving)), Some(third));
+    assert_eq!(owner(&ranked, None), Some(first));
     ranked[1].warm = true;
-    assert_eq!(owner(&ranked, Some(third), true), Some(third));
-    assert_eq!(owner(&ranked, Some(third), false), Some(second));
-    assert_eq!(owner(&ranked, None, false), Some(second));
+    assert_eq!(owner(&ranked, owned(third, Firm)), Some(third));
+    assert_eq!(owner(&ranked, owned(third, Cold)), Some(second));
+    assert_eq!(owner(&ranked, owned(first, Cold)), Some(second));
+    assert_eq!(owner(&ranked, owned(third, Leaving)), Some(second));
+    assert_eq!(owner(&ranked, None), Some(second));
     ranked[0].warm = true;
-    assert_eq!(owner(&ranked, Some(third), true), Some(first));
-    assert_eq!(owner(&[], Some(third), false), None);
+    assert_eq!(owner(&ranked, owned(third, Firm)), Some(first));
+    assert_eq!(owner(&[], owned(third, Leaving)), None);
 }
 
 proptest! {

@@ -3,17 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use xp_cluster::lanes::Refusal;
 use xp_cluster::members::End;
+use xp_cluster::timing::BEATS_IN_FLIGHT;
 use xp_cluster::{Lease, Members, log as cluster};
-use xp_protocol::Incarnation;
 use xp_protocol::cluster::{Definitions, Kind, Member, Who};
-use xp_transport::{Clock, Log, ReadError, Reader, Stored};
+use xp_protocol::{Incarnation, LanePartition, Offset};
+use xp_transport::{AppendError, Clock, Log, ReadError, Reader, Stored};
 
 use super::standing::Standing;
+use super::stuck::Stuck;
+use super::suspension::Suspension;
 use crate::config::Config;
 
 /// What is known of the cluster: members change seldom, the lease with every heartbeat read back.
@@ -23,6 +28,8 @@ pub(crate) struct View {
     pub(crate) members: Arc<Members>,
     /// The node's lease (R13).
     pub(crate) lease: Lease,
+    /// For how much longer nobody is declared gone, in milliseconds of the log's time (R37).
+    pub(crate) suspended_ms: u64,
     /// Why this node is a member no longer: it decides nothing any more (R17, R18).
     pub(crate) ended: Option<End>,
 }
@@ -99,6 +106,7 @@ impl Joining<'_> {
             reader,
             incarnation,
             members,
+            suspension: Suspension::default(),
             sender,
             log: Arc::clone(self.log),
         };
@@ -167,8 +175,8 @@ async fn live(mut following: Following, beating: Beating) {
     }
 }
 
-/// For how many heartbeats a partition must have been seen to make no progress.
-const STUCK_BEATS: u32 = 5;
+/// A process whose heartbeats are so late has stood still.
+const STOOD_STILL: Duration = Duration::from_millis(500);
 
 struct Beating {
     log: Arc<dyn Log>,
@@ -181,33 +189,38 @@ struct Beating {
 }
 
 impl Beating {
-    /// One heartbeat at a time: a slow log slows the heartbeats down, and the lease runs out, as it must.
+    /// Heartbeats do not wait for each other, up to a bound: where every append is slow, the log would hear of a node too
+    /// seldom to judge anybody by (R37). The lease still runs from the sending of each one that is read back (R13).
     async fn beat(&self) {
         let mut interval = tokio::time::interval(self.every);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut failing, mut stuck) = (false, 0);
+        let (mut failing, mut stuck) = (false, Stuck::default());
+        let mut under_way = FuturesUnordered::new();
+        let mut last = Instant::now();
         loop {
             tokio::select! {
-                _ = interval.tick() => {}
+                _ = interval.tick() => {
+                    self.watch_time(&mut last);
+                    stuck.see(self.standing.stuck(Instant::now(), self.stuck));
+                }
                 () = self.standing.changed() => {}
+                Some(taken) = under_way.next() => {
+                    tell(taken, &mut failing);
+                    continue;
+                }
+            }
+            if under_way.len() >= BEATS_IN_FLIGHT || self.is_silenced(&stuck) {
+                continue;
             }
             // Until its Join is read back it has no place yet, and afterwards none when it was replaced.
-            let Some(alive) = self.alive() else {
-                continue;
-            };
-            if self.is_stuck(&mut stuck) {
-                continue;
+            if let Some(alive) = self.alive() {
+                under_way.push(self.say(alive));
             }
-            let taken = cluster::append(self.log.as_ref(), &alive).await;
-            match &taken {
-                Err(error) if !failing => {
-                    tracing::warn!(%error, "heartbeats are not taken; queries wait until they are");
-                }
-                Ok(_) if failing => tracing::info!("heartbeats are taken again"),
-                _ => {}
-            }
-            failing = taken.is_err();
         }
+    }
+
+    async fn say(&self, alive: Member) -> Result<Offset, AppendError> {
+        cluster::append(self.log.as_ref(), &alive).await
     }
 
     fn alive(&self) -> Option<Member> {
@@ -219,29 +232,69 @@ impl Beating {
             joined,
             sent: self.clock.now(),
             leaving: self.standing.is_leaving(),
-            warm: self.standing.warm(),
+            warm: self.standing.warm(Instant::now()),
         })
     }
 
-    /// A node whose partitions make no progress lets others take over. After the whole process stood still, its
-    /// partitions go on within some heartbeats.
-    fn is_stuck(&self, beats: &mut u32) -> bool {
-        let Some(place) = self.standing.stuck(Instant::now(), self.stuck) else {
-            *beats = 0;
-            return false;
-        };
-        *beats += 1;
-        if *beats == STUCK_BEATS {
-            tracing::error!(%place, "a partition makes no progress; heartbeats stop, so that another node takes over");
+    /// The whole process may have stood still: what it says of itself is of before, and others may have taken over.
+    fn watch_time(&self, last: &mut Instant) {
+        let now = Instant::now();
+        let late = now.saturating_duration_since(*last);
+        *last = now;
+        if late < STOOD_STILL {
+            return;
         }
-        *beats >= STUCK_BEATS
+        let recently = now.checked_sub(STILL_QUIET).unwrap_or(now);
+        if self.standing.has_stood_still(recently).is_none() {
+            tracing::warn!(
+                ?late,
+                "the process stood still: others may have taken its partitions over; look for a machine that is overloaded or was suspended"
+            );
+        }
+        self.standing.stood_still(now, late);
     }
+
+    /// A partition that makes no progress is left to who is warm (R46). When nobody takes it, the node lets others take
+    /// over all it has.
+    fn is_silenced(&self, stuck: &Stuck) -> bool {
+        let (left, before) = (stuck.left(), self.standing.left_to_others());
+        for place in left.difference(&before) {
+            tracing::error!(%place, "a partition makes no progress; another node that is warm takes it over");
+        }
+        if left != before {
+            self.standing.leave_to_others(left);
+        }
+        let members = Arc::clone(&self.view.borrow().members);
+        let owns = |place: &LanePartition| members.owner(place) == Some(self.incarnation);
+        let silenced = stuck.silences(owns);
+        let is_news = self.standing.set_silent(silenced.is_some());
+        if let Some(place) = silenced.filter(|_| is_news) {
+            tracing::error!(%place, "a partition makes no progress and nobody was warm to take it over; heartbeats stop, so that another node does");
+        }
+        silenced.is_some()
+    }
+}
+
+/// For how long a process that stands still again and again is not told of again.
+const STILL_QUIET: Duration = Duration::from_secs(10);
+
+/// Tells when heartbeats are not taken, and when they are again.
+fn tell(taken: Result<Offset, AppendError>, failing: &mut bool) {
+    match &taken {
+        Err(error) if !*failing => {
+            tracing::warn!(%error, "heartbeats are not taken; queries wait until they are");
+        }
+        Ok(_) if *failing => tracing::info!("heartbeats are taken again"),
+        _ => {}
+    }
+    *failing = taken.is_err();
 }
 
 struct Following {
     reader: Box<dyn Reader>,
     incarnation: Incarnation,
     members: Members,
+    suspension: Suspension,
     sender: watch::Sender<View>,
     log: Arc<dyn Log>,
 }
@@ -284,10 +337,15 @@ impl Following {
         }
         let ended = self.members.end(self.incarnation);
         let members = &self.members;
+        let suspended_ms = members.suspended_ms();
+        if let Some(news) = self.suspension.see(suspended_ms) {
+            news.tell();
+        }
         self.sender.send_if_modified(|view| {
             if let Some(sent) = beaten {
                 view.lease.read_back(sent);
             }
+            view.suspended_ms = suspended_ms;
             if changed {
                 view.members = Arc::new(members.clone());
             }

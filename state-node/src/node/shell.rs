@@ -109,6 +109,7 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
     let mut may_restore = true;
     loop {
         shared.set_state(place, PartitionState::Replaying);
+        shared.standing.set_warm(place, false);
         let again = std::mem::take(&mut faulted);
         let mut shell = match Shell::open(shared, place, again, may_restore).await {
             Ok(shell) => shell,

@@ -1,9 +1,9 @@
-//! What a node's heartbeats say of it beside that it lives: what it could own at once, and whether it leaves. One whose
-//! partitions make no progress says nothing.
+//! What a node's heartbeats say of it beside that it lives: what it could own at once, and whether it leaves. What makes
+//! no progress or has failed lately it could not own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -18,6 +18,13 @@ pub(crate) struct Standing {
     warm: Mutex<BTreeSet<LanePartition>>,
     /// When each partition went on last, in milliseconds since `began`.
     seen: Mutex<BTreeMap<LanePartition, Arc<AtomicU64>>>,
+    /// Partitions that make no progress, and are left to others.
+    stuck: Mutex<BTreeSet<LanePartition>>,
+    /// Partitions that have failed here, and until when they are rather left to others.
+    doubted: Mutex<BTreeMap<LanePartition, Instant>>,
+    silent: AtomicBool,
+    /// When the whole process stood still last, and for how long.
+    stood_still: Mutex<Option<(Instant, Duration)>>,
     changed: Notify,
 }
 
@@ -40,6 +47,10 @@ fn since(began: Instant, now: Instant) -> u64 {
     u64::try_from(passed).unwrap_or(u64::MAX)
 }
 
+fn open<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    part.lock().expect("no holder of this lock panics")
+}
+
 impl Standing {
     /// A node that begins.
     pub(crate) fn new(began: Instant) -> Self {
@@ -48,6 +59,10 @@ impl Standing {
             leaving: AtomicBool::new(false),
             warm: Mutex::default(),
             seen: Mutex::default(),
+            stuck: Mutex::default(),
+            doubted: Mutex::default(),
+            silent: AtomicBool::new(false),
+            stood_still: Mutex::default(),
             changed: Notify::new(),
         }
     }
@@ -64,7 +79,7 @@ impl Standing {
 
     /// Whether the partition could be owned here at once. News is told without waiting for the next heartbeat.
     pub(crate) fn set_warm(&self, place: &LanePartition, is_warm: bool) {
-        let mut warm = self.warm.lock().expect("no holder of this lock panics");
+        let mut warm = open(&self.warm);
         let news = match is_warm {
             true => warm.insert(place.clone()),
             false => warm.remove(place),
@@ -74,9 +89,46 @@ impl Standing {
         }
     }
 
-    pub(crate) fn warm(&self) -> Vec<LanePartition> {
-        let warm = self.warm.lock().expect("no holder of this lock panics");
-        warm.iter().cloned().collect()
+    /// What could be owned here at once: an owner yields what is missing (R46).
+    pub(crate) fn warm(&self, now: Instant) -> Vec<LanePartition> {
+        let warm = open(&self.warm);
+        let (stuck, mut doubted) = (open(&self.stuck), open(&self.doubted));
+        doubted.retain(|_, until| *until > now);
+        let able =
+            |place: &&LanePartition| !stuck.contains(*place) && !doubted.contains_key(*place);
+        warm.iter().filter(able).cloned().collect()
+    }
+
+    /// A partition has failed here: for a while others are asked first, lest it goes to and fro between one node where
+    /// it works and one where it does not.
+    pub(crate) fn doubt(&self, place: &LanePartition, until: Instant) {
+        open(&self.doubted).insert(place.clone(), until);
+    }
+
+    /// These partitions, and no others, make no progress and are left to who is warm.
+    pub(crate) fn leave_to_others(&self, stuck: BTreeSet<LanePartition>) {
+        *open(&self.stuck) = stuck;
+    }
+
+    /// What makes no progress here and is left to others.
+    pub(crate) fn left_to_others(&self) -> BTreeSet<LanePartition> {
+        open(&self.stuck).clone()
+    }
+
+    /// Whether the node says nothing any more; returns whether that is news.
+    pub(crate) fn set_silent(&self, silent: bool) -> bool {
+        self.silent.swap(silent, Ordering::Relaxed) != silent
+    }
+
+    /// The whole process went on only now, after so long.
+    pub(crate) fn stood_still(&self, now: Instant, lasted: Duration) {
+        *open(&self.stood_still) = Some((now, lasted));
+    }
+
+    /// For how long the process stood still, if it has gone on only since `since`.
+    pub(crate) fn has_stood_still(&self, since: Instant) -> Option<Duration> {
+        let (at, lasted) = (*open(&self.stood_still))?;
+        (at >= since).then_some(lasted)
     }
 
     /// A partition begins, and must go on from now on.
@@ -86,7 +138,7 @@ impl Standing {
             seen: Arc::default(),
         };
         progress.goes_on(now);
-        let mut seen = self.seen.lock().expect("no holder of this lock panics");
+        let mut seen = open(&self.seen);
         seen.insert(place.clone(), Arc::clone(&progress.seen));
         progress
     }
@@ -94,20 +146,20 @@ impl Standing {
     /// A partition has ended, and need not go on.
     pub(crate) fn ended(&self, place: &LanePartition) {
         self.set_warm(place, false);
-        let mut seen = self.seen.lock().expect("no holder of this lock panics");
+        let mut seen = open(&self.seen);
         seen.remove(place);
     }
 
-    /// A partition that has made no progress for so long.
-    pub(crate) fn stuck(&self, now: Instant, longest: Duration) -> Option<LanePartition> {
-        let seen = self.seen.lock().expect("no holder of this lock panics");
+    /// The partitions that have made no progress for so long.
+    pub(crate) fn stuck(&self, now: Instant, longest: Duration) -> BTreeSet<LanePartition> {
+        let seen = open(&self.seen);
         let now_ms = since(self.began, now);
         let longest_ms = longest.as_millis();
-        let mut stuck = seen.iter().filter(|(_, at)| {
+        let stuck = seen.iter().filter(|(_, at)| {
             let idle_ms = now_ms.saturating_sub(at.load(Ordering::Relaxed));
             u128::from(idle_ms) > longest_ms
         });
-        stuck.next().map(|(place, _)| place.clone())
+        stuck.map(|(place, _)| place.clone()).collect()
     }
 
     /// Resolves when there is news for the next heartbeat.
@@ -122,24 +174,41 @@ mod tests {
 
     use super::*;
 
+    fn place() -> LanePartition {
+        LanePartition {
+            lane: "main".into(),
+            partition: PartitionId(1),
+        }
+    }
+
     #[test]
     fn a_partition_that_does_not_go_on_is_stuck_until_it_ends() {
         let began = Instant::now();
-        let standing = Standing::new(began);
-        let place = LanePartition {
-            lane: "main".into(),
-            partition: PartitionId(1),
-        };
+        let (standing, place) = (Standing::new(began), place());
         let second = Duration::from_secs(1);
         let progress = standing.begins(&place, began);
-        assert_eq!(standing.stuck(began + second, second), None);
-        assert_eq!(
-            standing.stuck(began + 2 * second, second),
-            Some(place.clone())
-        );
+        let nothing = BTreeSet::new();
+        assert_eq!(standing.stuck(began + second, second), nothing);
+        let stuck = standing.stuck(began + 2 * second, second);
+        assert_eq!(stuck, BTreeSet::from([place.clone()]));
         progress.goes_on(began + 2 * second);
-        assert_eq!(standing.stuck(began + 3 * second, second), None);
+        assert_eq!(standing.stuck(began + 3 * second, second), nothing);
         standing.ended(&place);
-        assert_eq!(standing.stuck(began + 9 * second, second), None);
+        assert_eq!(standing.stuck(began + 9 * second, second), nothing);
+    }
+
+    #[test]
+    fn what_is_stuck_or_has_failed_lately_could_not_be_owned_at_once() {
+        let began = Instant::now();
+        let (standing, place) = (Standing::new(began), place());
+        let second = Duration::from_secs(1);
+        standing.set_warm(&place, true);
+        assert_eq!(standing.warm(began), [place.clone()]);
+        standing.leave_to_others(BTreeSet::from([place.clone()]));
+        assert_eq!(standing.warm(began), []);
+        standing.leave_to_others(BTreeSet::new());
+        standing.doubt(&place, began + second);
+        assert_eq!(standing.warm(began), []);
+        assert_eq!(standing.warm(began + second), [place]);
     }
 }

@@ -1,13 +1,14 @@
 //! What a state node says of itself to whoever asks over HTTP: what placement gives it, what it does of that in fact,
 //! and why it is not ready, if it is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
+use tokio::time::Instant;
 use xp_cluster::Duty;
 use xp_cluster::members::End;
 use xp_protocol::{LanePartition, Offset};
@@ -17,6 +18,9 @@ use super::{PartitionState, Shared};
 
 /// For how long the log is asked where its partitions end. What it does not say is left out.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
+/// For how long a process that stood still is not ready: what it says of itself may be of before.
+const STILL: Duration = Duration::from_secs(2);
 
 /// Looks at a node without keeping it: it may be gone.
 #[derive(Clone)]
@@ -35,6 +39,10 @@ pub struct Status {
     pub ready: bool,
     /// Why it is not ready; each is a sentence.
     pub problems: Vec<String>,
+    /// For how much longer it sees nobody declared gone, in milliseconds of the `cluster` log's time: that log took nothing
+    /// for a while, and takeovers from silent nodes wait.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub verdicts_suspended_ms: u64,
     /// The version of the lanes that the cluster runs.
     pub lanes_version: u32,
     /// What placement gives it, and what it does besides.
@@ -49,7 +57,8 @@ pub struct Partition {
     /// What placement gives it to do: `own`, `mirror`, or nothing any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duty: Option<&'static str>,
-    /// What it does: `owned`, `mirroring`, `replaying`, `stopped`, or `missing` before it has begun.
+    /// What it does: `owned`, `mirroring`, `replaying`, `stopped`, `stuck` when it makes no progress, or `missing` before it
+    /// has begun.
     pub state: &'static str,
     /// Why it has stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,6 +80,14 @@ struct Glance {
     has_lanes: bool,
     is_leaving: bool,
     has_lease: bool,
+    /// For how long the process stood still just now.
+    stood_still: Option<Duration>,
+    /// What makes no progress.
+    stuck: BTreeSet<LanePartition>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Observer {
@@ -110,25 +127,30 @@ impl Observer {
 
     fn look(&self) -> Option<(Status, Vec<(usize, TopicPartition)>)> {
         let shared = self.shared.upgrade()?;
-        let (members, glance) = {
+        let (members, suspended_ms, glance) = {
             let view = shared.view.borrow();
+            let now = Instant::now();
+            let since = now.checked_sub(STILL).unwrap_or(now);
             let glance = Glance {
                 ended: view.ended,
                 has_lanes: view.members.definitions().is_some(),
                 is_leaving: shared.standing.is_leaving(),
                 has_lease: view.lease.holds(shared.clock.now()),
+                stood_still: shared.standing.has_stood_still(since),
+                stuck: shared.standing.left_to_others(),
             };
-            (Arc::clone(&view.members), glance)
+            (Arc::clone(&view.members), view.suspended_ms, glance)
         };
         let duties = members.duties(shared.incarnation);
         let states = shared.states.borrow().clone();
         let problems = problems(&glance, &duties, &states);
-        let partitions = partitions(&duties, &states);
+        let partitions = partitions(&duties, &states, &glance.stuck);
         let mut status = Status {
             incarnation: shared.incarnation.to_string(),
             view: members.view().offset.0,
             ready: problems.is_empty(),
             problems,
+            verdicts_suspended_ms: suspended_ms,
             lanes_version: members.definitions().map_or(0, |lanes| lanes.version),
             partitions: Vec::with_capacity(partitions.len()),
         };
@@ -181,11 +203,20 @@ fn problems(
     if !glance.has_lease {
         problems.push("its heartbeats are not read back in time: the cluster log does not answer, or one of its partitions makes no progress; it answers no queries".to_owned());
     }
+    if let Some(lasted) = glance.stood_still {
+        let lasted_ms = lasted.as_millis();
+        problems.push(format!("the process stood still for {lasted_ms} ms just now: others may have taken its partitions over"));
+    }
+    let stuck = glance.stuck.iter();
+    problems.extend(stuck.map(|place| {
+        format!("{place} makes no progress here: another node that is warm takes it over")
+    }));
     if !glance.has_lanes {
         problems.push("the cluster has no lanes yet".to_owned());
     }
     let undone = duties
         .iter()
+        .filter(|(place, _)| !glance.stuck.contains(*place))
         .filter_map(|(place, duty)| undone(place, *duty, states.get(place)));
     problems.extend(undone);
     problems
@@ -217,10 +248,14 @@ fn undone(place: &LanePartition, duty: Duty, state: Option<&PartitionState>) -> 
 fn partitions(
     duties: &BTreeMap<LanePartition, Duty>,
     states: &BTreeMap<LanePartition, PartitionState>,
+    stuck: &BTreeSet<LanePartition>,
 ) -> BTreeMap<LanePartition, Partition> {
     let places = duties.keys().chain(states.keys());
     let partition = |place: &LanePartition| {
-        let (state, reason) = state(states.get(place));
+        let (state, reason) = match stuck.contains(place) {
+            true => ("stuck", None),
+            false => state(states.get(place)),
+        };
         let partition = Partition {
             partition: place.to_string(),
             duty: duties.get(place).map(|duty| match duty {
@@ -267,6 +302,7 @@ mod tests {
             has_lanes: true,
             is_leaving: false,
             has_lease: true,
+            ..Glance::default()
         }
     }
 
@@ -312,6 +348,26 @@ mod tests {
     }
 
     #[test]
+    fn what_makes_no_progress_is_not_called_owned() {
+        let owned = [(Duty::Own, Some(PartitionState::Owned))];
+        let glance = Glance {
+            stuck: BTreeSet::from([place(0)]),
+            ..member()
+        };
+        let said = judged(&glance, &owned);
+        assert!(
+            said.len() == 1 && said[0].contains("main/0 makes no progress"),
+            "{said:?}"
+        );
+        let duties = BTreeMap::from([(place(0), Duty::Own)]);
+        let states = BTreeMap::from([(place(0), PartitionState::Owned)]);
+        assert_eq!(
+            partitions(&duties, &states, &glance.stuck)[&place(0)].state,
+            "stuck"
+        );
+    }
+
+    #[test]
     fn who_leaves_is_deaf_or_was_given_up_is_not_ready_and_says_which() {
         let owned = [(Duty::Own, Some(PartitionState::Owned))];
         for (glance, says) in [
@@ -328,6 +384,13 @@ mod tests {
                     ..member()
                 },
                 "heartbeats are not read back",
+            ),
+            (
+                Glance {
+                    stood_still: Some(Duration::from_millis(812)),
+                    ..member()
+                },
+                "stood still for 812 ms",
             ),
             (
                 Glance {

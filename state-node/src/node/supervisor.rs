@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use xp_protocol::LanePartition;
 
 use super::cluster::View;
@@ -14,6 +15,9 @@ use super::{PartitionState, Shared};
 
 /// The longest wait before a partition is opened again.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// The longest time for which others are asked first to own a partition that has failed here.
+const DOUBT_MAX: Duration = Duration::from_secs(60);
 
 /// Starts partitions and starts them again.
 pub(super) struct Supervisor;
@@ -123,6 +127,8 @@ impl Actor for Supervisor {
                 state.shared.standing.ended(&place);
                 let failures = state.failures.entry(place.clone()).or_default();
                 *failures += 1;
+                let doubt = DOUBT_MAX.min(Duration::from_secs(1 << (*failures).min(7)));
+                state.shared.standing.doubt(&place, Instant::now() + doubt);
                 let wait = BACKOFF_MAX.min(Duration::from_millis(50 << (*failures).min(7)));
                 tracing::error!(%place, %error, ?wait, "a partition failed and will be opened again");
                 state.shared.set_state(&place, PartitionState::Replaying);

@@ -241,6 +241,7 @@ async fn a_node_that_is_not_heard_is_evicted_and_told_why() {
     cut.hold(Held {
         answers: true,
         cluster: true,
+        ..Held::default()
     });
     let silent = cluster.nodes.remove(&3).unwrap();
     cluster.settle().await;
@@ -253,6 +254,48 @@ async fn a_node_that_is_not_heard_is_evicted_and_told_why() {
     cluster.start(3).await;
     cluster.settle().await;
     all_go_on(&mut edge, &mut clients).await;
+}
+
+/// R46: the node lives, and so it is heard of; what it could own no more is another's all the same.
+#[tokio::test]
+async fn a_partition_that_stops_on_its_owner_is_taken_over_alone() {
+    let mut cluster = Cluster::of(2).await;
+    let cut = Outage::of(cluster.world.log());
+    let log = std::sync::Arc::new(cut.clone());
+    cluster.start_on(3, log).await;
+    cluster.settle().await;
+    let (mut edge, mut clients) = connected(&mut cluster.world, &ENTITIES).await;
+    let place = place_of(&cluster, &clients[0]);
+    let to = Some("state-3".into());
+    let moved = place.clone();
+    cluster.say(Member::Move { place: moved, to }).await;
+    let has_come = async {
+        while !owned_by(&cluster.nodes[&3]).contains(&place) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let has_come = tokio::time::timeout(PATIENCE, has_come).await;
+    assert!(has_come.is_ok(), "{:#?}", cluster.states());
+    all_go_on(&mut edge, &mut clients).await;
+    cut.hold(Held {
+        broken: Some(place.partition),
+        ..Held::default()
+    });
+    let broken = &cluster.nodes[&3];
+    let has_stopped = async {
+        while !matches!(
+            broken.states().get(&place),
+            Some(PartitionState::Stopped(_))
+        ) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let has_stopped = tokio::time::timeout(PATIENCE, has_stopped).await;
+    assert!(has_stopped.is_ok(), "{:#?}", cluster.states());
+    all_go_on(&mut edge, &mut clients).await;
+    assert_eq!(broken.eviction(), None);
+    let members = cluster.nodes[&1].members();
+    assert_ne!(members.owner(&place), Some(broken.incarnation()));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use xp_protocol::{LogIdentity, Offset};
+use xp_protocol::{LogIdentity, Offset, PartitionId};
 use xp_transport::{
     Acknowledged, Bounds, Eventually, Log, ReadError, Reader, Record, Stored, TopicPartition,
 };
@@ -17,6 +17,8 @@ pub(crate) struct Held {
     pub(crate) answers: bool,
     /// What `cluster` says is not heard.
     pub(crate) cluster: bool,
+    /// Reading `main.inbound` of this partition fails.
+    pub(crate) broken: Option<PartitionId>,
 }
 
 #[derive(Clone)]
@@ -55,11 +57,15 @@ impl Log for Outage {
 
     fn read(&self, at: &TopicPartition, from: Offset) -> Box<dyn Reader> {
         let reader = self.log.read(at, from);
-        if &*at.topic != "cluster" {
-            return reader;
-        }
         let held = self.held.subscribe();
-        Box::new(Deaf { reader, held })
+        match &*at.topic {
+            "cluster" => Box::new(Deaf { reader, held }),
+            "main.inbound" => {
+                let at = at.clone();
+                Box::new(Breaking { at, reader, held })
+            }
+            _ => reader,
+        }
     }
 
     fn bounds(&self, at: &TopicPartition) -> Eventually<Result<Bounds, ReadError>> {
@@ -72,6 +78,29 @@ impl Log for Outage {
 
     fn partitions(&self, topic: &str) -> Eventually<Option<u32>> {
         self.log.partitions(topic)
+    }
+}
+
+struct Breaking {
+    at: TopicPartition,
+    reader: Box<dyn Reader>,
+    held: watch::Receiver<Held>,
+}
+
+impl Reader for Breaking {
+    fn next(
+        &mut self,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Stored>, ReadError>> + Send + '_>> {
+        let at = self.at.clone();
+        Box::pin(async move {
+            tokio::select! {
+                batch = self.reader.next() => batch,
+                () = until(&mut self.held, |held| held.broken == Some(at.partition)) => {
+                    let reason = "one disk block of it".to_owned();
+                    Err(ReadError::Broken { at: at.clone(), reason })
+                }
+            }
+        })
     }
 }
 

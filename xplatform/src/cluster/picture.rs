@@ -146,6 +146,10 @@ impl Picture {
         }
         let unplaced = self.lanes.iter().filter(|lane| lane.unplaced > 0);
         problems.extend(unplaced.map(|lane| fatal(self.unplaced(lane, members))));
+        problems.extend(cold(members).map(fatal));
+        if members.suspended_ms() > 0 {
+            problems.push(warning("the cluster log took nothing for a while, or its clock ran back: nobody is declared gone for three seconds after that, and takeovers from silent nodes wait. When this stays, look at the brokers' disks and the latency of appends".to_owned()));
+        }
         let alone = self
             .lanes
             .iter()
@@ -183,6 +187,19 @@ impl Picture {
             )
         })
     }
+}
+
+/// Owners that do not serve, by their own word, where nobody can take over at once.
+fn cold(members: &Members) -> impl Iterator<Item = String> {
+    let cold = members
+        .cold()
+        .filter_map(|place| Some((place, members.owner(place)?)));
+    cold.map(|(place, owner)| {
+        format!(
+            "{place} is not served: its owner {} replays it, has stopped it or makes no progress with it, and nobody who is warm can take over. `/status` of that node says which",
+            name(members, owner)
+        )
+    })
 }
 
 /// Nodes that a person drained and that nobody can replace everywhere.
