@@ -20,6 +20,8 @@ use crate::log::{Bounds, ReadError, TopicPartition};
 
 /// How long to wait before it is asked again.
 const AGAIN: Duration = Duration::from_millis(200);
+/// How often brokers must say that a topic is not there.
+const MISSING_TIMES: u32 = 4;
 /// How often the instance's log lines, errors and statistics are taken.
 const LISTEN: Duration = Duration::from_secs(1);
 /// How often a question without an answer is logged.
@@ -94,11 +96,22 @@ impl Clerk {
         unreachable!("a question is asked until it is answered")
     }
 
+    /// A broker that has just started does not know a topic for a moment: it is missing when that is said again and
+    /// again.
     async fn topic(&self, name: &str) -> Topic {
-        let asked = name.to_owned();
-        let topic = self
-            .ask(name, move |consumer| questions::topic(consumer, &asked))
-            .await;
+        let mut topic = Topic::Missing;
+        for times in 0..MISSING_TIMES {
+            if times > 0 {
+                tokio::time::sleep(AGAIN).await;
+            }
+            let asked = name.to_owned();
+            topic = self
+                .ask(name, move |consumer| questions::topic(consumer, &asked))
+                .await;
+            if !matches!(topic, Topic::Missing) {
+                break;
+            }
+        }
         if let Topic::Partitions(count) = topic {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.insert(name.to_owned(), count);

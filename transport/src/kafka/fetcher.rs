@@ -1,14 +1,15 @@
 //! One fetching instance and its thread, which brings each record to the mailbox of its partition.
 //!
-//! librdkafka says that a partition is out of range, but its Rust client does not say which one: after such an error
-//! the thread compares all its positions with what the log holds.
+//! librdkafka says that a partition is out of range or unknown, but its Rust client does not say which one: after such an
+//! error the thread compares all its positions with what the log holds.
 
 mod following;
+mod doubts;
 mod batch;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
@@ -21,6 +22,7 @@ use super::mailbox::Mailbox;
 use super::questions::{self, Topic};
 use crate::log::{ReadError, TopicPartition};
 use batch::Batch;
+use doubts::{Doubts, Fear};
 use following::Following;
 
 /// How long the thread waits for a record before it looks after its partitions.
@@ -109,8 +111,13 @@ impl Desk {
         }
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a thread of its own, which nobody gives the time"
+    )]
     fn run(&self) {
-        let mut doubts = None;
+        let began = Instant::now();
+        let mut doubts = Doubts::default();
         while !self.is_over.load(Ordering::Relaxed) {
             self.look_after();
             let (batch, error) = Batch::poll(&self.consumer, POLL);
@@ -118,81 +125,86 @@ impl Desk {
                 self.consumer.context().shared().outage.ends();
                 self.lock().deliver(&self.consumer, batch);
             }
-            doubts = error.and_then(|error| self.doubts(&error)).or(doubts);
-            if let Some(reason) = &doubts
-                && self.examine(reason)
-            {
-                doubts = None;
+            if let Some(fear) = error.and_then(|error| self.fear(&error)) {
+                doubts.raise(fear);
+            }
+            let now = began.elapsed();
+            if let Some(fear) = doubts.due(now) {
+                self.examine(&fear, &mut doubts, now);
             }
         }
     }
 
-    /// What an error means for the partitions, in words; nothing when librdkafka goes on by itself.
-    fn doubts(&self, error: &KafkaError) -> Option<String> {
+    /// What an error may mean for the partitions; nothing when librdkafka goes on by itself.
+    fn fear(&self, error: &KafkaError) -> Option<Fear> {
         let said = self.consumer.context().said();
         match error {
             KafkaError::MessageConsumptionFatal(code) => {
                 self.lock().fail_all(&format!("{code}: {said}"));
                 None
             }
-            KafkaError::MessageConsumption(code) if is_certain(*code) => {
-                Some(format!("{code}: {said}"))
-            }
+            KafkaError::MessageConsumption(code) => Fear::of(*code, &said),
             _ => None,
         }
     }
 
-    /// Finds the partitions that an error was about; false when the brokers do not answer now.
-    fn examine(&self, reason: &str) -> bool {
+    /// Finds the partitions that an error was about. While brokers do not answer, or a topic may only be unknown to one
+    /// of them, it is asked again.
+    fn examine(&self, fear: &Fear, doubts: &mut Doubts, now: Duration) {
         let positions = self.lock().positions();
-        let mut findings = Vec::new();
+        let (mut found, mut waits) = (false, false);
         for (at, mailbox) in positions {
             match self.judge(&at, &mailbox) {
-                Ok(Some(error)) => findings.push((mailbox, error)),
-                Ok(None) => {}
-                Err(_) => return false,
+                Err(_) => return,
+                Ok(Finding::Fine) => {
+                    doubts.is_there(&at.topic);
+                    if *fear == Fear::Unknown {
+                        self.lock().begin_anew(&self.consumer, &at);
+                    }
+                }
+                Ok(Finding::Missing) if !doubts.is_gone(&at.topic, now) => waits = true,
+                Ok(Finding::Missing) => {
+                    found = true;
+                    mailbox.fail(ReadError::Unknown { at });
+                }
+                Ok(Finding::Broken(error)) => {
+                    found = true;
+                    mailbox.fail(error);
+                }
             }
         }
-        if findings.is_empty() {
+        if waits {
+            return;
+        }
+        if let (Fear::Broken(reason), false) = (fear, found) {
             // Nothing is out of range now, yet something was: the log was cut and has grown again (R36).
             self.lock().fail_all(reason);
         }
-        for (mailbox, error) in findings {
-            mailbox.fail(error);
-        }
-        true
+        doubts.settle();
     }
 
-    fn judge(&self, at: &TopicPartition, mailbox: &Mailbox) -> KafkaResult<Option<ReadError>> {
+    fn judge(&self, at: &TopicPartition, mailbox: &Mailbox) -> KafkaResult<Finding> {
+        let broken = |code: RDKafkaErrorCode| ReadError::Broken {
+            at: at.clone(),
+            reason: code.to_string(),
+        };
         match questions::topic(&self.consumer, &at.topic)? {
-            Topic::Partitions(_) => {}
-            Topic::Missing => return Ok(Some(ReadError::Unknown { at: at.clone() })),
-            Topic::Refused(code) if is_certain(code) => {
-                return Ok(Some(ReadError::Broken {
-                    at: at.clone(),
-                    reason: code.to_string(),
-                }));
+            Topic::Partitions(count) if at.partition.0 < count => {}
+            Topic::Partitions(_) | Topic::Missing => return Ok(Finding::Missing),
+            Topic::Refused(code) if Fear::of(code, "").is_some() => {
+                return Ok(Finding::Broken(broken(code)));
             }
             Topic::Refused(code) => return Err(KafkaError::MetadataFetch(code)),
         }
         let bounds = questions::bounds(&self.consumer, at)?;
-        Ok(following::out_of_range(at, mailbox.expected(), bounds))
+        let error = following::out_of_range(at, mailbox.expected(), bounds);
+        Ok(error.map_or(Finding::Fine, Finding::Broken))
     }
 }
 
-/// Errors that waiting does not mend.
-fn is_certain(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        code,
-        Code::AutoOffsetReset
-            | Code::OffsetOutOfRange
-            | Code::LogTruncation
-            | Code::UnknownTopicOrPartition
-            | Code::UnknownTopic
-            | Code::UnknownPartition
-            | Code::TopicAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::UnsupportedVersion
-    )
+/// What a partition turns out to be.
+enum Finding {
+    Fine,
+    Missing,
+    Broken(ReadError),
 }

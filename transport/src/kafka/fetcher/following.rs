@@ -127,6 +127,21 @@ impl Following {
         }
     }
 
+    /// Fetches a partition from where its reader is: a broker that did not know it for a moment may have ended that.
+    pub(super) fn begin_anew<C: ConsumerContext>(
+        &mut self,
+        consumer: &BaseConsumer<C>,
+        at: &TopicPartition,
+    ) {
+        let entries = self.entries.iter_mut();
+        for entry in entries.filter(|entry| entry.at == *at && entry.is_assigned) {
+            let begun = entry
+                .unassign(consumer)
+                .and_then(|()| entry.assign(consumer));
+            fail_on_error(entry, begun);
+        }
+    }
+
     pub(super) fn positions(&self) -> Vec<(TopicPartition, Arc<Mailbox>)> {
         let position = |entry: &Entry| (entry.at.clone(), Arc::clone(&entry.mailbox));
         self.entries.iter().map(position).collect()
