@@ -126,6 +126,14 @@ fn without_faults_nobody_is_cut_off() {
 }
 
 #[test]
+fn a_command_waits_no_longer_than_a_takeover_takes() {
+    let failures = sweep(seeds(0..40), threads(), Plan::takeovers, |_| {});
+    let first: String = failures.iter().take(3).map(told_of).collect();
+    let all: Vec<_> = failures.iter().map(|failure| failure.plan.seed).collect();
+    assert!(failures.is_empty(), "seeds {all:?} failed:\n{first}");
+}
+
+#[test]
 fn a_truncated_log_stops_whoever_knows_better_and_loudly() {
     for seed in 0..8 {
         let truncated_ms = Some(6_000);

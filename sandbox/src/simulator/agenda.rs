@@ -32,6 +32,7 @@ pub(super) enum Asker {
 pub(super) enum NodeDue {
     Join,
     Beat,
+    News,
     Tick,
     PollCluster,
     PollEvents(Place),
@@ -133,6 +134,8 @@ pub(super) enum Act {
     StartNode(usize, Disk),
     /// An edge's process starts in place of an earlier one.
     StartEdge(usize),
+    /// A node stands still once more, so many times in all.
+    Stutter(NodeId, u32),
     /// Slow topics are as they were.
     Weather,
     /// The newest records of a partition are lost, acknowledged or not.
@@ -147,6 +150,7 @@ impl std::fmt::Debug for Act {
             Self::Deed(_) => "Deed",
             Self::StartNode(..) => "StartNode",
             Self::StartEdge(_) => "StartEdge",
+            Self::Stutter(..) => "Stutter",
             Self::Weather => "Weather",
             Self::Truncate => "Truncate",
             Self::Calm => "Calm",

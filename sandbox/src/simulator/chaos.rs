@@ -25,6 +25,8 @@ fn topics(kind: usize) -> Vec<String> {
 
 /// How many kinds of topic there are.
 const KINDS: usize = 4;
+/// The `cluster` log.
+const CLUSTER: usize = 0;
 /// The only one in which appends of one producer may overtake each other.
 const OUTBOUND: usize = 3;
 
@@ -32,16 +34,26 @@ const OUTBOUND: usize = 3;
 pub(super) fn weather(stage: &mut Stage) {
     let mut random = stream(stage.plan.seed, Stream::Weather);
     for kind in 0..KINDS {
-        let bad = if kind == 0 { 0.3 } else { 1.0 };
+        let bad = if kind == CLUSTER { 0.3 } else { 1.0 };
         for topic in topics(kind) {
             let drawn = draw(&mut random, bad, kind != OUTBOUND);
-            let faults = if stage.plan.weather.has(kind) {
-                drawn
-            } else {
-                quick()
+            let faults = match kind == CLUSTER && stage.plan.takeovers {
+                true => late(stage.plan.seed),
+                false if stage.plan.weather.has(kind) => drawn,
+                false => quick(),
             };
             stage.log.set_topic_faults(&topic, faults);
         }
+    }
+}
+
+/// A log that loses nothing and takes everything late, as one whose disk is slow; in every other seed slower still.
+fn late(seed: u64) -> Faults {
+    let delay_ms = if seed % 2 == 0 { 150..=300 } else { 400..=600 };
+    Faults {
+        delay_ms,
+        timeout_ms: 3_000,
+        ..quick()
     }
 }
 

@@ -5,6 +5,7 @@
 //! from the text of the rules; only the domain's own `apply` is shared.
 
 mod liveness;
+mod waits;
 mod shown;
 mod outbound;
 mod commands;
@@ -66,6 +67,7 @@ const CHECKERS: &[Checker] = &[
     ("queries", queries::check),
     ("states", states::check),
     ("liveness", liveness::check),
+    ("waits", waits::check),
 ];
 
 /// What the checkers read.

@@ -11,6 +11,9 @@ use super::plan::{Places, Plan};
 /// The shortest and the longest time between two acts, in milliseconds.
 const PAUSE_MS: RangeInclusive<u64> = 100..=1_800;
 
+/// The same where one takeover follows the other: the second of two at once waits for both.
+const TAKEOVER_MS: RangeInclusive<u64> = 4_000..=6_000;
+
 /// Something that is done in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Deed {
@@ -28,6 +31,8 @@ pub(super) enum Mischief {
     ReplaceLivingNode,
     LeaveNode,
     FreezeNode,
+    StutterNode,
+    StopPartition,
     CutOffNode,
     DrainNode,
     MovePartition,
@@ -82,16 +87,28 @@ fn drawn(plan: &Plan) -> Vec<Deed> {
     while plan.acts && at_ms < plan.busy_ms {
         deeds.push(Deed {
             at_ms,
-            mischief: if plan.moves {
-                Mischief::MoveFromDeafNode
-            } else {
-                mischief(&mut random)
+            mischief: match (plan.moves, plan.takeovers) {
+                (true, _) => Mischief::MoveFromDeafNode,
+                (_, true) => takeover(&mut random),
+                _ => mischief(&mut random),
             },
             dice: random.random(),
         });
-        at_ms += random.random_range(PAUSE_MS);
+        at_ms += random.random_range(if plan.takeovers {
+            TAKEOVER_MS
+        } else {
+            PAUSE_MS
+        });
     }
     deeds
+}
+
+fn takeover(random: &mut ChaCha8Rng) -> Mischief {
+    match random.random_range(0..3) {
+        0 => Mischief::CrashNode(Left::All),
+        1 => Mischief::StutterNode,
+        _ => Mischief::StopPartition,
+    }
 }
 
 fn mischief(random: &mut ChaCha8Rng) -> Mischief {

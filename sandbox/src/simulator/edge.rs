@@ -22,6 +22,7 @@ use super::names::{EdgeId, SocketId};
 use super::place::Place;
 use super::plan::LANES;
 use super::stage::{Stage, cluster, outbound};
+use super::switch::Switch;
 
 /// How often sessions and repairs see the time, in milliseconds.
 const TICK_MS: u64 = 50;
@@ -217,7 +218,8 @@ impl Edge {
             .iter()
             .filter_map(|stored| Some((stored.offset, stored.time, record::member(stored)?)))
             .collect();
-        members::enter(1, (Offset(0), from), &records)
+        let rules = Switch::owner(stage.plan.without);
+        members::enter_under(rules, 1, (Offset(0), from), &records)
     }
 
     fn tick(&mut self, stage: &mut Stage) {

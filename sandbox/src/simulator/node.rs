@@ -61,8 +61,8 @@ pub(super) struct Node {
     members: Option<Members>,
     seen: Arc<Members>,
     lease: Lease,
-    /// Whether a heartbeat is under way, and whether there is news for the next.
-    beating: bool,
+    /// How many heartbeats are under way, and whether there is news for the next.
+    beats: usize,
     news: bool,
     /// Since when it hands over what it owns.
     leaving: Option<TimeMs>,
@@ -110,7 +110,7 @@ impl Node {
             members: None,
             seen: Arc::default(),
             lease: Lease::default(),
-            beating: false,
+            beats: 0,
             news: false,
             leaving: None,
             partitions: BTreeMap::new(),
@@ -156,6 +156,18 @@ impl Node {
         held.core.inspect(address).ok()?
     }
 
+    /// Whether it has stopped a partition.
+    pub(super) fn has_stopped(&self, place: Place) -> bool {
+        self.alive && self.stopped.contains(&place)
+    }
+
+    /// A partition ends here, for a reason that concerns this process alone.
+    pub(super) fn give_up(&mut self, place: Place, stage: &mut Stage) {
+        self.partitions.remove(&place);
+        self.stopped.insert(place);
+        self.tell(stage);
+    }
+
     /// What it has folded of the cluster.
     pub(super) fn members(&self) -> Option<&Members> {
         self.members.as_ref()
@@ -182,6 +194,7 @@ impl Node {
         match due {
             Due::Join => self.join(stage),
             Due::Beat => self.beat(stage),
+            Due::News => self.tell_news(stage),
             Due::Tick => self.tick(stage),
             Due::PollCluster => self.read_cluster(stage),
             Due::PollEvents(place) => self.read_events(place, stage),

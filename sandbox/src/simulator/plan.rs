@@ -72,6 +72,10 @@ pub struct Plan {
     pub acts: bool,
     /// Whether nothing else is done than to move partitions away from owners that hear of it late.
     pub moves: bool,
+    /// Whether nothing else is done than what makes a partition go to another node: nodes stand still for about as long
+    /// as they may again and again, crash, or stop a partition, while the `cluster` log takes every record late. Then
+    /// commands must be answered within a bound.
+    pub takeovers: bool,
     /// When the `events` of the busiest partition lose their newest records, in virtual milliseconds.
     pub truncated_ms: Option<u64>,
     /// Acts that do not happen, by their place in the order of the run; the others stay as they are.
@@ -93,6 +97,7 @@ impl Plan {
             weather: Weather::ALL,
             acts: true,
             moves: false,
+            takeovers: false,
             truncated_ms: None,
             spared: Places::default(),
         }
@@ -104,6 +109,17 @@ impl Plan {
         Self {
             weather: Weather::NONE,
             acts: false,
+            ..Self::rough(seed)
+        }
+    }
+
+    /// A run in which partitions are taken over, and nothing else goes wrong.
+    #[must_use]
+    pub fn takeovers(seed: u64) -> Self {
+        Self {
+            takeovers: true,
+            asking: false,
+            weather: Weather::NONE,
             ..Self::rough(seed)
         }
     }
@@ -128,6 +144,10 @@ impl Plan {
                 moves: true,
                 weather: Weather::NONE,
                 ..plan
+            },
+            Switch::Yields | Switch::Beats => Self {
+                without: Some(switch),
+                ..Self::takeovers(seed)
             },
             _ => plan,
         }
@@ -211,6 +231,9 @@ impl fmt::Display for Plan {
         if self.moves {
             write!(f, " moves=true")?;
         }
+        if self.takeovers {
+            write!(f, " takeovers=true")?;
+        }
         if let Some(at) = self.truncated_ms {
             write!(f, " truncated={at}")?;
         }
@@ -269,6 +292,7 @@ impl Plan {
             "clients" => self.clients = value.parse().ok()?,
             "nodes" => self.nodes = value.parse().ok()?,
             "moves" => self.moves = value.parse().ok()?,
+            "takeovers" => self.takeovers = value.parse().ok()?,
             "truncated" => self.truncated_ms = Some(value.parse().ok()?),
             "asking" => self.asking = value.parse().ok()?,
             "acts" if value == "none" => self.acts = false,

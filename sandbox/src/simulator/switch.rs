@@ -50,6 +50,10 @@ pub enum Switch {
     TellNumbers,
     /// R35: snapshots are written before their cut is committed.
     CommittedSnapshots,
+    /// R46: an owner that is not warm keeps its partition as long as it lives.
+    Yields,
+    /// R37: a node sends one heartbeat after the other, each once the one before it is answered.
+    Beats,
 }
 
 impl Switch {
@@ -77,6 +81,7 @@ impl Switch {
         Self::DenseNumbers,
         Self::TellNumbers,
         Self::CommittedSnapshots,
+        Self::Yields,
     ];
 
     /// A seed in which its absence was noticed when this was written: where the search for one begins.
@@ -112,6 +117,7 @@ impl Switch {
             Some(Self::DenseNumbers) => rules.dense_numbers = false,
             Some(Self::TellNumbers) => rules.tell_numbers = false,
             Some(Self::CommittedSnapshots) => rules.committed_snapshots = false,
+            Some(Self::Yields) => rules.yields = false,
             _ => {}
         }
         rules

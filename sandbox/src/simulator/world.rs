@@ -237,6 +237,7 @@ impl World {
             }
             Act::StartNode(slot, disk) => self.start_node(slot, disk),
             Act::StartEdge(slot) => self.start_edge(slot),
+            Act::Stutter(node, times) => self.stutter(node, times),
             Act::Weather if self.stage.now < self.stage.plan.calm_at() => {
                 chaos::weather(&mut self.stage);
             }

@@ -16,7 +16,7 @@ impl Node {
                 self.plan(stage, 50, Due::Join);
             }
             (Ack::Join, _) => {}
-            (Ack::Beat, _) => self.beaten(stage),
+            (Ack::Beat, _) => self.beaten(),
             (Ack::Claim(part), None) => {
                 if let Some(held) = self.part(part) {
                     held.core.claim_failed(now);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use xp_cluster::log as record;
 use xp_cluster::members::{self, End, Members};
-use xp_cluster::timing::{STATE_NODE_HEARTBEAT_MS, TAIL};
+use xp_cluster::timing::{BEATS_IN_FLIGHT, STATE_NODE_HEARTBEAT_MS, TAIL};
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::{LanePartition, Offset};
 
@@ -13,6 +13,7 @@ use crate::simulator::agenda::{Asker, NodeAck as Ack, NodeDue as Due};
 use crate::simulator::history::What;
 use crate::simulator::place::Place;
 use crate::simulator::stage::{Stage, cluster};
+use crate::simulator::switch::Switch;
 
 /// The version of the lanes that all nodes are started with.
 const LANES_VERSION: u32 = 1;
@@ -54,7 +55,8 @@ impl Node {
             .iter()
             .filter_map(|stored| Some((stored.offset, stored.time, record::member(stored)?)))
             .collect();
-        members::enter(1, (Offset(0), from), &records)
+        let rules = Switch::owner(stage.plan.without);
+        members::enter_under(rules, 1, (Offset(0), from), &records)
     }
 
     fn say(&self, member: &Member, ack: Option<Ack>, stage: &mut Stage) {
@@ -62,13 +64,27 @@ impl Node {
         stage.append(self.producer, &cluster(), record::record(member), asker);
     }
 
-    /// One heartbeat at a time.
     pub(super) fn beat(&mut self, stage: &mut Stage) {
-        if self.beating {
+        self.plan(stage, STATE_NODE_HEARTBEAT_MS, Due::Beat);
+        self.say_alive(stage);
+    }
+
+    pub(super) fn tell_news(&mut self, stage: &mut Stage) {
+        self.news = false;
+        self.say_alive(stage);
+    }
+
+    /// R37: heartbeats do not wait for each other, up to a bound. Off: each waits for the one before it.
+    fn say_alive(&mut self, stage: &mut Stage) {
+        let most = match stage.plan.without {
+            Some(Switch::Beats) => 1,
+            _ => BEATS_IN_FLIGHT,
+        };
+        if self.beats >= most {
             return;
         }
         let Some((who, joined)) = self.seen.get(self.incarnation) else {
-            return self.plan(stage, STATE_NODE_HEARTBEAT_MS, Due::Beat);
+            return;
         };
         let warm = self.partitions.iter();
         let warm = warm.filter(|(_, held)| held.core.is_warm());
@@ -80,26 +96,18 @@ impl Node {
             leaving: self.leaving.is_some(),
             warm: warm.map(|(place, _)| LanePartition::from(*place)).collect(),
         };
-        self.beating = true;
-        self.news = false;
+        self.beats += 1;
         self.say(&beat, Some(Ack::Beat), stage);
     }
 
-    pub(super) fn beaten(&mut self, stage: &mut Stage) {
-        self.beating = false;
-        let pause = if self.news {
-            1
-        } else {
-            STATE_NODE_HEARTBEAT_MS
-        };
-        self.plan(stage, pause, Due::Beat);
+    pub(super) fn beaten(&mut self) {
+        self.beats = self.beats.saturating_sub(1);
     }
 
-    /// There is news for the next heartbeat.
+    /// There is news, which does not wait for the next heartbeat's time.
     pub(super) fn tell(&mut self, stage: &mut Stage) {
-        self.news = true;
-        if !self.beating {
-            self.plan(stage, 0, Due::Beat);
+        if !std::mem::replace(&mut self.news, true) {
+            self.plan(stage, 0, Due::News);
         }
     }
 

@@ -18,6 +18,7 @@ use crate::simulator::disk::{Disk, Left};
 use crate::simulator::edge::Edge;
 use crate::simulator::history::What;
 use crate::simulator::names::{EdgeId, NodeId};
+use crate::simulator::node::Node;
 use crate::simulator::place::Place;
 use crate::simulator::stage::cluster;
 
@@ -25,6 +26,9 @@ use crate::simulator::stage::cluster;
 const PERSON: ProducerId = ProducerId(u64::MAX);
 /// The longest time for which a process stands still, in milliseconds.
 const PAUSE_MAX_MS: u64 = 30_000;
+/// How long a node stands still each time when it stutters, and how often.
+const STILL_MS: RangeInclusive<u64> = 450..=900;
+const STUTTERS: u32 = 6;
 /// How long who was evicted by silence waits before it rejoins, in milliseconds.
 const REJOIN_MS: u64 = 1_000;
 
@@ -56,6 +60,11 @@ impl World {
                 let node = &mut self.nodes[id];
                 node.frozen_until = node.frozen_until.max(until);
             }
+            Mischief::StutterNode => {
+                let node = self.home(&mut dice);
+                self.stutter(node, STUTTERS);
+            }
+            Mischief::StopPartition => self.stop_partition(&mut dice),
             Mischief::CutOffNode => {
                 let until = within(50..=4_000);
                 let NodeId(id) = self.home(&mut dice);
@@ -116,6 +125,36 @@ impl World {
                 self.stage.after(lasts, Due::Chaos(Act::Weather));
             }
             Mischief::ChangeLeader => chaos::change_leader(&mut self.stage, &mut dice),
+        }
+    }
+
+    /// A node stands still for about as long as it may, goes on for a moment, and stands still again.
+    pub(super) fn stutter(&mut self, NodeId(id): NodeId, times: u32) {
+        let still = STILL_MS.start() + self.stage.up_to(STILL_MS.end() - STILL_MS.start());
+        let until = self.stage.now.plus_ms(still);
+        let node = &mut self.nodes[id];
+        node.frozen_until = node.frozen_until.max(until);
+        if times > 1 {
+            let pause = still + 30 + self.stage.up_to(120);
+            let again = Act::Stutter(NodeId(id), times - 1);
+            self.stage.after(pause, Due::Chaos(again));
+        }
+    }
+
+    /// A partition stops on its owner for a reason of that node alone, where somebody else could serve it at once.
+    fn stop_partition(&mut self, dice: &mut ChaCha8Rng) {
+        let place = some_place(dice);
+        if self.nodes.iter().any(|node| node.has_stopped(place)) {
+            return;
+        }
+        let is_warm = |node: &Node| node.mirrored().any(|mirrored| mirrored == place);
+        if !self.nodes.iter().any(is_warm) {
+            return;
+        }
+        let mut nodes = self.nodes.iter_mut();
+        let owner = nodes.find(|node| node.owned().any(|owned| owned == place));
+        if let Some(owner) = owner {
+            owner.give_up(place, &mut self.stage);
         }
     }
 
