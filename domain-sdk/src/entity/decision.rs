@@ -271,7 +271,8 @@ impl<E: Entity> Decision<E> {
         asking
     }
 
-    /// Sets the timer of this name; one that runs already is moved.
+    /// Sets the timer of this name; one that runs already is moved. A time that is now or past fires at once, behind
+    /// what waits already: also when a firing sets its own timer to the time at which it was due.
     pub fn schedule(
         mut self,
         timer: impl Into<String>,

@@ -163,7 +163,7 @@ fn a_log_that_holds_the_revisions_of_a_forgotten_entity_twice_is_replayed() {
             ..VISITOR
         },
         1,
-        r#""hello""#,
+        r#"{"Say":"hello"}"#,
     );
     desk.settle();
     assert_eq!(stands_at(&mut desk, VISITOR.entity), Some(5));
@@ -174,14 +174,14 @@ fn a_log_that_holds_the_revisions_of_a_forgotten_entity_twice_is_replayed() {
 fn an_entity_with_events_whose_revisions_jump_is_quarantined_and_its_partition_goes_on() {
     let mut desk = owning();
     desk.connect(VISITOR, None);
-    desk.send(VISITOR, 1, r#""one""#);
-    desk.send(VISITOR, 2, r#""two""#);
+    desk.send(VISITOR, 1, r#"{"Say":"one"}"#);
+    desk.send(VISITOR, 2, r#"{"Say":"two"}"#);
     desk.connect(ANA, None);
     desk.settle();
     rewrite(&mut desk, &[1, 2, 2]);
     replay_anew(&mut desk);
     desk.own();
-    desk.send(VISITOR, 3, r#""three""#);
+    desk.send(VISITOR, 3, r#"{"Say":"three"}"#);
     desk.send(ANA, 1, &crate::records::add("a"));
     desk.settle();
     let heard = desk.heard();

@@ -9,6 +9,7 @@ mod outputs;
 mod sessions;
 mod tells;
 mod snapshots;
+mod timers;
 mod forgotten;
 mod unencodable;
 mod restored;

@@ -6,15 +6,23 @@ use xp_protocol::{Address, ConnectionId, TimeMs};
 use super::super::Partition;
 use crate::turn::Turned;
 
+/// How many timers fire before others get their turn. Those that a firing sets are not among them, however long they
+/// have been due: an entity that always sets its timer to the past must not keep messages waiting.
+const FIRED_MAX: usize = 1024;
+
 impl Partition {
-    /// Timers that are due, in the order of their times.
+    /// Timers that are due, in the order of their times; those beyond the bound wait for the next call.
     pub(in crate::partition) fn fire_timers(&mut self, now: TimeMs) {
-        while self.wants_inbound()
-            && let Some((due, address, key)) = self.timers.first().cloned()
-            && due <= now
-        {
-            self.timers.pop_first();
-            self.fire(&address, due, &key, now);
+        let due = self.timers.iter().take_while(|(due, ..)| *due <= now);
+        let due: Vec<_> = due.take(FIRED_MAX).cloned().collect();
+        for (due, address, key) in due {
+            if !self.wants_inbound() {
+                return;
+            }
+            // A firing before may have moved or cleared it.
+            if self.timers.remove(&(due, address.clone(), key.clone())) {
+                self.fire(&address, due, &key, now);
+            }
         }
     }
 
@@ -32,6 +40,11 @@ impl Partition {
                 _ => Turned::Nothing,
             },
         );
+        // The firing set it to the same time once more: no difference shows that to the index.
+        let entity = self.entities.get(address);
+        if entity.is_some_and(|entity| entity.runtime.due(key) == Some(due)) {
+            self.timers.insert((due, address.clone(), key.clone()));
+        }
     }
 
     /// A session that ended in all but name ends before the next word about it.
