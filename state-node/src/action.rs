@@ -66,6 +66,9 @@ pub enum Action {
     },
     /// Write a snapshot; answer with `saved`.
     Save(Batch),
+    /// The snapshot cannot be used: clear the store before the partition is opened anew, behind every write that was
+    /// asked for before, which would fill the cleared store in part otherwise. `Lost` follows.
+    Clear,
     /// The ownership is over: throw the memory away and open the partition anew (R18).
     Lost(&'static str),
     /// The partition released its ownership, and follows `events` from here on.

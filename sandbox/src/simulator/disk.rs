@@ -59,6 +59,12 @@ impl Disk {
         }
     }
 
+    /// What a partition found there cannot be used.
+    pub(super) fn clear(&mut self, place: Place) {
+        let cleared = self.written[&place].clear();
+        cleared.expect("memory forgets everything");
+    }
+
     /// What the next process finds.
     pub(super) fn after_crash(&self, left: Left) -> Self {
         let left = match left {

@@ -69,6 +69,8 @@ pub(super) struct Node {
     partitions: BTreeMap<Place, Held>,
     /// Partitions that need a person.
     stopped: BTreeSet<Place>,
+    /// Partitions whose snapshots are cleared before they are opened anew.
+    clears: BTreeSet<Place>,
     skew_ms: u64,
     lives: u64,
 }
@@ -115,6 +117,7 @@ impl Node {
             leaving: None,
             partitions: BTreeMap::new(),
             stopped: BTreeSet::new(),
+            clears: BTreeSet::new(),
             skew_ms: stage.up_to(200),
             lives: 0,
         }

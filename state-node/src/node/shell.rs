@@ -25,6 +25,7 @@ use crate::partition::Partition;
 use crate::published::Changes;
 use crate::store::SnapshotStore;
 use ahead::Ahead;
+use open::ordered;
 use read::next;
 use restore::publishes;
 
@@ -91,6 +92,8 @@ struct Shell<'a> {
     inbound: Ahead,
     progress: Progress,
     reported: PartitionState,
+    /// What the store holds cannot be used: it is cleared before the partition is opened anew.
+    clears: bool,
     /// Placement gave the partition to others, or the node stops: it is closed once it is owned here no more.
     given_up: bool,
 }
@@ -107,9 +110,13 @@ struct Topics {
 pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
     let mut faulted = BTreeSet::new();
     let mut may_restore = true;
+    let mut clears = false;
     loop {
         shared.set_state(place, PartitionState::Replaying);
         shared.standing.set_warm(place, false);
+        if let Err(reason) = ordered(shared, place, clears).await {
+            return Ended::Stopped(reason);
+        }
         let again = std::mem::take(&mut faulted);
         let mut shell = match Shell::open(shared, place, again, may_restore).await {
             Ok(shell) => shell,
@@ -118,6 +125,7 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
         match shell.live().await {
             Left::Lost => {
                 faulted.clone_from(shell.core.faulted());
+                clears = shell.clears;
                 // What was restored and could not be used would not be better a second time.
                 may_restore = !shell.restored || shell.reported != PartitionState::Replaying;
             }

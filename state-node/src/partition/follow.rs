@@ -8,6 +8,7 @@ use xp_protocol::{Address, Epoch, Offset, Revision, Seq, TimeMs};
 use xp_transport::Stored;
 
 use super::{Following, Partition, Role, Unsent, key};
+use crate::action::Action;
 use crate::fold::Verdict;
 
 impl Partition {
@@ -162,10 +163,10 @@ impl Partition {
             ));
         }
         tracing::error!(place = %self.setting.place, reason, "the snapshot is thrown away and the log replayed");
-        match self.setting.store.clear() {
-            Ok(()) => self.lose("the snapshot could not be used"),
-            Err(error) => self.stop(error.to_string()),
+        if !matches!(self.role, Role::Over) {
+            self.actions.push(Action::Clear);
         }
+        self.lose("the snapshot could not be used");
     }
 
     fn is_my_claim(&self, event: &Event) -> bool {

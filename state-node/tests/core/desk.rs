@@ -427,6 +427,11 @@ impl Desk {
                 Action::ReadInbound { from } => self.reads_inbound = Some(from),
                 Action::Rescan { id, from, upto, .. } => self.rescans.push((id, from, upto)),
                 Action::Save(batch) => self.saves.push(batch),
+                // What was to be written before is written before, or never.
+                Action::Clear => {
+                    self.saves.clear();
+                    self.store.clear().unwrap();
+                }
                 Action::Lost(_) => self.over = Some("lost".to_owned()),
                 Action::Follow { .. } => self.over = Some("released".to_owned()),
                 Action::FindInboundEnd => asks_end = true,

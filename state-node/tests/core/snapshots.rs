@@ -80,6 +80,31 @@ fn an_entity_that_has_seen_what_is_to_be_folded_sets_the_snapshot_aside() {
     assert_eq!(entries(&mut desk), r#"{"entries":["a","b"]"#);
 }
 
+/// Only the shell knows which writes are on their way, so the store is cleared behind them, and by nobody else.
+#[test]
+fn a_snapshot_is_thrown_away_behind_what_was_to_be_written_before() {
+    let mut desk = stored();
+    desk.send(ANA, 2, &add("b"));
+    desk.settle();
+    desk.pass(1000);
+    desk.settle();
+    let late = std::mem::take(&mut desk.saves);
+    desk.crash();
+    for batch in late {
+        desk.store.write(batch).unwrap();
+    }
+    let next = desk.core.next_event().unwrap().0;
+    let tail = desk.stored(next, desk.log.len() as u64);
+    desk.core.on_events(&tail, desk.now);
+    assert!(
+        desk.store.header().unwrap().is_some(),
+        "the core clears nothing"
+    );
+    desk.perform();
+    assert!(desk.store.header().unwrap().is_none());
+    assert_eq!(desk.over.as_deref(), Some("lost"));
+}
+
 /// R6, R8: what may not have gone out is in the log behind the snapshot's position, and is known with it.
 #[test]
 fn what_may_not_have_gone_out_goes_out_again_after_a_snapshot() {

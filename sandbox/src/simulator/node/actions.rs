@@ -14,11 +14,17 @@ use crate::simulator::stage::{Stage, events, inbound, outbound};
 const FLUSH: f64 = 0.4;
 /// How often a snapshot cannot be written, per snapshot.
 const UNWRITTEN: f64 = 0.05;
+/// How often a write of a life that is over still lands.
+const LANDS: f64 = 0.5;
 
 impl Node {
     pub(super) fn save(&mut self, part: Part, batch: Batch, stage: &mut Stage) {
         if self.part(part).is_none() {
-            // The shell opens a partition behind the writes of its earlier lives: this one came to nothing.
+            // The shell opens a partition behind the writes of its earlier lives: this one came to nothing, or it
+            // lands before anything is cleared.
+            if self.clears.contains(&part.place) && stage.chance(LANDS) {
+                self.disk.write(part.place, batch, false);
+            }
             return;
         }
         let written = !stage.plan.has_faults() || !stage.chance(UNWRITTEN);
@@ -132,6 +138,7 @@ impl Node {
                 held.cursor = None;
                 self.plan(stage, 1, Due::PollEvents(place));
             }
+            Action::Clear => drop(self.clears.insert(place)),
             Action::Lost(_) => {
                 let faulted = held.core.faulted().clone();
                 self.partitions.remove(&place);

@@ -29,6 +29,9 @@ impl Node {
     pub(super) fn open(&mut self, place: Place, faulted: BTreeSet<Offset>, stage: &mut Stage) {
         let now = self.clock(stage);
         self.lives += 1;
+        if self.clears.remove(&place) {
+            self.disk.clear(place);
+        }
         let part = Part {
             place,
             life: self.lives,

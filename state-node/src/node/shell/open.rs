@@ -28,8 +28,6 @@ impl<'a> Shell<'a> {
         let bounds = log.bounds(&topics.events).await.map_err(text)?;
         let store = shared.store(place).map_err(text)?;
         let writing = shared.writing(place);
-        // A snapshot that an earlier life of this partition began to write must not change what this one reads.
-        drop(writing.lock().await);
         let restored = may_restore && restore(shared, place, &topics, &store, bounds).await?;
         let opening = Opening {
             inbound: log.identity(&topics.inbound).await.map_err(text)?,
@@ -60,11 +58,31 @@ impl<'a> Shell<'a> {
             inbound: Ahead::closed(),
             progress: shared.standing.begins(place, Instant::now()),
             reported: PartitionState::Replaying,
+            clears: false,
             given_up: false,
         };
         shell.see_members();
         Ok(shell)
     }
+}
+
+/// Waits for what an earlier life of this partition began to write, which must not change what the next one reads; then
+/// clears the store, if that life could not use it. Nothing else writes: the earlier life is over, the next not begun.
+pub(super) async fn ordered(
+    shared: &Shared,
+    place: &LanePartition,
+    clears: bool,
+) -> Result<(), String> {
+    let writing = shared.writing(place).lock_owned().await;
+    if !clears {
+        return Ok(());
+    }
+    let store = shared.store(place).map_err(text)?;
+    let clearing = tokio::task::spawn_blocking(move || {
+        let _writing = writing;
+        store.clear()
+    });
+    clearing.await.map_err(text)?.map_err(text)
 }
 
 impl Topics {

@@ -77,6 +77,7 @@ impl Shell<'_> {
                 }
             }
             Action::Save(batch) => self.save(batch),
+            Action::Clear => self.clears = true,
             Action::Lost(why) => {
                 tracing::warn!(place = %self.place, why, "a partition was lost and is opened anew");
                 return Some(Left::Lost);
