@@ -1,6 +1,8 @@
 //! How long clients wait when something fails: three state nodes and two edges on Kafka, one command after the other to
 //! every entity, and for each fault the longest wait of each entity that it concerned.
 //!
+//! Where Kafka itself is away, a bare client of it waits in the same run: what is beyond its wait is ours.
+//!
 //! A wait counts from the moment at which a command was due, not from when it could be sent.
 
 mod stage;
@@ -9,6 +11,7 @@ mod fault;
 mod load;
 mod owners;
 mod cluster;
+mod bare;
 
 use anyhow::Result;
 use clap::Parser;
@@ -31,6 +34,9 @@ pub(crate) struct Asked {
     /// Milliseconds between two commands to one entity: the finest pause that is seen
     #[arg(long, default_value_t = 25)]
     every_ms: u64,
+    /// After so many minutes a fault's remaining trials are left out
+    #[arg(long, default_value_t = 12)]
+    row_minutes: u64,
     /// Only these faults; all of them otherwise
     #[arg(long, value_enum)]
     only: Vec<Fault>,

@@ -79,6 +79,12 @@ impl Cluster {
         self.nodes.remove(node).context("it runs")?.kill()
     }
 
+    /// Another process takes its place.
+    pub(super) fn renew(&mut self, node: &'static str) -> Result<()> {
+        self.kill(node)?;
+        self.restart(node)
+    }
+
     /// SIGTERM, and waits for its end.
     pub(super) fn terminate(&mut self, node: &str) -> Result<()> {
         let process = self.nodes.remove(node).context("it runs")?;

@@ -10,12 +10,18 @@ pub(super) enum Fault {
     Killed,
     /// An owner stands still for 5 s (SIGSTOP), and goes on
     Paused,
+    /// An owner stands still for 500 to 900 ms again and again, about as long as it may
+    Stuttering,
     /// An owner cannot reach Kafka for 5 s
     CutOff,
     /// A partition is moved to its mirror
     Handover,
     /// The three state nodes are restarted in order, one after the other
     Rolling,
+    /// The only broker stands still for 4 s (SIGSTOP), and goes on
+    BrokerStopped,
+    /// The only broker is killed with -9, and started again after 1.1 s
+    BrokerRestarted,
     /// The leader among three brokers is killed with -9
     Broker,
 }
@@ -26,14 +32,25 @@ impl Fault {
         Self::value_variants().iter().filter(is_on).copied()
     }
 
+    /// Whether Kafka itself is away, so that a bare client waits as well.
+    pub(super) fn is_of_brokers(self) -> bool {
+        matches!(
+            self,
+            Self::BrokerStopped | Self::BrokerRestarted | Self::Broker
+        )
+    }
+
     /// Of its entities.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Killed => "killed",
             Self::Paused => "paused",
+            Self::Stuttering => "stuttering",
             Self::CutOff => "cut-off",
             Self::Handover => "handover",
             Self::Rolling => "rolling",
+            Self::BrokerStopped => "broker-stopped",
+            Self::BrokerRestarted => "broker-restarted",
             Self::Broker => "broker",
         }
     }
@@ -42,9 +59,14 @@ impl Fault {
         match self {
             Self::Killed => "owner killed (`kill -9`)",
             Self::Paused => "owner paused for 5 s (SIGSTOP, SIGCONT)",
+            Self::Stuttering => {
+                "owner stands still for 500–900 ms again and again for 5 s (SIGSTOP, SIGCONT)"
+            }
             Self::CutOff => "owner cut off from Kafka for 5 s",
             Self::Handover => "planned handover of one partition",
             Self::Rolling => "rolling restart of three state nodes",
+            Self::BrokerStopped => "the only broker stopped for 4 s (SIGSTOP, SIGCONT)",
+            Self::BrokerRestarted => "the only broker killed (`kill -9`) and started after 1.1 s",
             Self::Broker => "leader killed among three brokers (session timeout 1 s)",
         }
     }

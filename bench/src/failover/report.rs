@@ -20,6 +20,8 @@ pub(super) struct Outcome {
     fault: Fault,
     /// For each trial, the longest wait of each entity concerned.
     pub(super) pauses: Vec<Vec<Duration>>,
+    /// For each trial, the longest wait of a bare client of Kafka; nothing where Kafka is not away.
+    pub(super) bare: Vec<Duration>,
     pub(super) damage: Damage,
 }
 
@@ -37,6 +39,7 @@ impl Outcome {
         Self {
             fault,
             pauses: Vec::new(),
+            bare: Vec::new(),
             damage: Damage::default(),
         }
     }
@@ -49,7 +52,12 @@ impl Outcome {
             |pauses| {
                 let (entities, spread) = (pauses.len(), Spread::of(pauses.clone()));
                 let (middle, worst) = (ms(spread.at(0.5)), ms(spread.at(1.0)));
-                format!("{entities} entities, median {middle}, worst {worst}")
+                let bare = self
+                    .bare
+                    .last()
+                    .map(|bare| format!(", a bare client {}", ms(*bare)));
+                let bare = bare.unwrap_or_default();
+                format!("{entities} entities, median {middle}, worst {worst}{bare}")
             },
         )
     }
@@ -67,17 +75,27 @@ impl Outcome {
     fn row(&self) -> String {
         let (title, trials, all) = (self.fault.title(), self.pauses.len(), self.all());
         if all.is_empty() {
-            return format!("| {title} | {trials} | 0 | – | – | – | – |");
+            return format!("| {title} | {trials} | 0 | – | – | – | – | – |");
         }
         let (entities, worst) = (all.len(), Spread::of(self.worst()));
         let all = Spread::of(all);
         format!(
-            "| {title} | {trials} | {entities} | {} | {} | {} | {} |",
+            "| {title} | {trials} | {entities} | {} | {} | {} | {} | {} |",
             ms(all.at(0.5)),
             ms(all.at(0.99)),
             ms(all.at(1.0)),
             ms(worst.at(0.5)),
+            self.bare_cell(),
         )
+    }
+
+    /// Median and worst.
+    fn bare_cell(&self) -> String {
+        if self.bare.is_empty() {
+            return "–".to_owned();
+        }
+        let bare = Spread::of(self.bare.clone());
+        format!("{}, {}", ms(bare.at(0.5)), ms(bare.at(1.0)))
     }
 
     fn damage_row(&self) -> String {
@@ -139,7 +157,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "| | trials | pauses | median | p99 | worst | median of each trial's worst |\n|---|---|---|---|---|---|---|"
+            "| | trials | pauses | median | p99 | worst | median of each trial's worst | a bare client: median, worst |\n|---|---|---|---|---|---|---|---|"
         )?;
         for outcome in &self.outcomes {
             writeln!(f, "{}", outcome.row())?;

@@ -9,6 +9,7 @@ use xp_protocol::cluster::Member;
 use xp_protocol::lane::events_topic;
 
 use super::Asked;
+use super::bare::Bare;
 use super::cluster::{Cluster, LANE, PARTITIONS, SEVERABLE, STATE_NODES};
 use super::fault::Fault;
 use super::load::Load;
@@ -20,6 +21,19 @@ use crate::figures::now;
 const LONG: Duration = Duration::from_secs(5);
 /// For how long commands still belong to a trial whose fault is over.
 const AFTERMATH: Duration = Duration::from_millis(1_500);
+
+/// How long the only broker stands still, and how long it is away before it is started again.
+const STOPPED: Duration = Duration::from_secs(4);
+const AWAY: Duration = Duration::from_millis(1_100);
+/// How long a stuttering owner stands still each time, and how long it goes on in between, in milliseconds.
+const STUTTER_MS: [(u64, u64); 6] = [
+    (500, 120),
+    (900, 60),
+    (650, 200),
+    (800, 90),
+    (550, 40),
+    (900, 150),
+];
 
 /// A cluster under load.
 pub(super) struct Stage {
@@ -49,13 +63,25 @@ impl Stage {
         )?;
         load.waits(now())?;
         let mut outcome = Outcome::of(fault);
+        let bootstrap = self.cluster.kafka.bootstrap();
+        let bare = fault.is_of_brokers().then(|| Bare::start(&bootstrap));
+        let bare = bare.transpose()?;
+        let started = now();
+        let bound = Duration::from_secs(60 * self.asked.row_minutes);
         for trial in 0..trials {
+            if started.elapsed() > bound {
+                eprintln!("  {trial} of {trials} trials: --row-minutes are over");
+                break;
+            }
             let owned = self.owners.calm()?;
             load.waits(now())?;
             let began = now();
             let concerned = self.strike(fault, trial, &owned)?;
             let ended = now() + AFTERMATH;
             pause(AFTERMATH);
+            if let Some(bare) = &bare {
+                outcome.bare.push(bare.longest(began, ended)?);
+            }
             outcome
                 .pauses
                 .push(pauses(&load, &concerned, began, ended)?);
@@ -75,6 +101,26 @@ impl Stage {
                 self.cluster.signal(victim, Signal::STOP)?;
                 pause(LONG);
                 self.cluster.signal(victim, Signal::CONT)?;
+            }
+            Fault::Stuttering => {
+                for (still, goes_on) in STUTTER_MS {
+                    self.cluster.signal(victim, Signal::STOP)?;
+                    pause(Duration::from_millis(still));
+                    self.cluster.signal(victim, Signal::CONT)?;
+                    pause(Duration::from_millis(goes_on));
+                }
+            }
+            Fault::BrokerStopped => {
+                self.cluster.kafka.pause(0)?;
+                pause(STOPPED);
+                self.cluster.kafka.resume(0)?;
+                return Ok(owned.keys().copied().collect());
+            }
+            Fault::BrokerRestarted => {
+                self.cluster.kafka.kill(0)?;
+                pause(AWAY);
+                self.cluster.kafka.restart(0)?;
+                return Ok(owned.keys().copied().collect());
             }
             Fault::CutOff => {
                 self.cluster.kafka.cut();
@@ -112,7 +158,12 @@ impl Stage {
         match fault {
             Fault::Killed => self.cluster.restart(victim(owned, trial)),
             Fault::Handover => self.move_to(trial % PARTITIONS, None),
-            Fault::Paused | Fault::CutOff | Fault::Rolling | Fault::Broker => Ok(()),
+            // Who was given up again and again waits longer and longer before it joins again; a new process does not.
+            Fault::Paused | Fault::Stuttering => self.cluster.renew(victim(owned, trial)),
+            Fault::CutOff => self.cluster.renew(SEVERABLE),
+            Fault::Rolling | Fault::BrokerStopped | Fault::BrokerRestarted | Fault::Broker => {
+                Ok(())
+            }
         }
     }
 
