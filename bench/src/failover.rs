@@ -9,9 +9,9 @@ mod stage;
 mod report;
 mod fault;
 mod load;
+mod bare;
 mod owners;
 mod cluster;
-mod bare;
 
 use anyhow::Result;
 use clap::Parser;
