@@ -46,6 +46,10 @@ async fn reopen(node: &Node, at: &TopicPartition) -> Box<dyn Reader> {
 }
 
 fn record(node: &Node, stored: &Stored) {
+    // What is about a partition has no key.
+    if stored.record.key.is_empty() {
+        return;
+    }
     let Some((address, outbound)) = decode(stored) else {
         return;
     };

@@ -40,6 +40,8 @@ pub struct Rules {
     /// R46: an owner that is not warm for longer than a moment yields to a member that is. Off: it keeps its partition
     /// as long as it lives.
     pub yields: bool,
+    /// R42: after a hole in `inbound` the edges are asked which sockets they still hold.
+    pub ask_after_a_hole: bool,
 }
 
 impl Default for Rules {
@@ -62,6 +64,7 @@ impl Default for Rules {
             committed_snapshots: true,
             removals: true,
             yields: true,
+            ask_after_a_hole: true,
         }
     }
 }

@@ -11,7 +11,7 @@ use xp_transport::Record;
 /// One thing that leaves the partition.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// A record of an entity's chain: repeated until acknowledged.
+    /// A record of an entity's chain, or a question to an edge: repeated until acknowledged.
     Chain(PartitionId, Record),
     /// An output that is not logged and may be lost (R22).
     Plain(PartitionId, Record),
@@ -21,6 +21,8 @@ pub enum Output {
     Tell(Tell),
     /// Word to a source that its tells were taken.
     Confirm(LanePartition, Record),
+    /// Nothing. When it leaves, so has all before it.
+    Mark,
 }
 
 /// Outputs in the order decided, each behind the record it follows.
@@ -70,6 +72,8 @@ pub struct Emission {
 pub struct Emitter {
     flying: VecDeque<Emission>,
     next_id: u64,
+    /// How many have ever left.
+    emitted: u64,
     repeat: bool,
     rules: Rules,
 }
@@ -81,6 +85,7 @@ impl Emitter {
         Self {
             flying: VecDeque::new(),
             next_id: 0,
+            emitted: 0,
             repeat: false,
             rules,
         }
@@ -90,6 +95,7 @@ impl Emitter {
     pub fn emit(&mut self, commit: Offset, partition: PartitionId, record: Record) -> &Emission {
         let id = self.next_id;
         self.next_id += 1;
+        self.emitted += 1;
         self.flying.push_back(Emission {
             id,
             commit,
@@ -157,6 +163,18 @@ impl Emitter {
         self.flying
             .front()
             .map_or(committed, |emission| emission.commit)
+    }
+
+    /// How many records have left.
+    #[must_use]
+    pub fn emitted(&self) -> u64 {
+        self.emitted
+    }
+
+    /// How many of them, the first ones, are acknowledged.
+    #[must_use]
+    pub fn arrived(&self) -> u64 {
+        self.emitted - self.flying.len() as u64
     }
 
     /// Whether everything is acknowledged.

@@ -36,7 +36,9 @@ use crate::limits::Limits;
 use crate::store::SnapshotStore;
 
 use record::{bare, key, record};
-use role::{Caution, Checkpointed, Following, Owner, Rescanning, Role, Tells, Uncommitted, Unsent};
+use role::{
+    Caution, Checkpointed, Following, Hole, Owner, Rescanning, Role, Tells, Uncommitted, Unsent,
+};
 
 pub use open::OpenError;
 

@@ -261,8 +261,8 @@ impl<'a> Shell<'a> {
         self.core.wants_inbound() || !self.core.is_owner()
     }
 
-    /// R15: an inbound position out of range stops an owner loudly. A mirror may find the record behind it in
-    /// `events` still.
+    /// R15: an inbound position behind the end stops an owner loudly, because it was taken from a log that had more. A
+    /// mirror may find the record behind it in `events` still.
     fn read_inbound(&mut self, batch: Result<Vec<Stored>, ReadError>) -> Option<Left> {
         match batch {
             Ok(batch) if self.core.is_owner() => self.hear(&batch),
@@ -270,10 +270,23 @@ impl<'a> Shell<'a> {
                 let keep = self.core.fold().inbound;
                 self.inbound.keep(batch, keep);
             }
+            Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
+                self.miss(first);
+            }
             Err(error) if self.core.is_owner() => return Some(Left::Stopped(error.to_string())),
             Err(_) => self.inbound.close(),
         }
         None
+    }
+
+    /// R42: `inbound` has dropped what was not read yet. The core says where an owner goes on.
+    fn miss(&mut self, first: Offset) {
+        if self.core.is_owner() {
+            self.inbound.close();
+            self.core.missed(first, self.shared.clock.now());
+        } else {
+            self.inbound = Ahead::open(self, first);
+        }
     }
 
     fn hear(&mut self, batch: &[Stored]) {

@@ -33,6 +33,7 @@ impl Partition {
                 .iter()
                 .for_each(|stored| self.take(stored, false, now)),
         }
+        self.say_taken_if_much();
         // What follows no record of this batch need not wait for the next acknowledgement.
         self.drain(now);
     }
@@ -46,6 +47,7 @@ impl Partition {
             return;
         }
         owner.inbound = stored.offset.next();
+        owner.untold.took(stored);
         match codec::decode::<Inbound>(&stored.record.header) {
             Ok(inbound) => self.hear(stored, poisonous, inbound, now),
             Err(error) => {
@@ -107,6 +109,9 @@ impl Partition {
         // R29: messages of evicted incarnations are ignored.
         if self.members.is_former(client.edge) {
             return;
+        }
+        if let Some(owner) = self.owner() {
+            owner.untold.from(client.edge);
         }
         let (connection, attempt) = (client.connection, client.attempt);
         let said = |text| turn::Said {

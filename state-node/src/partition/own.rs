@@ -11,6 +11,8 @@ mod deliver;
 mod positions;
 mod append;
 mod caution;
+mod hole;
+mod lag;
 
 use xp_protocol::{Offset, Seq, TimeMs};
 
@@ -18,6 +20,8 @@ use super::{Caution, Checkpointed, Owner, Partition, Role, Tells};
 use crate::action::Action;
 use crate::draft::chain_records;
 use crate::gate::{Emitter, Gate};
+
+pub(super) use lag::Untold;
 
 impl Partition {
     /// R8: the claim has been read back. First everything that may not have gone out goes out again, then the
@@ -66,7 +70,12 @@ impl Partition {
             spoilt: false,
             released: None,
             snapshot: None,
+            hole: None,
+            missed: 0,
+            missed_said: None,
+            untold: Default::default(),
         }));
+        self.say_where_it_begins();
         if self.setting.rules.emit_again {
             self.send_again();
         }

@@ -10,6 +10,7 @@ use xp_protocol::{
 };
 use xp_transport::{Record, Stored};
 
+use super::own::Untold;
 use crate::entity::Floor;
 use crate::gate::{Emitter, Gate};
 use crate::store::Batch;
@@ -108,6 +109,19 @@ pub(super) struct Owner {
     pub(super) spoilt: bool,
     pub(super) released: Option<Seq>,
     pub(super) snapshot: Option<(Seq, u64, Batch)>,
+    pub(super) hole: Option<Hole>,
+    /// Messages that were missed and not spoken of.
+    pub(super) missed: u64,
+    pub(super) missed_said: Option<TimeMs>,
+    pub(super) untold: Untold,
+}
+
+/// Messages that are gone from `inbound` untaken (R42). While the edges are asked about them, nothing is read.
+pub(super) struct Hole {
+    /// Where `inbound` goes on.
+    pub(super) first: Offset,
+    /// How many records had left with the last of the questions; none while they are at the gate.
+    pub(super) left: Option<u64>,
 }
 
 /// R16: after an epoch that ended without `Release`, some message may have ended its owner.
@@ -185,8 +199,8 @@ impl Owner {
         !self.spoilt && self.released.is_none()
     }
 
-    /// Whether it reads on; while messages are held it does not.
+    /// Whether it reads on; while messages are held, or edges are asked about a hole, it does not.
     pub(super) fn is_reading(&self, uncommitted_max: usize) -> bool {
-        self.is_deciding(uncommitted_max) && self.held.is_empty()
+        self.is_deciding(uncommitted_max) && self.held.is_empty() && self.hole.is_none()
     }
 }

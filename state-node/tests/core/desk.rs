@@ -53,6 +53,8 @@ pub(crate) struct Desk {
     pub(crate) members: Members,
     pub(crate) appends: VecDeque<Append>,
     pub(crate) left: Vec<Left>,
+    /// What left about the partition itself.
+    pub(crate) notices: Vec<Left>,
     pub(crate) told: Vec<Record>,
     pub(crate) saves: Vec<Batch>,
     pub(crate) gaps: Vec<(Offset, Offset)>,
@@ -129,6 +131,7 @@ impl Desk {
             members: Members::default(),
             appends: VecDeque::new(),
             left: Vec::new(),
+            notices: Vec::new(),
             told: Vec::new(),
             saves: Vec::new(),
             gaps: Vec::new(),
@@ -186,6 +189,7 @@ impl Desk {
         self.core = Partition::open(setting, opening, self.lives)?;
         self.appends.clear();
         self.left.clear();
+        self.notices.clear();
         self.claims.clear();
         self.saves.clear();
         self.reads_inbound = None;
@@ -366,7 +370,8 @@ impl Desk {
 
     /// What went to `outbound` so far arrived.
     pub(crate) fn arrive(&mut self) {
-        let ids: Vec<_> = self.left.iter().filter_map(|left| left.id).collect();
+        let left = self.notices.iter().chain(&self.left);
+        let ids: Vec<_> = left.filter_map(|left| left.id).collect();
         for id in ids {
             self.core.emitted(id, true, self.now);
         }
@@ -418,6 +423,12 @@ impl Desk {
                     records,
                 }),
                 Action::ReadGap { from, upto } => self.gaps.push((from, upto)),
+                Action::Emit { id, record, .. } if record.key.is_empty() => {
+                    self.notices.push(Left {
+                        id: Some(id),
+                        record,
+                    });
+                }
                 Action::Emit { id, record, .. } => self.left.push(Left {
                     id: Some(id),
                     record,

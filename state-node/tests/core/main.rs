@@ -5,6 +5,7 @@ mod claims;
 mod moves;
 mod caution;
 mod commits;
+mod holes;
 mod outputs;
 mod sessions;
 mod tells;

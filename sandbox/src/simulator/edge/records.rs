@@ -33,6 +33,10 @@ impl Edge {
     }
 
     pub(super) fn record(&mut self, stored: &Stored, stage: &mut Stage) {
+        // What is about a partition has no key.
+        if stored.record.key.is_empty() {
+            return;
+        }
         let key = std::str::from_utf8(&stored.record.key).expect("keys are addresses");
         let address: Address = key.parse().expect("keys are addresses");
         let header: Outbound =

@@ -58,6 +58,7 @@ impl Partition {
             }
             self.take(&stored, poisonous, now);
         }
+        self.say_taken_if_much();
         self.drain(now);
     }
 

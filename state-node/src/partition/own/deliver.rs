@@ -32,6 +32,7 @@ impl Partition {
             let commit = Offset(owner.base + after.0);
             self.let_out(commit, output, now);
         }
+        self.close_hole(now);
         self.finish_release(now);
         self.save_committed();
         self.finish_spoilt();
@@ -68,6 +69,7 @@ impl Partition {
                 self.actions
                     .push(Action::Tell(Box::new(Telling { target, record })));
             }
+            Output::Mark => self.mark(),
         }
     }
 
@@ -117,6 +119,7 @@ impl Partition {
                     .get_or_insert(now.plus_ms(EMIT_AGAIN_MS));
             }
         }
+        self.close_hole(now);
         self.finish_release(now);
     }
 
