@@ -125,6 +125,16 @@ settings! {
         subject_frames_per_second: u32 = 2_000,
         /// Frames of one subject at once, above the average.
         subject_frames_burst: u32 = 10_000,
+        /// Bytes per second of one connection's frames of 1 KiB and more, on average. Beyond the burst: closed
+        /// `too-fast`. A client repeats its window after each `busy-retry`, so that twice the window of its largest
+        /// frames in this time must pass.
+        bytes_per_second: Size = Size(8 << 20),
+        /// Bytes of one connection at once, above the average.
+        bytes_burst: Size = Size(32 << 20),
+        /// Bytes per second of all connections of one subject. Beyond the burst: closed `too-fast`.
+        subject_bytes_per_second: Size = Size(32 << 20),
+        /// Bytes of one subject at once, above the average.
+        subject_bytes_burst: Size = Size(128 << 20),
         /// Handshakes per second from one network address. Beyond the burst: closed `too-fast`.
         handshakes_per_second: u32 = 200,
         /// Handshakes from one network address at once, above the average.
@@ -145,6 +155,11 @@ settings! {
         partition_unanswered_max: u32 = 10_000,
         /// Bytes that wait to be appended per lane partition. Beyond: as above, and new sockets are closed `lane-lost`.
         partition_bytes_max: Size = Size(16 << 20),
+        /// Bytes per lane partition that its owner has not taken yet, of all edges together; each message counts 1 KiB
+        /// more. From a half of it on ephemeral commands are dropped, from three quarters on queries are answered
+        /// `busy` and `/ready` is 503, then commands, and first those of the subjects with the most. Where `inbound`
+        /// is kept in memory it must keep well more than this, or messages are lost there and sent again.
+        partition_behind_max: Size = Size(32 << 20),
         /// What `busy` tells the client to wait. Clients repeat their whole window then, for as long as an outage of
         /// the log takes: twice the window in this time must stay below `frames-per-second`, or they are closed
         /// `too-fast` for doing as they were told.

@@ -21,8 +21,9 @@ use tracing::info;
 use xp_protocol::inbound::Action;
 use xp_protocol::{CloseCode, Revision};
 
+use crate::flow::Share;
 use crate::handshake::{Admitted, Places};
-use crate::lane::{Fate, Partition, Room};
+use crate::lane::{Fate, Partition};
 use crate::limits::Rate;
 use crate::node::Node;
 use crate::outlet::{Closing, Item, Outlet};
@@ -57,6 +58,8 @@ pub(crate) struct Connection<R, W> {
     node: Arc<Node>,
     outlet: Arc<Outlet>,
     partition: Arc<Partition>,
+    /// What its subject has waiting in the partition.
+    share: Arc<Share>,
     session: Session,
     rate: Rate,
     inlet: WebSocketStream<Inlet<R>>,
@@ -97,6 +100,7 @@ where
         behind: Vec<u8>,
     ) -> Self {
         let identity = admitted.verified.identity;
+        let subject = identity.subject.clone();
         Self {
             session: Session::new(node.now(), limits(&node), identity),
             rate: node.limits.rate(),
@@ -106,6 +110,7 @@ where
             flush_at: None,
             outlet: admitted.outlet,
             _places: admitted.places,
+            share: partition.account.share(&subject),
             partition,
             node,
         }
@@ -138,9 +143,13 @@ where
             Action::Ephemeral { .. } => Fate::Loose,
             _ => Fate::With(Arc::clone(&self.outlet)),
         };
+        if action == Action::Claims {
+            self.outlet.renew();
+        }
         let header = self.node.says(self.outlet.socket, trace, action);
+        let address = &self.outlet.address;
         self.partition
-            .append(&self.outlet.address, &header, value, fate);
+            .append(address, &header, value, fate, &self.share);
     }
 
     /// Waits for the next thing and does it.
@@ -162,7 +171,7 @@ where
             Some(Ok(Message::Close(frame))) => {
                 Some(End::Goodbye(frame.map(|frame| frame.code.into())))
             }
-            Some(Ok(message)) => match self.too_fast() {
+            Some(Ok(message)) => match self.too_fast(&message) {
                 Some(end) => Some(end),
                 None => self.message(message).await,
             },
@@ -171,12 +180,13 @@ where
         }
     }
 
-    fn too_fast(&self) -> Option<End> {
+    fn too_fast(&self, message: &Message) -> Option<End> {
         let passes = self
             .node
             .limits
-            .frame_passes(&self.rate, &self.outlet.subject);
-        (!passes).then(|| closing(CloseCode::TooFast, "more frames than the limit allows"))
+            .frame_passes(&self.rate, &self.outlet.subject, message.len());
+        let detail = "more frames or bytes than the limits allow";
+        (!passes).then(|| closing(CloseCode::TooFast, detail))
     }
 
     async fn message(&mut self, message: Message) -> Option<End> {
@@ -197,20 +207,13 @@ where
 
     async fn frame(&mut self, text: bool, frame: &[u8], message: &Message) -> Option<End> {
         let before = self.session.outstanding();
-        let room = self.partition.room();
-        let free = room == Room::Free;
-        let step = self.session.on_frame(self.node.now(), free, text, frame);
+        let room = self.partition.room(&self.share);
+        let step = self.session.on_frame(self.node.now(), room, text, frame);
         self.partition
             .outstanding(before, self.session.outstanding());
         match step {
             Step::Verify(token) => return self.refresh(token).await,
             Step::Hold => self.held = Some(message.clone()),
-            // Without room only what this socket has passed before gets so far: in a stall it still waits here, or
-            // is in the log, and would pile up with every repetition (R32).
-            Step::Pass {
-                action: Action::Send { .. },
-                ..
-            } if room == Room::Stalled => {}
             step => return self.take(step),
         }
         None

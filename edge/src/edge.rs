@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -143,6 +144,7 @@ pub async fn start(
         limits: Shared::new(&config.limits),
         started: Instant::now(),
         state: State::default(),
+        edges: AtomicU64::new(1),
         config,
         clock,
         log,
@@ -194,6 +196,7 @@ fn open(config: &Config, lanes: &Lanes, defined: &[config::Lane]) -> HashMap<Str
     let bounds = Bounds {
         unanswered_max: config.limits.partition_unanswered_max as usize,
         bytes_max: config.limits.partition_bytes_max.0,
+        behind_max: config.limits.partition_behind_max.0 as u64,
     };
     let open = |lane: &config::Lane| (lane.name.clone(), Arc::new(Lane::new(lane, bounds)));
     let open: HashMap<_, _> = defined.iter().map(open).collect();

@@ -17,20 +17,25 @@ use crate::wire;
 /// Follows one outbound partition to the end of the edge. `reader` stands at its end already (R25).
 pub(crate) async fn run(node: Arc<Node>, at: TopicPartition, mut reader: Box<dyn Reader>) {
     loop {
-        let failure = follow(&node, reader).await;
+        let failure = follow(&node, &at.topic, reader).await;
         error!(target: "xp_edge::lane", %at, %failure, "an outbound partition cannot be read");
         node.state.went_deaf();
         // What came meanwhile is unknown, so nobody may believe to be up to date.
         node.close_all(CloseCode::LaneLost, "the outbound partition cannot be read");
         reader = reopen(&node, &at).await;
+        // What owners said meanwhile of how far they are is not said again.
+        let partitions = node.partitions().into_iter();
+        partitions
+            .filter(|partition| partition.speaks_on(&at.topic))
+            .for_each(|partition| partition.account.forget());
         node.state.hears_again();
     }
 }
 
-async fn follow(node: &Node, mut reader: Box<dyn Reader>) -> ReadError {
+async fn follow(node: &Node, topic: &str, mut reader: Box<dyn Reader>) -> ReadError {
     loop {
         match reader.next().await {
-            Ok(batch) => batch.iter().for_each(|stored| record(node, stored)),
+            Ok(batch) => batch.iter().for_each(|stored| hear(node, topic, stored)),
             Err(failure) => return failure,
         }
     }
@@ -45,17 +50,38 @@ async fn reopen(node: &Node, at: &TopicPartition) -> Box<dyn Reader> {
     }
 }
 
-fn record(node: &Node, stored: &Stored) {
-    // What is about a partition has no key.
-    if stored.record.key.is_empty() {
-        return;
+/// What is about a partition has no key.
+fn hear(node: &Node, topic: &str, stored: &Stored) {
+    match stored.record.key.is_empty() {
+        true => about_partition(node, topic, stored),
+        false => record(node, stored),
     }
+}
+
+/// R42: how far an owner is.
+fn about_partition(node: &Node, topic: &str, stored: &Stored) {
+    match codec::decode::<Outbound>(&stored.record.header) {
+        Ok(outbound) => {
+            for delivery in outbound.deliveries {
+                if let Item::Taken { partition, upto } = delivery.item
+                    && let Some(partition) = node.of_outbound(topic, partition)
+                {
+                    partition.taken(upto);
+                }
+            }
+        }
+        Err(error) => damaged(stored, &error.to_string()),
+    }
+}
+
+fn record(node: &Node, stored: &Stored) {
     let Some((address, outbound)) = decode(stored) else {
         return;
     };
     let Some(parts) = outbound.split(&stored.record.value) else {
         return damaged(stored, "its payloads do not add up");
     };
+    claims_may_be_lost(node, &address, &outbound);
     let now = node.now().running;
     let judge =
         |watch: &mut crate::watch::Watch<Arc<Outlet>>| watch.on_record(now, outbound.link, &parts);
@@ -84,6 +110,22 @@ fn decode(stored: &Stored) -> Option<(Address, Outbound)> {
 fn damaged(stored: &Stored, reason: &str) {
     let offset = stored.offset.0;
     warn!(target: "xp_edge::lane", offset, reason, "an outbound record is left out");
+}
+
+/// R42: what a client said of itself since it connected is said once and may have been lost. It comes back and says
+/// it anew.
+fn claims_may_be_lost(node: &Node, address: &Address, outbound: &Outbound) {
+    for delivery in &outbound.deliveries {
+        let (Item::StillThere { edge }, Recipients::Only(asked)) = (&delivery.item, &delivery.to)
+        else {
+            continue;
+        };
+        let asked = asked.iter().filter(|_| *edge == node.incarnation);
+        let outlets = asked.filter_map(|socket| node.registry.outlet(address, *socket));
+        for outlet in outlets.filter(|outlet| outlet.is_renewed()) {
+            outlet.close(CloseCode::ComeBack, "its claims may not have arrived");
+        }
+    }
 }
 
 /// R28, R42: a welcome for a socket that is gone, or the question whether it is there, is answered by its disconnect.

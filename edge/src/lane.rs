@@ -7,25 +7,35 @@ mod stall;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::{info, warn};
+use xp_protocol::flow::weight;
 use xp_protocol::inbound::Inbound;
-use xp_protocol::lane::inbound_topic;
-use xp_protocol::{Address, PartitionId, codec};
+use xp_protocol::lane::{inbound_topic, outbound_topic};
+use xp_protocol::{Address, Offset, PartitionId, codec};
 use xp_transport::{Record, TopicPartition};
 
 use crate::config;
+use crate::flow::{Account, BUDGET_MIN, CALM, Charge, Room, Share};
 use crate::outlet::Outlet;
 
 pub(crate) use appender::Appender;
 pub(crate) use stall::Patience;
+
+/// An owner of which nothing was heard for so long, although much waits, takes nothing.
+const TAKES_WITHIN: Duration = Duration::from_secs(5);
 
 /// How much one partition takes before it sheds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) unanswered_max: usize,
     pub(crate) bytes_max: usize,
+    /// What may wait for the owner, of all edges together.
+    pub(crate) behind_max: u64,
 }
 
 /// One lane, as this edge writes to it.
@@ -36,6 +46,8 @@ pub(crate) struct Lane {
 /// One partition's `inbound`.
 pub(crate) struct Partition {
     at: TopicPartition,
+    /// Where its owner answers.
+    outbound: Arc<str>,
     bounds: Bounds,
     queue: Mutex<Queue>,
     filled: Notify,
@@ -43,19 +55,16 @@ pub(crate) struct Partition {
     paid: Notify,
     /// Commands and queries of this edge's sockets without an answer.
     unanswered: AtomicUsize,
+    /// What its owner has not taken (R42).
+    pub(crate) account: Arc<Account>,
+    /// What the edge itself says.
+    own: Arc<Share>,
+    /// Whether it was said that the owner is behind.
+    behind: AtomicBool,
+    /// When its owner last said that it had taken something, or when little began to be much.
+    took_at: Mutex<Instant>,
     /// The log leaves its appends without an answer, or refuses them.
     stalled: AtomicBool,
-}
-
-/// What a partition takes right now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// Everything.
-    Free,
-    /// Nothing that may be shed.
-    Full,
-    /// The same; and what was passed and comes again waits here already, or is in the log.
-    Stalled,
 }
 
 #[derive(Default)]
@@ -81,13 +90,14 @@ pub(crate) enum Fate {
 struct Entry {
     record: Record,
     fate: Fate,
+    charge: Charge,
+}
+
+fn bytes(record: &Record) -> usize {
+    record.key.len() + record.header.len() + record.value.len()
 }
 
 impl Entry {
-    fn bytes(&self) -> usize {
-        self.record.key.len() + self.record.header.len() + self.record.value.len()
-    }
-
     /// An append of its socket was given up, so nothing of it may reach the log any more.
     fn is_lost(&self) -> bool {
         matches!(&self.fate, Fate::With(outlet) if outlet.is_lost())
@@ -97,12 +107,19 @@ impl Entry {
 impl Lane {
     pub(crate) fn new(lane: &config::Lane, bounds: Bounds) -> Self {
         let topic: Arc<str> = inbound_topic(&lane.name).into();
+        let outbound: Arc<str> = outbound_topic(&lane.name).into();
         let partition = |index| {
+            let account = Account::new(bounds.behind_max.max(BUDGET_MIN));
             Arc::new(Partition {
+                own: account.share(""),
+                account,
+                behind: AtomicBool::new(false),
+                took_at: Mutex::new(Instant::now()),
                 at: TopicPartition {
                     topic: Arc::clone(&topic),
                     partition: PartitionId(index),
                 },
+                outbound: Arc::clone(&outbound),
                 bounds,
                 queue: Mutex::default(),
                 filled: Notify::new(),
@@ -133,15 +150,51 @@ impl Partition {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What it takes.
-    pub(crate) fn room(&self) -> Room {
+    /// What it takes of a subject.
+    pub(crate) fn room(&self, share: &Share) -> Room {
         let unanswered = self.unanswered.load(Ordering::Relaxed);
         if self.is_stalled() {
-            Room::Stalled
+            Room::Nothing
         } else if unanswered >= self.bounds.unanswered_max || self.is_full() {
-            Room::Full
+            share.room().max(Room::NothingNew)
         } else {
-            Room::Free
+            share.room()
+        }
+    }
+
+    /// Which of its lane it is.
+    pub(crate) fn index(&self) -> PartitionId {
+        self.at.partition
+    }
+
+    /// Whether its owner answers on this topic.
+    pub(crate) fn speaks_on(&self, outbound: &str) -> bool {
+        *self.outbound == *outbound
+    }
+
+    /// So many edges share what may wait for the owner.
+    pub(crate) fn share_with(&self, edges: u64) {
+        let budget = self.bounds.behind_max / edges.max(1);
+        self.account.set_budget(budget.max(BUDGET_MIN));
+    }
+
+    /// Whether its owner is so far behind that everybody is held back, or takes nothing of what waits.
+    pub(crate) fn is_behind(&self) -> bool {
+        let waits = self.account.waiting() >= CALM;
+        self.account.is_behind() || waits && self.took_at().elapsed() >= TAKES_WITHIN
+    }
+
+    fn took_at(&self) -> MutexGuard<'_, Instant> {
+        self.took_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The owner has taken everything before `upto` (R42).
+    pub(crate) fn taken(&self, upto: Offset) {
+        self.account.taken(upto);
+        *self.took_at() = Instant::now();
+        let caught_up = self.account.waiting() < CALM;
+        if caught_up && self.behind.swap(false, Ordering::Relaxed) {
+            info!(target: "xp_edge::lane", at = %self.at, "the partition's owner has caught up");
         }
     }
 
@@ -164,8 +217,20 @@ impl Partition {
         }
     }
 
-    /// Queues one message behind all before it.
-    pub(crate) fn append(&self, address: &Address, header: &Inbound, value: Bytes, fate: Fate) {
+    /// Queues what the edge itself says.
+    pub(crate) fn say(&self, address: &Address, header: &Inbound, value: Bytes, fate: Fate) {
+        self.append(address, header, value, fate, &self.own);
+    }
+
+    /// Queues one message of a subject behind all before it.
+    pub(crate) fn append(
+        &self,
+        address: &Address,
+        header: &Inbound,
+        value: Bytes,
+        fate: Fate,
+        share: &Arc<Share>,
+    ) {
         if matches!(fate, Fate::Loose) && self.is_stalled() {
             return;
         }
@@ -174,9 +239,15 @@ impl Partition {
             header: codec::encode(header).into(),
             value,
         };
-        let entry = Entry { record, fate };
+        let bytes = bytes(&record);
+        let charge = share.charge(weight(bytes));
+        let entry = Entry {
+            record,
+            fate,
+            charge,
+        };
         let mut queue = self.lock();
-        queue.bytes += entry.bytes();
+        queue.bytes += bytes;
         queue.owed += usize::from(matches!(entry.fate, Fate::Owed));
         queue.entries.push_back(entry);
         drop(queue);
@@ -206,11 +277,26 @@ impl Partition {
             .collect()
     }
 
-    /// The log has it.
-    fn settle(&self, entry: &Entry) {
+    /// The log has it, and the owner has it to take.
+    fn settle(&self, entry: Entry) -> Charge {
         if matches!(entry.fate, Fate::Owed) {
             self.lock().owed -= 1;
             self.paid.notify_waiters();
+        }
+        entry.charge
+    }
+
+    /// The log has these.
+    fn landed(&self, charges: Vec<(Offset, Charge)>) {
+        if self.account.waiting() < CALM {
+            *self.took_at() = Instant::now();
+        }
+        self.account.landed(charges);
+        if self.account.is_behind() && !self.behind.swap(true, Ordering::Relaxed) {
+            warn!(
+                target: "xp_edge::lane", at = %self.at,
+                "the partition's owner does not take as much as clients say; most is answered busy until it has"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Terminates websocket clients: handshake, sessions, fan-out. Never decodes a domain payload.
 //!
 //! The decisions are in [`session`] (what a client's frame leads to) and [`watch`] (what an entity's
-//! record leads to), plain state machines without sockets and clocks; everything else moves bytes.
+//! record leads to) and [`flow`] (what is held back for an owner that is behind), plain state machines without sockets and clocks; everything else moves bytes.
 #![warn(missing_docs)]
 
 pub mod edge;
@@ -18,6 +18,7 @@ pub(crate) mod outlet;
 pub mod jwt;
 pub mod session;
 pub mod watch;
+pub mod flow;
 pub(crate) mod wire;
 pub(crate) mod limits;
 pub mod config;

@@ -12,10 +12,17 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use crate::config::Limits;
+use crate::units::Size;
 
-/// Frames of one connection.
-pub(crate) type Rate = RateLimiter<NotKeyed, InMemoryState, DefaultClock>;
+type Alone = RateLimiter<NotKeyed, InMemoryState, DefaultClock>;
 type Rates<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock>;
+
+/// Frames and bytes of one connection.
+pub(crate) struct Rate {
+    frames: Alone,
+    /// Counted in KiB.
+    bytes: Alone,
+}
 
 /// Counts how many of each there are, up to a bound.
 pub(crate) struct Counts<K: Eq + Hash> {
@@ -67,6 +74,14 @@ fn quota(per_second: u32, burst: u32) -> Quota {
     Quota::per_second(positive(per_second)).allow_burst(positive(burst))
 }
 
+fn bytes_quota(per_second: Size, burst: Size) -> Quota {
+    quota(kib(per_second.0), kib(burst.0))
+}
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes >> 10).unwrap_or(u32::MAX)
+}
+
 /// The limits that several connections share.
 pub(crate) struct Shared {
     pub(crate) sockets: Counts<()>,
@@ -74,7 +89,9 @@ pub(crate) struct Shared {
     pub(crate) addresses: Counts<IpAddr>,
     handshakes: Rates<IpAddr>,
     subject_frames: Rates<Box<str>>,
+    subject_bytes: Rates<Box<str>>,
     frames: Quota,
+    bytes: Quota,
 }
 
 impl Shared {
@@ -90,12 +107,20 @@ impl Shared {
             addresses: Counts::new(limits.connections_per_address),
             handshakes: RateLimiter::hashmap(handshakes),
             subject_frames: RateLimiter::hashmap(subject),
+            subject_bytes: RateLimiter::hashmap(bytes_quota(
+                limits.subject_bytes_per_second,
+                limits.subject_bytes_burst,
+            )),
             frames: quota(limits.frames_per_second, limits.frames_burst),
+            bytes: bytes_quota(limits.bytes_per_second, limits.bytes_burst),
         }
     }
 
     pub(crate) fn rate(&self) -> Rate {
-        RateLimiter::direct(self.frames)
+        Rate {
+            frames: RateLimiter::direct(self.frames),
+            bytes: RateLimiter::direct(self.bytes),
+        }
     }
 
     pub(crate) fn handshake_passes(&self, from: IpAddr) -> bool {
@@ -103,14 +128,28 @@ impl Shared {
     }
 
     #[expect(clippy::borrowed_box, reason = "the limiter is keyed by boxes")]
-    pub(crate) fn frame_passes(&self, rate: &Rate, subject: &Box<str>) -> bool {
-        rate.check().is_ok() && self.subject_frames.check_key(subject).is_ok()
+    pub(crate) fn frame_passes(&self, rate: &Rate, subject: &Box<str>, bytes: usize) -> bool {
+        rate.frames.check().is_ok()
+            && self.subject_frames.check_key(subject).is_ok()
+            && self.bytes_pass(rate, subject, bytes)
+    }
+
+    /// Frames of less than 1 KiB are bounded by their number alone.
+    #[expect(clippy::borrowed_box, reason = "the limiter is keyed by boxes")]
+    fn bytes_pass(&self, rate: &Rate, subject: &Box<str>, bytes: usize) -> bool {
+        let Some(kib) = NonZeroU32::new(kib(bytes)) else {
+            return true;
+        };
+        let alone = rate.bytes.check_n(kib);
+        let together = || self.subject_bytes.check_key_n(subject, kib);
+        matches!(alone, Ok(Ok(()))) && matches!(together(), Ok(Ok(())))
     }
 
     /// Forgets who has been quiet for long enough to have his whole burst again.
     pub(crate) fn forget_the_quiet(&self) {
         self.handshakes.retain_recent();
         self.subject_frames.retain_recent();
+        self.subject_bytes.retain_recent();
     }
 }
 
@@ -134,5 +173,27 @@ mod tests {
         let counts = Counts::new(1);
         drop(counts.take("ana"));
         assert!(counts.counts.is_empty());
+    }
+
+    #[test]
+    fn bytes_are_limited_like_frames_alone_and_together() {
+        let limits = Limits {
+            bytes_per_second: Size(1 << 10),
+            bytes_burst: Size(64 << 10),
+            subject_bytes_per_second: Size(1 << 10),
+            subject_bytes_burst: Size(96 << 10),
+            ..Limits::default()
+        };
+        let shared = Shared::new(&limits);
+        let (first, second) = (shared.rate(), shared.rate());
+        let ana = "ana".into();
+        assert!(shared.frame_passes(&first, &ana, 60 << 10));
+        assert!(!shared.frame_passes(&first, &ana, 60 << 10));
+        assert!(shared.frame_passes(&first, &ana, 900), "a small one");
+        assert!(
+            !shared.frame_passes(&second, &ana, 60 << 10),
+            "ana's other socket"
+        );
+        assert!(shared.frame_passes(&shared.rate(), &"ben".into(), 60 << 10));
     }
 }

@@ -158,6 +158,9 @@ impl Watching<'_> {
                     members.apply(stored.offset, stored.time, &member);
                 }
             }
+            let is_edge = |who: &Who| matches!(who.kind, Kind::Edge { .. });
+            let edges = members.iter().filter(|(_, who, _)| is_edge(who)).count();
+            self.node.share_partitions(edges as u64);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -43,6 +43,8 @@ pub(crate) struct Node {
     pub(crate) verifier: Verifier,
     pub(crate) limits: Shared,
     pub(crate) state: State,
+    /// How many edges there were when it was last looked.
+    pub(crate) edges: AtomicU64,
 }
 
 /// Whether clients are well served, and if not, why.
@@ -60,6 +62,8 @@ pub enum Readiness {
     Unheard,
     /// A lane does not take what clients say.
     Stalled,
+    /// A partition's owner takes less than clients say, or nobody owns it.
+    Behind,
 }
 
 impl fmt::Display for Readiness {
@@ -71,6 +75,7 @@ impl fmt::Display for Readiness {
             Self::Deaf => "not ready: an outbound partition cannot be read",
             Self::Unheard => "not ready: the cluster log cannot be written or read",
             Self::Stalled => "not ready: a lane does not take what clients say",
+            Self::Behind => "not ready: a partition is not decided as fast as clients speak",
         })
     }
 }
@@ -195,6 +200,25 @@ impl Node {
         partitions.cloned().collect()
     }
 
+    /// The partition that a lane's `outbound` speaks of.
+    pub(crate) fn of_outbound(
+        &self,
+        topic: &str,
+        partition: PartitionId,
+    ) -> Option<Arc<Partition>> {
+        let mut partitions = self.partitions().into_iter();
+        partitions.find(|candidate| candidate.speaks_on(topic) && candidate.index() == partition)
+    }
+
+    /// So many edges share what may wait for the partitions' owners.
+    pub(crate) fn share_partitions(&self, edges: u64) {
+        if self.edges.swap(edges, Ordering::Relaxed) != edges {
+            self.partitions()
+                .iter()
+                .for_each(|partition| partition.share_with(edges));
+        }
+    }
+
     /// Whether it serves clients well. One that waits for its log keeps those it has, and others had better go
     /// elsewhere.
     pub(crate) fn readiness(&self) -> Readiness {
@@ -209,6 +233,8 @@ impl Node {
             Readiness::Unheard
         } else if self.partitions().iter().any(|p| p.is_stalled()) {
             Readiness::Stalled
+        } else if self.partitions().iter().any(|p| p.is_behind()) {
+            Readiness::Behind
         } else {
             Readiness::Ready
         }
@@ -232,7 +258,7 @@ impl Node {
     pub(crate) fn tell(&self, address: &Address, socket: Socket, action: Action, fate: Fate) {
         if let Some(partition) = self.partition(address) {
             let header = self.says(socket, None, action);
-            partition.append(address, &header, Bytes::new(), fate);
+            partition.say(address, &header, Bytes::new(), fate);
         }
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Outlet {
     bounds: Bounds,
     /// An append of this socket failed, so nothing later of it may reach the log (R30).
     lost: AtomicBool,
+    /// The client has other claims than those it connected with.
+    renewed: AtomicBool,
     queue: Mutex<Queue>,
     wake: Notify,
 }
@@ -83,6 +85,7 @@ impl Outlet {
             peer,
             bounds,
             lost: AtomicBool::new(false),
+            renewed: AtomicBool::new(false),
             queue: Mutex::default(),
             wake: Notify::new(),
         }
@@ -90,6 +93,16 @@ impl Outlet {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its client has other claims, and the entity is told once.
+    pub(crate) fn renew(&self) {
+        self.renewed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the entity was told of other claims.
+    pub(crate) fn is_renewed(&self) -> bool {
+        self.renewed.load(Ordering::Relaxed)
     }
 
     /// Queues a frame that may wait for the next flush. Over the bounds the client is `slow`.

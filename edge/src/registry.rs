@@ -57,6 +57,14 @@ impl Registry {
         })
     }
 
+    /// A socket that is here.
+    pub(crate) fn outlet(&self, address: &Address, socket: Socket) -> Option<Arc<Outlet>> {
+        let watch = self.get(address)?;
+        let watch = lock(&watch);
+        let (outlet, attempt) = watch.get(socket.connection)?;
+        (attempt == socket.attempt).then(|| Arc::clone(outlet))
+    }
+
     /// The socket is pending from now on. Returns the socket it replaces.
     pub(crate) fn join(&self, outlet: &Arc<Outlet>) -> Result<Option<Arc<Outlet>>, Overtaken> {
         let new = || Arc::new(Mutex::new(self.watch()));

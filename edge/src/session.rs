@@ -9,6 +9,8 @@ use xp_protocol::frame::{ClientFrame, RequestId, ServerFrame, Tag};
 use xp_protocol::inbound::Action;
 use xp_protocol::{CloseCode, MessageNumber, TimeMs};
 
+use crate::flow::Room;
+
 /// The bounds of one session's machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -163,8 +165,8 @@ impl Session {
         self.pinged = false;
     }
 
-    /// One message of the client, at `now`. `room` says whether the lane takes more.
-    pub fn on_frame<'a>(&mut self, now: Now, room: bool, text: bool, frame: &'a [u8]) -> Step<'a> {
+    /// One message of the client, at `now`. `room` says what the lane takes.
+    pub fn on_frame<'a>(&mut self, now: Now, room: Room, text: bool, frame: &'a [u8]) -> Step<'a> {
         self.heard(now);
         if matches!(self.phase, Phase::Pending { .. }) {
             return Step::Hold;
@@ -172,7 +174,7 @@ impl Session {
         match ClientFrame::parse(frame) {
             Ok(ClientFrame::Send { n, payload }) => self.send(n, room, text, payload),
             Ok(ClientFrame::Ask { tag, payload }) => self.ask(now, tag, room, text, payload),
-            Ok(ClientFrame::Ephemeral { payload }) if room => {
+            Ok(ClientFrame::Ephemeral { payload }) if room == Room::Free => {
                 Self::pass(Action::Ephemeral { text }, None, payload)
             }
             Ok(ClientFrame::Ephemeral { .. }) => Step::Nothing,
@@ -196,7 +198,7 @@ impl Session {
     fn send<'a>(
         &mut self,
         n: MessageNumber,
-        room: bool,
+        room: Room,
         text: bool,
         payload: &'a [u8],
     ) -> Step<'a> {
@@ -204,7 +206,7 @@ impl Session {
             return Step::Close(CloseCode::ProtocolError, reason);
         }
         let behind_a_shed_one = self.shed.is_some_and(|shed| n > shed);
-        if n > self.passed && (!room || behind_a_shed_one) {
+        if n > self.passed && (room >= Room::NothingNew || behind_a_shed_one) {
             self.shed = Some(self.shed.map_or(n, |shed| shed.min(n)));
             return self.busy(RequestId::Number(n));
         }
@@ -212,6 +214,11 @@ impl Session {
         self.passed = self.passed.max(n);
         if !self.answered.contains(&n) {
             self.unanswered.insert(n);
+        }
+        if room == Room::Nothing {
+            // It waits already, and would pile up with every repetition (R32).
+            self.trace = None;
+            return Step::Nothing;
         }
         Self::pass(Action::Send { n, text }, self.trace.take(), payload)
     }
@@ -229,14 +236,14 @@ impl Session {
         &mut self,
         now: Now,
         tag: Tag,
-        room: bool,
+        room: Room,
         text: bool,
         payload: &'a [u8],
     ) -> Step<'a> {
         let ask_ms = self.limits.ask_ms;
         self.asks
             .retain(|(_, at)| now.running.since_ms(*at) < ask_ms);
-        if !room || self.asks.len() >= self.limits.asks_max {
+        if room >= Room::NoQueries || self.asks.len() >= self.limits.asks_max {
             return self.busy(RequestId::Tag(tag));
         }
         self.asks.push_back((tag.clone(), now.running));

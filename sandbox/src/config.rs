@@ -57,8 +57,10 @@ pub struct Log {
     pub durability: Durability,
     /// A segment file of this size is sealed and the next one begun. Retention removes whole files.
     pub segment_size: Size,
-    /// The newest bytes of each partition of `inbound` and `outbound` that are kept, in memory. A reader that
-    /// falls further behind starts over: clients resume from `events`.
+    /// The newest bytes of each partition of `inbound` and `outbound` that are kept, in memory. An edge that falls
+    /// further behind starts over: its clients resume from `events`. Edges let no more than half of it wait for a
+    /// partition (`edge.limits.partition-behind-max`); should it fall further behind all the same, the clients send
+    /// again what was dropped.
     pub transient_size: Size,
     /// How long records of `cluster` are kept. Whoever joins needs the last few seconds only.
     pub cluster_age: Span,
@@ -199,6 +201,17 @@ pub const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7400);
 
 impl Config {
+    /// The edge, which must not let more wait for an owner than half of what the embedded log keeps in memory.
+    #[must_use]
+    pub fn edge_of_the_log(&self) -> xp_edge::Config {
+        let mut edge = self.edge.clone();
+        if self.kafka.is_none() {
+            let behind_max = &mut edge.limits.partition_behind_max;
+            *behind_max = (*behind_max).min(Size(self.log.transient_size.0 / 2));
+        }
+        edge
+    }
+
     /// What `xp dev` starts from: one lane for all categories, local sockets only, tokens signed with the
     /// development secret in `data`.
     #[must_use]

@@ -64,7 +64,8 @@ impl Starting {
             lanes,
             node,
         } = self;
-        match Serving::start(config.edge, lanes, node.log(), clock).await {
+        let edge = config.edge_of_the_log();
+        match Serving::start(edge, lanes, node.log(), clock).await {
             Ok(edge) => Ok(Platform { node, edge }),
             Err(error) => {
                 if let Err(undone) = node.stop().await {

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use xp_sandbox::simulator::history::What;
 use xp_sandbox::simulator::place::Place;
 use xp_sandbox::simulator::{
     Failure, Outcome, Plan, Switch, Violation, check, judge, notice, run, shrink, sweep,
@@ -123,6 +124,45 @@ fn without_faults_nobody_is_cut_off() {
         let story = outcome.history.tail(usize::MAX);
         assert!(!story.contains("Lost {"), "a socket fell:\n{story}");
     }
+}
+
+/// R42: what one client says too much is held back, and the others hardly notice.
+#[test]
+fn a_flood_of_one_client_neither_overruns_a_partition_nor_starves_the_others() {
+    for seed in 0..6 {
+        let plan = Plan::flood(seed);
+        let (_, violations) = live_through(plan);
+        assert!(
+            violations.is_empty(),
+            "{}{}",
+            told(&violations),
+            replay(plan)
+        );
+    }
+}
+
+/// R42: partitions that keep few messages miss some of them, and nothing acknowledged is lost by that.
+#[test]
+fn partitions_miss_messages_in_some_runs_and_are_none_the_worse() {
+    let mut missed = 0;
+    for seed in 0..12 {
+        let plan = Plan {
+            kept: Some(30),
+            ..Plan::rough(seed)
+        };
+        let (outcome, violations) = live_through(plan);
+        let entries = outcome.history.entries.iter();
+        missed += entries
+            .filter(|entry| matches!(entry.what, What::Missed(_)))
+            .count();
+        assert!(
+            violations.is_empty(),
+            "{}{}",
+            told(&violations),
+            replay(plan)
+        );
+    }
+    assert!(missed > 0, "no partition ever missed anything");
 }
 
 #[test]

@@ -98,9 +98,10 @@ impl<C: Fn(&Partition, &str)> Appender<C> {
     fn take(&mut self, group: Vec<Entry>, mut answers: Answers) {
         answers.reverse();
         let (mut reason, mut loose) = (None, None);
+        let mut landed = Vec::with_capacity(group.len());
         for entry in group {
             match (answers.pop(), &entry.fate) {
-                (Some(Ok(_)), _) => self.partition.settle(&entry),
+                (Some(Ok(offset)), _) => landed.push((offset, self.partition.settle(entry))),
                 (answer, fate) => {
                     reason = Some(why(answer));
                     match fate {
@@ -110,6 +111,7 @@ impl<C: Fn(&Partition, &str)> Appender<C> {
                 }
             }
         }
+        self.partition.landed(landed);
         self.failed.retain(|entry| !entry.is_lost());
         let Some(reason) = reason else {
             return self.end();

@@ -37,6 +37,11 @@ fn welcomed(n: u64) -> Session {
 }
 
 fn say(session: &mut Session, room: bool, frame: &str) -> String {
+    let room = if room { Room::Free } else { Room::NothingNew };
+    say_with(session, room, frame)
+}
+
+fn say_with(session: &mut Session, room: Room, frame: &str) -> String {
     match session.on_frame(at(1), room, true, frame.as_bytes()) {
         Step::Pass {
             action,
@@ -153,7 +158,7 @@ fn queries_without_an_answer_are_bounded_and_forgotten_in_time() {
     session.answered(&RequestId::Tag(Tag("a".into())));
     assert_eq!(say(&mut session, true, "ask ?c x"), "ask c x");
     assert_eq!(session.outstanding(), 2);
-    let later = session.on_frame(at(2_001), true, true, b"ask ?d x");
+    let later = session.on_frame(at(2_001), Room::Free, true, b"ask ?d x");
     assert!(matches!(later, Step::Pass { .. }));
     assert_eq!(session.outstanding(), 1);
 }
@@ -274,4 +279,31 @@ fn a_fresh_token_of_another_subject_closes_the_socket() {
         session.refreshed(ben, b"{}"),
         Step::Close(CloseCode::BadToken, _)
     ));
+}
+
+/// R42: what is missed least goes first.
+#[test]
+fn a_partition_that_is_behind_takes_less_and_less() {
+    let rooms = [
+        (Room::Free, ["ephemeral x", "ask a x", "send 1 x"]),
+        (Room::NoEphemerals, ["nothing", "ask a x", "send 1 x"]),
+        (Room::NoQueries, ["nothing", "busy ?a 100", "send 1 x"]),
+        (Room::NothingNew, ["nothing", "busy ?a 100", "busy 1 100"]),
+        (Room::Nothing, ["nothing", "busy ?a 100", "busy 1 100"]),
+    ];
+    for (room, expected) in rooms {
+        let mut session = welcomed(0);
+        let frames = ["ephemeral x", "ask ?a x", "send 1 x"];
+        let said = frames.map(|frame| say_with(&mut session, room, frame));
+        assert_eq!(said, expected, "{room:?}");
+    }
+}
+
+/// What was passed waits in the log: the client's repetitions would add to what the owner is behind by.
+#[test]
+fn a_repetition_is_not_passed_to_a_partition_that_takes_nothing() {
+    let mut session = welcomed(0);
+    assert_eq!(say(&mut session, true, "send 1 x"), "send 1 x");
+    assert_eq!(say_with(&mut session, Room::Nothing, "send 1 x"), "nothing");
+    assert_eq!(say(&mut session, true, "send 1 x"), "send 1 x");
 }

@@ -6,6 +6,7 @@ mod codes;
 mod door;
 mod drain;
 mod limits;
+mod behind;
 mod live;
 mod outage;
 mod recovery;

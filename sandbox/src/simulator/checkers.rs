@@ -6,6 +6,7 @@
 
 mod liveness;
 mod waits;
+mod fairness;
 mod shown;
 mod outbound;
 mod commands;
@@ -68,6 +69,7 @@ const CHECKERS: &[Checker] = &[
     ("states", states::check),
     ("liveness", liveness::check),
     ("waits", waits::check),
+    ("fairness", fairness::check),
 ];
 
 /// What the checkers read.

@@ -23,6 +23,11 @@ use super::stage::Stage;
 /// The longest pause between two things a client does, in milliseconds.
 const THINK_MS: u64 = 220;
 
+/// How often one that floods says something, in milliseconds.
+const FLOOD_MS: u64 = 2;
+/// How many bytes that has.
+const FLOOD_BYTES: usize = 16 << 10;
+
 pub(super) struct Client {
     id: ClientId,
     life: Life,
@@ -109,6 +114,9 @@ impl Client {
         if stage.now >= stage.plan.calm_at() {
             return;
         }
+        if stage.plan.flood && self.id.0 == 0 {
+            return self.flood(stage);
+        }
         let pause = 5 + self.dice.random_range(0..=THINK_MS);
         stage.after(pause, Planned::Client(self.id, Due::Think));
         if self.life.number == 0 || self.machine.has_ended() {
@@ -171,6 +179,24 @@ impl Client {
         let id = self.next_id();
         stage.note(What::Waved(self.life.clone(), id));
         let actions = self.machine.ephemeral(&json(&Command::Wave { id }));
+        self.perform(actions, stage);
+    }
+
+    /// Says much, as fast as it can, and nothing else.
+    fn flood(&mut self, stage: &mut Stage) {
+        stage.after(FLOOD_MS, Planned::Client(self.id, Due::Think));
+        if self.life.number == 0 || self.machine.has_ended() {
+            return;
+        }
+        let id = self.next_id();
+        let word = json(&Command::Wave { id });
+        let padded = [&word.bytes[..], &[b' '; FLOOD_BYTES]].concat();
+        let padded = Payload {
+            bytes: padded.into(),
+            ..word
+        };
+        stage.note(What::Waved(self.life.clone(), id));
+        let actions = self.machine.ephemeral(&padded);
         self.perform(actions, stage);
     }
 

@@ -153,9 +153,9 @@ impl Edge {
             Due::Answer(Ack::Join, Some(offset)) => self.has_joined(offset, stage),
             Due::Answer(Ack::Join, None) => self.plan(stage, 50, Due::Join),
             Due::Answer(Ack::Lane(place, group, index), offset) => {
-                let (id, arrived) = (self.id, offset.is_some());
+                let id = self.id;
                 let lane = self.lane(place);
-                let lost = lane.answered(id, (group, index), arrived, stage);
+                let lost = lane.answered(id, (group, index), offset, stage);
                 for socket in lost {
                     self.lane(place).forget(socket);
                     self.close(socket, CloseCode::LaneLost, stage);

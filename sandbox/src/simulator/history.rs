@@ -54,6 +54,8 @@ pub enum What {
     Died(Life),
     /// Something was done to the platform.
     Fault(String),
+    /// Messages were dropped from `inbound` before their partition had read them.
+    Missed(String),
     /// The platform itself says that something is wrong.
     Alarm(String),
     /// From here on nothing goes wrong any more.

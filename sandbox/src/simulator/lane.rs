@@ -1,7 +1,11 @@
 //! What an edge's process appends to one inbound partition: one group in flight, in order, as its real shell does.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use xp_edge::flow::{Account, BUDGET_MIN, Charge, Room};
+use xp_protocol::Offset;
+use xp_protocol::flow::weight;
 use xp_transport::Record;
 use xp_transport::simulated::ProducerId;
 
@@ -24,10 +28,18 @@ pub(super) enum Fate {
     Loose,
 }
 
+struct Entry {
+    record: Record,
+    fate: Fate,
+    charge: Charge,
+}
+
 pub(super) struct Lane {
     place: Place,
-    queue: VecDeque<(Record, Fate)>,
-    flying: Vec<(Record, Fate, Option<bool>)>,
+    /// What its owner has not taken (R42).
+    account: Arc<Account>,
+    queue: VecDeque<Entry>,
+    flying: Vec<(Entry, Option<Option<Offset>>)>,
     group: u64,
     waits: bool,
 }
@@ -36,6 +48,7 @@ impl Lane {
     pub(super) fn new(place: Place) -> Self {
         Self {
             place,
+            account: Account::new(BUDGET_MIN),
             queue: VecDeque::new(),
             flying: Vec::new(),
             group: 0,
@@ -43,13 +56,29 @@ impl Lane {
         }
     }
 
-    pub(super) fn push(&mut self, record: Record, fate: Fate) {
-        self.queue.push_back((record, fate));
+    /// What it takes of a subject.
+    pub(super) fn room(&self, subject: &str) -> Room {
+        self.account.share(subject).room()
+    }
+
+    /// Its owner has taken everything before `upto`.
+    pub(super) fn taken(&self, upto: Offset) {
+        self.account.taken(upto);
+    }
+
+    pub(super) fn push(&mut self, record: Record, fate: Fate, subject: &str) {
+        let bytes = record.key.len() + record.header.len() + record.value.len();
+        let charge = self.account.share(subject).charge(weight(bytes));
+        self.queue.push_back(Entry {
+            record,
+            fate,
+            charge,
+        });
     }
 
     /// Drops what queued for a socket that lost a record (R30).
     pub(super) fn forget(&mut self, socket: SocketId) {
-        self.queue.retain(|(_, fate)| *fate != Fate::With(socket));
+        self.queue.retain(|entry| entry.fate != Fate::With(socket));
     }
 
     /// Sends what waits, unless something is under way.
@@ -59,11 +88,11 @@ impl Lane {
         }
         self.group += 1;
         let queue = std::mem::take(&mut self.queue);
-        for (record, fate) in queue {
+        for entry in queue {
             let ack = Ack::Lane(self.place, self.group, self.flying.len());
             let asker = Asker::Edge(me.0, ack);
-            stage.append(me.1, &inbound(self.place), record.clone(), asker);
-            self.flying.push((record, fate, None));
+            stage.append(me.1, &inbound(self.place), entry.record.clone(), asker);
+            self.flying.push((entry, None));
         }
     }
 
@@ -76,32 +105,35 @@ impl Lane {
         &mut self,
         me: EdgeId,
         (group, index): (u64, usize),
-        arrived: bool,
+        offset: Option<Offset>,
         stage: &mut Stage,
     ) -> Vec<SocketId> {
         if group != self.group {
             return Vec::new();
         }
-        if let Some(entry) = self.flying.get_mut(index) {
-            entry.2 = Some(arrived);
+        if let Some((_, answer)) = self.flying.get_mut(index) {
+            *answer = Some(offset);
         }
-        if self.flying.iter().any(|(.., answer)| answer.is_none()) {
+        if self.flying.iter().any(|(_, answer)| answer.is_none()) {
             return Vec::new();
         }
-        let failed: Vec<_> = std::mem::take(&mut self.flying)
-            .into_iter()
-            .filter(|(.., answer)| *answer == Some(false))
-            .collect();
+        let mut failed = Vec::new();
+        for (entry, answer) in std::mem::take(&mut self.flying) {
+            match answer.flatten() {
+                Some(offset) => self.account.landed([(offset, entry.charge)]),
+                None => failed.push(entry),
+            }
+        }
         if !failed.is_empty() {
             self.waits = true;
             let due = Due::Retry(self.place);
             stage.after(RETRY_MS, Planned::Edge(me, due));
         }
         let mut lost = Vec::new();
-        for (record, fate, _) in failed.into_iter().rev() {
-            match fate {
+        for entry in failed.into_iter().rev() {
+            match entry.fate {
                 Fate::With(socket) => lost.push(socket),
-                Fate::Owed => self.queue.push_front((record, fate)),
+                Fate::Owed => self.queue.push_front(entry),
                 Fate::Loose => {}
             }
         }

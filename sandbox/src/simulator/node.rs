@@ -41,6 +41,8 @@ struct Held {
     cursor: Option<Cursor>,
     /// The next inbound offset, while it reads inbound.
     reads: Option<Offset>,
+    /// Until then it is busy with what it has read, where partitions are slow.
+    busy_until: TimeMs,
     flights: BTreeMap<u64, Flight>,
 }
 

@@ -31,6 +31,11 @@ pub const ENTITIES: u64 = LANES[0].entities + LANES[1].entities;
 /// When virtual time begins, in milliseconds since the Unix epoch.
 pub const EPOCH_MS: u64 = 1_700_000_000_000;
 
+/// So few messages that a partition without an owner soon misses some.
+const KEPT: u64 = 40;
+/// More than edges let wait that hold back.
+const KEPT_IN_A_FLOOD: u64 = 400;
+
 /// A lane of the simulated entities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lane {
@@ -78,6 +83,10 @@ pub struct Plan {
     pub takeovers: bool,
     /// When the `events` of the busiest partition lose their newest records, in virtual milliseconds.
     pub truncated_ms: Option<u64>,
+    /// How many of its newest records each partition of `inbound` keeps; all of them, if it is not said.
+    pub kept: Option<u64>,
+    /// Whether one client waves without end at partitions that are slow.
+    pub flood: bool,
     /// Acts that do not happen, by their place in the order of the run; the others stay as they are.
     pub spared: Places,
 }
@@ -99,7 +108,20 @@ impl Plan {
             moves: false,
             takeovers: false,
             truncated_ms: None,
+            kept: (seed % 7 == 5).then_some(KEPT),
+            flood: false,
             spared: Places::default(),
+        }
+    }
+
+    /// A run in which one client says more than its partition takes, and nothing else goes wrong.
+    #[must_use]
+    pub fn flood(seed: u64) -> Self {
+        Self {
+            flood: true,
+            kept: Some(KEPT_IN_A_FLOOD),
+            asking: false,
+            ..Self::fair(seed)
         }
     }
 
@@ -109,6 +131,7 @@ impl Plan {
         Self {
             weather: Weather::NONE,
             acts: false,
+            kept: None,
             ..Self::rough(seed)
         }
     }
@@ -139,6 +162,11 @@ impl Plan {
     pub fn revealing(seed: u64, switch: Switch) -> Self {
         let plan = Self::rough(seed).without(switch);
         match switch {
+            Switch::FlowControl => Self::flood(seed).without(switch),
+            Switch::AskAfterAHole => Self {
+                kept: Some(KEPT / 2),
+                ..plan
+            },
             Switch::Lease | Switch::Release => Self {
                 asking: true,
                 moves: true,
@@ -237,6 +265,12 @@ impl fmt::Display for Plan {
         if let Some(at) = self.truncated_ms {
             write!(f, " truncated={at}")?;
         }
+        if self.kept != usual.kept {
+            write!(f, " kept={}", self.kept.unwrap_or(u64::MAX))?;
+        }
+        if self.flood {
+            write!(f, " flood=true")?;
+        }
         if self.weather != usual.weather {
             let named = Weather::TOPICS.iter().enumerate();
             let bad: Vec<_> = named.filter(|(at, _)| self.weather.has(*at)).collect();
@@ -294,6 +328,8 @@ impl Plan {
             "moves" => self.moves = value.parse().ok()?,
             "takeovers" => self.takeovers = value.parse().ok()?,
             "truncated" => self.truncated_ms = Some(value.parse().ok()?),
+            "kept" => self.kept = Some(value.parse().ok()?),
+            "flood" => self.flood = value.parse().ok()?,
             "asking" => self.asking = value.parse().ok()?,
             "acts" if value == "none" => self.acts = false,
             "weather" => {

@@ -174,6 +174,12 @@ impl Stage {
         }
     }
 
+    /// The oldest message that a partition of `inbound` keeps. The log itself keeps all, for the checkers.
+    pub(super) fn first_kept(&self, at: &TopicPartition) -> Offset {
+        let kept = self.plan.kept.unwrap_or(u64::MAX);
+        Offset(self.end(at).0.saturating_sub(kept))
+    }
+
     pub(super) fn end(&self, at: &TopicPartition) -> Offset {
         self.log.bounds(at).map_or(Offset(0), |bounds| bounds.next)
     }

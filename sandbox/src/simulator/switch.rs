@@ -54,6 +54,10 @@ pub enum Switch {
     Yields,
     /// R37: a node sends one heartbeat after the other, each once the one before it is answered.
     Beats,
+    /// R42: an edge holds nothing back for an owner that is behind.
+    FlowControl,
+    /// R42: nobody is asked what was lost in a hole in `inbound`.
+    AskAfterAHole,
 }
 
 impl Switch {
@@ -82,6 +86,8 @@ impl Switch {
         Self::TellNumbers,
         Self::CommittedSnapshots,
         Self::Yields,
+        Self::FlowControl,
+        Self::AskAfterAHole,
     ];
 
     /// A seed in which its absence was noticed when this was written: where the search for one begins.
@@ -118,6 +124,7 @@ impl Switch {
             Some(Self::TellNumbers) => rules.tell_numbers = false,
             Some(Self::CommittedSnapshots) => rules.committed_snapshots = false,
             Some(Self::Yields) => rules.yields = false,
+            Some(Self::AskAfterAHole) => rules.ask_after_a_hole = false,
             _ => {}
         }
         rules

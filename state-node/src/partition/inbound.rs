@@ -33,9 +33,9 @@ impl Partition {
                 .iter()
                 .for_each(|stored| self.take(stored, false, now)),
         }
-        self.say_taken_if_much();
         // What follows no record of this batch need not wait for the next acknowledgement.
         self.drain(now);
+        self.say_taken_if_much();
     }
 
     /// Decides one record of `inbound`; a poisonous one has ended two processes (R16).

@@ -75,10 +75,10 @@ impl Partition {
             missed_said: None,
             untold: Default::default(),
         }));
-        self.say_where_it_begins();
         if self.setting.rules.emit_again {
             self.send_again();
         }
+        self.say_where_it_begins();
         self.repeat_tells(now);
         self.check_sessions(now);
         if unclean {

@@ -8,6 +8,7 @@ mod cluster;
 mod published;
 mod eviction;
 mod outage;
+mod overrun;
 mod world;
 mod edge;
 mod ledger;

@@ -113,6 +113,22 @@ impl Owner {
         drop(self.log.append(&at, vec![record]));
     }
 
+    /// Says that everything that was heard in a partition has been taken (R42).
+    pub fn has_taken(&self, partition: PartitionId, upto: Offset) {
+        let mut header = Outbound::default();
+        let item = Item::Taken { partition, upto };
+        header.deliver(&mut BytesMut::new(), Recipients::Everybody, item, b"");
+        let record = Record {
+            header: codec::encode(&header).into(),
+            ..Record::default()
+        };
+        let at = TopicPartition {
+            topic: "main.outbound".into(),
+            partition: PartitionId(0),
+        };
+        drop(self.log.append(&at, vec![record]));
+    }
+
     /// Says one thing to one socket, outside the chain.
     pub fn whisper(&self, address: &Address, to: Socket, item: Item, payload: &[u8]) {
         let (mut outbound, mut value) = (Outbound::default(), BytesMut::new());

@@ -12,6 +12,7 @@ use crate::simulator::agenda::EdgeDue as Due;
 use crate::simulator::lane::Fate;
 use crate::simulator::link::ToClient;
 use crate::simulator::names::SocketId;
+use crate::simulator::place::Place;
 use crate::simulator::stage::{Stage, outbound};
 
 impl Edge {
@@ -26,17 +27,27 @@ impl Edge {
         let Some(last) = batch.last() else { return };
         self.outbound_next.insert(place, last.offset.next());
         for stored in &batch {
-            self.record(stored, stage);
+            match stored.record.key.is_empty() {
+                true => self.about_partition(lane, stored),
+                false => self.record(stored, stage),
+            }
         }
         self.plan(stage, 1, Due::PollOutbound(lane));
         self.send(stage);
     }
 
-    pub(super) fn record(&mut self, stored: &Stored, stage: &mut Stage) {
-        // What is about a partition has no key.
-        if stored.record.key.is_empty() {
-            return;
+    /// How far an owner is (R42).
+    fn about_partition(&mut self, lane: &'static str, stored: &Stored) {
+        let header: Outbound =
+            codec::decode(&stored.record.header).expect("owners write what edges read");
+        for delivery in header.deliveries {
+            if let Item::Taken { partition, upto } = delivery.item {
+                self.lane(Place { lane, partition }).taken(upto);
+            }
         }
+    }
+
+    pub(super) fn record(&mut self, stored: &Stored, stage: &mut Stage) {
         let key = std::str::from_utf8(&stored.record.key).expect("keys are addresses");
         let address: Address = key.parse().expect("keys are addresses");
         let header: Outbound =

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use xp_client::Lost;
+use xp_edge::flow::Room;
 use xp_edge::session::{Identity, Limits, Session, Step};
 use xp_edge::watch::Watch;
 use xp_protocol::inbound::{Action, Inbound, Word};
@@ -90,7 +91,7 @@ impl Edge {
 
     pub(super) fn frame(&mut self, id: SocketId, frame: &Bytes, text: bool, stage: &mut Stage) {
         let now = self.now(stage);
-        let room = !stage.plan.has_faults() || !stage.chance(SHED);
+        let room = self.room(id, stage);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -118,6 +119,21 @@ impl Edge {
         }
     }
 
+    /// What the partition of a socket's entity takes of its client.
+    fn room(&mut self, id: SocketId, stage: &mut Stage) -> Room {
+        if stage.plan.has_faults() && stage.chance(SHED) {
+            return Room::NothingNew;
+        }
+        if stage.plan.without == Some(Switch::FlowControl) {
+            return Room::Free;
+        }
+        let Some(connection) = self.connections.get(&id) else {
+            return Room::Free;
+        };
+        let (place, subject) = (Place::of(&connection.address), subject(connection.socket));
+        self.lane(place).room(&subject)
+    }
+
     pub(super) fn pass(
         &mut self,
         address: &Address,
@@ -142,7 +158,8 @@ impl Edge {
             header: codec::encode(&header).into(),
             value,
         };
-        self.lane(Place::of(address)).push(record, fate);
+        let subject = subject(socket);
+        self.lane(Place::of(address)).push(record, fate, &subject);
     }
 
     pub(super) fn send(&mut self, stage: &mut Stage) {
@@ -185,6 +202,11 @@ impl Edge {
         let action = Action::Disconnect { left };
         self.pass(address, socket, action, Bytes::new(), Fate::Owed, stage);
     }
+}
+
+/// A person has one connection.
+fn subject(socket: Socket) -> String {
+    socket.connection.to_string()
 }
 
 fn session_limits() -> Limits {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rand::Rng;
 use xp_cluster::lease::LEASE_MS;
-use xp_protocol::Offset;
+use xp_protocol::{Offset, TimeMs};
 use xp_state_node::action::Opening;
 use xp_state_node::partition::{Partition, Setting};
 
@@ -65,6 +65,7 @@ impl Node {
             core,
             cursor: None,
             reads: None,
+            busy_until: TimeMs(0),
             flights: BTreeMap::new(),
         };
         self.partitions.insert(place, held);

@@ -4,11 +4,14 @@ use xp_protocol::Offset;
 
 use super::Node;
 use crate::simulator::agenda::{NodeDue as Due, Part, Scan};
+use crate::simulator::history::What;
 use crate::simulator::place::Place;
 use crate::simulator::stage::{Stage, events, inbound};
 
 /// How many records one reading takes at most.
 const READ_MAX: u64 = 12;
+/// How long a slow partition takes for what it has read, in milliseconds.
+const SLOW_MS: u64 = 40;
 
 impl Node {
     pub(super) fn read_events(&mut self, place: Place, stage: &mut Stage) {
@@ -49,16 +52,29 @@ impl Node {
             return;
         };
         let Some(from) = held.reads else { return };
+        if stage.plan.flood && stage.now < held.busy_until {
+            return;
+        }
         if !held.core.wants_inbound() {
             return self.plan(stage, 10, Due::PollInbound(place));
         }
+        let first = stage.first_kept(&inbound(place));
+        if from < first {
+            held.reads = None;
+            held.core.missed(first, now);
+            let missed = format!("{place} misses {from} to {first}");
+            stage.note(What::Missed(missed));
+            return self.perform(place, stage);
+        }
         let batch = stage.read(&inbound(place), from, count as usize);
         let Some(last) = batch.last() else { return };
+        let pause = if stage.plan.flood { SLOW_MS } else { 1 };
+        held.busy_until = stage.now.plus_ms(pause);
         held.reads = Some(last.offset.next());
         held.core.on_lease(lease, now);
         held.core.on_inbound(&batch, now);
         self.perform(place, stage);
-        self.plan(stage, 1, Due::PollInbound(place));
+        self.plan(stage, pause, Due::PollInbound(place));
     }
 
     pub(super) fn inbound_end(&mut self, part: Part, stage: &mut Stage) {

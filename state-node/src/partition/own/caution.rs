@@ -58,8 +58,8 @@ impl Partition {
             }
             self.take(&stored, poisonous, now);
         }
-        self.say_taken_if_much();
         self.drain(now);
+        self.say_taken_if_much();
     }
 
     fn next(&mut self, stored: &Stored) -> Next {

@@ -66,6 +66,7 @@ impl Partition {
         }
     }
 
+    /// Behind everything that has left: an emission vouches for what was before it (R14).
     fn say_taken(&mut self) {
         let partition = self.setting.place.partition;
         let Some(owner) = self.owner() else { return };

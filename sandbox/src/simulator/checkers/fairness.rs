@@ -1,0 +1,35 @@
+//! While one client says more than its partition takes, the others are answered in time, and nothing is lost (R42).
+
+use std::collections::BTreeMap;
+
+use super::{Case, Findings};
+use crate::simulator::history::What;
+
+/// How long a command may take, in milliseconds: what edges let wait is taken in less.
+const ANSWERED_MS: u64 = 4_000;
+
+pub(super) fn check(case: &Case<'_>) -> Findings {
+    let mut found = Findings::new();
+    if !case.outcome.plan.flood {
+        return found;
+    }
+    let mut called = BTreeMap::new();
+    for entry in &case.outcome.history.entries {
+        match &entry.what {
+            What::Missed(what) => found.push(("inbound".to_owned(), what.clone())),
+            What::Called(_, id) => drop(called.insert(*id, entry.at)),
+            What::Answered(_, id, _) => {
+                let called = called.remove(id).unwrap_or(entry.at);
+                let took_ms = entry.at.since_ms(called);
+                if took_ms > ANSWERED_MS {
+                    found.push((
+                        format!("command {id}"),
+                        format!("its answer took {took_ms} ms"),
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
