@@ -13,6 +13,7 @@ use xp_transport::Clock;
 use crate::Domain;
 use crate::command_line::Dev;
 use crate::configuration::{self, Loaded, Overrides};
+use crate::process::stderr::say;
 use crate::process::{self, Replaced, Signals, advise, progress};
 use crate::window::Window;
 use greeting::Greeting;
@@ -20,7 +21,7 @@ use greeting::Greeting;
 /// Runs until the first Ctrl-C or SIGTERM, drains, and ends; the second one ends at once.
 pub(crate) async fn run(asked: Dev, domain: &Domain, program: String) -> Result<()> {
     let began = Instant::now();
-    process::log_to_stderr();
+    process::log_to_stderr()?;
     let overrides = Overrides {
         listen: asked.listen,
         ..Overrides::default()
@@ -65,9 +66,7 @@ async fn live(
             platform.kill().await;
             return Err(replaced(loaded));
         }
-        eprintln!(
-            "one half of this process had not heard of the other for too long; it joins again"
-        );
+        say("one half of this process had not heard of the other for too long; it joins again");
         platform = tokio::select! {
             () = signals.next() => return Ok(()),
             platform = platform.rejoin() => match platform {
@@ -85,7 +84,7 @@ fn replaced(loaded: &Loaded) -> anyhow::Error {
 }
 
 async fn drain(platform: Platform, signals: &mut Signals) -> Result<()> {
-    eprintln!("draining; interrupt again to stop at once");
+    say("draining; interrupt again to stop at once");
     tokio::select! {
         stopped = platform.stop() => Ok(stopped?),
         () = signals.next() => bail!("stopped before everything was drained; the log holds all that was acknowledged"),

@@ -10,11 +10,12 @@ use xp_transport::Clock;
 use crate::Domain;
 use crate::command_line::EdgeOnly;
 use crate::configuration::{self, Overrides};
+use crate::process::stderr::say;
 use crate::process::{self, Replaced, Signals, advise, log_place};
 
 /// Runs until the first Ctrl-C or SIGTERM, drains, and ends; the second one ends at once.
 pub(crate) async fn run(asked: EdgeOnly, domain: &Domain) -> Result<()> {
-    process::log_to_stderr();
+    process::log_to_stderr()?;
     let overrides = Overrides {
         listen: asked.listen,
         edge_name: asked.name,
@@ -47,7 +48,7 @@ async fn live(mut edge: Edge, config: &Config, signals: &mut Signals) -> Result<
             edge.kill().await;
             return Err(replaced(config));
         }
-        eprintln!("the cluster had not heard of this edge for too long; it joins again");
+        say("the cluster had not heard of this edge for too long; it joins again");
         edge = tokio::select! {
             // Its sockets are closed, and it is no member: there is nobody to say goodbye to.
             () = signals.next() => return Ok(()),
@@ -56,7 +57,7 @@ async fn live(mut edge: Edge, config: &Config, signals: &mut Signals) -> Result<
                 edge => edge?,
             },
         };
-        eprintln!("{}", ready(config, &edge));
+        say(&ready(config, &edge));
     }
 }
 
@@ -81,7 +82,7 @@ fn ready(config: &Config, edge: &Edge) -> String {
 }
 
 async fn drain(edge: Edge, signals: &mut Signals) -> Result<()> {
-    eprintln!("draining; interrupt again to stop at once");
+    say("draining; interrupt again to stop at once");
     tokio::select! {
         () = edge.stop() => Ok(()),
         () = signals.next() => bail!("stopped before everybody was sent away; clients come back elsewhere with what they were doing"),

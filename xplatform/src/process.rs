@@ -2,10 +2,11 @@
 
 pub(crate) mod progress;
 mod signals;
+pub(crate) mod stderr;
 
 use std::io::{ErrorKind, IsTerminal};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tracing_subscriber::EnvFilter;
 use xp_sandbox::backend::BackendError;
 use xp_sandbox::config::secret_file;
@@ -29,14 +30,19 @@ pub(crate) struct Replaced {
     pub(crate) key: &'static str,
 }
 
-pub(crate) fn log_to_stderr() {
+/// Logs from now on, and waits for nobody who reads it.
+pub(crate) fn log_to_stderr() -> Result<()> {
+    let lines = stderr::lines().context("there is no thread to be had for the log")?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(lines)
         .with_ansi(std::io::stderr().is_terminal());
     // A program that set up its own is left alone.
-    let _ = subscriber.try_init();
+    if subscriber.try_init().is_ok() {
+        stderr::tell_panics();
+    }
+    Ok(())
 }
 
 pub(crate) fn hosts_something(domain: &Domain) -> Result<()> {

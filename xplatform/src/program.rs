@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::command_line::{CommandLine, Log, Task};
-use crate::process::Replaced;
+use crate::process::{Replaced, stderr};
 use crate::{
     Domain, cluster, config_command, connect, dev, edge_command, log_show, state_node_command,
     token, topics,
@@ -32,13 +32,12 @@ impl Domain {
             Ok(line) => line,
             Err(error) => error.exit(),
         };
-        match self.carry_out(line, program) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                exit_code(&error)
-            }
+        let ended = self.carry_out(line, program);
+        if let Err(error) = &ended {
+            stderr::say(&format!("error: {error:#}"));
         }
+        stderr::finish();
+        ended.map_or_else(|error| exit_code(&error), |()| ExitCode::SUCCESS)
     }
 
     fn carry_out(&self, line: CommandLine, program: String) -> anyhow::Result<()> {

@@ -12,13 +12,14 @@ use xp_transport::Clock;
 use crate::Domain;
 use crate::command_line::StateNodeOnly;
 use crate::configuration::{self, Overrides};
+use crate::process::stderr::say;
 use crate::process::{self, Replaced, Signals, advise, log_place, progress};
 use crate::window::Window;
 
 /// Runs until the first Ctrl-C or SIGTERM, stops in order, and ends; the second one ends at once.
 pub(crate) async fn run(asked: StateNodeOnly, domain: &Domain) -> Result<()> {
     let began = Instant::now();
-    process::log_to_stderr();
+    process::log_to_stderr()?;
     let overrides = Overrides {
         state_node_name: asked.name,
         ..Overrides::default()
@@ -61,7 +62,7 @@ async fn live(
             node.kill().await;
             return Err(replaced(config));
         }
-        eprintln!("the cluster had not heard of this state node for too long; it joins again");
+        say("the cluster had not heard of this state node for too long; it joins again");
         node = tokio::select! {
             // It is no member: there is nothing to hand over and nobody to say goodbye to.
             () = signals.next() => return Ok(()),
@@ -130,7 +131,7 @@ async fn reasons(node: &StateNode) -> String {
 }
 
 async fn stop(node: StateNode, signals: &mut Signals) -> Result<()> {
-    eprintln!("stopping; interrupt again to stop at once");
+    say("stopping; interrupt again to stop at once");
     tokio::select! {
         stopped = node.stop() => Ok(stopped?),
         () = signals.next() => bail!("stopped before everything was stored; the log holds all that was acknowledged"),

@@ -1,5 +1,6 @@
 //! Where a state node answers over HTTP: whether the process lives, whether the node is ready, and what it does.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,16 +10,19 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use xp_sandbox::Config;
 use xp_state_node::{Observer, Status};
 
-/// How long one request may take from its first byte to the last of its answer. Then it is hung up on.
+use crate::process::stderr;
+
+/// How long one request may take from its connection to the last byte of its answer. Then it is hung up on.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// The longest request head, in bytes. A longer one is answered 431.
 const HEAD_BYTES_MAX: usize = 8 << 10;
-/// Requests at once. Beyond it others wait to be accepted.
+/// Connections at once. One more hangs up on the oldest, so that whoever connects and says nothing keeps nobody from
+/// asking whether the process lives.
 const REQUESTS_MAX: usize = 64;
 
 /// What whoever asks sees of the node, through all its incarnations. Dropped, it answers nobody any more.
@@ -37,6 +41,8 @@ struct Scene {
 #[derive(Serialize)]
 struct Page {
     name: String,
+    /// Lines of the log that stderr did not take.
+    log_lines_lost: u64,
     #[serde(flatten)]
     status: Option<Status>,
     /// Why there is no more to say.
@@ -135,6 +141,7 @@ impl Scene {
         let name = self.name.clone();
         let page = Page {
             name,
+            log_lines_lost: stderr::lost(),
             status,
             absent,
         };
@@ -185,21 +192,27 @@ impl Answer {
 }
 
 async fn serve(listener: TcpListener, scene: Arc<Scene>) {
-    let places = Arc::new(tokio::sync::Semaphore::new(REQUESTS_MAX));
+    // Dropped with this task, and all of them with it.
+    let mut requests = JoinSet::new();
+    let mut order = VecDeque::new();
     loop {
-        let place = Arc::clone(&places).acquire_owned().await;
-        let place = place.expect("the semaphore is never closed");
         let Ok((stream, _)) = listener.accept().await else {
             // Out of files, most likely: whoever closes one makes room.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        while requests.try_join_next().is_some() {}
+        order.retain(|request: &AbortHandle| !request.is_finished());
+        if order.len() >= REQUESTS_MAX
+            && let Some(oldest) = order.pop_front()
+        {
+            oldest.abort();
+        }
         let scene = Arc::clone(&scene);
-        tokio::spawn(async move {
+        order.push_back(requests.spawn(async move {
             // Who left, or was too slow, misses nothing that could not be asked again.
             drop(timeout(ANSWERED_WITHIN, converse(stream, &scene)).await);
-            drop(place);
-        });
+        }));
     }
 }
 
@@ -217,7 +230,7 @@ async fn converse(mut stream: TcpStream, scene: &Scene) -> std::io::Result<()> {
 
 async fn read_head(stream: &mut TcpStream) -> std::io::Result<Result<String, Answer>> {
     let mut head = Vec::with_capacity(2 * HEAD_BYTES_MAX);
-    while !head.windows(4).any(|four| four == b"\r\n\r\n") {
+    while !is_whole(&head) {
         if head.len() > HEAD_BYTES_MAX {
             let body = format!("a request head has at most {HEAD_BYTES_MAX} bytes\n");
             return Ok(Err(Answer::text(431, body)));
@@ -227,6 +240,12 @@ async fn read_head(stream: &mut TcpStream) -> std::io::Result<Result<String, Ans
         }
     }
     Ok(Ok(String::from_utf8_lossy(&head).into_owned()))
+}
+
+/// Some probes end their lines as no standard says.
+fn is_whole(head: &[u8]) -> bool {
+    let ends = |end: &[u8]| head.windows(end.len()).any(|bytes| bytes == end);
+    ends(b"\r\n\r\n") || ends(b"\n\n")
 }
 
 /// The path that is asked for, without its query.
@@ -285,6 +304,28 @@ mod tests {
         }
         let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD_BYTES_MAX));
         assert!(get(&window, &long).await.contains("431 "));
+    }
+
+    #[tokio::test]
+    async fn whoever_connects_and_says_nothing_keeps_nobody_from_asking() {
+        let window = opened().await;
+        let mut silent = Vec::new();
+        for _ in 0..4 * REQUESTS_MAX {
+            silent.push(TcpStream::connect(window.addr).await.unwrap());
+        }
+        let asked = get(&window, "GET /live HTTP/1.1\r\n\r\n");
+        let live = timeout(ANSWERED_WITHIN / 2, asked).await;
+        let live = live.expect("it does not wait for the silent ones");
+        assert!(live.starts_with("HTTP/1.1 200 OK\r\n"), "{live}");
+    }
+
+    #[tokio::test]
+    async fn probes_of_the_old_protocol_are_answered_too() {
+        let window = opened().await;
+        for request in ["GET /live HTTP/1.0\r\n\r\n", "GET /live HTTP/1.0\n\n"] {
+            let live = get(&window, request).await;
+            assert!(live.starts_with("HTTP/1.1 200 OK\r\n"), "{live}");
+        }
     }
 
     #[tokio::test]

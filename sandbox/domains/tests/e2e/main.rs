@@ -6,6 +6,7 @@
 mod pipes;
 mod command_line;
 mod bad_input;
+mod log_lines;
 mod embedded;
 mod outage;
 mod cluster;

@@ -66,7 +66,12 @@ pub(crate) struct Process {
 impl Process {
     /// Its messages come with the test's own.
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        command.stderr(Stdio::inherit());
+        Self::spawn_telling(command, Stdio::inherit())
+    }
+
+    /// Its messages go there.
+    pub(crate) fn spawn_telling(command: &mut Command, messages: Stdio) -> Self {
+        command.stderr(messages);
         if std::env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "error");
         }

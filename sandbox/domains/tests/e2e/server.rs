@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -23,9 +24,19 @@ impl Server {
         Self::start_on("127.0.0.1:0", data).await
     }
 
+    /// Starts, with everything that can be logged, and with its messages going there.
+    pub(crate) async fn start_telling(messages: Stdio, data: &Path) -> Self {
+        let mut command = xp(&["dev", "--listen", "127.0.0.1:0"], data);
+        let process = Process::spawn_telling(command.env("RUST_LOG", "trace"), messages);
+        Self::greeted(process).await
+    }
+
     /// Starts where an earlier one listened, so that its clients find it again.
     pub(crate) async fn start_on(listen: &str, data: &Path) -> Self {
-        let mut process = spawn(listen, data);
+        Self::greeted(spawn(listen, data)).await
+    }
+
+    async fn greeted(mut process: Process) -> Self {
         let first = process.says("listening on ws://").await;
         let addr = first.split(' ').next().unwrap().parse();
         let addr = addr.unwrap_or_else(|_| panic!("not a greeting: {first}"));
