@@ -1,5 +1,6 @@
 //! Every [`Entity`] is a [`Host`]: typed words on one side, bytes on the other.
 
+mod depth;
 mod encode;
 mod guard;
 
@@ -138,6 +139,7 @@ impl<E: Entity + State> Instance for Live<E> {
         scene: &SceneData<'_>,
     ) -> Result<Outcome, Fault> {
         let cx = self.cx(by, scene)?;
+        depth::check(payload).map_err(|error| unreadable("query", error))?;
         let query = catch("read_query", || payload.read::<E::Query>(E::CODEC))?
             .map_err(|error| unreadable("query", error))?;
         match catch("answer", || self.entity.answer(query, &cx))? {
@@ -261,6 +263,7 @@ impl<E: Entity> Live<E> {
         scene: &SceneData<'_>,
     ) -> Result<crate::entity::Outcome<E>, Fault> {
         let cx = self.cx(by, scene)?;
+        depth::check(&payload).map_err(|error| unreadable("command", error))?;
         let command = catch("read_command", || E::read_command(payload))?
             .map_err(|error| unreadable("command", error))?;
         catch("decide", || self.entity.decide(command, &cx))

@@ -205,6 +205,17 @@ fn a_decision_becomes_one_array_of_events_one_output_and_the_reply() {
     );
 }
 
+/// What a state keeps of it must be readable again, with all that the state puts around it.
+#[test]
+fn a_command_or_query_that_nests_too_deep_is_unreadable() {
+    let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+    let says = |fault: &Fault| fault.to_string().contains("deeper than 64");
+    assert!(says(&send(deep.as_bytes()).unwrap_err()));
+    let address = address();
+    let asked = probe().answer(ANA, &text(deep.as_bytes()), &scene(&address));
+    assert!(says(&asked.unwrap_err()));
+}
+
 #[test]
 fn a_no_records_nothing() {
     let decided = send(br#"{"Say":""}"#).unwrap();
