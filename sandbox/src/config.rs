@@ -136,6 +136,15 @@ settings! {
         grace: Span = Span::from_secs(30),
         /// How long an ended session is remembered. Later resumes are closed `session-expired`.
         memory: Span = Span::from_secs(600),
+        /// Sessions of one subject that an entity remembers, ended ones included. One more is closed
+        /// `too-many-connections` until some are forgotten.
+        sessions_per_subject: usize = 2_000,
+        /// Sessions that an entity remembers, ended ones included. One more is closed `too-many-connections` until some
+        /// are forgotten. Each takes room in the entity's snapshot.
+        sessions_per_entity: usize = 100_000,
+        /// Entities of one partition that one subject may be the first to enter within a minute. Beyond: closed
+        /// `too-fast`.
+        entities_per_subject: usize = 2_000,
         /// How long a deferred answer may stay open. Then who waits for it gets `fault unanswered`.
         ticket: Span = Span::from_secs(30),
         /// The largest record. A decision that needs a larger one is a `fault too-large`.
@@ -178,6 +187,9 @@ impl StateNode {
             answers_per_session: self.answers_per_session,
             grace_ms: self.grace.ms(),
             memory_ms: self.memory.ms(),
+            sessions_per_subject: self.sessions_per_subject,
+            sessions_per_entity: self.sessions_per_entity,
+            entities_per_subject: self.entities_per_subject,
             ticket_ms: self.ticket.ms(),
             record_bytes_max: self.record_bytes_max.0,
             uncommitted_max: self.uncommitted_max,
@@ -328,6 +340,7 @@ fn edge(secret: PathBuf) -> xp_edge::Config {
             leeway: Span::from_secs(5),
         },
         origins: Vec::new(),
+        proxies: xp_edge::config::Proxies::default(),
         limits: xp_edge::config::Limits::default(),
         timing: xp_edge::config::Timing::default(),
     }

@@ -6,21 +6,20 @@ mod runtime;
 mod session;
 mod moves;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use xp_domain_sdk::host::{Fault, Instance, RosterChange};
-use xp_protocol::events::{Answer, Commit};
+use xp_protocol::events::{Answer, Change, Commit};
 use xp_protocol::{Incarnation, Offset, PartitionId, TimeMs};
 
 use crate::limits::Limits;
-use crate::watched::Watched;
-use moves::moves_sockets;
+use crate::watched::{Seat, Watched};
 use roster::roster;
 
 pub use kept::{Base, Kept};
-pub use moves::moves_waiting;
+pub use moves::{session_moved, timers_moved};
 pub use roster::attached;
 pub use runtime::{Busy, Runtime, Ticket, Timer};
 pub use session::{Floor, Phase, Session};
@@ -41,6 +40,8 @@ pub struct Entity {
     pub kept: Kept,
     /// What is kept while anybody watches.
     pub watched: Option<Box<Watched>>,
+    /// How many sessions of each subject are remembered, ended ones included.
+    subjects: BTreeMap<Box<str>, u32>,
 }
 
 impl Entity {
@@ -55,17 +56,26 @@ impl Entity {
                 instance.roster(&RosterChange::Detached(session.socket.connection))?;
             }
         }
-        let watched = watching(&runtime);
         let touched = TimeMs(0);
-        Ok(Self {
+        let mut entity = Self {
             instance,
-            runtime,
+            runtime: Runtime::default(),
             touched,
             queued: touched,
             quarantined: false,
             kept: Kept::default(),
-            watched,
-        })
+            watched: None,
+            subjects: BTreeMap::new(),
+        };
+        for session in runtime.sessions() {
+            entity.remember(&session.socket.subject);
+            if session.is_live() {
+                let watched = entity.watched.get_or_insert_default();
+                watched.come(seat(session));
+            }
+        }
+        entity.runtime = runtime;
+        Ok(entity)
     }
 
     /// The partitions from which anybody watches.
@@ -81,22 +91,72 @@ impl Entity {
     #[must_use]
     pub fn is_unwatched(&self) -> bool {
         let watched = self.watched.as_ref();
-        watched.is_none_or(|watched| watched.edges().is_empty())
+        watched.is_none_or(|watched| watched.edges().next().is_none())
     }
 
     /// The edges that hold its attached sessions.
     #[must_use]
     pub fn edges(&self) -> BTreeSet<Incarnation> {
         self.watched
-            .as_ref()
-            .map_or_else(BTreeSet::new, |watched| watched.edges().clone())
+            .iter()
+            .flat_map(|watched| watched.edges())
+            .collect()
     }
 
-    fn recount(&mut self) {
-        let now = watching(&self.runtime);
-        match (&mut self.watched, now) {
-            (Some(watched), Some(now)) => watched.recount(*now),
-            (watched, now) => *watched = now,
+    /// Whether an edge holds attached sessions of it.
+    #[must_use]
+    pub fn is_watched_by(&self, edge: Incarnation) -> bool {
+        let watched = self.watched.as_ref();
+        watched.is_some_and(|watched| watched.is_watched_by(edge))
+    }
+
+    /// How many sessions of a subject are remembered, ended ones included.
+    #[must_use]
+    pub fn sessions_of(&self, subject: &str) -> usize {
+        self.subjects
+            .get(subject)
+            .map_or(0, |count| *count as usize)
+    }
+
+    fn remember(&mut self, subject: &str) {
+        match self.subjects.get_mut(subject) {
+            Some(count) => *count += 1,
+            None => drop(self.subjects.insert(subject.into(), 1)),
+        }
+    }
+
+    fn forget(&mut self, subject: &str) {
+        if let Some(count) = self.subjects.get_mut(subject) {
+            *count -= 1;
+            if *count == 0 {
+                self.subjects.remove(subject);
+            }
+        }
+    }
+
+    /// Applies a change, and counts again the one session that it moves: an entity may remember thousands of others.
+    fn change(&mut self, change: &Change, floor: Floor, bounds: &Limits) {
+        let moved = session_moved(change);
+        let session = |runtime: &Runtime| {
+            let session = runtime.session(moved?)?;
+            let seat = session.is_live().then(|| seat(session));
+            Some((session.socket.subject.clone(), seat))
+        };
+        let before = session(&self.runtime);
+        self.runtime
+            .apply(change, floor, bounds.answers_per_session);
+        let after = session(&self.runtime);
+        match (&before, &after) {
+            (None, Some((subject, _))) => self.remember(subject),
+            (Some((subject, _)), None) => self.forget(subject),
+            _ => {}
+        }
+        let seat = |known: Option<(_, Option<Seat>)>| known.and_then(|(_, seat)| seat);
+        if let (Some(seat), Some(watched)) = (seat(before), &mut self.watched) {
+            watched.go(seat);
+        }
+        if let Some(seat) = seat(after) {
+            self.watched.get_or_insert_default().come(seat);
         }
     }
 
@@ -124,17 +184,15 @@ impl Entity {
             revision,
         };
         for change in &commit.changes {
-            self.runtime
-                .apply(change, floor, bounds.answers_per_session);
+            self.change(change, floor, bounds);
             if let Some((connection, n, answer)) = commit.answered(change) {
                 let answer = apart(answer, commit.frames.len());
                 self.runtime.answer(connection, n, revision, answer);
             }
             roster(self.instance.as_mut(), change, &self.runtime)?;
         }
-        if commit.changes.iter().any(moves_sockets) {
-            self.recount();
-        }
+        // Not before the end: who ends here and who begins here see the same commits.
+        self.watched.take_if(|watched| watched.is_over());
         self.runtime.revision = revision;
         self.runtime.now = self.runtime.now.max(commit.now);
         self.runtime.exists |= commit.event_count > 0;
@@ -164,14 +222,9 @@ fn apart(answer: Answer, frames_bytes: usize) -> Answer {
     }
 }
 
-/// Who watches an entity with these sessions; `None` when nobody does or may come back.
-fn watching(runtime: &Runtime) -> Option<Box<Watched>> {
-    let mut watched: Option<Box<Watched>> = None;
-    for session in runtime.live_sessions() {
-        let watched = watched.get_or_insert_default();
-        if session.is_attached() {
-            watched.attach(session.socket.outbound, session.socket.edge);
-        }
-    }
-    watched
+fn seat(session: &Session) -> Seat {
+    let socket = &session.socket;
+    session
+        .is_attached()
+        .then_some((socket.outbound, socket.edge))
 }

@@ -12,6 +12,15 @@ pub struct Limits {
     /// How long the memory of an ended session outlives it, in milliseconds; later resumes are refused
     /// `session-expired` (R26).
     pub memory_ms: u64,
+    /// Sessions of one subject that an entity remembers, ended ones included; one more is closed
+    /// `too-many-connections` until some are forgotten.
+    pub sessions_per_subject: usize,
+    /// Sessions that an entity remembers, ended ones included; one more is closed `too-many-connections` until some
+    /// are forgotten. Each takes room in the entity's snapshot.
+    pub sessions_per_entity: usize,
+    /// Entities of one partition that one subject may be the first to enter within a minute; beyond it is closed
+    /// `too-fast`.
+    pub entities_per_subject: usize,
     /// How long a ticket may stay open, in milliseconds; then its awaiter gets `fault unanswered`.
     pub ticket_ms: u64,
     /// The largest encoded record, in bytes; a larger decision is a `fault too-large` (R9).
@@ -50,6 +59,9 @@ impl Default for Limits {
             answers_per_session: 64,
             grace_ms: 30_000,
             memory_ms: 600_000,
+            sessions_per_subject: 2_000,
+            sessions_per_entity: 100_000,
+            entities_per_subject: 2_000,
             ticket_ms: 30_000,
             record_bytes_max: 1 << 20,
             uncommitted_max: 4096,

@@ -12,6 +12,7 @@ mod own;
 mod snapshots;
 mod unencodable;
 mod residents;
+mod founders;
 mod role;
 mod record;
 
@@ -35,6 +36,7 @@ use crate::lanes::Lanes;
 use crate::limits::Limits;
 use crate::store::SnapshotStore;
 
+use founders::Founders;
 use record::{bare, key, record};
 use role::{
     Caution, Checkpointed, Following, Hole, Owner, Rescanning, Role, Tells, Uncommitted, Unsent,
@@ -73,6 +75,9 @@ pub struct Partition {
     idle: VecDeque<(TimeMs, Address)>,
     timers: BTreeSet<(TimeMs, Address, TimerKey)>,
     watched: BTreeSet<(Incarnation, Address)>,
+    /// How many timers and edges commits have looked up in the indexes.
+    index_work: u64,
+    founders: Founders,
     members: Arc<Members>,
     lease: Lease,
     random: ChaCha8Rng,
@@ -136,6 +141,12 @@ impl Partition {
     #[must_use]
     pub fn resident(&self) -> usize {
         self.entities.len()
+    }
+
+    /// How many entries of the indexes commits have touched: in proportion to what they changed, and to nothing else.
+    #[must_use]
+    pub fn index_work(&self) -> u64 {
+        self.index_work
     }
 
     /// Entities whose state differs from the hash in the log, once each.

@@ -8,16 +8,18 @@ use xp_protocol::outbound::{Item, Recipients};
 
 use super::Draft;
 use super::deliveries::socket;
-use crate::entity::{Runtime, Session};
+use crate::entity::{Entity, Runtime, Session};
 
 impl Draft {
     /// Shows outputs: one `event` frame per session at the most, encoded once for all who see the same.
-    pub fn show(&mut self, host: &dyn Host, runtime: &Runtime, shows: &[Show]) {
+    pub fn show(&mut self, host: &dyn Host, entity: &Entity, shows: &[Show]) {
+        let runtime = &entity.runtime;
         for show in shows.iter().filter(|show| show.volatile) {
             self.show_volatile(host, runtime, show);
         }
         let shows: Vec<_> = shows.iter().filter(|show| !show.volatile).collect();
-        if shows.is_empty() || runtime.live_sessions().next().is_none() {
+        // Without a session that is not over; those that are may be thousands.
+        if shows.is_empty() || entity.watched.is_none() {
             return;
         }
         let apart = apart(runtime, &shows);

@@ -1,27 +1,37 @@
-//! Which changes move a socket or a timer, so that whoever indexes them must look.
+//! What a change moves: timers and sockets, by name, so that whoever indexes them touches nothing else.
 
-use xp_protocol::events::Change;
+use xp_protocol::ConnectionId;
+use xp_protocol::events::{Change, TimerKey};
 
-/// Whether a change sets, moves or clears a timer, or moves a socket.
-#[must_use]
-pub fn moves_waiting(change: &Change) -> bool {
-    let timer = matches!(
-        change,
-        Change::TimerSet { .. }
-            | Change::TimerCleared(_)
-            | Change::TicketOpened { .. }
-            | Change::TicketClosed(_)
-            | Change::SessionForgotten(_)
-    );
-    timer || moves_sockets(change)
+/// The timers that a change may set, move or clear.
+pub fn timers_moved(change: &Change) -> impl Iterator<Item = TimerKey> + use<> {
+    let keys = match change {
+        Change::TimerSet { name, .. } | Change::TimerCleared(name) => {
+            [Some(TimerKey::Domain(name.clone())), None]
+        }
+        Change::TicketOpened { ticket, .. } | Change::TicketClosed(ticket) => {
+            [Some(TimerKey::Ticket(*ticket)), None]
+        }
+        _ => match session_moved(change) {
+            Some(session) => [
+                Some(TimerKey::Grace(session)),
+                Some(TimerKey::Forget(session)),
+            ],
+            None => [None, None],
+        },
+    };
+    keys.into_iter().flatten()
 }
 
-pub(super) fn moves_sockets(change: &Change) -> bool {
-    matches!(
-        change,
-        Change::SessionBegun(_)
-            | Change::SessionAttached(_)
-            | Change::SessionDetached { .. }
-            | Change::SessionEnded { .. }
-    )
+/// The session whose place in its life a change moves.
+#[must_use]
+pub fn session_moved(change: &Change) -> Option<ConnectionId> {
+    match change {
+        Change::SessionBegun(socket) | Change::SessionAttached(socket) => Some(socket.connection),
+        Change::SessionDetached { connection, .. } | Change::SessionEnded { connection, .. } => {
+            Some(*connection)
+        }
+        Change::SessionForgotten(connection) => Some(*connection),
+        _ => None,
+    }
 }

@@ -74,6 +74,12 @@ impl Runtime {
         self.busy.iter().flat_map(|busy| busy.sessions.values())
     }
 
+    /// How many sessions are remembered.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.busy.as_ref().map_or(0, |busy| busy.sessions.len())
+    }
+
     /// Whether nothing about it needs to be kept.
     #[must_use]
     pub fn is_forgettable(&self) -> bool {

@@ -168,6 +168,11 @@ impl Partition {
             outbound,
         };
         self.end_overdue(&heard.address, client.connection, now);
+        let is_new = !self.entities.contains_key(&heard.address);
+        let per_minute = self.setting.limits.entities_per_subject;
+        if is_new && !self.founders.may_begin(&wanted.subject, per_minute, now) {
+            return self.turn(heard, now, |turn, _| turn.too_fast(&wanted));
+        }
         self.turn(heard, now, |turn, entity| {
             turn.connect(entity, wanted, since)
         });

@@ -77,6 +77,8 @@ impl Partition {
             idle: Default::default(),
             timers: Default::default(),
             watched: Default::default(),
+            index_work: 0,
+            founders: Default::default(),
             members: Default::default(),
             lease: Default::default(),
             random: seeded(seed),

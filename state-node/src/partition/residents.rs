@@ -1,14 +1,14 @@
 //! Entities in memory, what waits for them, and how they come and go.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use std::sync::Arc;
 
-use xp_protocol::events::{Commit, TimerKey};
+use xp_protocol::events::{Change, Commit, TimerKey};
 use xp_protocol::{Address, Incarnation, Offset, TimeMs};
 
 use super::Partition;
-use crate::entity::{Entity, Runtime, moves_waiting};
+use crate::entity::{Entity, Runtime, session_moved, timers_moved};
 use crate::snapshot;
 
 /// How many idle entities are looked at in one tick; the rest wait for the next.
@@ -67,18 +67,15 @@ impl Partition {
         let Some(entity) = self.entities.get_mut(address) else {
             return;
         };
-        let moves = commit.changes.iter().any(moves_waiting);
-        let before = moves.then(|| Waiting::of(entity));
+        let mut moved = Moved::by(&commit.changes, entity);
         if let Err(fault) = entity.fold(commit, offset, &self.setting.limits) {
             tracing::error!(entity = %address, %offset, %fault, "a stored commit cannot be folded; the entity is quarantined");
             entity.quarantined = true;
             self.quarantines = true;
         }
-        let after = moves.then(|| Waiting::of(entity));
+        moved.note(&commit.changes, entity);
         let forget = entity.runtime.is_forgettable();
-        if let Some((before, after)) = before.zip(after) {
-            self.reindex(address, &before, &after);
-        }
+        self.reindex(address, moved);
         if forget {
             self.entities.remove(address);
         }
@@ -86,18 +83,25 @@ impl Partition {
         self.dirty.insert(address.clone(), self.changes);
     }
 
-    fn reindex(&mut self, address: &Address, before: &Waiting, after: &Waiting) {
-        for (due, key) in before.timers.difference(&after.timers) {
-            self.timers.remove(&(*due, address.clone(), key.clone()));
+    /// Touches what the commit names and nothing else: an entity may remember thousands of sessions. A timer that is
+    /// set again to the time it had is put back all the same, since it has fired and was taken out.
+    fn reindex(&mut self, address: &Address, moved: Moved) {
+        self.index_work += (moved.timers.len() + moved.edges.len()) as u64;
+        for (key, before, after) in moved.timers {
+            if let Some(due) = before {
+                self.timers.remove(&(due, address.clone(), key.clone()));
+            }
+            if let Some(due) = after {
+                self.timers.insert((due, address.clone(), key));
+            }
         }
-        for (due, key) in after.timers.difference(&before.timers) {
-            self.timers.insert((*due, address.clone(), key.clone()));
-        }
-        for edge in before.edges.difference(&after.edges) {
-            self.watched.remove(&(*edge, address.clone()));
-        }
-        for edge in after.edges.difference(&before.edges) {
-            self.watched.insert((*edge, address.clone()));
+        for (edge, watches) in moved.edges {
+            let place = (edge, address.clone());
+            if watches {
+                self.watched.insert(place);
+            } else {
+                self.watched.remove(&place);
+            }
         }
     }
 
@@ -142,16 +146,41 @@ impl Partition {
     }
 }
 
-struct Waiting {
-    timers: BTreeSet<(TimeMs, TimerKey)>,
-    edges: BTreeSet<Incarnation>,
+/// The timers and edges that a commit names, as they were before it and are after it.
+#[derive(Default)]
+struct Moved {
+    timers: Vec<(TimerKey, Option<TimeMs>, Option<TimeMs>)>,
+    edges: BTreeMap<Incarnation, bool>,
 }
 
-impl Waiting {
-    fn of(entity: &Entity) -> Self {
-        Self {
-            timers: entity.runtime.timers().collect(),
-            edges: entity.edges(),
+impl Moved {
+    /// What these changes will move, as it is before them.
+    fn by(changes: &[Change], entity: &Entity) -> Self {
+        let mut moved = Self::default();
+        for key in changes.iter().flat_map(timers_moved) {
+            let due = entity.runtime.due(&key);
+            moved.timers.push((key, due, None));
+        }
+        moved.note_edges(changes, entity);
+        moved
+    }
+
+    /// The same after the changes.
+    fn note(&mut self, changes: &[Change], entity: &Entity) {
+        for (key, _, after) in &mut self.timers {
+            *after = entity.runtime.due(key);
+        }
+        self.note_edges(changes, entity);
+        for (edge, watches) in &mut self.edges {
+            *watches = entity.is_watched_by(*edge);
+        }
+    }
+
+    fn note_edges(&mut self, changes: &[Change], entity: &Entity) {
+        for connection in changes.iter().filter_map(session_moved) {
+            if let Some(session) = entity.runtime.session(connection) {
+                self.edges.insert(session.socket.edge, false);
+            }
         }
     }
 }

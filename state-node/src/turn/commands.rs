@@ -68,7 +68,7 @@ impl Turn<'_> {
             return Turned::Nothing;
         };
         let mut draft = self.draft(entity);
-        draft.show(self.host, &entity.runtime, &decided.shows);
+        draft.show(self.host, entity, &decided.shows);
         Turned::Unlogged {
             outputs: draft.volatile,
             leased: false,

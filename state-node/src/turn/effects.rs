@@ -87,7 +87,7 @@ impl Turn<'_> {
     pub(super) fn effects(&self, entity: &Entity, draft: &mut Draft, decided: Decided) {
         draft.events = decided.events;
         draft.event_count = decided.event_count;
-        draft.show(self.host, &entity.runtime, &decided.shows);
+        draft.show(self.host, entity, &decided.shows);
         draft
             .changes
             .extend(decided.timers.into_iter().map(timer_change));

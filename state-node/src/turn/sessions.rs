@@ -23,16 +23,38 @@ impl Turn<'_> {
         let known = entity.runtime.session(wanted.connection).cloned();
         match &known {
             None if since.is_some() => close(&wanted, CloseCode::SessionExpired),
+            None if self.is_crowded(entity, &wanted) => {
+                close(&wanted, CloseCode::TooManyConnections)
+            }
             None => self.begin(entity, wanted),
             Some(session) if session.socket.subject != wanted.subject => {
                 close(&wanted, CloseCode::ForeignConnection)
             }
-            Some(session) if wanted.attempt <= session.socket.attempt && self.rules.attempts => {
-                Turned::Nothing
-            }
+            Some(session) if self.is_late(session, &wanted) => Turned::Nothing,
             Some(session) if !session.is_live() => self.begin(entity, wanted),
             Some(session) => self.attach(entity, session, wanted, since),
         }
+    }
+
+    /// R27: a late Connect of a socket that was replaced must not take the session from the one that has it. Where
+    /// nobody has it, it comes in: a client whose clock was put right counts from below, and could not return before
+    /// the session is forgotten. If it is late all the same, its edge has dropped the socket and says so behind it
+    /// (R28).
+    fn is_late(&self, session: &Session, wanted: &Attachment) -> bool {
+        let is_newer = wanted.attempt > session.socket.attempt;
+        session.is_attached() && !is_newer && self.rules.attempts
+    }
+
+    /// Whether the entity remembers as many sessions as it may, of this subject or of everybody.
+    fn is_crowded(&self, entity: &Entity, wanted: &Attachment) -> bool {
+        let of_subject = entity.sessions_of(&wanted.subject);
+        of_subject >= self.limits.sessions_per_subject
+            || entity.runtime.session_count() >= self.limits.sessions_per_entity
+    }
+
+    /// The subject begins more entities than it may.
+    pub fn too_fast(self, wanted: &Attachment) -> Turned {
+        close(wanted, CloseCode::TooFast)
     }
 
     fn begin(self, entity: &mut Entity, wanted: Attachment) -> Turned {

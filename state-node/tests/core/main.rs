@@ -8,6 +8,7 @@ mod commits;
 mod holes;
 mod outputs;
 mod sessions;
+mod crowds;
 mod tells;
 mod snapshots;
 mod timers;

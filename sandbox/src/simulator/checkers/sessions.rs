@@ -76,7 +76,8 @@ fn step(sessions: &mut Sessions, change: &Change) -> Result<Option<String>, Stri
             let (phase, before) = (session.phase, session.attempt);
             session.phase = Phase::Attached;
             session.attempt = socket.attempt;
-            not(socket.attempt <= before, || {
+            let is_taken = phase == Phase::Attached;
+            not(is_taken && socket.attempt <= before, || {
                 let attempt = socket.attempt;
                 format!("{connection}: socket {attempt} takes over from {before}")
             })?;

@@ -58,7 +58,7 @@ impl Edge {
             .or_insert_with(|| Watch::new(self.incarnation, RESUME_MS, rules));
         let replaced = match watch.join(socket, id) {
             Ok(replaced) => replaced,
-            Err(_) => return stage.say_to_client(id, refuse(CloseCode::Replaced)),
+            Err(_) => return stage.say_to_client(id, refuse(CloseCode::ComeBack)),
         };
         if let Some(replaced) = replaced {
             self.close(replaced, CloseCode::Replaced, stage);
