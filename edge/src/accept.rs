@@ -2,33 +2,64 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 use xp_protocol::CloseCode;
 
+use crate::arrivals::Arrival;
 use crate::connection::{self, Connection};
 use crate::handshake::{self, Admitted, Wish};
 use crate::http::{self, Asked, HttpError};
 use crate::limits::Counted;
+use crate::network::Network;
 use crate::node::Node;
 use crate::outlet::Closing;
+use crate::{files, proxy};
+
+/// How often it is said that files run out.
+const SCARCE_SAID_EVERY: Duration = Duration::from_secs(10);
+
+/// Sockets that were closed because files run out, and when that was said last.
+#[derive(Default)]
+struct Scarce {
+    closed: u64,
+    said: Option<Instant>,
+}
+
+impl Scarce {
+    fn warn(&mut self) {
+        self.closed += 1;
+        let now = Instant::now();
+        if self.said.is_none_or(|said| now - said >= SCARCE_SAID_EVERY) {
+            warn!(target: "xp_edge::accept", closed = self.closed, "closing new sockets: the process has nearly as many files open as it may, and the rest is kept for the log; raise `ulimit -n` or lower edge.limits.connections-max");
+            *self = Self {
+                closed: 0,
+                said: Some(now),
+            };
+        }
+    }
+}
 
 /// Accepts until the edge drains. Dropping it drops every connection.
 pub(crate) async fn run(node: Arc<Node>, listener: TcpListener, tls: Option<TlsAcceptor>) {
     let mut sockets = JoinSet::new();
+    let mut scarce = Scarce::default();
     while !node.state.is_draining() {
         tokio::select! {
             accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if !node.limits.files.take(&stream) => scarce.warn(),
                 Ok((stream, peer)) => {
                     sockets.spawn(serve(Arc::clone(&node), stream, peer, tls.clone()));
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: existing sockets go on, new ones wait.
-                    warn!(target: "xp_edge::accept", %error, "a socket cannot be accepted");
+                    warn!(target: "xp_edge::accept", %error, "a socket cannot be accepted: raise `ulimit -n` if files ran out");
                     tokio::time::sleep(node.config.timing.retry.0).await;
                 }
             },
@@ -40,23 +71,55 @@ pub(crate) async fn run(node: Arc<Node>, listener: TcpListener, tls: Option<TlsA
     while sockets.join_next().await.is_some() {}
 }
 
+/// A socket on its way in.
+struct Entrance {
+    peer: SocketAddr,
+    /// Its number among the files of the process.
+    file: Option<u64>,
+    arrival: Arrival,
+    /// For all that it must do before it is a client.
+    deadline: Instant,
+}
+
 async fn serve(node: Arc<Node>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
-    let Some(place) = node.limits.sockets.take(()) else {
-        return warn!(target: "xp_edge::accept", %peer, "more sockets than the limit allows");
-    };
     // Without it, small frames would wait for the peer's acknowledgements.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(target: "xp_edge::accept", %peer, %error, "no delay is not to be had");
     }
+    let is_proxy = node.config.proxies.trusts(peer.ip());
+    let network = (!is_proxy).then(|| Network::of(peer.ip()));
+    let entrance = Entrance {
+        peer,
+        file: files::number(&stream),
+        arrival: node.limits.arrivals.come(network),
+        deadline: Instant::now() + node.config.timing.handshake.0,
+    };
+    if let Err(error) = secure(node, stream, entrance, tls).await {
+        debug!(target: "xp_edge::accept", %peer, %error, "no websocket");
+    }
+}
+
+/// What lies under the request: a proxy's first words, and TLS.
+async fn secure(
+    node: Arc<Node>,
+    mut stream: TcpStream,
+    mut entrance: Entrance,
+    tls: Option<TlsAcceptor>,
+) -> Result<(), HttpError> {
+    if node.config.proxies.speaks_first(entrance.peer) {
+        let said = proxy::read_v2(&mut stream);
+        let client = entrance.arrival.within(entrance.deadline, said).await??;
+        entrance.peer = client.unwrap_or(entrance.peer);
+    }
     match tls {
-        None => enter(node, stream, peer, place, TcpStream::into_split).await,
+        None => enter(node, stream, entrance, TcpStream::into_split).await,
         Some(tls) => {
-            let patience = node.config.timing.handshake.0;
-            match tokio::time::timeout(patience, tls.accept(stream)).await {
-                Ok(Ok(stream)) => enter(node, stream, peer, place, tokio::io::split).await,
-                Ok(Err(error)) => debug!(target: "xp_edge::accept", %peer, %error, "no TLS"),
-                Err(_) => debug!(target: "xp_edge::accept", %peer, "TLS took too long"),
-            }
+            let accepted = tls.accept(stream);
+            let stream = entrance
+                .arrival
+                .within(entrance.deadline, accepted)
+                .await??;
+            enter(node, stream, entrance, tokio::io::split).await
         }
     }
 }
@@ -65,49 +128,61 @@ async fn serve(node: Arc<Node>, stream: TcpStream, peer: SocketAddr, tls: Option
 async fn enter<S, R, W>(
     node: Arc<Node>,
     mut stream: S,
-    peer: SocketAddr,
-    _place: Counted<()>,
+    entrance: Entrance,
     split: fn(S) -> (R, W),
-) where
+) -> Result<(), HttpError>
+where
     S: AsyncRead + AsyncWrite + Unpin,
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let patience = node.config.timing.handshake.0;
+    let Entrance {
+        arrival, deadline, ..
+    } = &entrance;
     // Boxed: an idle connection need not keep room for its handshake.
-    let asked = Box::pin(ask(&node, &mut stream, peer));
-    let (asked, judged) = match tokio::time::timeout(patience, asked).await {
-        Ok(Ok(asked)) => asked,
-        Ok(Err(error)) => return debug!(target: "xp_edge::accept", %peer, %error, "no websocket"),
-        Err(_) => return debug!(target: "xp_edge::accept", %peer, "the handshake took too long"),
-    };
+    let asked = Box::pin(ask(&node, &mut stream, &entrance));
+    let (asked, judged) = arrival.within(*deadline, asked).await??;
     let (read, write) = split(stream);
-    let joined = judged.and_then(|admitted| join(&node, admitted));
+    let joined = judged.and_then(|admitted| Ok((join(&node, admitted.0)?, admitted.1)));
     match joined {
-        Ok(admitted) => live(node, admitted, (read, write), asked.behind).await,
+        Ok((admitted, _place)) => {
+            drop(entrance);
+            live(node, admitted, (read, write), asked.behind).await;
+        }
         Err(refused) => {
-            report(peer, &asked, &refused);
-            connection::turn_away(&node, read, write, &refused).await;
+            report(entrance.peer, &asked, &refused);
+            // It counts as one that has shown no good token until it is gone.
+            let until = Instant::now() + 2 * node.config.timing.close.0;
+            let parting = connection::turn_away(&node, read, write, &refused);
+            arrival.within(until, parting).await?;
         }
     }
+    Ok(())
 }
 
-type Judged = (Asked, Result<Admitted, Closing>);
+type Judged = (Asked, Result<(Admitted, Counted<()>), Closing>);
 
-async fn ask<S>(node: &Node, stream: &mut S, peer: SocketAddr) -> Result<Judged, HttpError>
+async fn ask<S>(node: &Node, stream: &mut S, entrance: &Entrance) -> Result<Judged, HttpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let asked = http::read(stream).await?;
-    if !http::upgrades(&asked.request) {
-        return Err(http::plain(stream, &asked.request, node.readiness()).await);
+    let asked = http::read(stream, || node.readiness()).await?;
+    let request = &asked.request;
+    if !http::upgrades(request) {
+        let host = http::header(request, ::http::header::HOST);
+        return Err(http::plain(stream, request.uri().path(), host, node.readiness()).await);
     }
-    http::upgrade(stream, &asked.request).await?;
-    let judged = match Wish::read(&asked.request) {
-        Ok(wish) => handshake::admit(node, wish, peer).await,
+    let place = node.limits.sockets.take(());
+    let Some(place) = place.filter(|_| node.limits.files.keep(entrance.file)) else {
+        return Err(http::full(stream).await);
+    };
+    http::upgrade(stream, request).await?;
+    let client = node.config.proxies.client(request, entrance.peer);
+    let judged = match Wish::read(request) {
+        Ok(wish) => handshake::admit(node, wish, client).await,
         Err(refused) => Err(refused),
     };
-    Ok((asked, judged))
+    Ok((asked, judged.map(|admitted| (admitted, place))))
 }
 
 /// The socket is pending from here on, and what it replaces is closed.
@@ -136,9 +211,10 @@ fn join(node: &Node, admitted: Admitted) -> Result<Admitted, Closing> {
             }
             Ok(admitted)
         }
+        // Late, or of a client whose clock was put right (R27): it comes in once the other one is gone.
         Err(_) => Err(closing(
-            CloseCode::Replaced,
-            "a socket of a later attempt is already here",
+            CloseCode::ComeBack,
+            "a socket of a later attempt is still here",
         )),
     }
 }

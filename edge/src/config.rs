@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::network::Range;
 use crate::units::{Size, Span};
 
 /// One edge.
@@ -29,6 +30,9 @@ pub struct Config {
     /// another `Origin` is closed `foreign-origin`; one without an `Origin` comes from no page and passes.
     #[serde(default)]
     pub origins: Vec<String>,
+    /// Who is believed about where a client comes from.
+    #[serde(default)]
+    pub proxies: Proxies,
     /// What a client may take up.
     #[serde(default)]
     pub limits: Limits,
@@ -108,6 +112,30 @@ macro_rules! settings {
 }
 
 settings! {
+    /// The proxies in front of an edge: limits per network are counted for the clients behind them.
+    Proxies {
+        /// Their addresses, as in `["10.0.0.0/8", "2001:db8::7"]`. What anybody else says of where a client comes from
+        /// is ignored. Empty: the peer of a socket is the client.
+        trusted: Vec<Range> = Vec::new(),
+        /// How they say it. Only this is believed: a proxy that sets one header may pass on another that the client
+        /// made up.
+        told_by: ToldBy = ToldBy::XForwardedFor,
+    }
+}
+
+/// How a trusted proxy says whom it speaks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToldBy {
+    /// The header `X-Forwarded-For`, which the proxy appends to.
+    XForwardedFor,
+    /// The header `Forwarded` (RFC 7239), which the proxy appends to.
+    Forwarded,
+    /// The PROXY protocol, version 2, before TLS: every socket of a trusted proxy must begin with it.
+    ProxyV2,
+}
+
+settings! {
     /// What a client may take up, and what happens beyond.
     Limits {
         /// The largest frame a client may send. A larger one is closed `frame-too-large`.
@@ -135,15 +163,33 @@ settings! {
         subject_bytes_per_second: Size = Size(32 << 20),
         /// Bytes of one subject at once, above the average.
         subject_bytes_burst: Size = Size(128 << 20),
-        /// Handshakes per second from one network address. Beyond the burst: closed `too-fast`.
+        /// Handshakes with a good token per second from one network: an IPv4 address, or an IPv6 network of 64 bits.
+        /// Beyond the burst: closed `too-fast`.
         handshakes_per_second: u32 = 200,
-        /// Handshakes from one network address at once, above the average.
+        /// Handshakes with a good token from one network at once, above the average.
         handshakes_burst: u32 = 20_000,
-        /// Sockets of this edge. Beyond: the socket is closed before its handshake.
+        /// Handshakes with a bad token per second from one network. Beyond the burst: closed `too-fast`, which costs
+        /// the good ones of that network nothing.
+        bad_tokens_per_second: u32 = 20,
+        /// Handshakes with a bad token from one network at once, above the average.
+        bad_tokens_burst: u32 = 1_000,
+        /// Handshakes with a good token per second of one subject. Beyond the burst: closed `too-fast`.
+        subject_handshakes_per_second: u32 = 100,
+        /// Handshakes of one subject at once, above the average.
+        subject_handshakes_burst: u32 = 10_000,
+        /// Sockets of this edge that have not shown a good token yet. One more, and the oldest of them is closed.
+        arrivals_max: u32 = 10_000,
+        /// Such sockets from one network. One more, and the oldest of that network is closed. Not counted for trusted
+        /// proxies before they have said for whom they speak.
+        arrivals_per_network: u32 = 1_000,
+        /// Connections of this edge. Beyond: answered 503 before the websocket, and `/ready` is 503.
         connections_max: u32 = 200_000,
+        /// Open files of the process that sockets leave to the log. Beyond: the socket is closed when it is accepted, a
+        /// few before that are answered 503.
+        files_kept: u32 = 32,
         /// Connections of one subject. Beyond: closed `too-many-connections`.
         connections_per_subject: u32 = 1_000,
-        /// Connections from one network address. Beyond: closed `too-many-connections`.
+        /// Connections from one network. Beyond: closed `too-many-connections`.
         connections_per_address: u32 = 50_000,
         /// Bytes that wait for one client. Beyond: closed `slow`. A welcome and what a resume repeats do
         /// not count, or a client that was away could never catch up; the record limit bounds those.
@@ -170,7 +216,8 @@ settings! {
 settings! {
     /// How long things may take, and what happens then.
     Timing {
-        /// From accepting a socket to the end of its handshake, TLS included. Then it is closed.
+        /// From accepting a socket to the end of its handshake: TLS, the request and the token together. Then it is
+        /// closed.
         handshake: Span = Span::from_secs(5),
         /// From the handshake to the entity's welcome. Then the socket is closed `come-back` (R28).
         pending: Span = Span::from_secs(2),

@@ -1,6 +1,6 @@
 //! Who may come in: the address, the token, the origin, the limits.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, ORIGIN};
@@ -12,6 +12,7 @@ use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, Revision};
 
 use crate::jwt::{TokenError, Verified};
 use crate::limits::Counted;
+use crate::network::Network;
 use crate::node::Node;
 use crate::outlet::{Bounds, Closing, Outlet};
 
@@ -37,7 +38,7 @@ pub(crate) struct Admitted {
 /// The places a connection takes up, until it is dropped.
 pub(crate) struct Places {
     _subject: Counted<Box<str>>,
-    _address: Counted<IpAddr>,
+    _network: Counted<Network>,
 }
 
 fn refuse(code: CloseCode, detail: impl Into<String>) -> Closing {
@@ -115,12 +116,11 @@ pub(crate) async fn admit(node: &Node, wish: Wish, peer: SocketAddr) -> Result<A
         return Err(refuse(CloseCode::UnknownAddress, detail));
     }
     check_origin(node, wish.origin.as_deref())?;
-    if !node.limits.handshake_passes(peer.ip()) {
-        let detail = format!("too many handshakes from {}", peer.ip());
-        return Err(refuse(CloseCode::TooFast, detail));
-    }
-    let verified = verify(node, wish.token.as_deref()).await?;
-    let places = places(node, peer.ip(), &verified.identity.subject)?;
+    let network = Network::of(peer.ip());
+    let verified = verify(node, wish.token.as_deref()).await;
+    let verified = verified.map_err(|refused| refused_token(node, network, refused))?;
+    check_pace(node, network, &verified.identity.subject)?;
+    let places = places(node, network, &verified.identity.subject)?;
     let attempt = attempt(node, &wish, &verified.identity.subject)?;
     let socket = Socket {
         connection: wish.connection,
@@ -155,18 +155,42 @@ async fn verify(node: &Node, token: Option<&str>) -> Result<Verified, Closing> {
     judged.map_err(|error| refuse(error.code(), error.to_string()))
 }
 
-fn places(node: &Node, from: IpAddr, subject: &str) -> Result<Places, Closing> {
+/// What a bad token is told: whoever sends many must slow down, and spends nothing of the good ones' budget.
+fn refused_token(node: &Node, from: Network, refused: Closing) -> Closing {
+    if node.limits.bad_token_passes(from) {
+        return refused;
+    }
+    let detail = format!("too many bad tokens from {from}: {}", refused.detail);
+    refuse(CloseCode::TooFast, detail)
+}
+
+#[expect(clippy::borrowed_box, reason = "the limiter is keyed by boxes")]
+fn check_pace(node: &Node, from: Network, subject: &Box<str>) -> Result<(), Closing> {
+    let too_many = |whose: String| {
+        let detail = format!("too many handshakes {whose}");
+        Err(refuse(CloseCode::TooFast, detail))
+    };
+    if !node.limits.handshake_passes(from) {
+        return too_many(format!("from {from}"));
+    }
+    if !node.limits.subject_passes(subject) {
+        return too_many(format!("of subject {subject:?}"));
+    }
+    Ok(())
+}
+
+fn places(node: &Node, from: Network, subject: &str) -> Result<Places, Closing> {
     let full = |whose: String| {
         let detail = format!("{whose} has as many connections as the limit allows");
         refuse(CloseCode::TooManyConnections, detail)
     };
-    let address = node.limits.addresses.take(from);
-    let address = address.ok_or_else(|| full(from.to_string()))?;
+    let network = node.limits.networks.take(from);
+    let network = network.ok_or_else(|| full(from.to_string()))?;
     let counted = node.limits.subjects.take(subject.into());
     let counted = counted.ok_or_else(|| full(format!("subject {subject:?}")))?;
     Ok(Places {
         _subject: counted,
-        _address: address,
+        _network: network,
     })
 }
 

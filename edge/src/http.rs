@@ -1,13 +1,14 @@
 //! The part of a handshake that is plain HTTP.
 
 use http::StatusCode;
-use http::header::{HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::handshake::machine::TryParse;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, create_response, write_response};
 use xp_protocol::frame::SUBPROTOCOL;
 
+use crate::arrivals::Gone;
 use crate::node::Readiness;
 
 /// The longest request head, in bytes. A longer one is answered 431.
@@ -22,6 +23,8 @@ pub(crate) enum HttpError {
     Left,
     #[error("answered {0}: {1}")]
     Answered(StatusCode, String),
+    #[error(transparent)]
+    Gone(#[from] Gone),
 }
 
 /// A request, and what the peer sent behind it.
@@ -30,8 +33,11 @@ pub(crate) struct Asked {
     pub(crate) behind: Vec<u8>,
 }
 
-/// Reads a request head.
-pub(crate) async fn read<S>(stream: &mut S) -> Result<Asked, HttpError>
+/// Reads a request head. A probe that could never become a websocket is answered here.
+pub(crate) async fn read<S>(
+    stream: &mut S,
+    readiness: impl Fn() -> Readiness,
+) -> Result<Asked, HttpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -52,11 +58,24 @@ where
                 return Err(answer(stream, status, reason).await);
             }
             Err(error) => {
+                // Load balancers probe in a version of HTTP that websockets do not know.
+                if let Some(path) = probed(&head) {
+                    return Err(plain(stream, path, None, readiness()).await);
+                }
                 let reason = format!("this is no websocket handshake: {error}\n");
                 return Err(answer(stream, StatusCode::BAD_REQUEST, reason).await);
             }
         }
     }
+}
+
+/// The path of a plain request of HTTP/1.0.
+fn probed(head: &[u8]) -> Option<&str> {
+    let line = head.split(|byte| *byte == b'\n').next()?;
+    let line = std::str::from_utf8(line).ok()?.trim_end();
+    let (target, version) = line.strip_prefix("GET ")?.split_once(' ')?;
+    let path = target.split('?').next()?;
+    (version == "HTTP/1.0").then_some(path)
 }
 
 /// Whether the request wants to become a websocket.
@@ -66,16 +85,31 @@ pub(crate) fn upgrades(request: &Request) -> bool {
 }
 
 /// Answers what is no websocket.
-pub(crate) async fn plain<S>(stream: &mut S, request: &Request, readiness: Readiness) -> HttpError
+pub(crate) async fn plain<S>(
+    stream: &mut S,
+    path: &str,
+    host: Option<&str>,
+    readiness: Readiness,
+) -> HttpError
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (status, text) = match request.uri().path() {
-        "/health" => (StatusCode::OK, "live\n".to_owned()),
+    let (status, text) = match path {
+        // State nodes call it `/live`.
+        "/health" | "/live" => (StatusCode::OK, "live\n".to_owned()),
         "/ready" => (status(readiness), format!("{readiness}\n")),
-        _ => (StatusCode::NOT_FOUND, lost(request)),
+        _ => (StatusCode::NOT_FOUND, lost(host)),
     };
     answer(stream, status, text).await
+}
+
+/// Answers a client for whom there is no room: other edges may have some.
+pub(crate) async fn full<S>(stream: &mut S) -> HttpError
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let text = "this edge has as many connections as it may\n".to_owned();
+    answer(stream, StatusCode::SERVICE_UNAVAILABLE, text).await
 }
 
 fn status(readiness: Readiness) -> StatusCode {
@@ -85,8 +119,7 @@ fn status(readiness: Readiness) -> StatusCode {
     }
 }
 
-fn lost(request: &Request) -> String {
-    let host = request.headers().get(HOST).and_then(|h| h.to_str().ok());
+fn lost(host: Option<&str>) -> String {
     let host = host.unwrap_or("this-host");
     format!(
         "Nothing is here. Connect a websocket to \

@@ -9,6 +9,7 @@ pub(crate) mod accept;
 pub(crate) mod connection;
 pub(crate) mod handshake;
 pub(crate) mod http;
+pub(crate) mod proxy;
 pub(crate) mod fanout;
 pub(crate) mod membership;
 pub(crate) mod node;
@@ -21,7 +22,10 @@ pub mod watch;
 pub mod flow;
 pub(crate) mod wire;
 pub(crate) mod limits;
+pub(crate) mod arrivals;
+pub(crate) mod files;
 pub mod config;
+pub mod network;
 pub mod units;
 
 pub use config::{Config, Lane, Lanes};

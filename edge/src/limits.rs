@@ -1,7 +1,6 @@
-//! What one subject or one network address may take up.
+//! Limits that connections share: what one subject or one network may take up.
 
 use std::hash::Hash;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -11,7 +10,10 @@ use governor::state::keyed::HashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
+use crate::arrivals::Arrivals;
 use crate::config::Limits;
+use crate::files::Files;
+use crate::network::Network;
 use crate::units::Size;
 
 type Alone = RateLimiter<NotKeyed, InMemoryState, DefaultClock>;
@@ -42,6 +44,11 @@ impl<K: Eq + Hash + Clone> Counts<K> {
             max,
             counts: Arc::default(),
         }
+    }
+
+    /// Whether one more of it would be refused.
+    pub(crate) fn is_full(&self, key: &K) -> bool {
+        self.counts.get(key).map_or(0, |count| *count) >= self.max
     }
 
     /// Counts one more, or `None` at the bound.
@@ -86,8 +93,12 @@ fn kib(bytes: usize) -> u32 {
 pub(crate) struct Shared {
     pub(crate) sockets: Counts<()>,
     pub(crate) subjects: Counts<Box<str>>,
-    pub(crate) addresses: Counts<IpAddr>,
-    handshakes: Rates<IpAddr>,
+    pub(crate) networks: Counts<Network>,
+    pub(crate) arrivals: Arc<Arrivals>,
+    pub(crate) files: Files,
+    handshakes: Rates<Network>,
+    bad_tokens: Rates<Network>,
+    subject_handshakes: Rates<Box<str>>,
     subject_frames: Rates<Box<str>>,
     subject_bytes: Rates<Box<str>>,
     frames: Quota,
@@ -97,6 +108,11 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(limits: &Limits) -> Self {
         let handshakes = quota(limits.handshakes_per_second, limits.handshakes_burst);
+        let bad_tokens = quota(limits.bad_tokens_per_second, limits.bad_tokens_burst);
+        let dials = quota(
+            limits.subject_handshakes_per_second,
+            limits.subject_handshakes_burst,
+        );
         let subject = quota(
             limits.subject_frames_per_second,
             limits.subject_frames_burst,
@@ -104,8 +120,12 @@ impl Shared {
         Self {
             sockets: Counts::new(limits.connections_max),
             subjects: Counts::new(limits.connections_per_subject),
-            addresses: Counts::new(limits.connections_per_address),
+            networks: Counts::new(limits.connections_per_address),
+            arrivals: Arrivals::new(limits),
+            files: Files::of_process(limits.files_kept),
             handshakes: RateLimiter::hashmap(handshakes),
+            bad_tokens: RateLimiter::hashmap(bad_tokens),
+            subject_handshakes: RateLimiter::hashmap(dials),
             subject_frames: RateLimiter::hashmap(subject),
             subject_bytes: RateLimiter::hashmap(bytes_quota(
                 limits.subject_bytes_per_second,
@@ -123,8 +143,21 @@ impl Shared {
         }
     }
 
-    pub(crate) fn handshake_passes(&self, from: IpAddr) -> bool {
+    /// Whether a handshake with a good token may go on.
+    pub(crate) fn handshake_passes(&self, from: Network) -> bool {
         self.handshakes.check_key(&from).is_ok()
+    }
+
+    /// Whether a subject may come in once more now.
+    #[expect(clippy::borrowed_box, reason = "the limiter is keyed by boxes")]
+    pub(crate) fn subject_passes(&self, subject: &Box<str>) -> bool {
+        self.subject_handshakes.check_key(subject).is_ok()
+    }
+
+    /// Whether a bad token is still answered as one. They have a budget of their own, or whoever sends them would
+    /// shut out the good clients behind the same address.
+    pub(crate) fn bad_token_passes(&self, from: Network) -> bool {
+        self.bad_tokens.check_key(&from).is_ok()
     }
 
     #[expect(clippy::borrowed_box, reason = "the limiter is keyed by boxes")]
@@ -148,6 +181,8 @@ impl Shared {
     /// Forgets who has been quiet for long enough to have his whole burst again.
     pub(crate) fn forget_the_quiet(&self) {
         self.handshakes.retain_recent();
+        self.bad_tokens.retain_recent();
+        self.subject_handshakes.retain_recent();
         self.subject_frames.retain_recent();
         self.subject_bytes.retain_recent();
     }

@@ -64,6 +64,8 @@ pub enum Readiness {
     Stalled,
     /// A partition's owner takes less than clients say, or nobody owns it.
     Behind,
+    /// It has as many connections as it may: one more is refused.
+    Full,
 }
 
 impl fmt::Display for Readiness {
@@ -76,6 +78,9 @@ impl fmt::Display for Readiness {
             Self::Unheard => "not ready: the cluster log cannot be written or read",
             Self::Stalled => "not ready: a lane does not take what clients say",
             Self::Behind => "not ready: a partition is not decided as fast as clients speak",
+            Self::Full => {
+                "not ready: it has as many connections as it may (edge.limits.connections-max)"
+            }
         })
     }
 }
@@ -235,6 +240,8 @@ impl Node {
             Readiness::Stalled
         } else if self.partitions().iter().any(|p| p.is_behind()) {
             Readiness::Behind
+        } else if self.limits.sockets.is_full(&()) {
+            Readiness::Full
         } else {
             Readiness::Ready
         }

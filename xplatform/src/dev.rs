@@ -27,6 +27,7 @@ pub(crate) async fn run(asked: Dev, domain: &Domain, program: String) -> Result<
         ..Overrides::default()
     };
     let mut loaded = configuration::load(&asked.sources, &overrides, configuration::environment())?;
+    process::files::raise(Some(&loaded.config.edge.limits));
     process::hosts_something(domain)?;
     let secret = process::development_secret(&loaded.config)?;
     let mut signals = Signals::listen()?;

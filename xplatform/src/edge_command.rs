@@ -22,6 +22,7 @@ pub(crate) async fn run(asked: EdgeOnly, domain: &Domain) -> Result<()> {
         ..Overrides::default()
     };
     let loaded = configuration::load(&asked.sources, &overrides, configuration::environment())?;
+    process::files::raise(Some(&loaded.config.edge.limits));
     process::hosts_something(domain)?;
     process::shares_its_log(&loaded, "edge")?;
     process::development_secret(&loaded.config)?;

@@ -1,6 +1,7 @@
 //! What every long-running subcommand shares: signals, log lines, exit codes, advice.
 
 pub(crate) mod progress;
+pub(crate) mod files;
 mod signals;
 pub(crate) mod stderr;
 

@@ -25,6 +25,7 @@ pub(crate) async fn run(asked: StateNodeOnly, domain: &Domain) -> Result<()> {
         ..Overrides::default()
     };
     let mut loaded = configuration::load(&asked.sources, &overrides, configuration::environment())?;
+    process::files::raise(None);
     process::hosts_something(domain)?;
     process::shares_its_log(&loaded, "state-node")?;
     let mut signals = Signals::listen()?;

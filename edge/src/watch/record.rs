@@ -96,7 +96,7 @@ impl<H: Clone> Pass<'_, H> {
             (Item::Close { code }, to) => self.close(to, *code, chained),
             (Item::StillThere { edge }, Recipients::Only(to)) => {
                 for socket in to {
-                    drop(self.named(*socket, *edge));
+                    let _known = self.named(*socket, *edge);
                 }
             }
             (item, to) => self.show(item, to, payload, chained),

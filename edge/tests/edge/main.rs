@@ -5,6 +5,7 @@
 mod codes;
 mod door;
 mod drain;
+mod entrance;
 mod limits;
 mod behind;
 mod live;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use xp_edge::config::{Key, Limits, Timing, Tokens};
+use xp_edge::config::{Key, Limits, Proxies, Timing, Tokens};
 use xp_edge::units::Span;
 use xp_edge::{Config, Handle, Lane, Lanes, StartError};
 use xp_protocol::{ConnectionId, Incarnation, TimeMs};
@@ -54,6 +54,7 @@ pub fn config() -> Config {
         tls: None,
         tokens: tokens(vec![Key::Secret(SECRET.to_owned())]),
         origins: vec!["https://good.example".to_owned()],
+        proxies: Proxies::default(),
         limits: Limits::default(),
         timing: Timing {
             close: Span::from_millis(500),

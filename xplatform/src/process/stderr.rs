@@ -143,7 +143,9 @@ impl Lines {
 }
 
 fn loss(lost: u64) -> String {
-    format!("log lines lost: {lost}, since stderr did not take them (nobody reads it, or its disk is full)\n")
+    format!(
+        "log lines lost: {lost}, since stderr did not take them (nobody reads it, or its disk is full)\n"
+    )
 }
 
 impl Write for Lines {

@@ -1,0 +1,178 @@
+//! What happens before a good token: silent sockets, bad tokens, proxies, probes, and an edge that is full.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use xp_edge::Config;
+use xp_edge::config::ToldBy;
+use xp_protocol::CloseCode;
+
+use crate::world::client::Dial;
+use crate::world::{World, config};
+
+async fn ask(world: &World, request: &[u8]) -> String {
+    let mut socket = TcpStream::connect(world.edge.addr()).await.unwrap();
+    socket.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    // A reset tells as much as an end.
+    drop(socket.read_to_end(&mut answer).await);
+    String::from_utf8(answer).unwrap()
+}
+
+async fn get(world: &World, path: &str) -> String {
+    ask(
+        world,
+        format!("GET {path} HTTP/1.1\r\nhost: edge\r\n\r\n").as_bytes(),
+    )
+    .await
+}
+
+async fn limited(limit: impl FnOnce(&mut Config)) -> World {
+    let mut config = config();
+    limit(&mut config);
+    World::with(config).await
+}
+
+#[tokio::test]
+async fn silent_sockets_give_way_to_clients_and_probes() {
+    let world = limited(|config| {
+        config.limits.arrivals_per_network = 8;
+        // The silent ones would still be there when the test has long been over.
+        config.timing.handshake = "10min".parse().unwrap();
+    })
+    .await;
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(TcpStream::connect(world.edge.addr()).await.unwrap());
+    }
+    world.join("ana", 1).await;
+    assert!(get(&world, "/health").await.contains("200 OK"));
+    // The oldest is gone, the newest is still waited for.
+    assert_eq!(silent[0].read(&mut [0]).await.unwrap_or(0), 0);
+    let newest = silent.last_mut().unwrap();
+    newest
+        .write_all(b"GET /live HTTP/1.1\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = [0; 12];
+    newest.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+}
+
+#[tokio::test]
+async fn an_edge_that_is_full_says_so_and_still_answers_probes() {
+    let world = limited(|config| config.limits.connections_max = 1).await;
+    assert!(get(&world, "/ready").await.contains("200 OK"));
+    let mut ana = world.join("ana", 1).await;
+    let dial = world.dial("ben").connection(2);
+    let refused = tokio_tungstenite::connect_async(dial.request()).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("503"), "{refused}");
+    assert!(get(&world, "/health").await.contains("200 OK"));
+    let ready = get(&world, "/ready").await;
+    assert!(
+        ready.contains("503") && ready.contains("connections-max"),
+        "{ready}"
+    );
+    ana.send("ping still-here").await;
+    ana.expect("pong").await;
+}
+
+#[tokio::test]
+async fn bad_tokens_have_a_budget_of_their_own() {
+    let world = limited(|config| {
+        let limits = &mut config.limits;
+        (limits.bad_tokens_per_second, limits.bad_tokens_burst) = (1, 3);
+        (limits.handshakes_per_second, limits.handshakes_burst) = (1, 2);
+    })
+    .await;
+    let mut codes = Vec::new();
+    for number in 0..10 {
+        let dial = Dial::to(world.edge.addr()).bearer("garbage");
+        codes.push(dial.connection(number).refused().await);
+    }
+    assert_eq!(codes[..3], [CloseCode::BadToken; 3]);
+    assert!(codes.contains(&CloseCode::TooFast), "{codes:?}");
+    world.join("ana", 1).await;
+}
+
+#[tokio::test]
+async fn a_subject_comes_in_so_often_and_no_more() {
+    let world = limited(|config| {
+        let limits = &mut config.limits;
+        limits.subject_handshakes_per_second = 1;
+        limits.subject_handshakes_burst = 2;
+    })
+    .await;
+    let mut refused = 0;
+    for number in 1..=10 {
+        let mut client = world.dial("ana").connection(number).open().await;
+        let welcomed = matches!(client.next().await, Some(Ok(message)) if message.is_text());
+        refused += usize::from(!welcomed);
+    }
+    assert!(refused >= 5, "{refused}");
+    world.join("ben", 20).await;
+}
+
+#[tokio::test]
+async fn probes_of_the_old_protocol_are_told_the_truth_too() {
+    let world = World::new().await;
+    for (request, says) in [
+        ("GET /ready HTTP/1.0\r\n\r\n", ["200 OK", "ready"]),
+        (
+            "GET /health?from=lb HTTP/1.0\r\nhost: x\r\n\r\n",
+            ["200 OK", "live"],
+        ),
+        ("GET /live HTTP/1.1\r\n\r\n", ["200 OK", "live"]),
+        (
+            "GET /v1/board/1 HTTP/1.0\r\n\r\n",
+            ["404", "/v1/{category}/{id}"],
+        ),
+        ("POST /ready HTTP/1.1\r\n\r\n", ["400", "no websocket"]),
+    ] {
+        let answer = ask(&world, request.as_bytes()).await;
+        assert!(says.iter().all(|part| answer.contains(part)), "{answer}");
+    }
+}
+
+fn behind_a_proxy(config: &mut Config, told_by: ToldBy) {
+    config.proxies.trusted = vec!["127.0.0.1".parse().unwrap()];
+    config.proxies.told_by = told_by;
+    config.limits.connections_per_address = 1;
+}
+
+fn forwarded(world: &World, number: u128, header: &'static str, value: &str) -> Dial {
+    world.dial("ana").connection(number).header(header, value)
+}
+
+#[tokio::test]
+async fn clients_behind_a_trusted_proxy_are_counted_by_their_own_networks() {
+    let world = limited(|config| behind_a_proxy(config, ToldBy::XForwardedFor)).await;
+    let from = |number, addr| forwarded(&world, number, "x-forwarded-for", addr);
+    let mut first = from(1, "203.0.113.7").open().await;
+    first.expect("welcome").await;
+    let mut second = from(2, "198.51.100.1, 2001:db8::1").open().await;
+    second.expect("welcome").await;
+    let same_network = from(3, "2001:db8::2").refused().await;
+    assert_eq!(same_network, CloseCode::TooManyConnections);
+}
+
+#[tokio::test]
+async fn nobody_else_says_where_he_comes_from() {
+    let world = limited(|config| config.limits.connections_per_address = 1).await;
+    let from = |number, addr| forwarded(&world, number, "x-forwarded-for", addr);
+    let mut first = from(1, "203.0.113.7").open().await;
+    first.expect("welcome").await;
+    let second = from(2, "203.0.113.8").refused().await;
+    assert_eq!(second, CloseCode::TooManyConnections);
+}
+
+#[tokio::test]
+async fn a_proxy_that_speaks_first_must() {
+    let world = limited(|config| behind_a_proxy(config, ToldBy::ProxyV2)).await;
+    let addresses = [203, 0, 113, 7, 127, 0, 0, 1, 0x12, 0x67, 0, 80];
+    let head = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c";
+    let request = b"GET /ready HTTP/1.1\r\n\r\n";
+    let proxied = [&head[..], &addresses, request].concat();
+    assert!(ask(&world, &proxied).await.contains("200 OK"));
+    assert_eq!(ask(&world, request).await, "");
+}
