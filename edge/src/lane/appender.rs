@@ -17,8 +17,9 @@ type Answers = Vec<Result<Offset, AppendError>>;
 ///
 /// What fails is appended again, identical and in order, and nothing later passes before it. A failed append may
 /// be in the log all the same, so the owner may read something twice: a number that it has taken gets its stored
-/// answer again (R30), a connect or disconnect of an attempt that it knows is ignored (R27), a query is answered
-/// twice and the client knows its tag no longer (R32). What must not happen is that `n + 1` arrives before `n`.
+/// answer again (R30), a connect or disconnect of an attempt that is attached is ignored (R27) and one of an attempt that is
+/// gone draws its goodbye once more (R28), a query is answered twice and the client knows its tag no longer (R32). What
+/// must not happen is that `n + 1` arrives before `n`.
 pub(crate) struct Appender<C> {
     partition: Arc<Partition>,
     log: Arc<dyn Log>,

@@ -114,7 +114,7 @@ async fn a_newer_socket_of_the_same_connection_replaces_the_older() {
     assert_eq!(older.closed().await, CloseCode::Replaced);
     let left = world.owner.hears("the older one's end", disconnect).await;
     assert_eq!(left, (1, false));
-    assert_eq!(dial("attempt=1").refused().await, CloseCode::Replaced);
+    assert_eq!(dial("attempt=1").refused().await, CloseCode::ComeBack);
     newer.send("send 1 x").await;
     newer.expect("event").await;
 }

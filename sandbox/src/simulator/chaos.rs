@@ -49,7 +49,11 @@ pub(super) fn weather(stage: &mut Stage) {
 
 /// A log that loses nothing and takes everything late, as one whose disk is slow; in every other seed slower still.
 fn late(seed: u64) -> Faults {
-    let delay_ms = if seed % 2 == 0 { 150..=300 } else { 400..=600 };
+    let delay_ms = if seed.is_multiple_of(2) {
+        150..=300
+    } else {
+        400..=600
+    };
     Faults {
         delay_ms,
         timeout_ms: 3_000,

@@ -203,7 +203,7 @@ mod tests {
         let (standing, place) = (Standing::new(began), place());
         let second = Duration::from_secs(1);
         standing.set_warm(&place, true);
-        assert_eq!(standing.warm(began), [place.clone()]);
+        assert_eq!(standing.warm(began), std::slice::from_ref(&place));
         standing.leave_to_others(BTreeSet::from([place.clone()]));
         assert_eq!(standing.warm(began), []);
         standing.leave_to_others(BTreeSet::new());
