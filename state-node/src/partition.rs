@@ -13,6 +13,7 @@ mod snapshots;
 mod unencodable;
 mod residents;
 mod role;
+mod untold;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
