@@ -14,6 +14,7 @@ mod unencodable;
 mod residents;
 mod founders;
 mod role;
+mod untold;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

@@ -21,8 +21,6 @@ use crate::action::Action;
 use crate::draft::chain_records;
 use crate::gate::{Emitter, Gate};
 
-pub(super) use lag::Untold;
-
 impl Partition {
     /// R8: the claim has been read back. First everything that may not have gone out goes out again, then the
     /// sessions are checked against the view, then inbound is read.

@@ -10,7 +10,7 @@ use xp_protocol::{
 };
 use xp_transport::{Record, Stored};
 
-use super::own::Untold;
+use super::untold::Untold;
 use crate::entity::Floor;
 use crate::gate::{Emitter, Gate};
 use crate::store::Batch;

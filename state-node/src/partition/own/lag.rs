@@ -7,37 +7,12 @@ use std::collections::BTreeSet;
 
 use bytes::{Bytes, BytesMut};
 use xp_protocol::cluster::Kind;
-use xp_protocol::flow::{NOTICE, weight};
+use xp_protocol::flow::NOTICE;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{Incarnation, Offset, PartitionId, codec};
-use xp_transport::{Record, Stored};
+use xp_transport::Record;
 
 use super::super::{Owner, Partition};
-
-/// What has been taken and not told.
-#[derive(Default)]
-pub(in crate::partition) struct Untold {
-    weight: u64,
-    /// The edges whose messages are among it, and the last of them.
-    heard: BTreeSet<Incarnation>,
-    last: Option<Incarnation>,
-}
-
-impl Untold {
-    /// A message was taken.
-    pub(in crate::partition) fn took(&mut self, stored: &Stored) {
-        let record = &stored.record;
-        self.weight += weight(record.key.len() + record.header.len() + record.value.len());
-    }
-
-    /// It was an edge's.
-    pub(in crate::partition) fn from(&mut self, edge: Incarnation) {
-        if self.last != Some(edge) {
-            self.last = Some(edge);
-            self.heard.insert(edge);
-        }
-    }
-}
 
 impl Partition {
     /// A successor tells all edges where it begins.
