@@ -41,8 +41,9 @@ pub type Shown<E> = Vec<<E as Entity>::Output>;
 ///
 /// * Hash maps in state have another order after a reload; take `BTreeMap` and `BTreeSet`.
 /// * `#[serde(skip)]` in state forgets the field at the next takeover.
-/// * Arithmetic that overflows panics, in release builds too, and the message becomes a fault. In `apply` that
-///   quarantines the entity, so check in `decide`.
+/// * Arithmetic that overflows panics, and the message becomes a fault. In `apply` that quarantines the entity, so check
+///   in `decide`. Release builds check only when the workspace's own `Cargo.toml` says `[profile.release]`
+///   `overflow-checks = true`; one that does not is refused at its start.
 /// * A wildcard arm in `apply` swallows the event that you add next year; `#![warn(clippy::wildcard_enum_match_arm)]`
 ///   finds it.
 /// * A float that is not finite has no JSON form; refuse it in `decide`.

@@ -51,6 +51,7 @@
 
 pub mod testkit;
 pub mod domain;
+pub mod arithmetic;
 pub mod hosted;
 pub mod entity;
 pub mod host;

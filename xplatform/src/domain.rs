@@ -1,5 +1,6 @@
 //! What a binary hosts.
 
+use xp_domain_sdk::arithmetic::is_checked;
 use xp_domain_sdk::host::Registry;
 use xp_domain_sdk::{Entity, State};
 
@@ -10,6 +11,8 @@ pub struct Domain {
     domain: xp_domain_sdk::Domain,
     /// In the order of `host`: the first one is what examples are printed for.
     categories: Vec<&'static str>,
+    /// Some entity was built without checks of its arithmetic.
+    is_unchecked: bool,
 }
 
 impl Domain {
@@ -25,6 +28,7 @@ impl Domain {
     pub fn host<E: Entity + State>(mut self) -> Self {
         let before: Vec<_> = self.domain.registry().categories().collect();
         self.domain = self.domain.host::<E>();
+        self.is_unchecked |= !is_checked::<E>();
         let new = self
             .domain
             .registry()
@@ -32,6 +36,10 @@ impl Domain {
             .find(|category| !before.contains(category));
         self.categories.extend(new);
         self
+    }
+
+    pub(crate) fn is_unchecked(&self) -> bool {
+        self.is_unchecked
     }
 
     pub(crate) fn registry(&self) -> &Registry {

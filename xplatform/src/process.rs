@@ -21,6 +21,9 @@ pub(crate) use signals::Signals;
 /// What is logged unless `RUST_LOG` says otherwise: what an operator would want to know, and no library's chatter.
 const LOGGED: &str = "info,sled=warn,ractor=warn";
 
+/// The environment's word for a build that is to run without checks of its arithmetic: `allowed`.
+const UNCHECKED: &str = "XP_UNCHECKED_ARITHMETIC";
+
 /// Another process took this one's name. Who starts processes must not start this one again.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -49,6 +52,17 @@ pub(crate) fn log_to_stderr() -> Result<()> {
 pub(crate) fn hosts_something(domain: &Domain) -> Result<()> {
     if domain.categories().is_empty() {
         bail!("this binary hosts nothing: add `.host::<YourEntity>()` to the Domain in main");
+    }
+    let allowed = std::env::var(UNCHECKED).is_ok_and(|word| word == "allowed");
+    computes_as_tested(domain.is_unchecked(), allowed)
+}
+
+/// A domain whose arithmetic wraps in production and panics in its tests decides differently in the two.
+fn computes_as_tested(is_unchecked: bool, allowed: bool) -> Result<()> {
+    if is_unchecked && !allowed {
+        bail!(
+            "this build does not check its arithmetic: a sum that overflows would wrap silently, where the tests panic and the message becomes a fault. Add to the Cargo.toml of your workspace\n\n    [profile.release]\n    overflow-checks = true\n\nand build again; or set {UNCHECKED}=allowed, if it shall wrap"
+        );
     }
     Ok(())
 }
@@ -118,4 +132,21 @@ pub(crate) fn advise(error: StartError, loaded: &Loaded) -> anyhow::Error {
 
 fn said_by(loaded: &Loaded, key: &str) -> String {
     format!("{key}, {}", loaded.place(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_checks_is_refused_unless_it_is_allowed() {
+        assert!(computes_as_tested(false, false).is_ok());
+        assert!(computes_as_tested(true, true).is_ok());
+        let refused = computes_as_tested(true, false).expect_err("it is not allowed");
+        let refused = refused.to_string();
+        assert!(
+            refused.contains("[profile.release]\n    overflow-checks = true"),
+            "{refused}"
+        );
+    }
 }

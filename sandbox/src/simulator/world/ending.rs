@@ -7,7 +7,7 @@ use xp_cluster::lease::LEASE_MS;
 use xp_protocol::{Address, Incarnation, LogIdentity, Offset};
 use xp_state_node::action::Opening;
 use xp_state_node::partition::{OpenError, Partition, Setting};
-use xp_state_node::store::SnapshotStore;
+use xp_state_node::store::{MemoryStore, SnapshotStore};
 use xp_transport::simulated::ProducerId;
 use xp_transport::{Stored, TopicPartition};
 
@@ -85,25 +85,36 @@ impl World {
         sights
     }
 
-    /// What a follower makes of each node's last snapshots and the log.
+    /// What a follower makes of each node's last snapshots and the log; and one who has nothing, of the log alone.
     fn snapshots(&self, logged: &Logged, addresses: &[Address]) -> Vec<Sight> {
         let alive = self.nodes.iter().filter(|node| node.alive);
-        alive
-            .map(|node| self.reopen(node, logged, addresses))
-            .collect()
+        let reopened = alive.map(|node| {
+            let whose = format!("{}'s snapshot and the tail", node.name);
+            let store = |place| Some(node.disk().store(place)).filter(|store| is_used(store));
+            self.reopen(whose, store, logged, addresses)
+        });
+        let anew = |_| Some(Arc::new(MemoryStore::default()) as Arc<dyn SnapshotStore>);
+        let whose = "a replay of the log from its beginning".to_owned();
+        let anew = self.reopen(whose, anew, logged, addresses);
+        reopened.chain([anew]).collect()
     }
 
-    fn reopen(&self, node: &Node, logged: &Logged, addresses: &[Address]) -> Sight {
+    fn reopen(
+        &self,
+        whose: String,
+        store: impl Fn(Place) -> Option<Arc<dyn SnapshotStore>>,
+        logged: &Logged,
+        addresses: &[Address],
+    ) -> Sight {
         let mut sight = Sight {
-            whose: format!("{}'s snapshot and the tail", node.name),
+            whose,
             partitions: BTreeSet::new(),
             states: BTreeMap::new(),
         };
         for (place, records) in logged {
-            let store = node.disk().store(*place);
-            if !matches!(store.header(), Ok(Some(_))) {
+            let Some(store) = store(*place) else {
                 continue;
-            }
+            };
             sight.partitions.insert(*place);
             let Ok(mut core) = self.follow(store, *place, records) else {
                 continue;
@@ -162,6 +173,11 @@ impl World {
             })
             .collect()
     }
+}
+
+/// Whether a store holds a snapshot.
+fn is_used(store: &Arc<dyn SnapshotStore>) -> bool {
+    matches!(store.header(), Ok(Some(_)))
 }
 
 /// The final records of a topic, by partition.
