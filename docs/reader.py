@@ -20,9 +20,13 @@ class Header:
         length = self.number() if length is None else length
         self.at += length
         return self.data[self.at - length:self.at]
-    def skip_cause(self):  # an inbound offset; a timer: three kinds are named, a ticket is numbered; a lost edge
+    def skip_cause(self):  # an inbound offset; a timer: three kinds are named, a ticket is numbered, the last is alone; a lost edge
         cause = self.number()
-        self.bytes() if cause == 2 or cause == 1 and self.number() < 3 else self.number()
+        timer = self.number() if cause == 1 else None
+        if cause == 2 or timer in (0, 1, 2):
+            self.bytes()
+        elif timer != 4:
+            self.number()
 
 class Partition:
     """What must be known of a partition's past to say whether its next record counts (R2, R3)."""

@@ -3,6 +3,7 @@
 mod scene;
 mod decision;
 mod answer;
+mod roster;
 mod session;
 mod at;
 mod category;
@@ -16,7 +17,7 @@ pub use session::{Session, Ticket};
 
 pub(crate) use answer::to_json as answer_json;
 pub(crate) use decision::{Asked, Given, Said, Setting, Showing, Told};
-pub(crate) use session::Roster;
+pub(crate) use roster::Roster;
 
 use std::fmt::Display;
 
@@ -59,7 +60,8 @@ pub trait Entity: Sized + Send + 'static {
     const CATEGORY: Category;
     /// How its words become bytes.
     const CODEC: Codec = Codec::Json;
-    /// Raise it when the state's shape or meaning changes: older snapshots are set aside and folded anew.
+    /// Raise it when the state's shape or meaning changes. Each entity's older snapshot goes through
+    /// [`read_state`](Self::read_state) when it is touched, or the entity is folded anew from its events.
     const STATE_VERSION: u32 = 1;
 
     /// Who asks: what the domain needs from the token's claims. `()` when it needs nothing.
@@ -163,6 +165,84 @@ pub trait Entity: Sized + Send + 'static {
     /// When it is no event of any time; the entity is quarantined until a build comes that can read it.
     fn read_event(stored: Stored<'_>) -> Result<Vec<Self::Event>, Unreadable> {
         Ok(vec![stored.read()?])
+    }
+
+    /// Reads a state that a build with another [`STATE_VERSION`](Self::STATE_VERSION) stored: the upcaster of snapshots.
+    /// `None` says that there is none for this version: the entity is folded anew from its events then, which needs a
+    /// log that reaches back to its first one. Where `events` keeps only the last days, a state that changes its shape
+    /// needs this.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use xp_domain_sdk::{Codec, Stored, Unreadable};
+    /// # use xp_domain_sdk::prelude::*;
+    /// /// An auction shows who bid; until version 2 it kept the amount alone.
+    /// #[derive(Default, Serialize, Deserialize)]
+    /// struct Auction {
+    ///     high: Option<(String, u64)>,
+    /// }
+    ///
+    /// impl Entity for Auction {
+    ///     const CATEGORY: Category = Category::new("auction");
+    ///     const STATE_VERSION: u32 = 2;
+    /// #   type Claims = (); type Command = Never; type Query = Never; type Signal = Never;
+    /// #   type Event = Never; type Output = Never; type Reply = (); type Rejection = Never;
+    /// #   fn decide(&self, command: Never, _: &Cx<Self>) -> Outcome<Self> { match command {} }
+    /// #   fn apply(&mut self, event: Never) { match event {} }
+    ///
+    ///     fn read_state(version: u32, stored: Stored<'_>) -> Result<Option<Self>, Unreadable> {
+    ///         #[derive(Serialize, Deserialize)]
+    ///         struct First { high: Option<u64> }
+    ///         Ok(match version {
+    ///             1 => {
+    ///                 let First { high } = stored.read()?;
+    ///                 Some(Self { high: high.map(|amount| ("somebody".to_owned(), amount)) })
+    ///             }
+    ///             _ => None,
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// let first = Stored::new(br#"{"high":120}"#, Codec::Json);
+    /// let today = Auction::read_state(1, first).unwrap().unwrap();
+    /// assert_eq!(today.high, Some(("somebody".to_owned(), 120)));
+    /// ```
+    ///
+    /// # Errors
+    /// When it should be readable and is not; the entity is quarantined until a build comes that can read it.
+    fn read_state(version: u32, stored: Stored<'_>) -> Result<Option<Self>, Unreadable> {
+        let _ = (version, stored);
+        Ok(None)
+    }
+
+    /// Reads a signal that was set aside for later: of a timer, of another entity, or with the answer to an `ask`. Timers
+    /// may have been set by older builds, years ago: an upcaster for signals. They are JSON always.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use xp_domain_sdk::{Codec, Stored, Unreadable};
+    /// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    /// #[serde(tag = "type", content = "data")]
+    /// enum Signal {
+    ///     FlagFell { colour: String },
+    /// }
+    ///
+    /// // Games that began before clocks were called flags have a timer that says `TimeOver`.
+    /// fn read_signal(stored: Stored<'_>) -> Result<Signal, Unreadable> {
+    ///     match stored.kind().as_deref() {
+    ///         Some("TimeOver") => Ok(Signal::FlagFell { colour: stored.data()? }),
+    ///         _ => stored.read(),
+    ///     }
+    /// }
+    ///
+    /// let old = Stored::new(br#"{"type":"TimeOver","data":"white"}"#, Codec::Json);
+    /// assert_eq!(read_signal(old).unwrap(), Signal::FlagFell { colour: "white".into() });
+    /// ```
+    ///
+    /// # Errors
+    /// When it is no signal of any time: the message is taken as a fault, and a timer is used up.
+    fn read_signal(stored: Stored<'_>) -> Result<Self::Signal, Unreadable> {
+        stored.read()
     }
 
     /// The address of one of these, by its id.

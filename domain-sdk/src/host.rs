@@ -21,10 +21,11 @@ pub trait Host: Send + Sync + 'static {
     fn is_text(&self) -> bool;
     /// An entity before its first event.
     fn fresh(&self) -> Box<dyn Instance>;
-    /// An entity from [`Instance::encode`]d state.
+    /// An entity from [`Instance::encode`]d state; one of another version goes through the domain's upcaster.
     ///
     /// # Errors
-    /// [`Fault::Unreadable`] when the bytes are of another state version or damaged.
+    /// [`Fault::StateVersion`] when the domain has no upcaster for that version, [`Fault::Unreadable`] when the bytes are
+    /// none of that version.
     fn load(&self, state: &[u8]) -> Result<Box<dyn Instance>, Fault>;
     /// The payload of one `event` frame: `outputs`, each encoded on its own, as one sequence.
     fn sequence(&self, outputs: &[&[u8]]) -> Bytes;
@@ -66,13 +67,15 @@ pub trait Instance: Send {
     /// Applies the events of one commit, as they stand in the log.
     ///
     /// # Errors
-    /// A [`Fault`] leaves the instance unusable: the caller must drop it and load it again.
+    /// [`Fault::Unreadable`] leaves the instance as it was. A panic leaves it unusable: the caller must drop it and load it
+    /// again.
     fn apply(&mut self, events: &[u8]) -> Result<(), Fault>;
 
     /// Keeps the roster of sessions that `Cx` shows, claims decoded once.
     ///
     /// # Errors
-    /// [`Fault::Unreadable`] when the claims lack what the domain's `Claims` needs; the roster is unchanged.
+    /// [`Fault::Unreadable`] when the claims lack what the domain's `Claims` needs. The session stands in the roster all the
+    /// same, and whatever needs its claims fails: what an older build stored condemns nobody else.
     fn roster(&mut self, change: &RosterChange<'_>) -> Result<(), Fault>;
 
     /// The state for snapshots and hashes; equal states give equal bytes.
@@ -290,6 +293,14 @@ pub enum Fault {
         what: &'static str,
         /// What the codec said.
         reason: String,
+    },
+    /// A stored state of another version, for which the domain has no upcaster.
+    #[error("the state has version {found}, this build has {known} and no `read_state` for the other")]
+    StateVersion {
+        /// The version found.
+        found: u32,
+        /// The domain's version.
+        known: u32,
     },
     /// Domain code panicked.
     #[error("{handler} panicked: {message}")]

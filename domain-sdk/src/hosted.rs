@@ -60,16 +60,13 @@ impl<E: Entity + State> Host for Hosted<E> {
         let (version, body) = state.split_first_chunk().ok_or_else(|| {
             unreadable("state", Unreadable::new("it is shorter than its version"))
         })?;
-        let version = u32::from_le_bytes(*version);
-        if version != E::STATE_VERSION {
-            let reason = format!(
-                "it has state version {version}, and this build reads {}",
-                E::STATE_VERSION
-            );
-            return Err(unreadable("state", Unreadable::new(reason)));
-        }
-        let entity = catch("deserialize", || <E as State>::load(E::CODEC, body))?
-            .map_err(|error| unreadable("state", error))?;
+        let entity = match u32::from_le_bytes(*version) {
+            version if version == E::STATE_VERSION => {
+                catch("deserialize", || <E as State>::load(E::CODEC, body))?
+            }
+            version => upcast(version, body)?,
+        };
+        let entity = entity.map_err(|error| unreadable("state", error))?;
         Ok(Box::new(Live {
             entity,
             roster: Roster::new(),
@@ -95,6 +92,20 @@ impl<E: Entity + State> Host for Hosted<E> {
     fn default_reply(&self) -> Bytes {
         // A default that has no encoding is caught where the first decision needs it.
         encode::reply::<E>(&E::Reply::unsaid()).unwrap_or_default()
+    }
+}
+
+/// A state of another version, as today's; a fault of its own when the domain has no upcaster for it.
+fn upcast<E: Entity>(version: u32, body: &[u8]) -> Result<Result<E, Unreadable>, Fault> {
+    let stored = Stored::new(body, E::CODEC);
+    let read = catch("read_state", || E::read_state(version, stored))?;
+    let known = E::STATE_VERSION;
+    match read.transpose() {
+        Some(entity) => Ok(entity),
+        None => Err(Fault::StateVersion {
+            found: version,
+            known,
+        }),
     }
 }
 
@@ -158,12 +169,18 @@ impl<E: Entity + State> Instance for Live<E> {
         let stored = E::CODEC
             .split(events)
             .map_err(|error| unreadable("events", error))?;
+        // All are read before the first is applied, so that one that cannot be read leaves the instance as it was.
+        let mut today = Vec::new();
         for bytes in stored {
-            let today = catch("read_event", || E::read_event(Stored::new(bytes, E::CODEC)))?
+            let read = catch("read_event", || E::read_event(Stored::new(bytes, E::CODEC)))?
                 .map_err(|error| unreadable("event", error))?;
-            for event in today {
-                catch("apply", || self.entity.apply(event))?;
+            match today.is_empty() {
+                true => today = read,
+                false => today.extend(read),
             }
+        }
+        for event in today {
+            catch("apply", || self.entity.apply(event))?;
         }
         Ok(())
     }
@@ -175,7 +192,11 @@ impl<E: Entity + State> Instance for Live<E> {
                 subject,
                 claims,
             } => {
-                let claims = read_claims(claims).map_err(|error| unreadable("claims", error))?;
+                let claims = read_claims(claims).map_err(|error| {
+                    let reason = error.to_string();
+                    self.roster.attach_unread(connection, subject, reason);
+                    unreadable("claims", error)
+                })?;
                 let subject = Arc::from(subject);
                 let session = Session {
                     connection,
@@ -183,16 +204,10 @@ impl<E: Entity + State> Instance for Live<E> {
                     claims,
                     attached: true,
                 };
-                self.roster.insert(connection, session);
+                self.roster.attach(session);
             }
-            RosterChange::Detached(connection) => {
-                if let Some(session) = self.roster.get_mut(&connection) {
-                    session.attached = false;
-                }
-            }
-            RosterChange::Ended(connection) => {
-                self.roster.remove(&connection);
-            }
+            RosterChange::Detached(connection) => self.roster.detach(connection),
+            RosterChange::Ended(connection) => self.roster.end(connection),
         }
         Ok(())
     }
@@ -276,7 +291,7 @@ impl<E: Entity> Live<E> {
         scene: &SceneData<'_>,
     ) -> Result<Decided, Fault> {
         let signal = catch("read_signal", || {
-            <E::Signal as Word>::read(Codec::Json, json)
+            E::read_signal(Stored::new(json, Codec::Json))
         })?
         .map_err(|error| unreadable("signal", error))?;
         let cx = SignalCx::new(Scene::new(scene, &self.roster), origin);
@@ -314,13 +329,18 @@ impl<E: Entity> Live<E> {
     }
 
     fn cx<'a>(&'a self, by: ConnectionId, scene: &'a SceneData<'a>) -> Result<Cx<'a, E>, Fault> {
-        let session = self.roster.get(&by).ok_or_else(|| {
-            Fault::Misuse(format!(
+        let session = self.roster.get(by).ok_or_else(|| self.absent(by, scene))?;
+        Ok(Cx::new(Scene::new(scene, &self.roster), session))
+    }
+
+    fn absent(&self, by: ConnectionId, scene: &SceneData<'_>) -> Fault {
+        match self.roster.unread(by) {
+            Some(reason) => unreadable("claims", Unreadable::new(reason)),
+            None => Fault::Misuse(format!(
                 "the session {by} is not in the roster of {}",
                 scene.address
-            ))
-        })?;
-        Ok(Cx::new(Scene::new(scene, &self.roster), session))
+            )),
+        }
     }
 }
 

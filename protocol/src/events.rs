@@ -40,7 +40,7 @@ pub enum Event {
 
 impl Format for Event {
     const NAME: &'static str = "events";
-    /// Version 2 has answers that stand among the deliveries only.
+    /// Version 2 has answers that stand among the deliveries only, and what is parked (R44).
     const VERSION: u8 = 2;
     const OLDEST: u8 = 1;
 }
@@ -155,6 +155,8 @@ pub enum TimerKey {
     Forget(ConnectionId),
     /// A ticket goes unanswered.
     Ticket(TicketId),
+    /// The first of what was parked is delivered (R44).
+    Parked,
 }
 
 /// Who waits for a deferred answer.
@@ -281,6 +283,42 @@ pub enum Change {
         n: MessageNumber,
         /// Which of the commit's deliveries is the answer.
         delivery: u32,
+    },
+    /// Something came that the entity cannot take now: it waits behind what is parked already (R44).
+    Parked(Box<Parked>),
+    /// The first of what is parked was delivered (R44).
+    Unparked,
+}
+
+/// Something that came for an entity in quarantine, kept until it can be delivered (R44).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// When it came.
+    pub at: TimeMs,
+    /// What it is.
+    pub what: Waiting,
+}
+
+/// What waits for an entity in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Waiting {
+    /// Another entity's word, whose number is taken already (R34).
+    Told {
+        /// The entity that tells.
+        from: Address,
+        /// What it says.
+        what: Told,
+        /// The signal or the answer.
+        payload: Bytes,
+    },
+    /// The end of a socket (R28).
+    Disconnect {
+        /// The session.
+        connection: ConnectionId,
+        /// The socket.
+        attempt: Attempt,
+        /// Why it is gone.
+        why: Ending,
     },
 }
 

@@ -42,6 +42,8 @@ pub struct Rules {
     pub yields: bool,
     /// R42: after a hole in `inbound` the edges are asked which sockets they still hold.
     pub ask_after_a_hole: bool,
+    /// R44: what comes for an entity in quarantine is parked. Off: it is taken without effect.
+    pub parking: bool,
 }
 
 impl Default for Rules {
@@ -65,6 +67,7 @@ impl Default for Rules {
             removals: true,
             yields: true,
             ask_after_a_hole: true,
+            parking: true,
         }
     }
 }

@@ -189,7 +189,8 @@ fn an_unknown_version_is_an_error_that_names_both() {
     for version in (0..=u8::MAX).filter(|version| !known.contains(version)) {
         let bytes = [&[version], &leave[1..]].concat();
         let error = codec::decode::<Outbound>(&bytes).expect_err("a version from elsewhere");
-        let text = format!("outbound has version {version}, and this build reads version 2");
+        let newest = Outbound::VERSION;
+        let text = format!("outbound has version {version}, and this build reads version {newest}");
         assert_eq!(error.to_string(), text);
     }
 }

@@ -161,6 +161,14 @@ settings! {
         ahead_bytes_max: Size = Size(8 << 20),
         /// How much of the log one resume may read. Beyond, the client starts over.
         resume_scan_bytes_max: Size = Size(64 << 20),
+        /// Words of other entities that wait for one that this build cannot read (R44). At the bound the next one waits
+        /// at its source, with all that its partition tells this partition.
+        parked_max: usize = 4_096,
+        /// Bytes of these words. As for their count.
+        parked_bytes_max: Size = Size(4 << 20),
+        /// Bytes of events kept for an entity that this build cannot read. Beyond, the log alone has them, and no snapshot
+        /// of the entity's partition is cut on this node.
+        unapplied_bytes_max: Size = Size(16 << 20),
         /// How often a partition's positions are recorded when nothing else was (R15).
         checkpoint: Span = Span::from_secs(1),
         /// How often they are recorded and stored although nothing happens. Well below `kafka.events-age`, which would
@@ -196,6 +204,9 @@ impl StateNode {
             recent_commits_max: self.recent_commits_max,
             recent_bytes_max: self.recent_bytes_max.0,
             resume_scan_bytes_max: self.resume_scan_bytes_max.0,
+            parked_max: self.parked_max,
+            parked_bytes_max: self.parked_bytes_max.0,
+            unapplied_bytes_max: self.unapplied_bytes_max.0,
             checkpoint_ms: self.checkpoint.ms(),
             tell_retry_ms: self.tell_retry.ms(),
             clock_skew_ms: self.clock_skew.ms(),

@@ -18,6 +18,7 @@ mod agenda;
 mod deeds;
 mod disk;
 mod names;
+mod build;
 pub mod ledger;
 pub mod history;
 pub mod place;

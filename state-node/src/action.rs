@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use xp_protocol::events::Tell;
-use xp_protocol::{LogIdentity, Offset, PartitionId, Seq, TimeMs};
+use xp_protocol::{Address, LogIdentity, Offset, PartitionId, Revision, Seq, TimeMs};
 use xp_transport::Record;
 
 use crate::store::Batch;
@@ -63,6 +63,14 @@ pub enum Action {
         upto: Offset,
         /// How many bytes may be read.
         bytes_max: usize,
+    },
+    /// Fold entities anew from the beginning of `events`, each up to its revision, with a `FoldingAnew` that reads up to
+    /// `upto`; answer with `folded_anew`.
+    FoldAnew {
+        /// Where to stop: the first offset not to read.
+        upto: Offset,
+        /// Which entities, and up to which revision.
+        entities: Vec<(Address, Revision)>,
     },
     /// Write a snapshot; answer with `saved`.
     Save(Batch),

@@ -1,5 +1,6 @@
 //! One entity in memory: the domain's instance, and the platform's own state about it.
 
+mod quarantine;
 mod roster;
 mod kept;
 mod runtime;
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use xp_domain_sdk::host::{Fault, Instance, RosterChange};
+use xp_domain_sdk::host::{Host, Instance, RosterChange};
 use xp_protocol::events::{Answer, Change, Commit};
 use xp_protocol::{Incarnation, Offset, PartitionId, TimeMs};
 
@@ -20,6 +21,7 @@ use roster::roster;
 
 pub use kept::{Base, Kept};
 pub use moves::{session_moved, timers_moved};
+pub use quarantine::{Cure, Quarantine};
 pub use roster::attached;
 pub use runtime::{Busy, Runtime, Ticket, Timer};
 pub use session::{Floor, Phase, Session};
@@ -34,8 +36,8 @@ pub struct Entity {
     pub touched: TimeMs,
     /// Its place in the partition's order of idle entities.
     pub queued: TimeMs,
-    /// Its stored events cannot be applied: it is set aside until that is mended.
-    pub quarantined: bool,
+    /// Set while this build cannot read it. The instance is an empty one then, which nobody may ask anything.
+    pub quarantine: Option<Box<Quarantine>>,
     /// What the snapshot store has and lacks of it.
     pub kept: Kept,
     /// What is kept while anybody watches.
@@ -46,23 +48,16 @@ pub struct Entity {
 
 impl Entity {
     /// An entity from its parts, with its roster filled from the stored sessions.
-    ///
-    /// # Errors
-    /// When stored claims cannot be read any more.
-    pub fn new(mut instance: Box<dyn Instance>, runtime: Runtime) -> Result<Self, Fault> {
-        for session in runtime.live_sessions() {
-            instance.roster(&attached(&session.socket))?;
-            if !session.is_attached() {
-                instance.roster(&RosterChange::Detached(session.socket.connection))?;
-            }
-        }
+    #[must_use]
+    pub fn new(mut instance: Box<dyn Instance>, runtime: Runtime) -> Self {
+        people(instance.as_mut(), &runtime);
         let touched = TimeMs(0);
         let mut entity = Self {
             instance,
             runtime: Runtime::default(),
             touched,
             queued: touched,
-            quarantined: false,
+            quarantine: None,
             kept: Kept::default(),
             watched: None,
             subjects: BTreeMap::new(),
@@ -75,7 +70,40 @@ impl Entity {
             }
         }
         entity.runtime = runtime;
-        Ok(entity)
+        entity
+    }
+
+    /// An entity that this build cannot read.
+    #[must_use]
+    pub fn quarantined(host: &dyn Host, runtime: Runtime, quarantine: Quarantine) -> Self {
+        let mut entity = Self::new(host.fresh(), runtime);
+        entity.quarantine = Some(Box::new(quarantine));
+        entity
+    }
+
+    /// Whether this build cannot read it.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.quarantine.is_some()
+    }
+
+    /// Whether what comes for it must wait: it is in quarantine, or something that came before waits (R44).
+    #[must_use]
+    pub fn parks(&self) -> bool {
+        self.is_quarantined() || !self.runtime.parked.is_empty()
+    }
+
+    /// Sets it aside. What was in memory of the instance is dropped.
+    pub fn set_aside(&mut self, host: &dyn Host, quarantine: Quarantine) {
+        self.instance = host.fresh();
+        self.quarantine = Some(Box::new(quarantine));
+    }
+
+    /// It is sound again.
+    pub fn recover(&mut self, mut instance: Box<dyn Instance>) {
+        people(instance.as_mut(), &self.runtime);
+        self.instance = instance;
+        self.quarantine = None;
     }
 
     /// The partitions from which anybody watches.
@@ -162,15 +190,7 @@ impl Entity {
 
     /// Folds a commit whose events the instance has applied already: the owner applies them before it
     /// appends (R9), everybody else just before this call.
-    ///
-    /// # Errors
-    /// When claims cannot be read; whoever decided has read them before.
-    pub fn fold(
-        &mut self,
-        commit: &Arc<Commit>,
-        offset: Offset,
-        bounds: &Limits,
-    ) -> Result<(), Fault> {
+    pub fn fold(&mut self, commit: &Arc<Commit>, offset: Offset, bounds: &Limits) {
         let Commit {
             revision,
             epoch,
@@ -189,7 +209,9 @@ impl Entity {
                 let answer = apart(answer, commit.frames.len());
                 self.runtime.answer(connection, n, revision, answer);
             }
-            roster(self.instance.as_mut(), change, &self.runtime)?;
+            if self.quarantine.is_none() {
+                roster(self.instance.as_mut(), change, &self.runtime);
+            }
         }
         // Not before the end: who ends here and who begins here see the same commits.
         self.watched.take_if(|watched| watched.is_over());
@@ -203,7 +225,16 @@ impl Entity {
         if let Some(watched) = &mut self.watched {
             watched.remember(commit, bounds);
         }
-        Ok(())
+    }
+}
+
+/// Fills an instance's roster. Claims that this build cannot read fail whoever needs them, and nobody else.
+fn people(instance: &mut dyn Instance, runtime: &Runtime) {
+    for session in runtime.live_sessions() {
+        drop(instance.roster(&attached(&session.socket)));
+        if !session.is_attached() {
+            drop(instance.roster(&RosterChange::Detached(session.socket.connection)));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The partition is a pure state machine; the node around it moves bytes.
 
 pub mod node;
+pub mod anew;
 pub mod partition;
 pub mod turn;
 pub mod draft;

@@ -36,6 +36,14 @@ pub struct Limits {
     pub ahead_bytes_max: usize,
     /// How much of the log one resume may read, in bytes; beyond it the client starts over.
     pub resume_scan_bytes_max: usize,
+    /// Words of other entities that wait for one that is in quarantine. At the bound the next one is not taken: it waits at
+    /// its source, and with it everything that the source's partition tells this partition (R34, R44).
+    pub parked_max: usize,
+    /// The bytes of these words; as for their count.
+    pub parked_bytes_max: usize,
+    /// Bytes of events that are kept for an entity that cannot be read. Beyond it nothing more is kept of it and no
+    /// snapshot of its partition is cut on this node, so that the log has what is missing here.
+    pub unapplied_bytes_max: usize,
     /// How often positions are recorded when nothing else was, in milliseconds (R15).
     pub checkpoint_ms: u64,
     /// How often they are recorded and stored although nothing happens, in milliseconds: well below the retention of
@@ -69,6 +77,9 @@ impl Default for Limits {
             recent_bytes_max: 1 << 20,
             ahead_bytes_max: 8 << 20,
             resume_scan_bytes_max: 64 << 20,
+            parked_max: 4096,
+            parked_bytes_max: 4 << 20,
+            unapplied_bytes_max: 16 << 20,
             checkpoint_ms: 1000,
             quiet_ms: 600_000,
             tell_retry_ms: 2000,

@@ -7,6 +7,7 @@ mod standing;
 mod stuck;
 mod suspension;
 mod status;
+mod errand;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 use xp_cluster::members::End;
 use xp_cluster::{Duty, Members};
 use xp_domain_sdk::host::Registry;
-use xp_protocol::{Incarnation, LanePartition, Offset};
+use xp_protocol::{Address, Incarnation, LanePartition, Offset};
 use xp_transport::{Clock, Log};
 
 use crate::config::Config;
@@ -30,6 +31,7 @@ use crate::published::Changes;
 use crate::sled_store::SledStores;
 use crate::store::{MemoryStore, SnapshotStore, StoreError};
 use cluster::{Joining, View};
+use errand::Errands;
 use standing::Standing;
 use supervisor::{Supervise, Supervisor};
 
@@ -89,8 +91,22 @@ pub(crate) struct Shared {
     writing: Mutex<BTreeMap<LanePartition, Arc<tokio::sync::Mutex<Changes>>>>,
     pub(crate) states: watch::Sender<BTreeMap<LanePartition, PartitionState>>,
     pub(crate) progress: Progress,
-    /// Entities in memory, and the next record of `events` for who follows, as of each partition's last tick.
-    pub(crate) seen: Mutex<BTreeMap<LanePartition, (usize, Option<Offset>)>>,
+    /// What each partition said of itself at its last tick.
+    pub(crate) seen: Mutex<BTreeMap<LanePartition, Seen>>,
+    pub(crate) errands: Errands,
+}
+
+/// What a partition says of itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// Entities in memory.
+    pub(crate) entities: usize,
+    /// The next record of `events` for who follows.
+    pub(crate) next: Option<Offset>,
+    /// How many entities its build cannot read, of those that were touched.
+    pub(crate) quarantined: usize,
+    /// The first of them.
+    pub(crate) named: Vec<Address>,
 }
 
 enum Stores {
@@ -167,14 +183,14 @@ impl Shared {
         }
     }
 
-    pub(crate) fn set_seen(&self, place: &LanePartition, entities: usize, next: Option<Offset>) {
+    pub(crate) fn set_seen(&self, place: &LanePartition, saw: Seen) {
         let mut seen = self.seen.lock().expect("no holder of this lock panics");
-        seen.insert(place.clone(), (entities, next));
+        seen.insert(place.clone(), saw);
     }
 
-    pub(crate) fn seen(&self, place: &LanePartition) -> Option<(usize, Option<Offset>)> {
+    pub(crate) fn seen(&self, place: &LanePartition) -> Option<Seen> {
         let seen = self.seen.lock().expect("no holder of this lock panics");
-        seen.get(place).copied()
+        seen.get(place).cloned()
     }
 
     /// Placement gives the partition to others.
@@ -260,6 +276,7 @@ pub async fn start(
         states: watch::channel(BTreeMap::new()).0,
         progress: Progress::default(),
         seen: Mutex::default(),
+        errands: Errands::default(),
     });
     let (supervisor, supervising) = Actor::spawn(None, Supervisor, Arc::clone(&shared))
         .await
@@ -398,7 +415,7 @@ impl Handle {
     pub fn resident(&self) -> usize {
         let seen = self.shared.seen.lock();
         let seen = seen.expect("no holder of this lock panics");
-        seen.values().map(|(entities, _)| entities).sum()
+        seen.values().map(|seen| seen.entities).sum()
     }
 
     /// Looks at this node without keeping it.

@@ -11,6 +11,8 @@ mod inbound;
 mod own;
 mod snapshots;
 mod unencodable;
+mod describe;
+mod quarantine;
 mod residents;
 mod founders;
 mod role;
@@ -43,7 +45,9 @@ use role::{
     Caution, Checkpointed, Following, Hole, Owner, Rescanning, Role, Tells, Uncommitted, Unsent,
 };
 
+pub use describe::{Description, Reason};
 pub use open::OpenError;
+pub use quarantine::FoldedAnew;
 
 /// What a partition is made of and never changes.
 #[derive(Clone)]
@@ -65,6 +69,16 @@ pub struct Setting {
     pub lease_ms: u64,
     /// All of them, but in a simulator.
     pub rules: Rules,
+}
+
+/// What failed to apply in one life of a partition and must not be applied in the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faulted {
+    /// Messages, by their offset in `inbound`, whose events could not be applied: taken as faults when they are decided
+    /// again.
+    pub messages: BTreeSet<Offset>,
+    /// Commits, by their offset in `events`, that spoilt an instance: their entity is set aside before them.
+    pub commits: BTreeSet<Offset>,
 }
 
 /// A partition on this node.
@@ -99,11 +113,21 @@ pub struct Partition {
     /// It was opened without a snapshot: everything in memory comes from the beginning of the log.
     replayed: bool,
     passivated_at: TimeMs,
-    /// Some entity is set aside: a snapshot would keep what it lacks for ever, so none is cut.
-    quarantines: bool,
+    /// The oldest offset of `events`: what lies before it only a snapshot has.
+    first: Offset,
+    /// Entities in memory that this build cannot read.
+    quarantined: BTreeSet<Address>,
+    /// How many it could not read in this life.
+    named: usize,
+    /// Those of another state version that wait to be folded anew; and whether some are.
+    anew: BTreeSet<Address>,
+    folding: bool,
+    /// Something in memory lacks what a snapshot would then lack for ever, so none is cut.
+    unkept: bool,
+    /// This life ends once the log is read, so that the next one keeps what it has spoilt.
+    reopens: bool,
     role: Role,
-    /// Messages whose events could not be applied: taken as faults when they are decided again.
-    faulted: BTreeSet<Offset>,
+    faulted: Faulted,
     actions: Vec<Action>,
     /// Entities whose stored hash differed from ours, for the node's report.
     diverged: Vec<Address>,
@@ -162,6 +186,7 @@ impl Partition {
     pub fn inspect(&mut self, address: &Address) -> Result<Option<(Revision, Vec<u8>)>, String> {
         self.load(address)?;
         let entity = self.entities.get(address);
+        let entity = entity.filter(|entity| !entity.is_quarantined());
         Ok(entity
             .and_then(|entity| Some((entity.runtime.revision, entity.instance.encode().ok()?))))
     }
@@ -217,6 +242,7 @@ impl Partition {
     /// The time passes: timers fire, positions are recorded, what failed is tried again.
     pub fn tick(&mut self, now: TimeMs) {
         self.seek(now);
+        self.fold_anew();
         self.fire_timers(now);
         self.repeat(now);
         self.checkpoint(now);

@@ -6,23 +6,27 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xp_domain_sdk::host::{Fault, Host, Instance};
 use xp_protocol::codec::{self, Format};
-use xp_protocol::events::TimerKey;
+use xp_protocol::events::{Parked, TimerKey};
 use xp_protocol::{Address, Incarnation, Offset, TimeMs};
 
-use crate::entity::{Entity, Kept, Runtime};
+use crate::entity::{Entity, Kept, Quarantine, Runtime};
 
 /// An entity's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
-    /// The domain's state version; another one sets the state aside.
+    /// The state version of the build that encoded the state.
     pub state_version: u32,
     /// The platform's part.
     pub runtime: Runtime,
     /// The domain's part, encoded; empty for an entity before its first event.
     pub state: Bytes,
     /// Events that the state has not seen, oldest first, as they stand in the log: a state that has seen them could
-    /// not be encoded.
+    /// not be encoded, or the build could not apply them.
     pub unapplied: Vec<Bytes>,
+    /// What waits for it (R44).
+    pub parked: Vec<Parked>,
+    /// Set when the build that stored it could not read it.
+    pub quarantine: Option<Quarantine>,
 }
 
 impl Format for Stored {
@@ -53,6 +57,8 @@ impl From<StoredBefore> for Stored {
             runtime: before.runtime,
             state: before.state,
             unapplied: Vec::new(),
+            parked: Vec::new(),
+            quarantine: None,
         }
     }
 }
@@ -68,7 +74,8 @@ pub struct Pending {
 
 impl Format for Pending {
     const NAME: &'static str = "pending-index";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+    const OLDEST: u8 = 1;
 }
 
 /// Entities that have seen more than the fold header beside them, and up to which offset of `events`: what is read of
@@ -87,15 +94,7 @@ pub enum Unusable {
     /// The checksum does not fit: the disk or the store damaged it.
     #[error("its checksum does not fit")]
     Damaged,
-    /// It was written by another state version of the domain.
-    #[error("it has state version {found}, and the domain has {known}")]
-    StateVersion {
-        /// The version found.
-        found: u32,
-        /// The domain's version.
-        known: u32,
-    },
-    /// It cannot be read.
+    /// The platform's part cannot be read.
     #[error("{0}")]
     Unreadable(String),
 }
@@ -104,20 +103,34 @@ fn unreadable(error: impl ToString) -> Unusable {
     Unusable::Unreadable(error.to_string())
 }
 
-/// The record of `entity`, and the checksum of its encoded state.
+/// The record of `entity`, and the checksum of its encoded state unless it is in quarantine.
 ///
 /// # Errors
 /// When the domain cannot encode it.
-pub fn store(host: &dyn Host, entity: &Entity) -> Result<(Bytes, u32), Fault> {
-    let state = entity.instance.encode()?;
-    let hash = crc32c::crc32c(&state);
+pub fn store(host: &dyn Host, entity: &Entity) -> Result<(Bytes, Option<u32>), Fault> {
+    let (state, unapplied, hash) = match &entity.quarantine {
+        Some(quarantine) => (quarantine.state.clone(), quarantine.unapplied().to_vec(), None),
+        None => {
+            let state = entity.instance.encode()?;
+            let hash = crc32c::crc32c(&state);
+            (state.into(), Vec::new(), Some(hash))
+        }
+    };
     let stored = Stored {
-        state_version: host.state_version(),
+        state_version: version_of(&state).unwrap_or_else(|| host.state_version()),
         runtime: entity.runtime.clone(),
-        state: state.into(),
-        unapplied: Vec::new(),
+        state,
+        unapplied,
+        parked: entity.runtime.parked.iter().cloned().collect(),
+        quarantine: entity.quarantine.as_deref().cloned(),
     };
     Ok((sealed(&codec::encode(&stored)), hash))
+}
+
+/// The state version that stands before every encoded state.
+fn version_of(state: &[u8]) -> Option<u32> {
+    let version = state.first_chunk()?;
+    Some(u32::from_le_bytes(*version))
 }
 
 /// The record of an entity whose state cannot be encoded: the `base` of what is held of it, and the events since.
@@ -136,9 +149,13 @@ pub fn store_behind(
             runtime: Runtime::default(),
             state: Bytes::new(),
             unapplied: Vec::new(),
+            parked: Vec::new(),
+            quarantine: None,
         },
     };
     stored.runtime = entity.runtime.clone();
+    stored.parked = entity.runtime.parked.iter().cloned().collect();
+    stored.quarantine = None;
     stored.unapplied.extend(entity.kept.events().cloned());
     Ok(sealed(&codec::encode(&stored)))
 }
@@ -158,14 +175,23 @@ pub fn stored(record: &[u8]) -> Result<Stored, Unusable> {
     }
 }
 
-/// The entity of a record.
+/// The entity of a record. One that this build cannot read is in quarantine, with all that is known of it; one that was
+/// stored so is tried again. `now` is when it is set aside, if it is.
 ///
 /// # Errors
-/// [`Unusable`] when it is damaged, of another state version, or unreadable.
-pub fn load(host: &dyn Host, record: &[u8]) -> Result<Entity, Unusable> {
-    let stored = stored(record)?;
-    let instance = instance(host, &stored, std::iter::empty())?;
-    let mut entity = Entity::new(instance, stored.runtime).map_err(unreadable)?;
+/// [`Unusable`] when the record is damaged, or the platform's own part of it cannot be read.
+pub fn load(host: &dyn Host, record: &[u8], now: TimeMs) -> Result<Entity, Unusable> {
+    let mut stored = stored(record)?;
+    let mut runtime = std::mem::take(&mut stored.runtime);
+    runtime.parked = std::mem::take(&mut stored.parked).into();
+    let mut entity = match instance(host, &stored, std::iter::empty()) {
+        Ok(instance) => Entity::new(instance, runtime),
+        Err(fault) => {
+            let since = stored.quarantine.map_or(now, |former| former.since);
+            let quarantine = Quarantine::new(&fault, since, runtime.revision, stored.state);
+            Entity::quarantined(host, runtime, quarantine.holding(stored.unapplied))
+        }
+    };
     entity.kept = Kept::stored();
     Ok(entity)
 }
@@ -173,25 +199,18 @@ pub fn load(host: &dyn Host, record: &[u8]) -> Result<Entity, Unusable> {
 /// The domain's part of a record, and of what came `behind` it.
 ///
 /// # Errors
-/// As [`load`].
+/// When this build cannot read it.
 pub fn instance<'e>(
     host: &dyn Host,
     stored: &'e Stored,
     behind: impl Iterator<Item = &'e Bytes>,
-) -> Result<Box<dyn Instance>, Unusable> {
-    let known = host.state_version();
-    if stored.state_version != known {
-        return Err(Unusable::StateVersion {
-            found: stored.state_version,
-            known,
-        });
-    }
+) -> Result<Box<dyn Instance>, Fault> {
     let mut instance = match stored.state.is_empty() {
         true => host.fresh(),
-        false => host.load(&stored.state).map_err(unreadable)?,
+        false => host.load(&stored.state)?,
     };
     for events in stored.unapplied.iter().chain(behind) {
-        instance.apply(events).map_err(unreadable)?;
+        instance.apply(events)?;
     }
     Ok(instance)
 }

@@ -5,6 +5,7 @@ mod lost;
 mod sessions;
 mod commands;
 mod words;
+mod parked;
 mod timers;
 mod effects;
 mod welcome;
@@ -96,15 +97,15 @@ impl Turn<'_> {
         })
     }
 
-    /// Runs domain code on an entity that is not set aside.
+    /// Runs domain code on an entity that this build can read.
     fn sound<T>(
         &self,
         entity: &Entity,
         handler: &'static str,
         run: impl FnOnce(&dyn Instance, &SceneData<'_>) -> Result<T, Fault>,
     ) -> Result<T, FaultCode> {
-        if entity.quarantined {
-            tracing::warn!(entity = %self.address, cause = ?self.cause, handler, "a message faulted: its entity is quarantined");
+        // Whoever asks has looked before (R44).
+        if entity.is_quarantined() {
             return Err(FaultCode::Quarantined);
         }
         if self.poisonous {
@@ -154,7 +155,7 @@ fn handler(input: &Input<'_>) -> &'static str {
 #[must_use]
 pub fn code(fault: &Fault) -> FaultCode {
     match fault {
-        Fault::Unreadable { .. } => FaultCode::Unreadable,
+        Fault::Unreadable { .. } | Fault::StateVersion { .. } => FaultCode::Unreadable,
         Fault::Panicked { .. } => FaultCode::Panicked,
         Fault::Misuse(_) => FaultCode::Misuse,
     }

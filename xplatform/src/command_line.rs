@@ -48,6 +48,9 @@ pub(crate) enum Task {
     /// Show who is in the cluster and who owns what (Kafka); empty a node; move a partition
     #[command(subcommand)]
     Cluster(Cluster),
+    /// Show how one entity is, and what waits for it; try again to read one that is in quarantine
+    #[command(subcommand)]
+    Entity(Entity),
     /// Check, show or describe the configuration
     #[command(subcommand)]
     Config(Config),
@@ -211,6 +214,25 @@ impl Cluster {
             Self::Drain { sources, .. } | Self::Move { sources, .. } => sources,
         }
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Entity {
+    /// Its revision, sessions and timers; whether it is in quarantine, why and since when; and what is parked for it
+    Show(Of),
+    /// Try now to read it, and show it; each start of a build tries by itself
+    Retry(Of),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Of {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// Which one, as in `board/kitchen`
+    pub(crate) address: Address,
+    /// Where the state node that holds it answers over HTTP [default: `state-node.listen` of the configuration]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen)]
+    pub(crate) at: Option<SocketAddr>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -47,6 +47,7 @@ mod connect;
 mod log_show;
 mod topics;
 mod cluster;
+mod entity_command;
 mod config_command;
 mod configuration;
 mod command_line;

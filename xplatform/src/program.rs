@@ -8,7 +8,7 @@ use clap::Parser;
 use crate::command_line::{CommandLine, Log, Task};
 use crate::process::{Replaced, stderr};
 use crate::{
-    Domain, cluster, config_command, connect, dev, edge_command, log_show, state_node_command,
+    Domain, cluster, config_command, connect, dev, edge_command, entity_command, log_show, state_node_command,
     token, topics,
 };
 
@@ -50,6 +50,7 @@ impl Domain {
             Task::Log(Log::Show(asked)) => block_on(log_show::run(asked)),
             Task::Topics(asked) => block_on(topics::run(asked, self.registry())),
             Task::Cluster(asked) => block_on(cluster::run(asked)),
+            Task::Entity(asked) => block_on(entity_command::run(asked)),
             Task::Config(asked) => config_command::run(&asked, self.registry()),
         }
     }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
+use xp_protocol::Address;
 use xp_sandbox::Config;
 use xp_state_node::{Observer, Status};
 
@@ -105,16 +106,32 @@ impl Scene {
         self.lock().clone()
     }
 
-    async fn answer(&self, path: &str) -> Answer {
+    async fn answer(&self, (path, retry): (&str, bool)) -> Answer {
         match path {
             // Edges call it `/health`.
             "/live" | "/health" => Answer::text(200, "live\n".to_owned()),
             "/ready" => self.ready(),
             "/status" => self.status().await,
-            _ => Answer::text(
-                404,
-                "Nothing is here. Ask /live, /ready or /status.\n".to_owned(),
-            ),
+            _ => match entity_in(path) {
+                Some(address) => self.entity(address, retry).await,
+                None => Answer::text(
+                    404,
+                    "Nothing is here. Ask /live, /ready, /status or /entity/CATEGORY/ID.\n"
+                        .to_owned(),
+                ),
+            },
+        }
+    }
+
+    /// How one entity is, for `xp entity`.
+    async fn entity(&self, address: Address, retry: bool) -> Answer {
+        let Some(node) = self.node() else {
+            return Answer::text(503, format!("{STARTING}\n"));
+        };
+        match node.entity(address.clone(), retry).await {
+            Ok(Some(description)) => Answer::json(&description),
+            Ok(None) => Answer::text(404, format!("There is no entity {address}.\n")),
+            Err(reason) => Answer::text(503, format!("{reason}\n")),
         }
     }
 
@@ -145,13 +162,30 @@ impl Scene {
             status,
             absent,
         };
-        let body = serde_json::to_string_pretty(&page).expect("names and numbers have a JSON form");
-        Answer {
-            status: 200,
-            kind: "application/json",
-            body: body + "\n",
-        }
+        Answer::json(&page)
     }
+}
+
+/// The entity that a path asks for, whose id is percent-encoded.
+fn entity_in(path: &str) -> Option<Address> {
+    decoded(path.strip_prefix("/entity/")?)?.parse().ok()
+}
+
+/// Percent-encoding undone.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let digits = std::str::from_utf8(behind.get(..2)?).ok()?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = &behind[2..];
+    }
+    String::from_utf8(bytes).ok()
 }
 
 const STARTING: &str = "the node has not joined the cluster yet";
@@ -168,6 +202,15 @@ impl Answer {
             status,
             kind: "text/plain; charset=utf-8",
             body,
+        }
+    }
+
+    fn json(what: &impl Serialize) -> Self {
+        let body = serde_json::to_string_pretty(what).expect("names and numbers have a JSON form");
+        Self {
+            status: 200,
+            kind: "application/json",
+            body: body + "\n",
         }
     }
 
@@ -248,12 +291,13 @@ fn is_whole(head: &[u8]) -> bool {
     ends(b"\r\n\r\n") || ends(b"\n\n")
 }
 
-/// The path that is asked for, without its query.
-fn asked(head: &str) -> Result<&str, Answer> {
+/// The path that is asked for, without its query; and whether an entity is to be tried again, which is a POST.
+fn asked(head: &str) -> Result<(&str, bool), Answer> {
     let line = head.lines().next().unwrap_or_default();
     let words: Vec<_> = line.split(' ').collect();
     match words[..] {
-        ["GET", target, _] => Ok(target.split('?').next().unwrap_or(target)),
+        ["GET", target, _] => Ok((target.split('?').next().unwrap_or(target), false)),
+        ["POST", target, _] if target.starts_with("/entity/") => Ok((target, true)),
         [_, _, _] => Err(Answer::text(405, "only GET is answered\n".to_owned())),
         _ => Err(Answer::text(400, "this is no HTTP request\n".to_owned())),
     }
@@ -297,6 +341,9 @@ mod tests {
         for (request, says) in [
             ("GET / HTTP/1.1\r\n\r\n", "404 Not Found"),
             ("POST /ready HTTP/1.1\r\n\r\n", "405 "),
+            ("GET /entity/board HTTP/1.1\r\n\r\n", "404 Not Found"),
+            ("POST /entity/board/a%2Fb HTTP/1.1\r\n\r\n", "404 Not Found"),
+            ("POST /entity/board/a%20b HTTP/1.1\r\n\r\n", "503 "),
             ("hello\r\n\r\n", "400 Bad Request"),
         ] {
             let answer = get(&window, request).await;

@@ -84,14 +84,18 @@ impl<'a, E: Entity> Scene<'a, E> {
     }
 
     /// Everybody who is here, those within their grace too, ordered by connection.
+    ///
+    /// # Panics
+    /// When a session is here whose claims, stored by an older build, cannot be read as `Claims`; in a handler that is a
+    /// fault, which goes away with that session or with a build that can read them.
     pub fn sessions(&self) -> impl Iterator<Item = &'a Session<E::Claims>> {
-        self.roster.values()
+        self.roster.sessions()
     }
 
     /// Whether a session of `subject` is here.
     #[must_use]
     pub fn is_here(&self, subject: &str) -> bool {
-        self.sessions().any(|session| session.subject() == subject)
+        self.roster.everybody().any(|(_, here)| here == subject)
     }
 
     /// A fresh id, another with every call.
@@ -178,10 +182,8 @@ impl<'a, E: Entity> Cx<'a, E> {
     /// Whether no session but this one is of the same subject: it came first, or goes last.
     #[must_use]
     pub fn is_only_session_of_subject(&self) -> bool {
-        self.sessions()
-            .filter(|other| other.subject == self.session.subject)
-            .count()
-            == 1
+        let subjects = self.scene.roster.everybody().map(|(_, subject)| subject);
+        subjects.filter(|other| *other == self.subject()).count() == 1
     }
 }
 

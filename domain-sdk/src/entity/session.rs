@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -38,8 +37,6 @@ impl<C> Session<C> {
         self.attached
     }
 }
-
-pub(crate) type Roster<C> = BTreeMap<ConnectionId, Session<C>>;
 
 /// Names a question that is still open.
 ///

@@ -5,7 +5,7 @@ use xp_protocol::{Address, ConnectionId, TimeMs};
 
 use super::guard::catch;
 use crate::entity::{
-    Asked, Decision, Entity, Given, Roster, Said, Session, Setting, Showing, To, Told, answer_json,
+    Asked, Decision, Entity, Given, Roster, Said, Setting, Showing, To, Told, answer_json,
 };
 use crate::host::{Audience, Decided, Fault, Outcome, Reply, Show, Tell};
 use crate::word::{Codec, DefaultWord, Unreadable, Word};
@@ -134,23 +134,14 @@ fn show<E: Entity>(
 }
 
 fn connections<C>(to: &To, roster: &Roster<C>) -> Vec<ConnectionId> {
-    let all_where = |holds: &dyn Fn(&Session<C>) -> bool| {
-        roster
-            .values()
-            .filter(|session| holds(session))
-            .map(Session::connection)
-            .collect()
-    };
-    match to {
-        To::Connection(connection) => roster
-            .get(connection)
-            .map(Session::connection)
-            .into_iter()
-            .collect(),
-        To::Subject(subject) => all_where(&|session| session.subject() == subject),
-        To::Everybody => all_where(&|_| true),
-        To::Except(connection) => all_where(&|session| session.connection() != *connection),
-    }
+    let everybody = roster.everybody();
+    let chosen = everybody.filter(|(connection, subject)| match to {
+        To::Connection(only) => connection == only,
+        To::Subject(only) => subject == only,
+        To::Everybody => true,
+        To::Except(other) => connection != other,
+    });
+    chosen.map(|(connection, _)| connection).collect()
 }
 
 fn timer<S: Word>(

@@ -415,7 +415,7 @@ fn state_survives_a_reload_and_another_version_is_refused() {
     assert!(
         fault
             .to_string()
-            .contains("state version 2, and this build reads 3"),
+            .contains("the state has version 2, this build has 3 and no `read_state`"),
         "{fault}"
     );
     assert!(host.load(b"").is_err());

@@ -1,7 +1,6 @@
 //! One value for each shape of each format, pinned as bytes in this directory.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -18,9 +17,6 @@ use xp_protocol::*;
 pub(crate) struct Sample {
     /// The file's name without its ending.
     pub(crate) name: String,
-    /// The same without its version, and the versions that this build reads.
-    pub(crate) of: String,
-    pub(crate) versions: RangeInclusive<u8>,
     /// The value, encoded by this build.
     pub(crate) bytes: Vec<u8>,
     /// Decodes and encodes again.
@@ -31,10 +27,19 @@ pub(crate) struct Sample {
 fn sample<T: Format>(what: &str, value: &T) -> Sample {
     Sample {
         name: format!("{}-{what}-v{}", T::NAME, T::VERSION),
-        of: format!("{}-{what}", T::NAME),
-        versions: T::OLDEST..=T::VERSION,
         bytes: codec::encode(value),
         again: |bytes| codec::decode::<T>(bytes).map(|value| codec::encode(&value)),
+    }
+}
+
+/// Decodes and encodes again what a former version of a format wrote; `None` for formats that read no former one.
+pub(crate) fn again(format: &str) -> Option<fn(&[u8]) -> Result<Vec<u8>, DecodeError>> {
+    match format {
+        Event::NAME => Some(|bytes| codec::decode::<Event>(bytes).map(|value| codec::encode(&value))),
+        Outbound::NAME => {
+            Some(|bytes| codec::decode::<Outbound>(bytes).map(|value| codec::encode(&value)))
+        }
+        _ => None,
     }
 }
 
@@ -47,22 +52,6 @@ pub(crate) fn all() -> Vec<Sample> {
     all.extend(members());
     all.extend(snapshots());
     all
-}
-
-/// What former versions wrote, and this build reads: the file's name, the value, and how it is read.
-pub(crate) fn former() -> Vec<Sample> {
-    vec![
-        written_before("every-item", 1, &outbound(Vec::new())),
-        written_before("empty", 1, &Outbound::default()),
-    ]
-}
-
-/// The same bytes behind another version.
-fn written_before<T: Format>(what: &str, version: u8, value: &T) -> Sample {
-    Sample {
-        name: format!("{}-{what}-v{version}", T::NAME),
-        ..sample(what, value)
-    }
 }
 
 fn uuid(byte: u8) -> Uuid {
@@ -195,6 +184,8 @@ fn events() -> Vec<Sample> {
         sample("grace-timer", &fired(TimerKey::Grace(connection()))),
         sample("forget-timer", &fired(TimerKey::Forget(connection()))),
         sample("ticket-timer", &fired(TimerKey::Ticket(TicketId(3)))),
+        sample("parked-timer", &fired(TimerKey::Parked)),
+        sample("parking", &changing(later_changes())),
     ]
 }
 
@@ -225,6 +216,14 @@ fn caused(cause: Cause) -> Event {
         ..commit()
     };
     Event::Commit(Box::new(commit))
+}
+
+fn changing(changes: Vec<Change>) -> Event {
+    let mut event = caused(Cause::Inbound(Offset(30)));
+    if let Event::Commit(commit) = &mut event {
+        commit.changes = changes;
+    }
+    event
 }
 
 fn fired(timer: TimerKey) -> Event {
@@ -358,6 +357,25 @@ pub(crate) fn changes() -> Vec<Change> {
             delivery: 1,
         },
     ]
+}
+
+/// What version 2 of `events` added.
+pub(crate) fn later_changes() -> Vec<Change> {
+    let at = TimeMs(1_700_000_060_000);
+    let told = Waiting::Told {
+        from: address("auction/7"),
+        what: Told::Signal {
+            conversation: Some(4),
+        },
+        payload: Bytes::from_static(b"\"Reserve\""),
+    };
+    let gone = Waiting::Disconnect {
+        connection: connection(),
+        attempt: Attempt(70_000),
+        why: Ending::Lost,
+    };
+    let parked = |what| Change::Parked(Box::new(Parked { at, what }));
+    vec![parked(told), parked(gone), Change::Unparked]
 }
 
 /// Every item, every close code and every fault code: their order is part of the format.

@@ -225,6 +225,7 @@ fn cause() -> impl Strategy<Value = Cause> {
         connection().prop_map(TimerKey::Grace),
         connection().prop_map(TimerKey::Forget),
         ticket().prop_map(TimerKey::Ticket),
+        Just(TimerKey::Parked),
     ];
     prop_oneof![
         offset().prop_map(Cause::Inbound),
@@ -307,7 +308,27 @@ fn other_change() -> impl Strategy<Value = Change> {
         }),
         number().prop_map(Change::AskClosed),
         (slice(), number()).prop_map(|(source, number)| Change::TellTaken { source, number }),
+        parked().prop_map(|parked| Change::Parked(Box::new(parked))),
+        Just(Change::Unparked),
     ]
+}
+
+fn parked() -> impl Strategy<Value = Parked> {
+    let endings = vec![Ending::Lost, Ending::Left, Ending::ByEntity];
+    let gone = (connection(), attempt(), prop::sample::select(endings));
+    let waiting = prop_oneof![
+        (address(), told(), bytes()).prop_map(|(from, what, payload)| Waiting::Told {
+            from,
+            what,
+            payload
+        }),
+        gone.prop_map(|(connection, attempt, why)| Waiting::Disconnect {
+            connection,
+            attempt,
+            why
+        }),
+    ];
+    (time(), waiting).prop_map(|(at, what)| Parked { at, what })
 }
 
 fn attachment() -> impl Strategy<Value = Attachment> {

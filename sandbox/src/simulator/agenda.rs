@@ -1,8 +1,7 @@
 //! What is due in a run, for whom, and what appends are for.
 
-use std::collections::BTreeSet;
-
-use xp_protocol::Offset;
+use xp_protocol::{Address, Offset, Revision};
+use xp_state_node::partition::Faulted;
 use xp_state_node::store::Batch;
 
 use super::deeds::Deed;
@@ -42,7 +41,8 @@ pub(super) enum NodeDue {
     Gap(Part, Offset, Offset),
     Rescan(Part, Scan),
     Save(Part, Batch),
-    Reopen(Place, BTreeSet<Offset>),
+    FoldAnew(Part, Offset, Vec<(Address, Revision)>),
+    Reopen(Place, Faulted),
 }
 
 /// What an append of a state node was for.

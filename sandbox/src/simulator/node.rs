@@ -17,6 +17,7 @@ use xp_state_node::{Lane, Lanes};
 use xp_transport::AppendError;
 use xp_transport::simulated::{Cursor, ProducerId};
 
+use super::build::read;
 use super::agenda::{Due as Planned, NodeDue as Due, Part};
 use super::disk::Disk;
 use super::history::What;
@@ -158,7 +159,8 @@ impl Node {
             let tail = stage.read(&super::stage::events(place), from, usize::MAX);
             held.core.on_events(&tail, now);
         }
-        held.core.inspect(address).ok()?
+        let whole = stage.read(&super::stage::events(place), Offset(0), usize::MAX);
+        read(&mut held.core, address, (&self.domain, &whole), now)
     }
 
     /// Whether it has stopped a partition.
@@ -209,6 +211,7 @@ impl Node {
             Due::InboundEnd(part) => self.inbound_end(part, stage),
             Due::Rescan(part, scan) => self.rescan(part, scan, stage),
             Due::Save(part, batch) => self.save(part, batch, stage),
+            Due::FoldAnew(part, upto, entities) => self.fold_anew(part, upto, entities, stage),
             Due::Reopen(place, faulted) => self.reopen(place, faulted, stage),
         }
     }

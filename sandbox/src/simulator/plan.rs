@@ -73,6 +73,8 @@ pub struct Plan {
     pub asking: bool,
     /// In which topics records are lost, doubled and late.
     pub weather: Weather,
+    /// Whether processes run builds of the domain that cannot read everything, until the weather is good.
+    pub builds: bool,
     /// Whether anything is done to the processes.
     pub acts: bool,
     /// Whether nothing else is done than to move partitions away from owners that hear of it late.
@@ -104,6 +106,7 @@ impl Plan {
             nodes: 3,
             asking: seed % 5 == 4,
             weather: Weather::ALL,
+            builds: seed % 10 == 7,
             acts: true,
             moves: false,
             takeovers: false,
@@ -162,6 +165,10 @@ impl Plan {
     pub fn revealing(seed: u64, switch: Switch) -> Self {
         let plan = Self::rough(seed).without(switch);
         match switch {
+            Switch::Parking => Self {
+                builds: true,
+                ..plan
+            },
             Switch::FlowControl => Self::flood(seed).without(switch),
             Switch::AskAfterAHole => Self {
                 kept: Some(KEPT / 2),
@@ -256,6 +263,9 @@ impl fmt::Display for Plan {
         if self.asking != usual.asking {
             write!(f, " asking={}", self.asking)?;
         }
+        if self.builds != usual.builds {
+            write!(f, " builds={}", self.builds)?;
+        }
         if self.moves {
             write!(f, " moves=true")?;
         }
@@ -325,6 +335,7 @@ impl Plan {
             "calm" => self.calm_ms = value.parse().ok()?,
             "clients" => self.clients = value.parse().ok()?,
             "nodes" => self.nodes = value.parse().ok()?,
+            "builds" => self.builds = value.parse().ok()?,
             "moves" => self.moves = value.parse().ok()?,
             "takeovers" => self.takeovers = value.parse().ok()?,
             "truncated" => self.truncated_ms = Some(value.parse().ok()?),

@@ -58,6 +58,8 @@ pub enum Switch {
     FlowControl,
     /// R42: nobody is asked what was lost in a hole in `inbound`.
     AskAfterAHole,
+    /// R44: an entity that its build cannot read takes what comes, without effect.
+    Parking,
 }
 
 impl Switch {
@@ -88,6 +90,7 @@ impl Switch {
         Self::Yields,
         Self::FlowControl,
         Self::AskAfterAHole,
+        Self::Parking,
     ];
 
     /// A seed in which its absence was noticed when this was written: where the search for one begins.
@@ -122,6 +125,7 @@ impl Switch {
             Some(Self::Attempts) => rules.attempts = false,
             Some(Self::DenseNumbers) => rules.dense_numbers = false,
             Some(Self::TellNumbers) => rules.tell_numbers = false,
+            Some(Self::Parking) => rules.parking = false,
             Some(Self::CommittedSnapshots) => rules.committed_snapshots = false,
             Some(Self::Yields) => rules.yields = false,
             Some(Self::AskAfterAHole) => rules.ask_after_a_hole = false,

@@ -6,12 +6,12 @@ mod ending;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use xp_domain_sdk::Domain;
 use xp_domain_sdk::host::Registry;
 use xp_protocol::{Address, Incarnation, Offset, Revision, TimeMs};
 use xp_transport::simulated::ProducerId;
 use xp_transport::{Stored, TopicPartition};
 
+use super::build::Build;
 use super::agenda::{Act, Asker, Due, EdgeDue, NodeDue};
 use super::chaos::{self};
 use super::client::Client;
@@ -19,7 +19,6 @@ use super::deeds;
 use super::disk::Disk;
 use super::edge::Edge;
 use super::history::{History, What};
-use super::ledger::{Journal, Ledger};
 use super::names::{ClientId, EdgeId, NodeId};
 use super::node::Node;
 use super::place::Place;
@@ -68,6 +67,8 @@ struct World {
     stage: Stage,
     domain: Arc<Registry>,
     nodes: Vec<Node>,
+    /// The build of each.
+    builds: Vec<Build>,
     /// The present process of each node's name.
     homes: Vec<NodeId>,
     edges: Vec<Edge>,
@@ -97,14 +98,9 @@ impl World {
     fn new(plan: Plan) -> Self {
         let mut world = Self {
             stage: Stage::new(plan),
-            domain: Arc::new(
-                Domain::new()
-                    .host::<Ledger>()
-                    .host::<Journal>()
-                    .registry()
-                    .clone(),
-            ),
+            domain: Build::Sound.domain(),
             nodes: Vec::new(),
+            builds: Vec::new(),
             homes: Vec::new(),
             edges: Vec::new(),
             clients: Vec::new(),
@@ -136,7 +132,13 @@ impl World {
 
     fn start_node(&mut self, slot: usize, disk: Disk) {
         let id = NodeId(self.nodes.len());
-        let (name, domain) = (node_name(slot), Arc::clone(&self.domain));
+        let is_calm = self.stage.now >= self.stage.plan.calm_at();
+        let build = match self.stage.plan.builds && !is_calm {
+            true => Build::of(self.nodes.len(), self.stage.plan.seed),
+            false => Build::Sound,
+        };
+        let (name, domain) = (node_name(slot), build.domain());
+        self.builds.push(build);
         let node = Node::start(id, name, domain, disk, &mut self.stage);
         self.incarnations.insert(node.producer, node.incarnation);
         self.homes[slot] = id;
@@ -246,6 +248,7 @@ impl World {
             Act::Calm => {
                 chaos::good_weather(&mut self.stage);
                 self.take_back();
+                self.repair();
                 self.stage.note(What::Calm);
             }
         }

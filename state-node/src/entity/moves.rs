@@ -12,6 +12,7 @@ pub fn timers_moved(change: &Change) -> impl Iterator<Item = TimerKey> + use<> {
         Change::TicketOpened { ticket, .. } | Change::TicketClosed(ticket) => {
             [Some(TimerKey::Ticket(*ticket)), None]
         }
+        Change::Parked(_) | Change::Unparked => [Some(TimerKey::Parked), None],
         _ => match session_moved(change) {
             Some(session) => [
                 Some(TimerKey::Grace(session)),

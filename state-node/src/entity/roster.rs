@@ -1,6 +1,6 @@
 //! The typed roster beside the instance, in step with the sessions.
 
-use xp_domain_sdk::host::{Fault, Instance, RosterChange};
+use xp_domain_sdk::host::{Instance, RosterChange};
 use xp_protocol::events::{Attachment, Change};
 
 use super::runtime::Runtime;
@@ -15,13 +15,10 @@ pub fn attached(socket: &Attachment) -> RosterChange<'_> {
     }
 }
 
-/// Keeps the typed roster beside the instance in step with the sessions.
-pub(super) fn roster(
-    instance: &mut dyn Instance,
-    change: &Change,
-    runtime: &Runtime,
-) -> Result<(), Fault> {
-    match change {
+/// Keeps the typed roster beside the instance in step with the sessions. Claims that cannot be read are the concern of
+/// the handlers that need them.
+pub(super) fn roster(instance: &mut dyn Instance, change: &Change, runtime: &Runtime) {
+    let unread = match change {
         Change::SessionBegun(socket) | Change::SessionAttached(socket) => {
             instance.roster(&attached(socket))
         }
@@ -36,5 +33,6 @@ pub(super) fn roster(
             None => Ok(()),
         },
         _ => Ok(()),
-    }
+    };
+    drop(unread);
 }

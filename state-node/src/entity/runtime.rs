@@ -1,11 +1,11 @@
 //! The platform's own state about an entity: a fold over its commits, and part of its snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use xp_protocol::events::{Answer, Attachment, Awaiter, Change, TimerKey};
-use xp_protocol::{ConnectionId, MessageNumber, PartitionId, Revision, TicketId, TimeMs};
+use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Parked, TimerKey, Waiting};
+use xp_protocol::{Attempt, ConnectionId, MessageNumber, PartitionId, Revision, TicketId, TimeMs};
 
 use super::session::{Floor, Phase, Session};
 
@@ -20,6 +20,10 @@ pub struct Runtime {
     pub exists: bool,
     /// What most entities have none of.
     pub busy: Option<Box<Busy>>,
+    /// What came while it was in quarantine and is not delivered yet, in order (R44). A snapshot keeps it beside this
+    /// value, whose bytes are older than it.
+    #[serde(skip)]
+    pub parked: VecDeque<Parked>,
 }
 
 /// Sessions, timers and open answers of an entity that has any.
@@ -83,17 +87,43 @@ impl Runtime {
     /// Whether nothing about it needs to be kept.
     #[must_use]
     pub fn is_forgettable(&self) -> bool {
-        !self.exists && self.busy.as_ref().is_none_or(|busy| busy.is_idle())
+        let idle = self.busy.as_ref().is_none_or(|busy| busy.is_idle());
+        !self.exists && idle && self.parked.is_empty()
+    }
+
+    /// Whether the end of this socket is parked already.
+    #[must_use]
+    pub fn parks_disconnect(&self, connection: ConnectionId, attempt: Attempt) -> bool {
+        let ended = |parked: &Parked| {
+            matches!(parked.what, Waiting::Disconnect { connection: of, attempt: socket, .. }
+                if of == connection && socket == attempt)
+        };
+        self.parked.iter().any(ended)
+    }
+
+    /// How many bytes of words are parked.
+    #[must_use]
+    pub fn parked_bytes(&self) -> usize {
+        let bytes = |parked: &Parked| match &parked.what {
+            Waiting::Told { payload, .. } => payload.len(),
+            Waiting::Disconnect { .. } => 0,
+        };
+        self.parked.iter().map(bytes).sum()
     }
 
     /// All its timers and when they are due.
     pub fn timers(&self) -> impl Iterator<Item = (TimeMs, TimerKey)> + '_ {
-        self.busy.iter().flat_map(|busy| busy.timers())
+        let parked = self.parked.front();
+        let parked = parked.map(|first| (first.at, TimerKey::Parked));
+        self.busy.iter().flat_map(|busy| busy.timers()).chain(parked)
     }
 
     /// When a timer is due, if it is set.
     #[must_use]
     pub fn due(&self, key: &TimerKey) -> Option<TimeMs> {
+        if *key == TimerKey::Parked {
+            return self.parked.front().map(|first| first.at);
+        }
         let busy = self.busy.as_ref()?;
         match key {
             TimerKey::Domain(name) => busy.timers.get(name).map(|timer| timer.due),
@@ -106,6 +136,7 @@ impl Runtime {
                 Phase::Ended { until } => Some(until),
                 Phase::Attached | Phase::Detached { .. } => None,
             },
+            TimerKey::Parked => None,
         }
     }
 
@@ -124,6 +155,11 @@ impl Runtime {
 
     /// Folds one change but for an answer; total, and decides nothing. `answers_max` is B (R30).
     pub fn apply(&mut self, change: &Change, floor: Floor, answers_max: usize) {
+        match change {
+            Change::Parked(parked) => return self.parked.push_back(Parked::clone(parked)),
+            Change::Unparked => return drop(self.parked.pop_front()),
+            _ => {}
+        }
         let busy = self.busy.get_or_insert_default();
         busy.apply(change, floor, answers_max);
         // Without a session nobody has seen the chain, and it may start anew.
@@ -181,6 +217,8 @@ impl Busy {
             // An answer is folded by itself: it may stand among the deliveries. The fold header keeps the
             // numbers of tells.
             C::Answered { .. } | C::AnsweredAsShown { .. } | C::TellTaken { .. } => {}
+            // They are the runtime's own.
+            C::Parked(_) | C::Unparked => {}
             C::TicketOpened { .. }
             | C::TicketClosed(_)
             | C::TimerSet { .. }

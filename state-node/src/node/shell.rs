@@ -6,7 +6,6 @@ mod perform;
 mod ahead;
 mod read;
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,12 +15,12 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use xp_protocol::{LanePartition, Offset, Seq};
+use xp_protocol::{LanePartition, Offset, Seq, TimeMs};
 use xp_transport::{AppendError, Bounds, ReadError, Reader, Stored, TopicPartition};
 
 use super::standing::Progress;
-use super::{PartitionState, Shared};
-use crate::partition::Partition;
+use super::{PartitionState, Seen, Shared};
+use crate::partition::{Faulted, FoldedAnew, Partition};
 use crate::published::Changes;
 use crate::store::SnapshotStore;
 use ahead::Ahead;
@@ -32,6 +31,9 @@ use restore::publishes;
 /// The longest time between two ticks, and between two ticks while something waits.
 const IDLE_TICK: Duration = Duration::from_millis(200);
 const BUSY_TICK: Duration = Duration::from_millis(20);
+
+/// How many entities in quarantine are named in `/status`.
+const NAMED_MAX: usize = 20;
 
 /// How a partition's life on this node ended.
 pub(super) enum Ended {
@@ -61,6 +63,7 @@ enum Done {
         batch: Option<Vec<Stored>>,
     },
     Saved(bool),
+    FoldedAnew(Vec<FoldedAnew>),
     InboundEnd(Result<Bounds, ReadError>),
 }
 
@@ -108,7 +111,7 @@ struct Topics {
 /// Opens, follows, claims and owns a partition until it is released or cannot go on; losing it opens it anew
 /// (R18).
 pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
-    let mut faulted = BTreeSet::new();
+    let mut faulted = Faulted::default();
     let mut may_restore = true;
     let mut clears = false;
     loop {
@@ -205,10 +208,29 @@ impl<'a> Shell<'a> {
         let now = self.shared.clock.now();
         self.core.on_lease(self.shared.view.borrow().lease, now);
         self.core.tick(now);
-        let (entities, next) = (self.core.resident(), self.core.next_event());
-        self.shared.set_seen(self.place, entities, next);
+        self.run_errands(now);
+        let quarantined = self.core.quarantined();
+        let saw = Seen {
+            entities: self.core.resident(),
+            next: self.core.next_event(),
+            quarantined: quarantined.len(),
+            named: quarantined.take(NAMED_MAX).cloned().collect(),
+        };
+        self.shared.set_seen(self.place, saw);
         for address in self.core.take_diverged() {
             tracing::error!(entity = %address, "the domain's code computes another state from the same events");
+        }
+    }
+
+    fn run_errands(&mut self, now: TimeMs) {
+        for errand in self.shared.errands.take(self.place) {
+            let tried = match errand.retry {
+                true => self.core.retry(&errand.address, now),
+                false => Ok(()),
+            };
+            let told = tried.and_then(|()| self.core.describe(&errand.address));
+            // Whoever asked may have gone.
+            drop(errand.answer.send(told));
         }
     }
 
@@ -321,6 +343,7 @@ impl<'a> Shell<'a> {
             Done::Gap(Err(error)) => return Some(Left::Stopped(error.to_string())),
             Done::Rescanned { id, batch } => self.core.rescanned(id, batch.as_deref(), now),
             Done::Saved(written) => self.core.saved(written),
+            Done::FoldedAnew(folded) => self.core.folded_anew(folded, now),
         }
         None
     }

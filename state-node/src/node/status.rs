@@ -8,12 +8,14 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use xp_cluster::Duty;
 use xp_cluster::members::End;
-use xp_protocol::{LanePartition, Offset};
+use xp_protocol::{Address, LanePartition, Offset};
 use xp_transport::TopicPartition;
 
+use super::errand::{Errand, Told};
 use super::{PartitionState, Shared};
 
 /// For how long the log is asked where its partitions end. What it does not say is left out.
@@ -21,6 +23,9 @@ const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// For how long a process that stood still is not ready: what it says of itself may be of before.
 const STILL: Duration = Duration::from_secs(2);
+
+/// For how long a partition may think about a question.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
 
 /// Looks at a node without keeping it: it may be gone.
 #[derive(Clone)]
@@ -71,6 +76,11 @@ pub struct Partition {
     pub lag: Option<u64>,
     /// Entities in memory.
     pub entities: usize,
+    /// Entities that this build cannot read, of those that were touched (R44).
+    pub quarantined: usize,
+    /// The first of them; `xp entity show` says why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quarantined_first: Vec<Address>,
 }
 
 /// What is looked at to judge whether a node is ready.
@@ -125,6 +135,37 @@ impl Observer {
         }
     }
 
+    /// How one entity is, as this node has it, after another try to read it if `retry` says so; `None` when there is none.
+    ///
+    /// # Errors
+    /// Why nobody can say: the node does not hold its partition, or does not answer in time.
+    pub async fn entity(&self, address: Address, retry: bool) -> Told {
+        let (answer, told) = oneshot::channel();
+        {
+            let gone = || "the node has ended, or joins again".to_owned();
+            let shared = self.shared.upgrade().ok_or_else(gone)?;
+            let unknown = || format!("no lane serves the category {}", address.category());
+            let place = shared.lanes.locate(&address).ok_or_else(unknown)?;
+            if !shared.states.borrow().contains_key(&place) {
+                return Err(format!(
+                    "this node does not hold {place}: ask the one that does"
+                ));
+            }
+            let errand = Errand {
+                address,
+                retry,
+                answer,
+            };
+            if !shared.errands.leave(&place, errand) {
+                return Err(format!("{place} has more questions to answer than it can"));
+            }
+        }
+        match tokio::time::timeout(ANSWERED_WITHIN, told).await {
+            Ok(Ok(told)) => told,
+            _ => Err("its partition does not answer: it replays, has stopped, or is busy".to_owned()),
+        }
+    }
+
     fn look(&self) -> Option<(Status, Vec<(usize, TopicPartition)>)> {
         let shared = self.shared.upgrade()?;
         let (members, suspended_ms, glance) = {
@@ -156,9 +197,11 @@ impl Observer {
         };
         let mut topics = Vec::new();
         for (place, mut partition) in partitions {
-            if let Some((entities, position)) = shared.seen(&place) {
-                partition.entities = entities;
-                partition.position = position.map(|next| next.0);
+            if let Some(seen) = shared.seen(&place) {
+                partition.entities = seen.entities;
+                partition.position = seen.next.map(|next| next.0);
+                partition.quarantined = seen.quarantined;
+                partition.quarantined_first = seen.named;
             }
             if let Some(lane) = shared.lanes.get(&place.lane) {
                 let at = TopicPartition {
@@ -267,6 +310,8 @@ fn partitions(
             position: None,
             lag: None,
             entities: 0,
+            quarantined: 0,
+            quarantined_first: Vec::new(),
         };
         (place.clone(), partition)
     };

@@ -46,6 +46,9 @@ impl Partition {
 
     /// Claims when it is time.
     pub(super) fn seek(&mut self, now: TimeMs) {
+        if self.reopen() {
+            return;
+        }
         if let Role::Following(following) = &self.role
             && self.claim_at(following).is_some_and(|at| at <= now)
         {

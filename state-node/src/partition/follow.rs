@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use xp_protocol::codec;
-use xp_protocol::events::{Checkpoint, Commit, Event};
+use xp_protocol::events::{Commit, Event};
 use xp_protocol::{Address, Epoch, Offset, Revision, Seq, TimeMs};
 use xp_transport::Stored;
 
 use super::{Following, Partition, Role, Unsent, key};
 use crate::action::Action;
+use crate::entity::{Cure, Quarantine};
 use crate::fold::Verdict;
 
 impl Partition {
@@ -21,8 +22,8 @@ impl Partition {
         }
     }
 
-    /// Messages that failed when they were applied in an earlier life of this partition on this node.
-    pub fn set_faulted(&mut self, faulted: std::collections::BTreeSet<Offset>) {
+    /// What failed when it was applied in an earlier life of this partition on this node.
+    pub fn set_faulted(&mut self, faulted: super::Faulted) {
         self.faulted = faulted;
     }
 
@@ -162,6 +163,14 @@ impl Partition {
                 "{place} was replayed from the beginning of its log, and still: {reason}"
             ));
         }
+        if self.first > Offset(0) {
+            let (place, first) = (&self.setting.place, self.first);
+            return self.stop(format!(
+                "{reason}. {place} starts at offset {first}, so the log could not rebuild what the snapshot holds, and \
+                 nothing of it was deleted. Restore the snapshots of this node, or delete them if they are published or \
+                 another node has them"
+            ));
+        }
         tracing::error!(place = %self.setting.place, reason, "the snapshot is thrown away and the log replayed");
         if !matches!(self.role, Role::Over) {
             self.actions.push(Action::Clear);
@@ -213,16 +222,8 @@ impl Partition {
         if !self.agrees(address, commit.revision, was_removed, stored.offset) {
             return;
         }
-        let Some(entity) = self.entities.get_mut(address) else {
-            return;
-        };
-        let applies = commit.event_count > 0 && !entity.quarantined;
-        if applies && let Err(fault) = entity.instance.apply(&stored.record.value) {
-            tracing::error!(entity = %address, offset = %stored.offset, %fault, "stored events cannot be applied; the entity is quarantined");
-            entity.quarantined = true;
-            self.quarantines = true;
-        } else if applies {
-            self.follow_kept(address, &stored.record.value);
+        if commit.event_count > 0 {
+            self.apply_foreign(address, &stored.record.value, stored.offset);
         }
         self.fold_commit(address, commit, stored.offset);
     }
@@ -261,30 +262,10 @@ impl Partition {
             self.set_aside(&reason);
             return false;
         }
-        tracing::error!(entity = %address, %offset, reason, "the log contradicts itself about an entity; it is quarantined");
-        entity.quarantined = true;
-        self.quarantines = true;
+        let reason = format!("the log contradicts itself: {reason}");
+        let since = self.passivated_at;
+        let quarantine = Quarantine::without_state(Cure::Replay, reason, since, found);
+        self.quarantine(address, quarantine);
         true
-    }
-
-    /// Compares the owner's hashes with our states, as far as both speak of the same revision.
-    fn compare(&mut self, checkpoint: &Checkpoint) {
-        for theirs in &checkpoint.hashes {
-            let Some(host) = self.setting.domain.get(theirs.address.category()) else {
-                continue;
-            };
-            let Some(entity) = self.entities.get(&theirs.address) else {
-                continue;
-            };
-            let same = entity.runtime.revision == theirs.revision
-                && host.state_version() == theirs.state_version;
-            let Ok(state) = entity.instance.encode() else {
-                continue;
-            };
-            if same && crc32c::crc32c(&state) != theirs.hash {
-                tracing::error!(entity = %theirs.address, revision = %theirs.revision, "refolded state differs from the owner's");
-                self.diverged.push(theirs.address.clone());
-            }
-        }
     }
 }

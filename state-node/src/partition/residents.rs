@@ -1,6 +1,6 @@
 //! Entities in memory, what waits for them, and how they come and go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use std::sync::Arc;
 
@@ -29,9 +29,13 @@ impl Partition {
             .entity(address)
             .map_err(|error| error.to_string())?;
         if let Some(record) = record {
-            let entity = snapshot::load(host.as_ref(), &record)
+            let entity = snapshot::load(host.as_ref(), &record, self.passivated_at)
                 .map_err(|error| format!("the snapshot of {address} cannot be used: {error}"))?;
+            let waiting = entity.is_quarantined().then(|| Waiting::all(&entity));
             self.admit(address, entity);
+            if let Some(waiting) = waiting {
+                self.is_set_aside(address, waiting);
+            }
         }
         Ok(())
     }
@@ -55,8 +59,7 @@ impl Partition {
             return Ok(None);
         };
         if !self.entities.contains_key(address) {
-            let entity =
-                Entity::new(host.fresh(), Runtime::default()).map_err(|fault| fault.to_string())?;
+            let entity = Entity::new(host.fresh(), Runtime::default());
             self.admit(address, entity);
         }
         Ok(self.entities.get_mut(address))
@@ -68,16 +71,17 @@ impl Partition {
             return;
         };
         let mut moved = Moved::by(&commit.changes, entity);
-        if let Err(fault) = entity.fold(commit, offset, &self.setting.limits) {
-            tracing::error!(entity = %address, %offset, %fault, "a stored commit cannot be folded; the entity is quarantined");
-            entity.quarantined = true;
-            self.quarantines = true;
-        }
+        entity.fold(commit, offset, &self.setting.limits);
         moved.note(&commit.changes, entity);
+        let wakes = !entity.is_quarantined() || !self.setting.rules.parking;
         let forget = entity.runtime.is_forgettable();
-        self.reindex(address, moved);
+        // R44: nothing wakes an entity in quarantine.
+        if wakes {
+            self.reindex(address, moved);
+        }
         if forget {
             self.entities.remove(address);
+            self.quarantined.remove(address);
         }
         self.changes += 1;
         self.dirty.insert(address.clone(), self.changes);
@@ -102,6 +106,25 @@ impl Partition {
             } else {
                 self.watched.remove(&place);
             }
+        }
+    }
+
+    /// All that waits for an entity is indexed again.
+    pub(super) fn wake(&mut self, address: &Address, waiting: Waiting) {
+        let timers = waiting.timers.into_iter();
+        self.timers
+            .extend(timers.map(|(due, key)| (due, address.clone(), key)));
+        let edges = waiting.edges.into_iter();
+        self.watched.extend(edges.map(|edge| (edge, address.clone())));
+    }
+
+    /// None of it is.
+    pub(super) fn silence(&mut self, address: &Address, waiting: Waiting) {
+        for (due, key) in waiting.timers {
+            self.timers.remove(&(due, address.clone(), key));
+        }
+        for edge in waiting.edges {
+            self.watched.remove(&(edge, address.clone()));
         }
     }
 
@@ -135,7 +158,7 @@ impl Partition {
                 continue;
             };
             let idle = now.since_ms(entity.touched) >= idle_ms;
-            let free = spare && entity.is_unwatched() && !entity.quarantined;
+            let free = spare && entity.is_unwatched() && !entity.is_quarantined();
             if idle && free && !self.dirty.contains_key(&address) {
                 self.entities.remove(&address);
             } else {
@@ -146,41 +169,10 @@ impl Partition {
     }
 }
 
-/// The timers and edges that a commit names, as they were before it and are after it.
-#[derive(Default)]
-struct Moved {
-    timers: Vec<(TimerKey, Option<TimeMs>, Option<TimeMs>)>,
-    edges: BTreeMap<Incarnation, bool>,
-}
-
-impl Moved {
-    /// What these changes will move, as it is before them.
-    fn by(changes: &[Change], entity: &Entity) -> Self {
-        let mut moved = Self::default();
-        for key in changes.iter().flat_map(timers_moved) {
-            let due = entity.runtime.due(&key);
-            moved.timers.push((key, due, None));
-        }
-        moved.note_edges(changes, entity);
-        moved
-    }
-
-    /// The same after the changes.
-    fn note(&mut self, changes: &[Change], entity: &Entity) {
-        for (key, _, after) in &mut self.timers {
-            *after = entity.runtime.due(key);
-        }
-        self.note_edges(changes, entity);
-        for (edge, watches) in &mut self.edges {
-            *watches = entity.is_watched_by(*edge);
-        }
-    }
-
-    fn note_edges(&mut self, changes: &[Change], entity: &Entity) {
-        for connection in changes.iter().filter_map(session_moved) {
-            if let Some(session) = entity.runtime.session(connection) {
-                self.edges.insert(session.socket.edge, false);
-            }
+        let mut moved = Moved::by(&commit.changes, entity);
+        entity.fold(commit, offset, &self.setting.limits);
+        moved.note(&commit.changes, entity);
+        let wakes = !entity.is_quarantined() || !self.setting.rules.parking;
         }
     }
 }

@@ -42,7 +42,7 @@ impl Partition {
             Role::Over => true,
         };
         let is_stored = self.dirty.is_empty() && self.fold.last_valid == self.saved_end;
-        if is_stored || self.saving.is_some() || waits || self.quarantines {
+        if is_stored || self.saving.is_some() || waits || self.unkept {
             return;
         }
         let addresses: Vec<_> = self.dirty.keys().cloned().collect();
@@ -85,7 +85,9 @@ impl Partition {
         let record = match snapshot::store(host.as_ref(), entity) {
             Ok((record, hash)) => {
                 entity.kept.encoded(record.clone(), true);
-                if self.hashes.len() < HASHES_MAX {
+                if let Some(hash) = hash
+                    && self.hashes.len() < HASHES_MAX
+                {
                     self.hashes.push(StateHash {
                         address: address.clone(),
                         revision: entity.runtime.revision,

@@ -78,7 +78,6 @@ impl Partition {
             }
         };
         let peopled = Entity::new(instance, entity.runtime.clone());
-        let peopled = peopled.map_err(|fault| fault.to_string())?;
         if let Some(entity) = self.entities.get_mut(address) {
             entity.instance = peopled.instance;
         }

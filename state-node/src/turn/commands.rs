@@ -19,6 +19,9 @@ impl Turn<'_> {
         if n <= session.n {
             return repeat(session, self.host.is_text(), n);
         }
+        if self.takes_nothing(entity) {
+            return self.send_away(entity, &said);
+        }
         if n > session.n.next() && self.rules.dense_numbers {
             return close(&session.socket, CloseCode::ComeBack);
         }
@@ -59,6 +62,9 @@ impl Turn<'_> {
         if said.session(entity).is_none() {
             return Turned::Nothing;
         }
+        if self.takes_nothing(entity) {
+            return self.send_away(entity, &said);
+        }
         let input = Input::Command {
             by: said.connection,
             n: None,
@@ -80,6 +86,9 @@ impl Turn<'_> {
         let Some(session) = said.session(entity) else {
             return Turned::Nothing;
         };
+        if self.takes_nothing(entity) {
+            return self.send_away(entity, &said);
+        }
         let answer = self.sound(entity, "ask", |instance, scene| {
             instance.answer(said.connection, &said.payload, scene)
         });

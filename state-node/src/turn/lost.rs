@@ -20,6 +20,10 @@ impl Turn<'_> {
     /// roster that the one before left, and all of it is one draft. Sessions whose part would make the record
     /// too large are left for another.
     pub fn lose_edge(mut self, entity: &mut Entity, lost: &[ConnectionId]) -> Turned {
+        // R44: their sockets are gone all the same, and the verdict is reached again.
+        if self.takes_nothing(entity) {
+            return Turned::Nothing;
+        }
         let mut draft = self.draft(entity);
         let mut parted = Parted::default();
         for connection in lost {
@@ -118,7 +122,7 @@ impl Parted {
     fn rebuilt(&self, host: &dyn Host, entity: &Entity) -> Result<Box<dyn Instance>, Fault> {
         let mut copy = host.load(&entity.instance.encode()?)?;
         for session in entity.runtime.live_sessions() {
-            copy.roster(&attached(&session.socket))?;
+            drop(copy.roster(&attached(&session.socket)));
             let connection = session.socket.connection;
             if !session.is_attached() || self.gone.contains(&connection) {
                 copy.roster(&RosterChange::Detached(connection))?;

@@ -7,6 +7,7 @@ use xp_domain_sdk::host::{
 use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Ending};
 use xp_protocol::{Attempt, CloseCode, ConnectionId, FaultCode, MessageNumber, Revision, TicketId};
 
+use super::parked::send_away;
 use super::refusal::{close, refuse};
 use super::{Turn, Turned, code};
 use crate::draft::{After, Draft};
@@ -20,6 +21,9 @@ impl Turn<'_> {
         wanted: Attachment,
         since: Option<Revision>,
     ) -> Turned {
+        if self.takes_nothing(entity) {
+            return close(&wanted, CloseCode::Quarantined);
+        }
         let known = entity.runtime.session(wanted.connection).cloned();
         match &known {
             None if since.is_some() => close(&wanted, CloseCode::SessionExpired),
@@ -60,6 +64,7 @@ impl Turn<'_> {
     fn begin(self, entity: &mut Entity, wanted: Attachment) -> Turned {
         if let Err(fault) = entity.instance.roster(&attached(&wanted)) {
             self.log(&fault, "connect");
+            leave(entity, wanted.connection);
             return self.refuse(entity, &wanted, &Answer::Fault(code(&fault)));
         }
         let connection = wanted.connection;
@@ -73,9 +78,7 @@ impl Turn<'_> {
                 Turned::Commit(Box::new(draft))
             }
             Err(answer) => {
-                let gone = RosterChange::Ended(connection);
-                let left = entity.instance.roster(&gone);
-                left.expect("leaving the roster reads no bytes");
+                leave(entity, connection);
                 self.refuse(entity, &wanted, &answer)
             }
         }
@@ -130,24 +133,37 @@ impl Turn<'_> {
         attempt: Attempt,
         why: Ending,
     ) -> Turned {
-        match entity.runtime.session(connection) {
-            Some(session)
-                if session.is_socket(attempt) || session.is_attached() && !self.rules.attempts =>
-            {
-                self.detach(entity, session, why)
-            }
-            _ => Turned::Nothing,
+        if self.takes_nothing(entity) {
+            return self.park_disconnect(entity, connection, attempt, why);
+        }
+        let mut draft = self.draft(entity);
+        self.part_with(entity, &mut draft, connection, attempt, why);
+        match draft.changes.is_empty() {
+            true => Turned::Nothing,
+            false => Turned::Commit(Box::new(draft)),
         }
     }
 
-    fn detach(self, entity: &Entity, session: &Session, why: Ending) -> Turned {
-        let connection = session.socket.connection;
-        let mut draft = self.draft(entity);
+    /// Detaches a session if `attempt` is its living socket.
+    pub(super) fn part_with(
+        &self,
+        entity: &Entity,
+        draft: &mut Draft,
+        connection: ConnectionId,
+        attempt: Attempt,
+        why: Ending,
+    ) {
+        let known = entity.runtime.session(connection);
+        let lives = |session: &&Session| {
+            session.is_socket(attempt) || session.is_attached() && !self.rules.attempts
+        };
+        let Some(session) = known.filter(lives) else {
+            return;
+        };
         // R23: also for a socket that its own edge reported gone, since another one may have spoken.
         draft.close(session, CloseCode::ComeBack);
         draft.changes.push(self.detached(connection, why));
-        self.lifecycle(entity, &mut draft, &Input::Disconnected(connection));
-        Turned::Commit(Box::new(draft))
+        self.lifecycle(entity, draft, &Input::Disconnected(connection));
     }
 
     pub(super) fn detached(&self, connection: ConnectionId, why: Ending) -> Change {
@@ -176,6 +192,8 @@ impl Turn<'_> {
             .session(connection)
             .filter(|s| s.is_socket(attempt));
         match known {
+            // The claims of its next socket are as fresh.
+            Some(session) if self.takes_nothing(entity) => send_away(session),
             Some(session) if session.socket.claims != claims => {
                 let mut draft = self.draft(entity);
                 draft
@@ -210,15 +228,21 @@ impl Turn<'_> {
     }
 }
 
-/// Whether the claims of a session's new socket can be read. The roster learns of them with the commit only.
+/// Whether the claims of a session's new socket can be read. The roster learns of them with the commit only; the claims of
+/// the former one need not be readable any more.
 fn readable(entity: &mut Entity, session: &Session, wanted: &Attachment) -> Result<(), Fault> {
-    entity.instance.roster(&attached(wanted))?;
-    entity.instance.roster(&attached(&session.socket))?;
-    if session.is_attached() {
-        return Ok(());
+    let read = entity.instance.roster(&attached(wanted));
+    drop(entity.instance.roster(&attached(&session.socket)));
+    if !session.is_attached() {
+        let detached = RosterChange::Detached(wanted.connection);
+        drop(entity.instance.roster(&detached));
     }
-    let detached = RosterChange::Detached(wanted.connection);
-    entity.instance.roster(&detached)
+    read
+}
+
+fn leave(entity: &mut Entity, connection: ConnectionId) {
+    let left = entity.instance.roster(&RosterChange::Ended(connection));
+    left.expect("leaving the roster reads no bytes");
 }
 
 /// The decision of a `connected` that lets the session begin, or why it does not.

@@ -11,6 +11,13 @@ use crate::entity::{Busy, Entity};
 impl Turn<'_> {
     /// A timer that is due, by its key.
     pub fn timer(self, entity: &Entity, key: &TimerKey) -> Turned {
+        // R44: it stays due.
+        if self.takes_nothing(entity) {
+            return Turned::Nothing;
+        }
+        if *key == TimerKey::Parked {
+            return self.unpark(entity);
+        }
         let Some(busy) = entity.runtime.busy.as_deref() else {
             return Turned::Nothing;
         };
@@ -25,6 +32,7 @@ impl Turn<'_> {
                 draft.changes.push(Change::SessionForgotten(*connection));
                 Some(())
             }
+            TimerKey::Parked => None,
         };
         match fired {
             Some(()) => Turned::Commit(Box::new(draft)),

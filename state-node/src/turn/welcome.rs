@@ -3,7 +3,7 @@
 use xp_protocol::events::Answer;
 use xp_protocol::frame::RequestId;
 use xp_protocol::outbound::Item;
-use xp_protocol::{CloseCode, MessageNumber};
+use xp_protocol::{CloseCode, FaultCode, MessageNumber};
 
 use super::Turn;
 use crate::draft::{Deliveries, answer_item};
@@ -26,6 +26,11 @@ pub fn welcome(turn: &Turn<'_>, entity: &Entity, session: &Session) -> Deliverie
                 text,
             };
             outputs.to_session(session, item, &shown);
+        }
+        // R44: it comes back by itself.
+        Err(FaultCode::Quarantined) => {
+            let code = CloseCode::Quarantined;
+            outputs.to_session(session, Item::Close { code }, &[]);
         }
         Err(code) => {
             let (id, answer) = (RequestId::Number(MessageNumber(0)), Answer::Fault(code));

@@ -20,23 +20,33 @@ impl Turn<'_> {
         what: &Told,
         payload: &[u8],
     ) -> Turned {
+        if self.parks(entity) {
+            return self.park_told(entity, (source, number), from, what, payload);
+        }
         let mut draft = self.draft(entity);
         draft.changes.push(Change::TellTaken { source, number });
+        self.hear_told(entity, &mut draft, from, what, payload);
+        Turned::Commit(Box::new(draft))
+    }
+
+    /// What a word does, now or after it was parked.
+    pub(super) fn hear_told(
+        &self,
+        entity: &Entity,
+        draft: &mut Draft,
+        from: &Address,
+        what: &Told,
+        payload: &[u8],
+    ) {
         match what {
             Told::Signal { conversation } => {
-                self.signalled(entity, &mut draft, from, *conversation, payload)
+                self.signalled(entity, draft, from, *conversation, payload);
             }
             Told::Answer { conversation, kind } => {
-                self.answer_came(
-                    entity,
-                    &mut draft,
-                    from,
-                    *conversation,
-                    outcome(*kind, payload),
-                );
+                let outcome = outcome(*kind, payload);
+                self.answer_came(entity, draft, from, *conversation, outcome);
             }
         }
-        Turned::Commit(Box::new(draft))
     }
 
     fn signalled(

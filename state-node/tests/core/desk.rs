@@ -17,6 +17,7 @@ use xp_protocol::{
     Revision, Seq, TimeMs, codec,
 };
 use xp_state_node::action::{Action, Opening};
+use xp_state_node::anew::FoldingAnew;
 use xp_state_node::partition::{OpenError, Partition, Setting};
 use xp_state_node::store::{Batch, MemoryStore, SnapshotStore};
 use xp_state_node::{Lane, Lanes, Limits};
@@ -59,6 +60,8 @@ pub(crate) struct Desk {
     pub(crate) saves: Vec<Batch>,
     pub(crate) gaps: Vec<(Offset, Offset)>,
     pub(crate) rescans: Vec<(u64, Offset, Offset)>,
+    /// Entities that are to be folded anew, and up to where the log is read for them.
+    pub(crate) anew: Vec<(Offset, Vec<(Address, Revision)>)>,
     pub(crate) reads_inbound: Option<Offset>,
     /// How the partition ended: `lost`, `released`, or why it stopped.
     pub(crate) over: Option<String>,
@@ -115,8 +118,16 @@ impl Desk {
         Self::with(Limits::default(), Arc::new(MemoryStore::default()))
     }
 
+    /// The same, with this domain.
+    pub(crate) fn hosting(domain: Registry) -> Self {
+        Self::of(domain, Limits::default(), Arc::new(MemoryStore::default()))
+    }
+
     pub(crate) fn with(limits: Limits, store: Arc<dyn SnapshotStore>) -> Self {
-        let domain = domain();
+        Self::of(domain(), limits, store)
+    }
+
+    fn of(domain: Registry, limits: Limits, store: Arc<dyn SnapshotStore>) -> Self {
         let now = TimeMs(1_000_000);
         let setting = setting(1000, &domain, &limits, &store);
         let core = Partition::open(setting, opening(0, 1, now), 1).unwrap();
@@ -136,6 +147,7 @@ impl Desk {
             saves: Vec::new(),
             gaps: Vec::new(),
             rescans: Vec::new(),
+            anew: Vec::new(),
             reads_inbound: None,
             over: None,
             claims: VecDeque::new(),
@@ -172,8 +184,19 @@ impl Desk {
 
     /// As after the partition was lost: the process lives.
     pub(crate) fn reopen_in_the_same_process(&mut self) {
+        let faulted = self.core.faulted().clone();
         self.open().unwrap();
+        self.core.set_faulted(faulted);
         self.perform();
+    }
+
+    /// Another process opens the partition, whose domain cannot apply what the log holds: what that spoils is kept by
+    /// the partition's next life.
+    pub(crate) fn crash_and_spoil(&mut self) {
+        self.crash();
+        self.replay();
+        assert_eq!(self.over.as_deref(), Some("lost"), "nothing was spoilt");
+        self.reopen_in_the_same_process();
     }
 
     fn open(&mut self) -> Result<(), OpenError> {
@@ -192,6 +215,7 @@ impl Desk {
         self.notices.clear();
         self.claims.clear();
         self.saves.clear();
+        self.anew.clear();
         self.reads_inbound = None;
         self.over = None;
         self.core
@@ -402,6 +426,18 @@ impl Desk {
         self.perform();
     }
 
+    /// Folds entities anew, as the shell would.
+    pub(crate) fn fold_anew(&mut self) {
+        let domain = Arc::new(self.domain.clone());
+        for (upto, entities) in std::mem::take(&mut self.anew) {
+            let mut folding = FoldingAnew::new(&domain, entities, upto);
+            folding.read(&self.stored(0, self.log.len() as u64));
+            assert!(folding.is_done());
+            self.core.folded_anew(folding.finish(), self.now);
+        }
+        self.perform();
+    }
+
     pub(crate) fn stored(&self, from: u64, end: u64) -> Vec<Stored> {
         let records = self.log.iter().enumerate().map(|(o, r)| (o as u64, r));
         let wanted = records.filter(|(offset, _)| (from..end).contains(offset));
@@ -437,6 +473,7 @@ impl Desk {
                 Action::Tell(telling) => self.told.push(telling.record),
                 Action::ReadInbound { from } => self.reads_inbound = Some(from),
                 Action::Rescan { id, from, upto, .. } => self.rescans.push((id, from, upto)),
+                Action::FoldAnew { upto, entities } => self.anew.push((upto, entities)),
                 Action::Save(batch) => self.saves.push(batch),
                 // What was to be written before is written before, or never.
                 Action::Clear => {

@@ -17,6 +17,8 @@ mod unencodable;
 mod restored;
 mod damaged;
 mod space;
+mod quarantine;
+mod game;
 mod changes;
 mod changed;
 mod room;

@@ -14,6 +14,11 @@ fn tell(desk: &mut Desk, number: u64, entry: &str) {
     lend(desk, number, ANA.entity, entry);
 }
 
+/// The same, with this entry.
+pub(crate) fn tell_as(desk: &mut Desk, number: u64, address: &str, entry: &str) {
+    lend(desk, number, address, entry);
+}
+
 fn lend(desk: &mut Desk, number: u64, address: &str, entry: &str) {
     let word = Word::Tell {
         source: place(),

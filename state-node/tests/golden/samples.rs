@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use uuid::Uuid;
+use xp_domain_sdk::host::Fault;
 use xp_protocol::codec::{self, Format};
-use xp_protocol::events::{Answer, Attachment, Awaiter, Ending, Tell, TimerKey};
+use xp_protocol::events::{Answer, Attachment, Awaiter, Ending, Parked, Tell, TimerKey, Waiting};
 use xp_protocol::inbound::Told;
 use xp_protocol::*;
-use xp_state_node::entity::{Busy, Floor, Phase, Runtime, Session, Ticket, Timer};
+use xp_state_node::entity::{Busy, Floor, Phase, Quarantine, Runtime, Session, Ticket, Timer};
 use xp_state_node::fold::{Accepted, Fold};
 use xp_state_node::snapshot::{Ahead, Pending, Stored, StoredBefore, sealed, unsealed};
 
@@ -43,6 +44,7 @@ pub(crate) fn all() -> Vec<Sample> {
         sample("behind", &behind()),
         sample("busy", &before(busy())),
         sample("idle", &before(idle())),
+        sample("quarantined", &quarantined()),
         sample("every-timer", &pending()),
         sample("two", &ahead()),
     ]
@@ -106,7 +108,7 @@ fn header() -> Fold {
     }
 }
 
-fn idle() -> Stored {
+pub(crate) fn idle() -> Stored {
     Stored {
         state_version: 1,
         runtime: Runtime {
@@ -114,9 +116,35 @@ fn idle() -> Stored {
             now: TimeMs(1_700_000_000_000),
             exists: true,
             busy: None,
+            parked: Default::default(),
         },
         state: Bytes::from_static(br#"{"strokes":[]}"#),
         unapplied: Vec::new(),
+        parked: Vec::new(),
+        quarantine: None,
+    }
+}
+
+/// An entity that its build could not read, and what waits for it.
+pub(crate) fn quarantined() -> Stored {
+    let at = TimeMs(1_700_000_001_000);
+    let told = Waiting::Told {
+        from: address("auction/7"),
+        what: Told::Signal { conversation: None },
+        payload: Bytes::from_static(br#""Resigned""#),
+    };
+    let gone = Waiting::Disconnect {
+        connection: connection(1),
+        attempt: Attempt(3),
+        why: Ending::Lost,
+    };
+    let fault = Fault::StateVersion { found: 1, known: 2 };
+    let quarantine = Quarantine::new(&fault, at, Revision(9), Bytes::new());
+    Stored {
+        unapplied: vec![Bytes::from_static(br#"["Moved"]"#)],
+        parked: [told, gone].map(|what| Parked { at, what }).into(),
+        quarantine: Some(quarantine),
+        ..busy()
     }
 }
 
@@ -224,6 +252,7 @@ fn pending() -> Pending {
         TimerKey::Grace(connection(2)),
         TimerKey::Forget(connection(3)),
         TimerKey::Ticket(TicketId(7)),
+        TimerKey::Parked,
     ];
     let timers = (1_700_000_030_000..).map(TimeMs).zip(keys);
     Pending {

@@ -125,6 +125,10 @@ impl Node {
                 let delay = stage.up_to(20);
                 self.plan(stage, delay, Due::Rescan(part, scan));
             }
+            Action::FoldAnew { upto, entities } => {
+                let delay = stage.up_to(40);
+                self.plan(stage, delay, Due::FoldAnew(part, upto, entities));
+            }
             Action::Save(batch) => {
                 let delay = stage.up_to(60);
                 self.plan(stage, delay, Due::Save(part, batch));

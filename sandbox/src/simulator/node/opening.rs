@@ -1,13 +1,13 @@
 //! A partition begins a life on this process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::Rng;
 use xp_cluster::lease::LEASE_MS;
 use xp_protocol::{Offset, TimeMs};
 use xp_state_node::action::Opening;
-use xp_state_node::partition::{Partition, Setting};
+use xp_state_node::partition::{Faulted, Partition, Setting};
 
 use super::{Held, Node};
 use crate::simulator::agenda::{NodeDue as Due, Part};
@@ -19,14 +19,14 @@ use crate::simulator::switch::Switch;
 
 impl Node {
     /// R18: opened anew, if it is still this node's.
-    pub(super) fn reopen(&mut self, place: Place, faulted: BTreeSet<Offset>, stage: &mut Stage) {
+    pub(super) fn reopen(&mut self, place: Place, faulted: Faulted, stage: &mut Stage) {
         let duty = self.seen.duty(&place.into(), self.incarnation);
         if duty.is_some() && !self.partitions.contains_key(&place) {
             self.open(place, faulted, stage);
         }
     }
 
-    pub(super) fn open(&mut self, place: Place, faulted: BTreeSet<Offset>, stage: &mut Stage) {
+    pub(super) fn open(&mut self, place: Place, faulted: Faulted, stage: &mut Stage) {
         let now = self.clock(stage);
         self.lives += 1;
         if self.clears.remove(&place) {

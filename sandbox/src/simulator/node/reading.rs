@@ -1,6 +1,7 @@
 //! What a core wants to read is read.
 
-use xp_protocol::Offset;
+use xp_protocol::{Address, Offset, Revision};
+use xp_state_node::anew::FoldingAnew;
 
 use super::Node;
 use crate::simulator::agenda::{NodeDue as Due, Part, Scan};
@@ -92,6 +93,27 @@ impl Node {
         let batch = stage.read(&events(part.place), from, count as usize);
         if let Some(held) = self.part(part) {
             held.core.gap(&batch, now);
+        }
+        self.perform(part.place, stage);
+    }
+
+    /// Entities of another state version, from the beginning of the log.
+    pub(super) fn fold_anew(
+        &mut self,
+        part: Part,
+        upto: Offset,
+        entities: Vec<(Address, Revision)>,
+        stage: &mut Stage,
+    ) {
+        let at = events(part.place);
+        if stage.end(&at) < upto {
+            return self.plan(stage, 5, Due::FoldAnew(part, upto, entities));
+        }
+        let now = self.clock(stage);
+        let mut folding = FoldingAnew::new(&self.domain, entities, upto);
+        folding.read(&stage.read(&at, Offset(0), upto.0 as usize));
+        if let Some(held) = self.part(part) {
+            held.core.folded_anew(folding.finish(), now);
         }
         self.perform(part.place, stage);
     }

@@ -12,6 +12,7 @@ use xp_transport::simulated::ProducerId;
 use xp_transport::{Stored, TopicPartition};
 
 use super::{Outcome, Sight, World};
+use crate::simulator::build::read;
 use crate::simulator::node::Node;
 use crate::simulator::place::Place;
 use crate::simulator::plan::{ENTITIES, limits};
@@ -121,7 +122,8 @@ impl World {
             };
             let here = |address: &&Address| Place::of(address) == *place;
             for address in addresses.iter().filter(here) {
-                if let Ok(Some(state)) = core.inspect(address) {
+                let whole = (&self.domain, records.as_slice());
+                if let Some(state) = read(&mut core, address, whole, self.stage.now) {
                     sight.states.insert(address.clone(), state);
                 }
             }

@@ -12,6 +12,7 @@ use xp_transport::simulated::ProducerId;
 
 use super::{EDGES, World, node_name};
 use crate::simulator::agenda::{Act, Asker, Due};
+use crate::simulator::build::Build;
 use crate::simulator::chaos;
 use crate::simulator::deeds::{Deed, Mischief};
 use crate::simulator::disk::{Disk, Left};
@@ -269,6 +270,16 @@ impl World {
         if let Some(slot) = slot.filter(|_| self.edges[id].is_evicted()) {
             self.stage.note(What::Fault("an edge rejoins".to_owned()));
             self.start_edge(slot);
+        }
+    }
+
+    /// Whoever runs a build that cannot read everything is replaced by one that can.
+    pub(super) fn repair(&mut self) {
+        for id in 0..self.nodes.len() {
+            if self.builds[id] != Build::Sound {
+                let pause_ms = self.stage.up_to(400);
+                self.end_node(NodeId(id), Left::All, Some(pause_ms));
+            }
         }
     }
 

@@ -1,11 +1,10 @@
 //! A partition as it starts: where its log begins, where its snapshot ends.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
-use xp_protocol::{LanePartition, Offset};
+use xp_protocol::LanePartition;
 use xp_transport::TopicPartition;
 
 use super::ahead::Ahead;
@@ -13,14 +12,14 @@ use super::restore::{publish, restore};
 use super::{Shell, Topics, random_u64};
 use crate::action::Opening;
 use crate::node::{PartitionState, Shared};
-use crate::partition::{Partition, Setting};
+use crate::partition::{Faulted, Partition, Setting};
 use crate::store::SnapshotStore;
 
 impl<'a> Shell<'a> {
     pub(super) async fn open(
         shared: &'a Shared,
         place: &'a LanePartition,
-        faulted: BTreeSet<Offset>,
+        faulted: Faulted,
         may_restore: bool,
     ) -> Result<Self, String> {
         let topics = Topics::of(shared, place);

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use xp_protocol::PartitionId;
+use xp_protocol::{Offset, PartitionId};
 use xp_transport::{Record, TopicPartition};
 
 use super::ahead::Ahead;
-use super::read::{read_bounded, read_upto};
+use super::read::{fold_anew, read_bounded, read_upto};
 use super::{Done, Flight, Left, Shell};
 use crate::action::{Action, Telling};
+use crate::anew::FoldingAnew;
 use crate::store::Batch;
 
 impl Shell<'_> {
@@ -131,6 +132,11 @@ impl Shell<'_> {
                         batch: read_bounded(reader, upto, bytes_max).await,
                     }
                 })
+            }
+            Action::FoldAnew { upto, entities } => {
+                let folding = FoldingAnew::new(&self.shared.domain, entities, upto);
+                let reader = log.read(events, Offset(0));
+                Box::pin(async move { Done::FoldedAnew(fold_anew(reader, folding).await) })
             }
             _ => return,
         };

@@ -3,6 +3,9 @@
 use xp_protocol::Offset;
 use xp_transport::{ReadError, Reader, Stored};
 
+use crate::anew::FoldingAnew;
+use crate::partition::FoldedAnew;
+
 pub(super) async fn next(reader: &mut Option<Box<dyn Reader>>) -> Result<Vec<Stored>, ReadError> {
     match reader {
         Some(reader) => reader.next().await,
@@ -42,4 +45,29 @@ pub(super) async fn read_bounded(
         found.extend(batch);
     }
     Some(found)
+}
+
+/// Reads until all entities are folded anew; domain code runs where it holds up nobody.
+pub(super) async fn fold_anew(
+    mut reader: Box<dyn Reader>,
+    mut folding: FoldingAnew,
+) -> Vec<FoldedAnew> {
+    while !folding.is_done() {
+        let batch = match reader.next().await {
+            Ok(batch) => batch,
+            Err(error) => return folding.fail(&error.to_string()),
+        };
+        let read = tokio::task::spawn_blocking(move || {
+            folding.read(&batch);
+            folding
+        });
+        folding = match read.await {
+            Ok(folding) => folding,
+            Err(error) => {
+                tracing::error!(%error, "folding entities anew ended early; they stay in quarantine");
+                return Vec::new();
+            }
+        };
+    }
+    folding.finish()
 }

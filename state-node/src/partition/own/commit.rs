@@ -1,14 +1,14 @@
 //! From a draft to a commit that is appended (R9), or to a fault.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use xp_protocol::events::{Cause, Change, Commit, Ending, Event, Tell, TimerKey};
-use xp_protocol::{Address, FaultCode, Offset};
+use xp_protocol::{Address, FaultCode};
 use xp_transport::Record;
 
-use super::super::{Partition, record};
+use super::super::{Faulted, Partition, record};
 use crate::draft::{Deliveries, Draft, chain_records};
 use crate::entity::Entity;
 use crate::gate::Output;
@@ -54,7 +54,7 @@ impl Partition {
         let Some(entity) = self.entities.get_mut(address) else {
             return Ok(());
         };
-        if draft.event_count == 0 || entity.quarantined {
+        if draft.event_count == 0 || entity.is_quarantined() {
             return Ok(());
         }
         let Err(fault) = entity.instance.apply(&draft.events) else {
@@ -66,14 +66,14 @@ impl Partition {
         }
         // Should the fault not be committed before the partition is lost, it need not fail to apply once more.
         if let Cause::Inbound(offset) = cause {
-            self.faulted.insert(*offset);
+            self.faulted.messages.insert(*offset);
         }
         Err(turn::code(&fault))
     }
 
-    /// Messages that must be taken as faults when they are decided again.
+    /// What the next life of this partition must not apply again.
     #[must_use]
-    pub fn faulted(&self) -> &BTreeSet<Offset> {
+    pub fn faulted(&self) -> &Faulted {
         &self.faulted
     }
 
@@ -190,6 +190,8 @@ fn stands(cause: &Cause, change: &Change) -> bool {
     match change {
         C::Taken { .. }
         | C::TellTaken { .. }
+        | C::Parked(_)
+        | C::Unparked
         | C::AskClosed(_)
         | C::TimerCleared(_)
         | C::SessionAttached(_) => true,

@@ -32,7 +32,7 @@ impl Partition {
             return;
         };
         let (limits, rules) = (Arc::clone(&self.setting.limits), self.setting.rules);
-        let faulted = matches!(cause, Cause::Inbound(offset) if self.faulted.contains(&offset));
+        let faulted = matches!(cause, Cause::Inbound(offset) if self.faulted.messages.contains(&offset));
         let entity = match self.entity(address) {
             Ok(Some(entity)) => entity,
             Ok(None) => return,
@@ -78,6 +78,7 @@ impl Partition {
     /// An entity without events, sessions and timers leaves no trace.
     pub(super) fn forget_if(&mut self, address: &Address, forgettable: bool) {
         if forgettable {
+            self.quarantined.remove(address);
             self.entities.remove(address);
         }
     }

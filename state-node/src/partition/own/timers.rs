@@ -15,14 +15,32 @@ impl Partition {
     pub(in crate::partition) fn fire_timers(&mut self, now: TimeMs) {
         let due = self.timers.iter().take_while(|(due, ..)| *due <= now);
         let due: Vec<_> = due.take(FIRED_MAX).cloned().collect();
-        for (due, address, key) in due {
+        let mut behind = due.iter().skip(1).map(|(due, ..)| *due);
+        for (due, address, key) in &due {
+            let until = behind.next().unwrap_or(now);
             if !self.wants_inbound() {
                 return;
             }
             // A firing before may have moved or cleared it.
-            if self.timers.remove(&(due, address.clone(), key.clone())) {
-                self.fire(&address, due, &key, now);
+            if self.timers.remove(&(*due, address.clone(), key.clone())) {
+                self.fire(address, *due, key, now);
             }
+            if *key == TimerKey::Parked {
+                self.deliver_parked(address, until, now);
+            }
+        }
+    }
+
+    /// R44: what waits behind the first and came before the next timer is delivered before it. There is a bound on how
+    /// much is parked.
+    fn deliver_parked(&mut self, address: &Address, until: TimeMs, now: TimeMs) {
+        let key = TimerKey::Parked;
+        while self.wants_inbound()
+            && let Some(entity) = self.entities.get(address)
+            && let Some(due) = entity.runtime.due(&key).filter(|due| *due <= until)
+            && self.timers.remove(&(due, address.clone(), key.clone()))
+        {
+            self.fire(address, due, &key, now);
         }
     }
 
@@ -42,7 +60,8 @@ impl Partition {
         );
         // The firing set it to the same time once more: no difference shows that to the index.
         let entity = self.entities.get(address);
-        if entity.is_some_and(|entity| entity.runtime.due(key) == Some(due)) {
+        let sound = entity.filter(|entity| !entity.is_quarantined());
+        if sound.is_some_and(|entity| entity.runtime.due(key) == Some(due)) {
             self.timers.insert((due, address.clone(), key.clone()));
         }
     }

@@ -1,0 +1,119 @@
+//! What a partition says of one entity to whoever operates it.
+
+use serde::Serialize;
+use xp_protocol::events::{Parked, TimerKey, Waiting};
+use xp_protocol::{Address, TimeMs};
+
+use super::Partition;
+use crate::entity::{Cure, Entity, Phase, Quarantine, Session};
+
+/// At most this many sessions, timers and parked things are listed; their counts are whole.
+const LISTED_MAX: usize = 100;
+
+/// One entity, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Description {
+    /// Its address.
+    pub address: Address,
+    /// How many commits it has seen.
+    pub revision: u64,
+    /// Whether it has ever recorded an event.
+    pub exists: bool,
+    /// How many sessions are remembered.
+    pub session_count: usize,
+    /// The first of them.
+    pub sessions: Vec<String>,
+    /// The first of its timers, in no order, and when each is due, in ms since 1970.
+    pub timers: Vec<(String, u64)>,
+    /// Set when this build cannot read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Reason>,
+    /// How much waits for it (R44).
+    pub parked_count: usize,
+    /// The first of what waits, in order.
+    pub parked: Vec<String>,
+}
+
+/// Why and since when an entity is in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// In ms since 1970, by this node's clock.
+    pub since_ms: u64,
+    /// What could not be read.
+    pub reason: String,
+    /// What would mend it.
+    pub cure: &'static str,
+    /// How many commits lie behind its last good state and could not be applied.
+    pub unapplied: usize,
+}
+
+impl Partition {
+    /// One entity as this node has it; `None` when there is none.
+    ///
+    /// # Errors
+    /// When its snapshot cannot be read at all.
+    pub fn describe(&mut self, address: &Address) -> Result<Option<Description>, String> {
+        self.load(address)?;
+        let entity = self.entities.get(address);
+        Ok(entity.map(|entity| describe(address, entity)))
+    }
+}
+
+fn describe(address: &Address, entity: &Entity) -> Description {
+    let runtime = &entity.runtime;
+    let timers = runtime.timers().take(LISTED_MAX);
+    Description {
+        address: address.clone(),
+        revision: runtime.revision.0,
+        exists: runtime.exists,
+        session_count: runtime.sessions().count(),
+        sessions: runtime.sessions().take(LISTED_MAX).map(session).collect(),
+        timers: timers.map(|(due, key)| (timer(&key), due.0)).collect(),
+        quarantine: entity.quarantine.as_deref().map(reason),
+        parked_count: runtime.parked.len(),
+        parked: runtime.parked.iter().take(LISTED_MAX).map(parked).collect(),
+    }
+}
+
+fn session(session: &Session) -> String {
+    let who = format!("{} of {}", session.socket.connection, session.socket.subject);
+    match session.phase {
+        Phase::Attached => format!("{who}: attached, {} taken", session.n),
+        Phase::Detached { until, .. } => format!("{who}: may come back until {}", until.0),
+        Phase::Ended { until } => format!("{who}: over, remembered until {}", until.0),
+    }
+}
+
+fn timer(key: &TimerKey) -> String {
+    match key {
+        TimerKey::Domain(name) => name.to_string(),
+        TimerKey::Grace(connection) => format!("the grace of {connection}"),
+        TimerKey::Forget(connection) => format!("the memory of {connection}"),
+        TimerKey::Ticket(ticket) => format!("ticket {ticket}"),
+        TimerKey::Parked => "what is parked".to_owned(),
+    }
+}
+
+fn reason(quarantine: &Quarantine) -> Reason {
+    let cure = match quarantine.cure {
+        Cure::Build => "a build that can read it",
+        Cure::FoldAnew => "`read_state`, or its events folded anew, which takes one reading of the log",
+        Cure::Reopen => "its partition opened anew, which happens by itself",
+        Cure::Replay => "a build that can read it, and its partition's log replayed with that",
+    };
+    Reason {
+        since_ms: quarantine.since.0,
+        reason: quarantine.reason.clone(),
+        cure,
+        unapplied: quarantine.unapplied().len(),
+    }
+}
+
+fn parked(Parked { at: TimeMs(at), what }: &Parked) -> String {
+    match what {
+        Waiting::Told { from, payload, .. } => {
+            format!("{at} told by {from}: {}", String::from_utf8_lossy(payload))
+        }
+        Waiting::Disconnect { connection, .. } => format!("{at} the socket of {connection} is gone"),
+    }
+}

@@ -1,0 +1,276 @@
+//! Entities that this build cannot read: set aside alone, kept with all that is known of them, and tried again (R44).
+
+use bytes::Bytes;
+use xp_domain_sdk::host::{Fault, Instance};
+use xp_protocol::events::Checkpoint;
+use xp_protocol::{Address, Offset, Revision, TimeMs};
+
+use super::residents::Waiting;
+use super::{Partition, Role};
+use crate::action::Action;
+use crate::entity::{Cure, Entity, Quarantine};
+use crate::snapshot;
+
+/// How many entities a partition names in the log when it sets them aside; the others are counted.
+const NAMED_MAX: usize = 16;
+
+/// An entity folded anew from its events, or why that was not possible.
+pub type FoldedAnew = (Address, Result<Box<dyn Instance>, String>);
+
+impl Partition {
+    /// The entities in memory that this build cannot read, in the order of their addresses.
+    pub fn quarantined(&self) -> impl ExactSizeIterator<Item = &Address> {
+        self.quarantined.iter()
+    }
+
+    /// Applies another owner's events. What cannot be applied condemns that entity alone: the last good state is kept,
+    /// and what lies behind it.
+    pub(super) fn apply_foreign(&mut self, address: &Address, events: &Bytes, offset: Offset) {
+        let bytes_max = self.setting.limits.unapplied_bytes_max;
+        let is_known = self.faulted.commits.contains(&offset);
+        let Some(entity) = self.entities.get_mut(address) else {
+            return;
+        };
+        if let Some(quarantine) = &mut entity.quarantine {
+            if !quarantine.is_complete() {
+                return;
+            }
+            if quarantine.unapplied_bytes() + events.len() > bytes_max {
+                tracing::error!(entity = %address, %offset, "so much was recorded for an entity that this build cannot read that it is kept in the log alone: no snapshot of its partition is cut until a build that can read it replays that");
+                quarantine.cure = Cure::Replay;
+                self.unkept = true;
+                return;
+            }
+            return quarantine.keep(events.clone());
+        }
+        let failed = match is_known {
+            true => Err(known_panic()),
+            false => entity.instance.apply(events),
+        };
+        let Err(fault) = failed else {
+            return self.follow_kept(address, events);
+        };
+        let quarantine = if is_known || !spoils(&fault) {
+            self.before(address, &fault, events)
+        } else {
+            // Only what was in memory was good. The next life does not apply them, and keeps it.
+            self.faulted.commits.insert(offset);
+            let (revision, since) = (entity.runtime.revision, self.passivated_at);
+            Quarantine::without_state(Cure::Reopen, fault.to_string(), since, revision)
+        };
+        self.quarantine(address, quarantine);
+    }
+
+    /// The state as it was, with the events that could not be applied behind it.
+    fn before(&self, address: &Address, fault: &Fault, events: &Bytes) -> Quarantine {
+        let since = self.passivated_at;
+        let entity = self.entities.get(address);
+        let revision = entity.map(|entity| entity.runtime.revision).unwrap_or_default();
+        match entity.map(|entity| entity.instance.encode()) {
+            Some(Ok(state)) => {
+                let mut quarantine = Quarantine::new(fault, since, revision, state.into());
+                quarantine.keep(events.clone());
+                quarantine
+            }
+            _ => Quarantine::without_state(Cure::Replay, fault.to_string(), since, revision),
+        }
+    }
+
+    /// Sets one entity aside, which was sound.
+    pub(super) fn quarantine(&mut self, address: &Address, quarantine: Quarantine) {
+        let host = self.setting.domain.get(address.category()).cloned();
+        let Some((host, entity)) = host.zip(self.entities.get_mut(address)) else {
+            return;
+        };
+        let before = Waiting::all(entity);
+        self.unkept |= !quarantine.is_complete();
+        self.reopens |= quarantine.cure == Cure::Reopen;
+        entity.set_aside(host.as_ref(), quarantine);
+        self.is_set_aside(address, before);
+    }
+
+    /// What waits for an entity in quarantine stays due, and wakes nobody.
+    pub(super) fn is_set_aside(&mut self, address: &Address, waiting: Waiting) {
+        if self.setting.rules.parking {
+            self.silence(address, waiting);
+        }
+        self.quarantined.insert(address.clone());
+        let Some(quarantine) = self.entities.get(address).and_then(|e| e.quarantine.as_ref()) else {
+            return;
+        };
+        if quarantine.cure == Cure::FoldAnew && self.first == Offset(0) {
+            let reason = &quarantine.reason;
+            tracing::info!(entity = %address, reason, "an entity of another state version is folded anew from its events");
+            self.anew.insert(address.clone());
+            return;
+        }
+        self.named += 1;
+        let (reason, cure) = (&quarantine.reason, advice(quarantine.cure));
+        match self.named {
+            1..=NAMED_MAX => {
+                tracing::error!(entity = %address, reason, "an entity cannot be read by this build and is quarantined; {cure}");
+            }
+            n if n.is_power_of_two() => {
+                tracing::error!(place = %self.setting.place, entities = n, "so many entities cannot be read by this build and are quarantined; `xp entity show` says why of each");
+            }
+            _ => {}
+        }
+    }
+
+    /// Tries to read an entity in quarantine once more; says what came of it.
+    ///
+    /// # Errors
+    /// When its snapshot cannot be read at all.
+    pub fn retry(&mut self, address: &Address, now: TimeMs) -> Result<(), String> {
+        self.load(address)?;
+        let host = self.setting.domain.get(address.category()).cloned();
+        let entity = self.entities.get(address);
+        let quarantine = entity.and_then(|entity| entity.quarantine.as_deref());
+        let Some((host, quarantine)) = host.zip(quarantine).filter(|(_, q)| q.is_complete()) else {
+            return Ok(());
+        };
+        match quarantine.read(host.as_ref()) {
+            Ok(instance) => self.recover(address, instance, now),
+            Err(fault) => {
+                let mut again = quarantine.clone();
+                again.failed_again(&fault);
+                if again.cure == Cure::FoldAnew && self.first == Offset(0) {
+                    self.anew.insert(address.clone());
+                }
+                if let Some(entity) = self.entities.get_mut(address) {
+                    entity.quarantine = Some(Box::new(again));
+                }
+                self.fold_anew();
+            }
+        }
+        Ok(())
+    }
+
+    /// It is sound again: what waited for it is due, and what happened to its edges meanwhile is looked at.
+    fn recover(&mut self, address: &Address, instance: Box<dyn Instance>, now: TimeMs) {
+        let Some(entity) = self.entities.get_mut(address) else {
+            return;
+        };
+        entity.recover(instance);
+        // What stands in the store is of before; what would make it again is held from here on.
+        if let Some(host) = self.setting.domain.get(address.category())
+            && let Ok((record, _)) = snapshot::store(host.as_ref(), entity)
+        {
+            entity.kept.encoded(record, false);
+        }
+        let after = Waiting::all(entity);
+        let parked = entity.runtime.parked.len();
+        self.wake(address, after);
+        self.quarantined.remove(address);
+        self.anew.remove(address);
+        self.changes += 1;
+        self.dirty.insert(address.clone(), self.changes);
+        tracing::info!(entity = %address, parked, "an entity can be read again");
+        self.check_sessions(now);
+    }
+
+    /// Asks for the events of entities whose state has another version, one reading of the log for all that wait.
+    pub(super) fn fold_anew(&mut self) {
+        if self.folding || self.anew.is_empty() {
+            return;
+        }
+        let upto = match &self.role {
+            Role::Owning(owner) => Offset(owner.base + owner.committed.0 + 1),
+            Role::Following(following) => {
+                let ahead = following.ahead_end.map(Offset::next);
+                let saved = self.saved_end.map(Offset::next);
+                following.next.max(ahead.max(saved).unwrap_or_default())
+            }
+            Role::Over => return,
+        };
+        let addresses = std::mem::take(&mut self.anew).into_iter();
+        let entities = addresses.filter_map(|address| {
+            let quarantine = self.entities.get(&address)?.quarantine.as_ref()?;
+            Some((address, quarantine.revision))
+        });
+        let entities: Vec<(Address, Revision)> = entities.collect();
+        self.folding = true;
+        self.actions.push(Action::FoldAnew { upto, entities });
+    }
+
+    /// Entities were folded anew, up to the revision at which their state was stored.
+    pub fn folded_anew(&mut self, folded: Vec<FoldedAnew>, now: TimeMs) {
+        self.folding = false;
+        for (address, instance) in folded {
+            let quarantine = |entity: &Entity| entity.quarantine.clone();
+            let quarantine = self.entities.get(&address).and_then(quarantine);
+            let Some(mut quarantine) = quarantine.filter(|q| q.cure == Cure::FoldAnew) else {
+                continue;
+            };
+            let whole = |instance| quarantine.behind(instance).map_err(|f| f.to_string());
+            match instance.and_then(whole) {
+                Ok(instance) => self.recover(&address, instance, now),
+                Err(reason) => {
+                    tracing::error!(entity = %address, reason, "an entity of another state version could not be folded anew from its events and stays in quarantine; write `read_state`");
+                    quarantine.cure = Cure::Build;
+                    quarantine.reason = reason;
+                    if let Some(entity) = self.entities.get_mut(&address) {
+                        entity.quarantine = Some(quarantine);
+                    }
+                }
+            }
+        }
+        self.fold_anew();
+        self.drain(now);
+    }
+
+    /// Whether this life must end so that the next one keeps what this one has spoilt: once all that may spoil more has
+    /// been read, so that few lives are needed.
+    pub(super) fn reopen(&mut self) -> bool {
+        let reopens = self.reopens && !self.is_owner() && self.is_warm();
+        if reopens {
+            self.lose("events could not be applied, and what was good before them is kept");
+        }
+        reopens
+    }
+
+    /// Compares the owner's hashes with our states, as far as both speak of the same revision.
+    pub(super) fn compare(&mut self, checkpoint: &Checkpoint) {
+        for theirs in &checkpoint.hashes {
+            let Some(host) = self.setting.domain.get(theirs.address.category()) else {
+                continue;
+            };
+            let entity = self.entities.get(&theirs.address);
+            let Some(entity) = entity.filter(|entity| !entity.is_quarantined()) else {
+                continue;
+            };
+            let same = entity.runtime.revision == theirs.revision
+                && host.state_version() == theirs.state_version;
+            let Ok(state) = entity.instance.encode() else {
+                continue;
+            };
+            if same && crc32c::crc32c(&state) != theirs.hash {
+                tracing::error!(entity = %theirs.address, revision = %theirs.revision, "refolded state differs from the owner's");
+                self.diverged.push(theirs.address.clone());
+            }
+        }
+    }
+}
+
+fn advice(cure: Cure) -> &'static str {
+    match cure {
+        Cure::Build => "deploy one that can, and nothing that comes meanwhile is lost",
+        Cure::FoldAnew => {
+            "its state has another version and the log no longer reaches back to its first event: write `read_state`"
+        }
+        Cure::Reopen => "the partition is opened anew to keep what was good",
+        Cure::Replay => "no snapshot of its partition is cut until one that can replays the log",
+    }
+}
+
+/// Whether an instance that failed so is no longer what it was: all events are read before the first is applied.
+fn spoils(fault: &Fault) -> bool {
+    matches!(fault, Fault::Panicked { handler: "apply", .. })
+}
+
+fn known_panic() -> Fault {
+    Fault::Panicked {
+        handler: "apply",
+        message: "it failed when this process applied the same events before".to_owned(),
+    }
+}
