@@ -169,10 +169,56 @@ impl Partition {
     }
 }
 
-        let mut moved = Moved::by(&commit.changes, entity);
-        entity.fold(commit, offset, &self.setting.limits);
-        moved.note(&commit.changes, entity);
-        let wakes = !entity.is_quarantined() || !self.setting.rules.parking;
+/// What wakes an entity, or may end its sessions.
+pub(super) struct Waiting {
+    timers: BTreeSet<(TimeMs, TimerKey)>,
+    edges: BTreeSet<Incarnation>,
+}
+
+impl Waiting {
+    pub(super) fn all(entity: &Entity) -> Self {
+        Self {
+            timers: entity.runtime.timers().collect(),
+            edges: entity.edges(),
+        }
+    }
+}
+
+/// The timers and edges that a commit names, as they were before it and are after it.
+#[derive(Default)]
+struct Moved {
+    timers: Vec<(TimerKey, Option<TimeMs>, Option<TimeMs>)>,
+    edges: BTreeMap<Incarnation, bool>,
+}
+
+impl Moved {
+    /// What these changes will move, as it is before them.
+    fn by(changes: &[Change], entity: &Entity) -> Self {
+        let mut moved = Self::default();
+        for key in changes.iter().flat_map(timers_moved) {
+            let due = entity.runtime.due(&key);
+            moved.timers.push((key, due, None));
+        }
+        moved.note_edges(changes, entity);
+        moved
+    }
+
+    /// The same after the changes.
+    fn note(&mut self, changes: &[Change], entity: &Entity) {
+        for (key, _, after) in &mut self.timers {
+            *after = entity.runtime.due(key);
+        }
+        self.note_edges(changes, entity);
+        for (edge, watches) in &mut self.edges {
+            *watches = entity.is_watched_by(*edge);
+        }
+    }
+
+    fn note_edges(&mut self, changes: &[Change], entity: &Entity) {
+        for connection in changes.iter().filter_map(session_moved) {
+            if let Some(session) = entity.runtime.session(connection) {
+                self.edges.insert(session.socket.edge, false);
+            }
         }
     }
 }
