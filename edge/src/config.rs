@@ -196,6 +196,13 @@ settings! {
         queue_bytes_max: Size = Size(1 << 20),
         /// Frames that wait for one client. Beyond: closed `slow`. Counted like the bytes.
         queue_frames_max: u32 = 8_192,
+        /// The most that is put together for one client from what is too large for one record of the log: its welcome, or
+        /// an answer (R41). Beyond it is given up, and the client comes back or asks again. Must not be below the state
+        /// nodes' `whole-bytes-max`, which refuses what is larger by name.
+        whole_bytes_max: Size = Size(64 << 20),
+        /// Sessions for which the owners are asked at once, each half of `resume`, to send what they may have missed when
+        /// `outbound` dropped records before this edge read them. The others wait for the next time.
+        repairs_max: u32 = 1_000,
         /// Commands and queries without an answer per lane partition. Beyond: `busy`, and ephemeral
         /// commands are dropped.
         partition_unanswered_max: u32 = 10_000,

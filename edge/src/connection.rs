@@ -270,6 +270,7 @@ where
                 }
                 self.writer.push(frame);
             }
+            Item::Coming => self.session.coming(self.node.now()),
         }
     }
 

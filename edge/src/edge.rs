@@ -140,7 +140,11 @@ pub async fn start(
     } = entered.unwrap_or(Err(StartError::Silent { patience }))?;
     let lanes = open(&config, &lanes, &defined);
     let node = Arc::new(Node {
-        registry: Registry::new(incarnation, config.timing.resume.ms()),
+        registry: Registry::new(
+            incarnation,
+            config.timing.resume.ms(),
+            config.limits.whole_bytes_max.0,
+        ),
         limits: Shared::new(&config.limits),
         started: Instant::now(),
         state: State::default(),

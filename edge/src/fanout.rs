@@ -18,6 +18,19 @@ use crate::wire;
 pub(crate) async fn run(node: Arc<Node>, at: TopicPartition, mut reader: Box<dyn Reader>) {
     loop {
         let failure = follow(&node, &at.topic, reader).await;
+        if let ReadError::OutOfRange {
+            wanted,
+            first,
+            next,
+            ..
+        } = failure
+            && wanted < first
+        {
+            warn!(target: "xp_edge::lane", %at, %wanted, %first, "an outbound partition dropped records before this edge read them; its sockets are repaired, and nobody is closed");
+            reader = node.log.read(&at, next);
+            missed(&node, &at);
+            continue;
+        }
         error!(target: "xp_edge::lane", %at, %failure, "an outbound partition cannot be read");
         node.state.went_deaf();
         // What came meanwhile is unknown, so nobody may believe to be up to date.
@@ -30,6 +43,15 @@ pub(crate) async fn run(node: Arc<Node>, at: TopicPartition, mut reader: Box<dyn
             .for_each(|partition| partition.account.forget());
         node.state.hears_again();
     }
+}
+
+/// Every entity of this lane may have said something that is not known here.
+fn missed(node: &Node, at: &TopicPartition) {
+    let concerned = |address: &Address| {
+        let lane = node.lanes.get(address.category());
+        lane.is_some_and(|lane| lane.outbound() == &*at.topic)
+    };
+    node.registry.missed(concerned);
 }
 
 async fn follow(node: &Node, topic: &str, mut reader: Box<dyn Reader>) -> ReadError {
@@ -152,6 +174,7 @@ pub(crate) fn apply(node: &Node, address: &Address, effects: Vec<Effect<Arc<Outl
             Effect::Resume { of, since } => {
                 node.tell(address, of.socket, Action::Resume { since }, Fate::Loose);
             }
+            Effect::Coming { to } => to.coming(),
             Effect::Gone(socket) => node.disconnect(address, socket, false),
         }
     }
@@ -173,7 +196,8 @@ pub(crate) async fn repair(node: Arc<Node>) {
     let resume = node.config.timing.resume.0;
     loop {
         tokio::time::sleep(resume / 2).await;
-        for (address, effects) in node.registry.repairs(node.now().running) {
+        let most = node.config.limits.repairs_max as usize;
+        for (address, effects) in node.registry.repairs(node.now().running, most) {
             apply(&node, &address, effects);
         }
     }

@@ -19,6 +19,8 @@ pub(crate) enum Item {
     Frame(Bytes),
     /// A frame that the session machine needs to know of.
     Telling(Bytes, Means),
+    /// No frame: a piece came of what it waits for (R41).
+    Coming,
 }
 
 /// Why a connection is to end.
@@ -125,6 +127,11 @@ impl Outlet {
     /// or what a resume repeats.
     pub(crate) fn push_now(&self, item: Item) {
         self.add(self.lock(), item, true);
+    }
+
+    /// A piece came of what the client waits for.
+    pub(crate) fn coming(&self) {
+        self.push_now(Item::Coming);
     }
 
     fn add(&self, mut queue: MutexGuard<'_, Queue>, item: Item, wakes: bool) {

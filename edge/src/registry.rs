@@ -16,6 +16,8 @@ type Watched = Arc<Mutex<Watch<Arc<Outlet>>>>;
 pub(crate) struct Registry {
     edge: Incarnation,
     resume_ms: u64,
+    /// The most that is put together from pieces for one socket, in bytes (R41).
+    whole_bytes_max: usize,
     watches: DashMap<Address, Watched>,
     repairing: DashSet<Address>,
 }
@@ -25,8 +27,12 @@ fn lock(watch: &Watched) -> MutexGuard<'_, Watch<Arc<Outlet>>> {
 }
 
 /// What to ask for again, and whether that was the last time.
-fn again(watch: &mut Watch<Arc<Outlet>>, now: TimeMs) -> (Vec<Effect<Arc<Outlet>>>, bool) {
-    let effects = watch.repairs(now);
+fn again(
+    watch: &mut Watch<Arc<Outlet>>,
+    now: TimeMs,
+    most: usize,
+) -> (Vec<Effect<Arc<Outlet>>>, bool) {
+    let effects = watch.repairs(now, most);
     (effects, watch.is_repairing())
 }
 
@@ -37,10 +43,11 @@ pub(crate) struct Holder {
 }
 
 impl Registry {
-    pub(crate) fn new(edge: Incarnation, resume_ms: u64) -> Self {
+    pub(crate) fn new(edge: Incarnation, resume_ms: u64, whole_bytes_max: usize) -> Self {
         Self {
             edge,
             resume_ms,
+            whole_bytes_max,
             watches: DashMap::new(),
             repairing: DashSet::new(),
         }
@@ -75,7 +82,7 @@ impl Registry {
     }
 
     fn watch(&self) -> Watch<Arc<Outlet>> {
-        Watch::new(self.edge, self.resume_ms, Rules::default())
+        Watch::new(self.edge, self.resume_ms, Rules::default()).holding(self.whole_bytes_max)
     }
 
     pub(crate) fn leave(&self, address: &Address, socket: Socket) {
@@ -95,26 +102,45 @@ impl Registry {
     ) -> Option<Vec<Effect<Arc<Outlet>>>> {
         let watch = self.get(address)?;
         let effects = judge(&mut lock(&watch));
-        if effects.iter().any(|e| matches!(e, Effect::Resume { .. })) {
+        let repairs =
+            |effect: &Effect<_>| matches!(effect, Effect::Resume { .. } | Effect::Coming { .. });
+        if effects.iter().any(repairs) {
             self.repairing.insert(address.clone());
         }
         Some(effects)
     }
 
-    /// The resumes that are to be asked for again, by entity.
-    pub(crate) fn repairs(&self, now: TimeMs) -> Vec<(Address, Vec<Effect<Arc<Outlet>>>)> {
+    /// The resumes that are to be asked for again, by entity; no more than `most` in all.
+    pub(crate) fn repairs(
+        &self,
+        now: TimeMs,
+        mut most: usize,
+    ) -> Vec<(Address, Vec<Effect<Arc<Outlet>>>)> {
         let addresses: Vec<_> = self.repairing.iter().map(|a| a.clone()).collect();
         let of = |address: Address| {
             // Taken out first: a gap found from here on puts it in again.
             self.repairing.remove(&address);
             let watch = self.get(&address)?;
-            let (effects, unfinished) = again(&mut lock(&watch), now);
+            let (effects, unfinished) = again(&mut lock(&watch), now, most);
+            most -= effects.len();
             if unfinished {
                 self.repairing.insert(address.clone());
             }
             Some((address, effects))
         };
         addresses.into_iter().filter_map(of).collect()
+    }
+
+    /// Records of entities of which `concerned` were missed: each of their sessions may lack something (R20).
+    pub(crate) fn missed(&self, concerned: impl Fn(&Address) -> bool) {
+        for watched in self
+            .watches
+            .iter()
+            .filter(|watched| concerned(watched.key()))
+        {
+            lock(&watched).missed();
+            self.repairing.insert(watched.key().clone());
+        }
     }
 
     /// Every socket.

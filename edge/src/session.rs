@@ -139,6 +139,13 @@ impl Session {
         self.passed = self.passed.max(n);
     }
 
+    /// A piece of its welcome came (R41): it waits on for the next one.
+    pub fn coming(&mut self, now: Now) {
+        if let Phase::Pending { until } = &mut self.phase {
+            *until = now.running.plus_ms(self.limits.pending_ms);
+        }
+    }
+
     /// An answer went out.
     pub fn answered(&mut self, id: &RequestId) {
         match id {

@@ -4,6 +4,7 @@
 //! that its checkers notice.
 
 mod record;
+mod pieces;
 mod delivery;
 
 use std::collections::HashMap;
@@ -12,6 +13,8 @@ use bytes::Bytes;
 use xp_protocol::frame::RequestId;
 use xp_protocol::outbound::Socket;
 use xp_protocol::{Attempt, CloseCode, ConnectionId, Incarnation, MessageNumber, Revision, TimeMs};
+
+use pieces::Pieces;
 
 /// Rules that a simulator can switch off one by one. All hold by default.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +29,8 @@ pub struct Rules {
     pub attempts: bool,
     /// The chain never reaches a session that the entity has not accepted.
     pub pending: bool,
+    /// R41: pieces are put together in their order and under their own name. Off: in the order in which they come.
+    pub pieces: bool,
 }
 
 impl Default for Rules {
@@ -36,6 +41,7 @@ impl Default for Rules {
             repair: true,
             attempts: true,
             pending: true,
+            pieces: true,
         }
     }
 }
@@ -88,6 +94,11 @@ pub enum Effect<H> {
         /// What it has.
         since: Revision,
     },
+    /// More of what this socket waits for is on its way (R41).
+    Coming {
+        /// Whose.
+        to: H,
+    },
     /// Append a `Disconnect`: the owner welcomed a socket that is not here any more (R28).
     Gone(Socket),
 }
@@ -98,6 +109,8 @@ pub struct Watch<H> {
     edge: Incarnation,
     rules: Rules,
     resume_ms: u64,
+    whole_bytes_max: usize,
+    pieces: Pieces,
     members: HashMap<ConnectionId, Member<H>>,
 }
 
@@ -139,7 +152,18 @@ impl<H: Clone> Watch<H> {
             edge,
             rules,
             resume_ms,
+            whole_bytes_max: usize::MAX,
+            pieces: Pieces::default(),
             members: HashMap::new(),
+        }
+    }
+
+    /// The same, that puts together what has so many bytes at the most, for each socket (R41).
+    #[must_use]
+    pub fn holding(self, whole_bytes_max: usize) -> Self {
+        Self {
+            whole_bytes_max,
+            ..self
         }
     }
 
@@ -162,6 +186,9 @@ impl<H: Clone> Watch<H> {
             takes: false,
         };
         let replaced = self.members.insert(socket.connection, member);
+        if let Some(Member { attempt, .. }) = replaced {
+            self.pieces.forget(Socket { attempt, ..socket });
+        }
         Ok(replaced.map(|member| member.handle))
     }
 
@@ -169,6 +196,23 @@ impl<H: Clone> Watch<H> {
     pub fn leave(&mut self, socket: Socket) {
         if self.find(socket).is_some() {
             self.members.remove(&socket.connection);
+        }
+        self.pieces.forget(socket);
+    }
+
+    /// Records may have been missed, of this entity as of any other: each accepted session is repaired as after a gap,
+    /// from what it has (R20). A pending one that missed its welcome comes back, and answers are asked for again (R22).
+    pub fn missed(&mut self) {
+        self.pieces = Pieces::default();
+        for member in self.members.values_mut() {
+            if let Phase::Live { have } = member.phase {
+                member.phase = Phase::Repairing {
+                    have,
+                    dropped: have,
+                    // Due at the next look.
+                    asked: TimeMs(0),
+                };
+            }
         }
     }
 
@@ -197,11 +241,12 @@ impl<H: Clone> Watch<H> {
         members.any(|member| matches!(member.phase, Phase::Repairing { .. }))
     }
 
-    /// The resumes to ask for again at `now` (R20).
-    pub fn repairs(&mut self, now: TimeMs) -> Vec<Effect<H>> {
+    /// The resumes to ask for again at `now` (R20), no more than `most`: the others are asked for the next time.
+    pub fn repairs(&mut self, now: TimeMs, most: usize) -> Vec<Effect<H>> {
         let resume_ms = self.resume_ms;
         let late = |member: &mut Member<H>| member.ask_again(now, resume_ms);
-        self.members.values_mut().filter_map(late).collect()
+        let late = self.members.values_mut().filter_map(late);
+        late.take(most).collect()
     }
 
     fn find(&mut self, socket: Socket) -> Option<&mut Member<H>> {

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use xp_protocol::frame::RequestId;
-use xp_protocol::outbound::{Delivery, Item, Link, Recipients, Socket};
+use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket, Transfer};
 use xp_protocol::{CloseCode, Incarnation, MessageNumber, Revision, TimeMs};
 
 use super::delivery;
-use super::{Effect, Means, Member, Phase, Rules, Watch};
+use super::pieces::Piece;
+use super::{Effect, Means, Member, Phase, Rules, Shown, Watch};
 
 /// An answer to a resume that is being delivered.
 struct Resuming {
@@ -14,6 +15,8 @@ struct Resuming {
     /// What the session had before; `None` when the answer is not for it.
     floor: Option<Revision>,
     upto: Revision,
+    /// Where the last portion of the answer ends.
+    until: Revision,
     dropped: Revision,
 }
 
@@ -75,9 +78,8 @@ impl<H: Clone> Pass<'_, H> {
                 },
                 Recipients::Only(to),
             ) => {
-                for socket in to {
-                    self.welcome(*socket, *edge, *revision, *n, *text, payload);
-                }
+                let shown = || delivery::welcome(*revision, *n, Some((*text, payload)));
+                self.welcome(to, *edge, *revision, *n, shown);
             }
             (
                 Item::Resumed {
@@ -90,7 +92,39 @@ impl<H: Clone> Pass<'_, H> {
                 Recipients::Only(to),
             ) => {
                 for socket in to {
-                    self.resumed(*socket, *edge, (*since, *upto), *n, *announce);
+                    self.resumed(*socket, *edge, (*since, *upto, *upto), *n, *announce);
+                }
+            }
+            (
+                Item::Resuming {
+                    edge,
+                    since,
+                    upto,
+                    until,
+                    n,
+                    announce,
+                },
+                Recipients::Only(to),
+            ) => {
+                for socket in to {
+                    self.resumed(*socket, *edge, (*since, *upto, *until), *n, *announce);
+                }
+            }
+            (Item::Piece { transfer, index }, Recipients::Only(to)) => {
+                self.piece(*transfer, *index, to, payload);
+            }
+            (
+                Item::LastPiece {
+                    transfer,
+                    index,
+                    deliveries,
+                },
+                Recipients::Only(to),
+            ) => {
+                if self.piece(*transfer, *index, to, payload) {
+                    self.whole(*transfer, deliveries);
+                } else {
+                    self.left(deliveries);
                 }
             }
             (Item::Close { code }, to) => self.close(to, *code, chained),
@@ -103,32 +137,103 @@ impl<H: Clone> Pass<'_, H> {
         }
     }
 
-    /// R31: what the welcome shows is what the session has from now on.
+    /// R41: whether it is the next piece of what one of these sockets waits for.
+    fn piece(&mut self, transfer: Transfer, index: u32, to: &[Socket], payload: &[u8]) -> bool {
+        let here = |socket: &&Socket| self.watch.find(**socket).is_some();
+        let to: Vec<_> = to.iter().filter(here).copied().collect();
+        let piece = Piece {
+            transfer,
+            index,
+            payload,
+        };
+        let bytes_max = self.watch.whole_bytes_max;
+        let taken = match self.watch.rules.pieces {
+            true => self.watch.pieces.add(piece, &to, bytes_max),
+            false => self.watch.pieces.add_blindly(piece, &to),
+        };
+        for socket in to.iter().filter(|_| taken) {
+            self.coming(*socket);
+        }
+        taken
+    }
+
+    /// More is on its way, so nobody need ask again or give up yet.
+    fn coming(&mut self, socket: Socket) {
+        let now = self.now;
+        let Some(member) = self.watch.find(socket) else {
+            return;
+        };
+        if let Phase::Repairing { asked, .. } = &mut member.phase {
+            *asked = now;
+        }
+        if !matches!(member.phase, Phase::Live { .. }) {
+            let to = member.handle.clone();
+            self.effects.push(Effect::Coming { to });
+        }
+    }
+
+    /// The record is whole: it is taken as if it had come as one.
+    fn whole(&mut self, transfer: Transfer, deliveries: &[Delivery]) {
+        let Some(value) = self.watch.pieces.take(transfer) else {
+            return;
+        };
+        let record = Outbound {
+            link: None,
+            deliveries: deliveries.to_vec(),
+        };
+        for (delivery, payload) in record.split(&value).unwrap_or_default() {
+            self.deliver(delivery, &payload, false);
+        }
+    }
+
+    /// Nobody here waits for this record: a socket that it welcomes, and that is gone, gets its disconnect (R28).
+    fn left(&mut self, deliveries: &[Delivery]) {
+        for delivery in deliveries {
+            let (Item::Welcome { edge, .. } | Item::Resumed { edge, .. }, Recipients::Only(to)) =
+                (&delivery.item, &delivery.to)
+            else {
+                continue;
+            };
+            for socket in to {
+                drop(self.named(*socket, *edge));
+            }
+        }
+    }
+
+    /// R31: what the welcome shows is what the sessions have from now on. It is encoded once for all of them.
     fn welcome(
         &mut self,
-        socket: Socket,
+        sockets: &[Socket],
         edge: Incarnation,
         revision: Revision,
         n: MessageNumber,
-        text: bool,
-        payload: &Bytes,
+        shown: impl FnOnce() -> Shown,
     ) {
-        let Some(member) = self.named(socket, edge) else {
+        let mut welcomed = Vec::new();
+        let mut to = Vec::new();
+        for socket in sockets {
+            let Some(member) = self.named(*socket, edge) else {
+                continue;
+            };
+            let denied = match member.phase {
+                Phase::Pending { dropped } => dropped,
+                // The commits it missed are gone, so it starts over.
+                Phase::Repairing { have, dropped, .. } if revision > have => dropped,
+                Phase::Live { .. } | Phase::Repairing { .. } => continue,
+            };
+            to.push(member.handle.clone());
+            welcomed.push((*socket, denied));
+        }
+        if to.is_empty() {
             return;
-        };
-        let denied = match member.phase {
-            Phase::Pending { dropped } => dropped,
-            // The commits it missed are gone, so it starts over.
-            Phase::Repairing { have, dropped, .. } if revision > have => dropped,
-            Phase::Live { .. } | Phase::Repairing { .. } => return,
-        };
-        let to = vec![member.handle.clone()];
-        let shown = delivery::welcome(revision, n, Some((text, payload)));
-        let means = Means::Accepted(n);
+        }
+        let (shown, means) = (shown(), Means::Accepted(n));
         self.effects.push(Effect::Show { to, shown, means });
-        self.settle(socket, revision, denied);
-        if let Some(member) = self.watch.find(socket) {
-            member.takes = matches!(member.phase, Phase::Live { .. });
+        for (socket, denied) in welcomed {
+            self.settle(socket, revision, denied);
+            if let Some(member) = self.watch.find(socket) {
+                member.takes = matches!(member.phase, Phase::Live { .. });
+            }
         }
     }
 
@@ -137,7 +242,7 @@ impl<H: Clone> Pass<'_, H> {
         &mut self,
         socket: Socket,
         edge: Incarnation,
-        (since, upto): (Revision, Revision),
+        (since, upto, until): (Revision, Revision, Revision),
         n: MessageNumber,
         announce: bool,
     ) {
@@ -162,6 +267,7 @@ impl<H: Clone> Pass<'_, H> {
             socket,
             floor,
             upto,
+            until,
             dropped,
         });
     }
@@ -191,6 +297,7 @@ impl<H: Clone> Pass<'_, H> {
             let to = member.handle.clone();
             self.effects.push(Effect::Close { to, code });
             self.watch.members.remove(&socket.connection);
+            self.watch.pieces.forget(socket);
         }
     }
 
@@ -275,12 +382,30 @@ impl<H: Clone> Pass<'_, H> {
     /// What was repeated, the sessions now have.
     fn finish(mut self) -> Vec<Effect<H>> {
         for resuming in std::mem::take(&mut self.resuming) {
-            if let Some(floor) = resuming.floor {
-                let have = floor.max(resuming.upto);
+            let Some(floor) = resuming.floor else {
+                continue;
+            };
+            let have = floor.max(resuming.upto);
+            if have < resuming.until {
+                self.awaits(&resuming, have);
+            } else {
                 self.settle(resuming.socket, have, resuming.dropped);
             }
         }
         self.effects
+    }
+
+    /// R41: further portions follow. Should they not come, they are asked for like any other resume.
+    fn awaits(&mut self, resuming: &Resuming, have: Revision) {
+        let now = self.now;
+        if let Some(member) = self.watch.find(resuming.socket) {
+            member.phase = Phase::Repairing {
+                have,
+                dropped: resuming.dropped.max(resuming.until),
+                asked: now,
+            };
+        }
+        self.coming(resuming.socket);
     }
 
     fn settle(&mut self, socket: Socket, have: Revision, denied: Revision) {

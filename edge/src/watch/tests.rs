@@ -1,5 +1,6 @@
 mod model;
 mod rules;
+mod pieces;
 
 use xp_protocol::outbound::{Delivery, Item, Outbound, Recipients};
 use xp_protocol::{CloseCode, FaultCode};
@@ -57,6 +58,7 @@ fn text(effect: &Effect<Socket>) -> String {
         }
         Effect::Close { to, code } => format!("{}: close {}", name(to), code.name()),
         Effect::Resume { of, since } => format!("{}: resume {since}", name(of)),
+        Effect::Coming { to } => format!("{}: coming", name(to)),
         Effect::Gone(socket) => format!("{}: gone", name(socket)),
     }
 }
@@ -173,9 +175,9 @@ fn what_a_session_has_is_dropped_and_a_gap_is_asked_for_every_half_second() {
     assert!(give(&mut watch, 0, &commit(3, 4)).is_empty());
     assert_eq!(give(&mut watch, 0, &commit(6, 7)), ["1.1: resume 4"]);
     assert!(give(&mut watch, 10, &commit(7, 8)).is_empty());
-    assert!(watch.repairs(TimeMs(499)).is_empty());
-    assert_eq!(watch.repairs(TimeMs(500)).len(), 1);
-    assert!(watch.repairs(TimeMs(501)).is_empty());
+    assert!(watch.repairs(TimeMs(499), 9).is_empty());
+    assert_eq!(watch.repairs(TimeMs(500), 9).len(), 1);
+    assert!(watch.repairs(TimeMs(501), 9).is_empty());
 }
 
 #[test]

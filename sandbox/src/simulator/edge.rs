@@ -238,7 +238,7 @@ impl Edge {
             let effects = self
                 .watches
                 .get_mut(&address)
-                .map(|watch| watch.repairs(now.running));
+                .map(|watch| watch.repairs(now.running, usize::MAX));
             self.apply(&address, effects.unwrap_or_default(), stage);
         }
         self.plan(stage, TICK_MS, Due::Tick);

@@ -195,7 +195,7 @@ impl Run {
     }
 
     fn ask_again(&mut self) -> Checked {
-        let effects = self.watch.repairs(TimeMs(self.now));
+        let effects = self.watch.repairs(TimeMs(self.now), usize::MAX);
         self.take(effects)
     }
 
@@ -208,7 +208,7 @@ impl Run {
                     }
                 }
                 Effect::Resume { of, since } => self.requests.push(Request::Resume(of, since.0)),
-                Effect::Close { .. } | Effect::Gone(_) => {}
+                Effect::Close { .. } | Effect::Coming { .. } | Effect::Gone(_) => {}
             }
         }
         Ok(())

@@ -109,6 +109,12 @@ impl Edge {
                         self.pass(address, socket, action, Bytes::new(), Fate::Loose, stage);
                     }
                 }
+                Effect::Coming { to } => {
+                    let now = self.now(stage);
+                    if let Some(connection) = self.connections.get_mut(&to) {
+                        connection.session.coming(now);
+                    }
+                }
                 Effect::Gone(socket) => self.disconnect(address, socket, false, stage),
             }
         }
