@@ -144,7 +144,8 @@ pub trait Entity: Sized + Send + 'static {
     }
 
     /// What this client sees first, after [`connected`](Self::connected)'s events, and again whenever it must start
-    /// over.
+    /// over. One that asks `cx` nothing about the session (who it is, its claims, its connection) is made once for all
+    /// who come at the same time; ask only where the answer is shown.
     fn welcome(&self, cx: &Cx<'_, Self>) -> Shown<Self> {
         let _ = cx;
         Vec::new()

@@ -62,7 +62,7 @@ pub trait Instance: Send {
     ///
     /// # Errors
     /// As for [`Self::decide`].
-    fn welcome(&self, by: ConnectionId, scene: &SceneData<'_>) -> Result<Bytes, Fault>;
+    fn welcome(&self, by: ConnectionId, scene: &SceneData<'_>) -> Result<Welcome, Fault>;
 
     /// Applies the events of one commit, as they stand in the log.
     ///
@@ -83,6 +83,15 @@ pub trait Instance: Send {
     /// # Errors
     /// When the state cannot be encoded.
     fn encode(&self) -> Result<Vec<u8>, Fault>;
+}
+
+/// What a session is shown first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// The payload, as one sequence of outputs.
+    pub shown: Bytes,
+    /// Whether it is the same for every session at this revision: the domain asked nothing about this one.
+    pub for_all: bool,
 }
 
 /// A payload as it came from a client: text and binary frames are told apart.

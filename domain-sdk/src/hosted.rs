@@ -15,6 +15,7 @@ use xp_protocol::{Address, ConnectionId};
 use crate::entity::{Cx, Decision, Entity, Given, Roster, Scene, Session, SignalCx};
 use crate::host::{
     self, Decided, Fault, Host, Input, Instance, Origin, Outcome, Payload, RosterChange, SceneData,
+    Welcome,
 };
 use crate::word::{Codec, DefaultWord, State, Stored, Unreadable, Word};
 use guard::{catch, unreadable};
@@ -159,10 +160,13 @@ impl<E: Entity + State> Instance for Live<E> {
         }
     }
 
-    fn welcome(&self, by: ConnectionId, scene: &SceneData<'_>) -> Result<Bytes, Fault> {
+    fn welcome(&self, by: ConnectionId, scene: &SceneData<'_>) -> Result<Welcome, Fault> {
         let cx = self.cx(by, scene)?;
         let shown = catch("welcome", || self.entity.welcome(&cx))?;
-        encode::sequence::<E, _>("output", &shown)
+        Ok(Welcome {
+            shown: encode::sequence::<E, _>("output", &shown)?,
+            for_all: !cx.is_personal(),
+        })
     }
 
     fn apply(&mut self, events: &[u8]) -> Result<(), Fault> {

@@ -48,8 +48,8 @@ pub(crate) async fn run(node: Arc<Node>, at: TopicPartition, mut reader: Box<dyn
 /// Every entity of this lane may have said something that is not known here.
 fn missed(node: &Node, at: &TopicPartition) {
     let concerned = |address: &Address| {
-        let lane = node.lanes.get(address.category());
-        lane.is_some_and(|lane| lane.outbound() == &*at.topic)
+        let partition = node.partition(address);
+        partition.is_some_and(|partition| partition.speaks_on(&at.topic))
     };
     node.registry.missed(concerned);
 }

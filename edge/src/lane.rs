@@ -40,8 +40,6 @@ pub(crate) struct Bounds {
 
 /// One lane, as this edge writes to it.
 pub(crate) struct Lane {
-    /// The topic where it hears of its entities.
-    outbound: String,
     partitions: Vec<Arc<Partition>>,
 }
 
@@ -131,14 +129,8 @@ impl Lane {
             })
         };
         Self {
-            outbound: outbound_topic(&lane.name),
             partitions: (0..lane.partitions).map(partition).collect(),
         }
-    }
-
-    /// The topic where it hears of its entities.
-    pub(crate) fn outbound(&self) -> &str {
-        &self.outbound
     }
 
     pub(crate) fn partitions(&self) -> &[Arc<Partition>] {

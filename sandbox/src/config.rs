@@ -149,6 +149,21 @@ settings! {
         ticket: Span = Span::from_secs(30),
         /// The largest record. A decision that needs a larger one is a `fault too-large`.
         record_bytes_max: Size = Size(1 << 20),
+        /// A welcome, an answer or a portion of a resume that is larger goes out in pieces of this size (R41). Half of
+        /// `record-bytes-max` if that is less.
+        piece_bytes_max: Size = Size(256 << 10),
+        /// The largest welcome, and the largest answer to a query. What is larger is a `fault too-large`: such an entity
+        /// cannot be entered. No more than `edge.limits.whole-bytes-max`.
+        whole_bytes_max: Size = Size(32 << 20),
+        /// Bytes of what goes out in pieces that wait per partition. Beyond, welcomes and resumes wait before they are made,
+        /// and answers to queries are dropped: the client asks again.
+        large_bytes_max: Size = Size(16 << 20),
+        /// Bytes of it under way at once per partition, and within 20 ms. The rest waits.
+        large_flight_bytes_max: Size = Size(4 << 20),
+        /// Bytes of it that wait for one subject. Beyond, its further welcomes and resumes wait.
+        subject_bytes_max: Size = Size(8 << 20),
+        /// Welcomes and resumes of a partition that wait to be made. Beyond, the socket is closed `come-back`.
+        waiting_max: usize = 4_096,
         /// Records of a partition that were appended and are not yet committed. At the bound it reads no further.
         uncommitted_max: usize = 4_096,
         /// Commits kept in memory per watched entity, so that clients resume at once. Older ones are read from
@@ -200,6 +215,12 @@ impl StateNode {
             entities_per_subject: self.entities_per_subject,
             ticket_ms: self.ticket.ms(),
             record_bytes_max: self.record_bytes_max.0,
+            piece_bytes_max: self.piece_bytes_max.0,
+            whole_bytes_max: self.whole_bytes_max.0,
+            large_bytes_max: self.large_bytes_max.0,
+            large_flight_bytes_max: self.large_flight_bytes_max.0,
+            subject_bytes_max: self.subject_bytes_max.0,
+            waiting_max: self.waiting_max,
             uncommitted_max: self.uncommitted_max,
             recent_commits_max: self.recent_commits_max,
             recent_bytes_max: self.recent_bytes_max.0,

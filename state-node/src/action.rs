@@ -53,7 +53,8 @@ pub enum Action {
     },
     /// Ask where `inbound` ends now; answer with `inbound_end` (R16).
     FindInboundEnd,
-    /// Read the commits of one entity for a resume; answer with `rescanned`.
+    /// Read a portion of the log for resumes; answer with `rescanned`. It may hold
+    /// records behind `upto`.
     Rescan {
         /// Names it for the answer.
         id: u64,
@@ -61,7 +62,7 @@ pub enum Action {
         from: Offset,
         /// Where to stop: the first offset not to read.
         upto: Offset,
-        /// How many bytes may be read.
+        /// With how many bytes the portion is enough.
         bytes_max: usize,
     },
     /// Fold entities anew from the beginning of `events`, each up to its revision, with a `FoldingAnew` that reads up to

@@ -8,6 +8,8 @@ use xp_protocol::rules::Rules;
 use xp_protocol::{LanePartition, Offset, PartitionId, Seq};
 use xp_transport::Record;
 
+use crate::large::Cut;
+
 /// One thing that leaves the partition.
 #[derive(Clone, Debug)]
 pub enum Output {
@@ -15,6 +17,8 @@ pub enum Output {
     Chain(PartitionId, Record),
     /// An output that is not logged and may be lost (R22).
     Plain(PartitionId, Record),
+    /// The same, large or one of many: it leaves at a pace (R41).
+    Large(Box<Cut>),
     /// The answer to a query: it leaves only within the lease (R13).
     Leased(PartitionId, Record),
     /// A tell: repeated until its target confirms it (R34).

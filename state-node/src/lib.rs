@@ -9,6 +9,7 @@ pub mod turn;
 pub mod draft;
 pub mod action;
 pub mod gate;
+pub mod large;
 pub mod published;
 pub mod sled_store;
 pub mod snapshot;

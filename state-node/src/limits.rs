@@ -25,6 +25,19 @@ pub struct Limits {
     pub ticket_ms: u64,
     /// The largest encoded record, in bytes; a larger decision is a `fault too-large` (R9).
     pub record_bytes_max: usize,
+    /// A record outside the chain with more bytes goes out in pieces of this size (R41); see [`Limits::piece_bytes`].
+    pub piece_bytes_max: usize,
+    /// The largest welcome and the largest answer to a query, in bytes; a larger one is a `fault too-large`.
+    pub whole_bytes_max: usize,
+    /// Bytes of what goes out in pieces that wait per partition; beyond, welcomes and resumes wait before they are made,
+    /// and answers to queries are dropped.
+    pub large_bytes_max: usize,
+    /// Bytes of it under way at once per partition, and within [`PACE_MS`](crate::large::PACE_MS); the rest waits.
+    pub large_flight_bytes_max: usize,
+    /// Bytes of it that wait for one subject; beyond, its further welcomes and resumes wait.
+    pub subject_bytes_max: usize,
+    /// Welcomes and resumes that wait to be made; beyond, the socket is closed `come-back`.
+    pub waiting_max: usize,
     /// Records appended and not yet committed; at the bound reading inbound pauses (R9).
     pub uncommitted_max: usize,
     /// Commits kept in memory per watched entity for exact resume; older ones come from the log.
@@ -61,6 +74,14 @@ pub struct Limits {
     pub publishing: Pace,
 }
 
+impl Limits {
+    /// The most bytes of one piece: well below the largest record.
+    #[must_use]
+    pub fn piece_bytes(&self) -> usize {
+        self.piece_bytes_max.min(self.record_bytes_max / 2).max(1)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -72,6 +93,12 @@ impl Default for Limits {
             entities_per_subject: 2_000,
             ticket_ms: 30_000,
             record_bytes_max: 1 << 20,
+            piece_bytes_max: 256 << 10,
+            whole_bytes_max: 32 << 20,
+            large_bytes_max: 16 << 20,
+            large_flight_bytes_max: 4 << 20,
+            subject_bytes_max: 8 << 20,
+            waiting_max: 4096,
             uncommitted_max: 4096,
             recent_commits_max: 1024,
             recent_bytes_max: 1 << 20,

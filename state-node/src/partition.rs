@@ -42,7 +42,7 @@ use crate::store::SnapshotStore;
 use founders::Founders;
 use record::{bare, key, record};
 use role::{
-    Caution, Checkpointed, Following, Hole, Owner, Rescanning, Role, Tells, Uncommitted, Unsent,
+    Caution, Checkpointed, Following, Hole, Owner, Resume, Role, Scan, Tells, Uncommitted, Unsent,
 };
 
 pub use describe::{Description, Reason};
@@ -195,7 +195,10 @@ impl Partition {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         let owner = match &self.role {
-            Role::Owning(owner) => !owner.uncommitted.is_empty() || !owner.leased.is_empty(),
+            Role::Owning(owner) => {
+                let waits = owner.welcomes.len() + owner.resumes.len() + owner.scans.len();
+                !owner.uncommitted.is_empty() || !owner.leased.is_empty() || waits > 0
+            }
             Role::Following(_) | Role::Over => false,
         };
         owner || !self.dirty.is_empty()
@@ -205,7 +208,11 @@ impl Partition {
     #[must_use]
     pub fn next_deadline(&self) -> Option<TimeMs> {
         match &self.role {
-            Role::Owning(_) => self.timers.first().map(|(due, ..)| *due),
+            Role::Owning(owner) => {
+                let due = self.timers.first().map(|(due, ..)| *due);
+                let large = owner.large.wakes_at(&self.setting.limits);
+                due.into_iter().chain(large).min()
+            }
             Role::Following(following) => self.claim_at(following),
             Role::Over => None,
         }

@@ -21,7 +21,7 @@ use crate::entity::{Entity, Session};
 use crate::limits::Limits;
 
 pub use refusal::refuse;
-pub use welcome::welcome;
+pub use welcome::{unwelcome, welcome};
 
 /// What surrounds a turn.
 pub struct Turn<'a> {

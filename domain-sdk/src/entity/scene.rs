@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 
 use rand_chacha::ChaCha8Rng;
@@ -143,40 +143,56 @@ impl<'a, E: Entity> Scene<'a, E> {
 pub struct Cx<'a, E: Entity> {
     scene: Scene<'a, E>,
     session: &'a Session<E::Claims>,
+    /// Whether anything was asked about the session.
+    personal: Cell<bool>,
 }
 
 impl<'a, E: Entity> Cx<'a, E> {
     pub(crate) fn new(scene: Scene<'a, E>, session: &'a Session<E::Claims>) -> Self {
-        Self { scene, session }
+        Self {
+            scene,
+            session,
+            personal: Cell::new(false),
+        }
+    }
+
+    /// Whether the domain has asked anything about the session. Otherwise it would say the same to every other one.
+    pub(crate) fn is_personal(&self) -> bool {
+        self.personal.get()
+    }
+
+    fn whose(&self) -> &'a Session<E::Claims> {
+        self.personal.set(true);
+        self.session
     }
 
     /// An empty decision, to be filled.
     pub fn decision(&self) -> Decision<E> {
-        Decision::new(self.now(), self.data.seed, Some(self.session.connection))
+        Decision::new(self.now(), self.data.seed, Some(self.whose().connection))
     }
 
     /// The session this is about.
     #[must_use]
     pub fn session(&self) -> &'a Session<E::Claims> {
-        self.session
+        self.whose()
     }
 
     /// Its connection id.
     #[must_use]
     pub fn connection(&self) -> ConnectionId {
-        self.session.connection
+        self.whose().connection
     }
 
     /// Who it is: the token's subject, verified by the edge.
     #[must_use]
     pub fn subject(&self) -> &'a str {
-        self.session.subject()
+        self.whose().subject()
     }
 
     /// What else the token says.
     #[must_use]
     pub fn claims(&self) -> &'a E::Claims {
-        self.session.claims()
+        self.whose().claims()
     }
 
     /// Whether no session but this one is of the same subject: it came first, or goes last.

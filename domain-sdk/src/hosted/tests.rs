@@ -446,7 +446,9 @@ fn a_session_that_ended_is_nobody() {
 fn a_welcome_is_a_sequence_like_an_event_frame() {
     let mut probe = probe();
     probe.apply(br#"["a","b"]"#).unwrap();
-    let shown = probe.welcome(ANA, &scene(&address())).unwrap();
+    let welcome = probe.welcome(ANA, &scene(&address())).unwrap();
+    assert!(welcome.for_all, "it asks nothing about the session");
+    let shown = welcome.shown;
     assert_eq!(shown, r#"["a","b"]"#);
     assert_eq!(
         Hosted::<Probe>::new().sequence(&[b"\"a\"", b"\"b\""]),

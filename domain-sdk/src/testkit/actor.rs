@@ -129,8 +129,9 @@ impl Actor {
         by: ConnectionId,
         scene: &SceneData<'_>,
     ) -> Result<Result<Bytes, Fault>, Broken> {
-        let live = self.live.welcome(by, scene);
-        if live != self.reloaded()?.welcome(by, scene) {
+        let live = self.live.welcome(by, scene).map(|welcome| welcome.shown);
+        let again = self.reloaded()?.welcome(by, scene);
+        if live != again.map(|welcome| welcome.shown) {
             return Err(Broken(format!(
                 "{} welcomes otherwise on reloaded state",
                 self.address

@@ -195,7 +195,7 @@ impl<H: Clone> Pass<'_, H> {
                 continue;
             };
             for socket in to {
-                drop(self.named(*socket, *edge));
+                let _known = self.named(*socket, *edge);
             }
         }
     }

@@ -55,8 +55,12 @@ impl Partition {
             },
             tells,
             tells_taken_dirty: Default::default(),
-            rescans: Default::default(),
-            next_rescan: 0,
+            large: Default::default(),
+            welcomes: Default::default(),
+            resumes: Default::default(),
+            scans: Default::default(),
+            scan: None,
+            next_scan: 0,
             held: Default::default(),
             caution: if unclean {
                 Caution::Asking

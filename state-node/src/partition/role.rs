@@ -11,8 +11,9 @@ use xp_protocol::{
 use xp_transport::{Record, Stored};
 
 use super::untold::Untold;
-use crate::entity::Floor;
+use crate::fold::Rereading;
 use crate::gate::{Emitter, Gate};
+use crate::large::Large;
 use crate::store::Batch;
 
 #[derive(Clone)]
@@ -97,8 +98,16 @@ pub(super) struct Owner {
     pub(super) checkpointed: Checkpointed,
     pub(super) tells: BTreeMap<LanePartition, Tells>,
     pub(super) tells_taken_dirty: BTreeSet<LanePartition>,
-    pub(super) rescans: BTreeMap<u64, Rescanning>,
-    pub(super) next_rescan: u64,
+    /// What is too large for one record, and what goes out with it at a pace (R41).
+    pub(super) large: Large,
+    /// Sessions that wait to be welcomed.
+    pub(super) welcomes: Welcomes,
+    /// Sessions that wait to be resumed from memory, and from the log.
+    pub(super) resumes: VecDeque<Resume>,
+    pub(super) scans: VecDeque<Resume>,
+    /// The log is read for some of them.
+    pub(super) scan: Option<Scan>,
+    pub(super) next_scan: u64,
     /// Taken from the inbound log and not looked at yet: messages that are taken one at a time (R16).
     pub(super) held: VecDeque<Stored>,
     pub(super) caution: Caution,
@@ -177,14 +186,68 @@ impl Tells {
     }
 }
 
-pub(super) struct Rescanning {
+/// A session that goes on behind `since`.
+#[derive(Clone)]
+pub(super) struct Resume {
     pub(super) address: Address,
     pub(super) connection: ConnectionId,
     pub(super) attempt: Attempt,
     pub(super) since: Revision,
-    pub(super) upto: Revision,
-    pub(super) floor: Floor,
+    /// Its client waits for a `welcome … resumed`.
     pub(super) announce: bool,
+}
+
+/// The log is read, portion by portion, for sessions of one entity (R20).
+pub(super) struct Scan {
+    pub(super) id: u64,
+    pub(super) address: Address,
+    pub(super) sessions: Vec<Resume>,
+    pub(super) judge: Rereading,
+    /// Where the next portion begins, and where the last one ends.
+    pub(super) next: Offset,
+    pub(super) upto: Offset,
+    /// The revision at that end.
+    pub(super) until: Revision,
+    pub(super) bytes: usize,
+    /// A portion is being read.
+    pub(super) reading: bool,
+}
+
+/// Sessions that wait to be welcomed, those of one entity together, the entity that has waited longest first.
+#[derive(Default)]
+pub(super) struct Welcomes {
+    order: VecDeque<Address>,
+    waiting: BTreeMap<Address, Vec<(ConnectionId, Attempt)>>,
+    count: usize,
+}
+
+impl Welcomes {
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// How many entities' sessions wait.
+    pub(super) fn entities(&self) -> usize {
+        self.order.len()
+    }
+
+    pub(super) fn push(&mut self, address: &Address, connection: ConnectionId, attempt: Attempt) {
+        if !self.waiting.contains_key(address) {
+            self.order.push_back(address.clone());
+        }
+        let waiting = self.waiting.entry(address.clone()).or_default();
+        if !waiting.contains(&(connection, attempt)) {
+            waiting.push((connection, attempt));
+            self.count += 1;
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<(Address, Vec<(ConnectionId, Attempt)>)> {
+        let address = self.order.pop_front()?;
+        let waiting = self.waiting.remove(&address).unwrap_or_default();
+        self.count -= waiting.len();
+        Some((address, waiting))
+    }
 }
 
 impl Owner {

@@ -93,6 +93,7 @@ impl Turn<'_> {
             instance.answer(said.connection, &said.payload, scene)
         });
         let answer = answer.map_or_else(Answer::Fault, |outcome| stored(&outcome));
+        let answer = self.bounded(answer);
         let (item, payload) = answer_item(
             RequestId::Tag(tag),
             entity.runtime.revision,
@@ -105,6 +106,21 @@ impl Turn<'_> {
             outputs,
             leased: true,
         }
+    }
+}
+
+impl Turn<'_> {
+    /// R41: an answer that is larger than anything may be is a fault with a name.
+    fn bounded(&self, answer: Answer) -> Answer {
+        let (Answer::Reply(payload) | Answer::Reject(payload)) = &answer else {
+            return answer;
+        };
+        let (bytes, max) = (payload.len(), self.limits.whole_bytes_max);
+        if bytes <= max {
+            return answer;
+        }
+        tracing::error!(entity = %self.address, bytes, max, "a query faulted: its answer is too large; let it ask for less, or raise whole-bytes-max");
+        Answer::Fault(FaultCode::TooLarge)
     }
 }
 

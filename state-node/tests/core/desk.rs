@@ -89,6 +89,13 @@ impl Socket {
     pub(crate) fn id(self) -> ConnectionId {
         ConnectionId(Uuid::from_u128(self.connection))
     }
+
+    pub(crate) fn socket(self) -> xp_protocol::outbound::Socket {
+        xp_protocol::outbound::Socket {
+            connection: self.id(),
+            attempt: Attempt(self.attempt),
+        }
+    }
 }
 
 pub(crate) const ANA: Socket = Socket {
@@ -342,6 +349,33 @@ impl Desk {
         self.say(socket, action, claims);
     }
 
+    /// All of them in one batch.
+    pub(crate) fn connect_together(&mut self, sockets: &[Socket]) {
+        let mut batch = Vec::new();
+        for socket in sockets {
+            let action = Said::Connect {
+                subject: "ana".into(),
+                since: None,
+                outbound: PartitionId(0),
+                joined: Offset(1),
+            };
+            let inbound = Inbound {
+                time: self.now,
+                trace: None,
+                word: client(*socket, action),
+            };
+            let record = Record {
+                key: Bytes::copy_from_slice(socket.entity.as_bytes()),
+                header: codec::encode(&inbound).into(),
+                value: Bytes::from_static(br#"{"sub":"ana"}"#),
+            };
+            batch.push(at(self.inbound, record));
+            self.inbound += 1;
+        }
+        self.core.on_inbound(&batch, self.now);
+        self.perform();
+    }
+
     pub(crate) fn send(&mut self, socket: Socket, n: u64, payload: &str) {
         let n = MessageNumber(n);
         self.say(socket, Said::Send { n, text: true }, payload);
@@ -353,13 +387,7 @@ impl Desk {
     }
 
     pub(crate) fn say(&mut self, socket: Socket, action: Said, value: &str) {
-        let word = Word::Client {
-            edge: Incarnation(Uuid::from_u128(socket.edge)),
-            connection: ConnectionId(Uuid::from_u128(socket.connection)),
-            attempt: Attempt(socket.attempt),
-            action,
-        };
-        self.word(word, socket.entity, value);
+        self.word(client(socket, action), socket.entity, value);
     }
 
     pub(crate) fn word(&mut self, word: Word, key: &str, value: &str) {
@@ -528,6 +556,15 @@ impl Desk {
             self.core.saved(true);
         }
         self.perform();
+    }
+}
+
+fn client(socket: Socket, action: Said) -> Word {
+    Word::Client {
+        edge: Incarnation(Uuid::from_u128(socket.edge)),
+        connection: socket.id(),
+        attempt: Attempt(socket.attempt),
+        action,
     }
 }
 

@@ -7,6 +7,7 @@ mod caution;
 mod commits;
 mod holes;
 mod outputs;
+mod large;
 mod sessions;
 mod crowds;
 mod tells;

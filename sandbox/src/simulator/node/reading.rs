@@ -2,6 +2,7 @@
 
 use xp_protocol::{Address, Offset, Revision};
 use xp_state_node::anew::FoldingAnew;
+use xp_state_node::large::record_bytes;
 
 use super::Node;
 use crate::simulator::agenda::{NodeDue as Due, Part, Scan};
@@ -126,13 +127,15 @@ impl Node {
         }
         let count = scan.upto.0.saturating_sub(scan.from.0) as usize;
         let batch = stage.read(&at, scan.from, count);
-        let bytes: usize = batch
-            .iter()
-            .map(|stored| stored.record.header.len() + stored.record.value.len())
-            .sum();
-        let batch = (bytes <= scan.bytes_max).then_some(batch);
+        let mut bytes = 0;
+        let portion = batch.iter().take_while(|stored| {
+            let wanted = bytes < scan.bytes_max;
+            bytes += record_bytes(&stored.record);
+            wanted
+        });
+        let portion = portion.count();
         if let Some(held) = self.part(part) {
-            held.core.rescanned(scan.id, batch.as_deref(), now);
+            held.core.rescanned(scan.id, Some(&batch[..portion]), now);
         }
         self.perform(part.place, stage);
     }

@@ -4,6 +4,7 @@ use xp_protocol::Offset;
 use xp_transport::{ReadError, Reader, Stored};
 
 use crate::anew::FoldingAnew;
+use crate::large::record_bytes;
 use crate::partition::FoldedAnew;
 
 pub(super) async fn next(reader: &mut Option<Box<dyn Reader>>) -> Result<Vec<Stored>, ReadError> {
@@ -25,7 +26,7 @@ pub(super) async fn read_upto(
     Ok(found)
 }
 
-/// Everything before `end`, or `None` when it is gone or has more than `bytes_max` bytes.
+/// What is before `end`, or the first of it once that has `bytes_max` bytes; `None` when it is gone.
 pub(super) async fn read_bounded(
     mut reader: Box<dyn Reader>,
     end: Offset,
@@ -33,15 +34,12 @@ pub(super) async fn read_bounded(
 ) -> Option<Vec<Stored>> {
     let mut found: Vec<Stored> = Vec::new();
     let mut bytes = 0;
-    while found.last().is_none_or(|last| last.offset.next() < end) {
+    while bytes < bytes_max && found.last().is_none_or(|last| last.offset.next() < end) {
         let batch = reader.next().await.ok()?;
         bytes += batch
             .iter()
-            .map(|stored| stored.record.header.len() + stored.record.value.len())
+            .map(|stored| record_bytes(&stored.record))
             .sum::<usize>();
-        if bytes > bytes_max {
-            return None;
-        }
         found.extend(batch);
     }
     Some(found)

@@ -1,5 +1,7 @@
 //! What leaves: chain records, plain outputs and tells (R11–R14, R34).
 
+use std::sync::Arc;
+
 use xp_protocol::events::Tell;
 use xp_protocol::{LanePartition, Offset, PartitionId, Seq, TimeMs};
 use xp_transport::Record;
@@ -7,6 +9,7 @@ use xp_transport::Record;
 use super::super::{Owner, Partition, Role, Tells};
 use crate::action::{Action, Telling, tell_record};
 use crate::gate::Output;
+use crate::large::{Portion, record_bytes};
 
 /// How long to wait before chain records go out again after a failure, in milliseconds.
 const EMIT_AGAIN_MS: u64 = 50;
@@ -22,6 +25,8 @@ impl Partition {
 
     /// Lets out what the gate no longer holds.
     pub(in crate::partition) fn drain(&mut self, now: TimeMs) {
+        self.greet();
+        self.resume_waiting();
         let open = !self.setting.rules.gate;
         while let Role::Owning(owner) = &mut self.role
             && let Some((after, output)) =
@@ -33,6 +38,7 @@ impl Partition {
             self.let_out(commit, output, now);
         }
         self.close_hole(now);
+        self.send_large(now);
         self.finish_release(now);
         self.save_committed();
         self.finish_spoilt();
@@ -51,13 +57,16 @@ impl Partition {
     fn let_out(&mut self, commit: Offset, output: Output, now: TimeMs) {
         match output {
             Output::Chain(partition, record) => self.emit(commit, partition, record),
-            Output::Plain(partition, record) => {
-                self.actions.push(Action::Speak { partition, record })
+            Output::Plain(partition, record) => self.speak(partition, record),
+            Output::Large(cut) => {
+                if let Some(owner) = self.owner() {
+                    owner.large.push(*cut);
+                }
             }
             Output::Leased(partition, record)
                 if self.may_answer(now) || !self.setting.rules.lease =>
             {
-                self.actions.push(Action::Speak { partition, record });
+                self.speak(partition, record);
             }
             Output::Leased(partition, record) => {
                 if let Some(owner) = self.owner().filter(|owner| !owner.displaced) {
@@ -92,7 +101,57 @@ impl Partition {
             .map(|owner| std::mem::take(&mut owner.leased))
             .unwrap_or_default();
         for (partition, record) in waiting {
-            self.actions.push(Action::Speak { partition, record });
+            self.speak(partition, record);
+        }
+        self.send_large(now);
+    }
+
+    /// What is not logged leaves: at once, or in pieces when it is too large for one record (R41).
+    fn speak(&mut self, partition: PartitionId, record: Record) {
+        let limits = Arc::clone(&self.setting.limits);
+        let bytes = record_bytes(&record);
+        if bytes <= limits.piece_bytes() {
+            return self.actions.push(Action::Speak { partition, record });
+        }
+        let (epoch, place) = (self.epoch(), self.setting.place.clone());
+        let Some(owner) = self.owner() else { return };
+        if owner.large.bytes() >= limits.large_bytes_max {
+            tracing::warn!(%place, bytes, "a large answer was dropped, because others wait already; its client asks again");
+            return;
+        }
+        match owner.large.cut((partition, record), epoch, None, &limits) {
+            Some(cut) => owner.large.push(cut),
+            None => {
+                tracing::warn!(%place, bytes, "a volatile output was dropped: it is too large for one record");
+            }
+        }
+    }
+
+    /// Puts a record outside the chain at the gate that is large, or one of many, for one subject or several.
+    pub(super) fn put_large(&mut self, at: (PartitionId, Record), payer: Option<Box<str>>) {
+        let (epoch, limits) = (self.epoch(), Arc::clone(&self.setting.limits));
+        let Some(owner) = self.owner() else { return };
+        if let Some(cut) = owner.large.cut(at, epoch, payer, &limits) {
+            self.put_behind(Output::Large(Box::new(cut)));
+        }
+    }
+
+    /// R41: as much of what is large as may leave now.
+    pub(super) fn send_large(&mut self, now: TimeMs) {
+        let limits = Arc::clone(&self.setting.limits);
+        while let Role::Owning(owner) = &mut self.role
+            && let Some(portion) = owner.large.next(now, &limits)
+        {
+            let Portion {
+                id,
+                partition,
+                record,
+            } = portion;
+            self.actions.push(Action::Emit {
+                id,
+                partition,
+                record,
+            });
         }
     }
 
@@ -111,6 +170,12 @@ impl Partition {
 
     /// A chain record was acknowledged, or its append failed (R14).
     pub fn emitted(&mut self, id: u64, arrived: bool, now: TimeMs) {
+        if self
+            .owner()
+            .is_some_and(|owner| owner.large.acknowledged(id))
+        {
+            return self.drain(now);
+        }
         if let Some(owner) = self.owner() {
             owner.emitter.acknowledged(id, arrived);
             if !arrived {

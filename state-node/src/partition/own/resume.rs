@@ -1,27 +1,23 @@
-//! Resumes: what a session missed, from memory or from the log (R20, R21).
+//! Resumes: what a session missed, from memory or from the log, in portions (R20, R21, R41).
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use xp_protocol::codec;
 use xp_protocol::events::{Commit, Event};
 use xp_protocol::outbound::{Item, Recipients};
 use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, Revision, TimeMs};
 use xp_transport::Stored;
 
-use super::super::{Partition, Rescanning, key};
+use super::super::{Partition, Resume, Scan, key};
 use crate::action::Action;
 use crate::draft::{Deliveries, frames_for, socket};
 use crate::entity::{Entity, Session};
 use crate::fold::Rereading;
 
-/// What a resume repeats: the commits behind `since` up to `upto`.
-struct Resume {
-    connection: ConnectionId,
-    since: Revision,
-    upto: Revision,
-    announce: bool,
-}
+/// So many sessions share one reading of the log.
+const SESSIONS_TOGETHER: usize = 16;
+/// So many commits are in one portion at the most.
+const COMMITS_TOGETHER: usize = 512;
 
 impl Partition {
     /// R20: the edge missed records of the chain.
@@ -35,11 +31,7 @@ impl Partition {
         if let Err(reason) = self.load(address) {
             return self.set_aside(&reason);
         }
-        let session = self
-            .entities
-            .get(address)
-            .and_then(|entity| entity.runtime.session(connection));
-        match session {
+        match self.session(address, connection) {
             Some(session) if session.is_socket(attempt) => {
                 self.resume(address, connection, since, false)
             }
@@ -53,8 +45,8 @@ impl Partition {
         }
     }
 
-    /// R21: repeats what followed `since`, from memory or from the log; when neither has it, the client
-    /// starts over from a fresh welcome.
+    /// R21: repeats what followed `since`, from memory or from the log; when neither has it, the client starts over
+    /// from a fresh welcome. It waits its turn where others do.
     pub(super) fn resume(
         &mut self,
         address: &Address,
@@ -62,47 +54,94 @@ impl Partition {
         since: Revision,
         announce: bool,
     ) {
-        let Some(entity) = self.entities.get(address) else {
+        let waiting_max = self.setting.limits.waiting_max;
+        let session = self.session(address, connection).cloned();
+        let (Some(session), Some(owner)) = (session, self.owner()) else {
             return;
         };
-        let Some(session) = entity.runtime.session(connection) else {
-            return;
-        };
-        let floor = session.floor;
-        if since < floor.revision {
-            // It asks for what an earlier life saw last. Meanwhile the session was over, and what was said
-            // then was kept for nobody.
-            return self.start_over(address, connection, announce);
-        }
-        let upto = entity.runtime.revision;
         let resume = Resume {
+            address: address.clone(),
             connection,
+            attempt: session.socket.attempt,
             since,
-            upto,
             announce,
         };
-        let attempt = session.socket.attempt;
-        match in_memory(entity, since) {
-            Some(commits) => self.repeat_commits(address, &resume, &commits),
-            None => self.rescan(Rescanning {
-                address: address.clone(),
-                connection,
-                attempt,
-                since,
-                upto,
-                floor,
-                announce,
-            }),
+        let scanned = owner.scan.iter().flat_map(|scan| &scan.sessions);
+        if scanned.into_iter().any(|other| other.is_same(&resume)) {
+            // It is asked for again because reading takes a while.
+            return;
+        }
+        let queues = owner.resumes.iter_mut().chain(&mut owner.scans);
+        if let Some(waiting) = queues.into_iter().find(|other| other.is_same(&resume)) {
+            waiting.since = since;
+        } else if owner.resumes.len() + owner.scans.len() >= waiting_max {
+            self.close_plain(address, &session, CloseCode::ComeBack);
+        } else {
+            owner.resumes.push_back(resume);
         }
     }
 
-    fn rescan(&mut self, rescanning: Rescanning) {
-        let bytes_max = self.setting.limits.resume_scan_bytes_max;
-        let upto = self.expected(self.fold.seq).next();
+    /// Answers the resumes that wait, in their order, as far as there is room.
+    pub(super) fn resume_waiting(&mut self) {
+        let mut left = self.owner().map_or(0, |owner| owner.resumes.len());
+        while left > 0 && self.has_room() {
+            left -= 1;
+            let Some(resume) = self.owner().and_then(|owner| owner.resumes.pop_front()) else {
+                return;
+            };
+            self.resume_now(resume);
+        }
+        if self.has_room() {
+            self.scan_on();
+        }
+    }
+
+    fn resume_now(&mut self, mut resume: Resume) {
+        let Some(session) = self.resumable(&mut resume) else {
+            return;
+        };
+        let from_memory = self.entities.get(&resume.address);
+        let from_memory = from_memory.and_then(|entity| in_memory(entity, resume.since));
+        let may = self.may_have_more(&session.socket.subject);
         let Some(owner) = self.owner() else { return };
-        owner.next_rescan += 1;
-        let (id, from) = (owner.next_rescan, rescanning.floor.offset);
-        owner.rescans.insert(id, rescanning);
+        match from_memory {
+            _ if !may => owner.resumes.push_back(resume),
+            None => owner.scans.push_back(resume),
+            Some(commits) => {
+                let until = commits.last().map_or(resume.since, |last| last.revision);
+                self.repeat_commits(&mut resume, &commits, until);
+            }
+        }
+    }
+
+    /// The session, if it still waits. One that asks for what an earlier life saw last starts over: meanwhile the
+    /// session was over, and what was said then was kept for nobody.
+    fn resumable(&mut self, resume: &mut Resume) -> Option<Session> {
+        let session = self.session(&resume.address, resume.connection);
+        let session = session.filter(|session| session.is_socket(resume.attempt))?;
+        let session = session.clone();
+        if resume.since < session.floor.revision {
+            self.start_over(resume);
+            return None;
+        }
+        Some(session)
+    }
+
+    /// Reads the next portion of the log: of the scan that is under way, or for the session that has waited longest and
+    /// others of its entity.
+    fn scan_on(&mut self) {
+        let Some(owner) = self.owner() else { return };
+        if owner.scan.is_none() {
+            self.begin_scan();
+        }
+        let bytes_max = self.setting.limits.large_flight_bytes_max;
+        let Some(scan) = self.owner().and_then(|owner| owner.scan.as_mut()) else {
+            return;
+        };
+        if std::mem::replace(&mut scan.reading, true) {
+            return;
+        }
+        let (id, from, upto) = (scan.id, scan.next, scan.upto);
         self.actions.push(Action::Rescan {
             id,
             from,
@@ -111,80 +150,180 @@ impl Partition {
         });
     }
 
-    /// The records that a resume asked for; `None` when they are gone or too many.
-    pub fn rescanned(&mut self, id: u64, batch: Option<&[Stored]>, now: TimeMs) {
-        let Some(rescan) = self.owner().and_then(|owner| owner.rescans.remove(&id)) else {
+    fn begin_scan(&mut self) {
+        let first = self.owner().and_then(|owner| owner.scans.front());
+        let Some(address) = first.map(|resume| resume.address.clone()) else {
             return;
         };
-        let session = self
-            .entities
-            .get(&rescan.address)
-            .and_then(|e| e.runtime.session(rescan.connection));
-        if !session.is_some_and(|session| session.is_socket(rescan.attempt)) {
-            return;
-        }
-        let commits = batch.map(|batch| self.reread(&rescan, batch));
-        match commits.filter(|commits| is_dense(commits, rescan.since, rescan.upto)) {
-            Some(commits) => {
-                let resume = Resume {
-                    connection: rescan.connection,
-                    since: rescan.since,
-                    upto: rescan.upto,
-                    announce: rescan.announce,
-                };
-                self.repeat_commits(&rescan.address, &resume, &commits);
+        let mut sessions = Vec::new();
+        let mut floor = None;
+        let waiting = self.owner().map(|owner| std::mem::take(&mut owner.scans));
+        for mut resume in waiting.unwrap_or_default() {
+            if resume.address != address || sessions.len() >= SESSIONS_TOGETHER {
+                if let Some(owner) = self.owner() {
+                    owner.scans.push_back(resume);
+                }
+            } else if let Some(session) = self.resumable(&mut resume) {
+                let lower = |floor: crate::entity::Floor| floor.offset <= session.floor.offset;
+                floor = floor.filter(|floor| lower(*floor)).or(Some(session.floor));
+                sessions.push(resume);
             }
-            None => self.start_over(&rescan.address, rescan.connection, rescan.announce),
+        }
+        let until = self
+            .entities
+            .get(&address)
+            .map(|entity| entity.runtime.revision);
+        let (Some(floor), Some(until)) = (floor, until) else {
+            return;
+        };
+        let judge = Rereading::new(&self.fold, (floor.epoch, floor.seq));
+        let upto = self.expected(self.fold.seq).next();
+        let Some(owner) = self.owner() else { return };
+        owner.next_scan += 1;
+        owner.scan = Some(Scan {
+            id: owner.next_scan,
+            address,
+            sessions,
+            judge,
+            next: floor.offset,
+            upto,
+            until,
+            bytes: 0,
+            reading: false,
+        });
+    }
+
+    /// A portion of the records that were asked for; `None` when they are gone.
+    pub fn rescanned(&mut self, id: u64, batch: Option<&[Stored]>, now: TimeMs) {
+        let scan = self
+            .owner()
+            .and_then(|owner| owner.scan.take_if(|scan| scan.id == id));
+        let Some(mut scan) = scan else { return };
+        let limit = self.setting.limits.resume_scan_bytes_max;
+        match batch.filter(|batch| !batch.is_empty() && scan.bytes <= limit) {
+            Some(batch) => self.read_on(&mut scan, batch),
+            None => self.give_up(&mut scan),
+        }
+        if !scan.sessions.is_empty()
+            && let Some(owner) = self.owner()
+        {
+            scan.reading = false;
+            owner.scan = Some(scan);
         }
         self.drain(now);
     }
 
-    fn reread(&self, rescan: &Rescanning, batch: &[Stored]) -> Vec<Arc<Commit>> {
-        let floor = rescan.floor;
-        let mut judge = Rereading::new(&self.fold, (floor.epoch, floor.seq));
-        let mut commits: Vec<Arc<Commit>> = Vec::new();
-        for stored in batch {
-            let Ok(event) = codec::decode::<Event>(&stored.record.header) else {
-                continue;
-            };
-            let valid = judge.step(stored.offset, &event);
-            let Event::Commit(commit) = event else {
-                continue;
-            };
-            let wanted = commit.revision > rescan.since && commit.revision <= rescan.upto;
-            if valid && wanted && key(stored).as_ref() == Some(&rescan.address) {
-                commits.push(Arc::from(commit));
-            }
+    fn give_up(&mut self, scan: &mut Scan) {
+        for resume in std::mem::take(&mut scan.sessions) {
+            self.start_over(&resume);
         }
-        commits
     }
 
-    fn repeat_commits(&mut self, address: &Address, resume: &Resume, commits: &[Arc<Commit>]) {
-        let Some(entity) = self.entities.get(address) else {
+    /// Each session gets what it lacks of the portion; at the end of the log it must have all.
+    fn read_on(&mut self, scan: &mut Scan, batch: &[Stored]) {
+        let bytes = |stored: &Stored| crate::large::record_bytes(&stored.record);
+        scan.bytes += batch.iter().map(bytes).sum::<usize>();
+        scan.next = batch.last().map_or(scan.upto, |last| last.offset.next());
+        let commits = commits_of(scan, batch);
+        let is_over = scan.next >= scan.upto;
+        let until = scan.until;
+        for mut resume in std::mem::take(&mut scan.sessions) {
+            if self.resumable(&mut resume).is_none() {
+                continue;
+            }
+            let lacks = commits
+                .iter()
+                .filter(|commit| commit.revision > resume.since);
+            let lacks: Vec<_> = lacks.cloned().collect();
+            let last = lacks.last().map_or(resume.since, |last| last.revision);
+            if !is_dense(&lacks, resume.since) || is_over && last != until {
+                self.start_over(&resume);
+                continue;
+            }
+            if is_over || !lacks.is_empty() {
+                self.repeat_commits(&mut resume, &lacks, until);
+            }
+            if !is_over {
+                scan.sessions.push(resume);
+            }
+        }
+    }
+
+    /// Puts the commits at the gate, in portions that are no larger than a piece but for the last commit of each.
+    fn repeat_commits(&mut self, resume: &mut Resume, commits: &[Arc<Commit>], until: Revision) {
+        let Some(session) = self.session(&resume.address, resume.connection).cloned() else {
             return;
         };
-        let Some(session) = entity.runtime.session(resume.connection) else {
-            return;
-        };
-        let outputs = resumed(session, resume, commits);
-        self.put_plain(address, outputs);
+        let piece_bytes = self.setting.limits.piece_bytes();
+        let mut rest = commits;
+        loop {
+            let (portion, behind) = rest.split_at(portion(rest, piece_bytes));
+            let upto = portion.last().map_or(resume.since, |last| last.revision);
+            let outputs = resumed(&session, resume, portion, (upto, until));
+            let alone = rest.len() == commits.len() && behind.is_empty() && upto == until;
+            self.put_portion(&resume.address, outputs, alone, &session);
+            (resume.since, resume.announce, rest) = (upto, false, behind);
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn put_portion(
+        &mut self,
+        address: &Address,
+        outputs: Deliveries,
+        alone: bool,
+        session: &Session,
+    ) {
+        let small = outputs.frames.len() <= self.setting.limits.piece_bytes() / 2;
+        if alone && small {
+            return self.put_plain(address, outputs);
+        }
+        for at in outputs.records(address, &Default::default()) {
+            self.put_large(at, Some(session.socket.subject.clone()));
+        }
     }
 
     /// What was missed is too far back. A connecting client gets a fresh welcome; behind a living socket,
-    /// whose edge asked, only a new socket can start over.
-    fn start_over(&mut self, address: &Address, connection: ConnectionId, announce: bool) {
-        if announce {
-            return self.welcome(address, connection);
+    /// whose edge asked or which has heard a part of it, only a new socket can start over.
+    fn start_over(&mut self, resume: &Resume) {
+        if resume.announce {
+            return self.welcome(&resume.address, resume.connection);
         }
-        let session = self
-            .entities
-            .get(address)
-            .and_then(|entity| entity.runtime.session(connection))
-            .cloned();
-        if let Some(session) = session {
-            self.close_plain(address, &session, CloseCode::ComeBack);
+        let session = self.session(&resume.address, resume.connection).cloned();
+        if let Some(session) = session.filter(|session| session.is_socket(resume.attempt)) {
+            self.close_plain(&resume.address, &session, CloseCode::ComeBack);
         }
     }
+}
+
+impl Resume {
+    /// Whether it is of the same socket.
+    fn is_same(&self, other: &Self) -> bool {
+        (self.connection, self.attempt) == (other.connection, other.attempt)
+            && self.address == other.address
+    }
+}
+
+/// The commits of the scanned entity in a portion of the log.
+fn commits_of(scan: &mut Scan, batch: &[Stored]) -> Vec<Arc<Commit>> {
+    let mut commits: Vec<Arc<Commit>> = Vec::new();
+    let since = scan.sessions.iter().map(|resume| resume.since).min();
+    for stored in batch {
+        let Ok(event) = codec::decode::<Event>(&stored.record.header) else {
+            continue;
+        };
+        let valid = scan.judge.step(stored.offset, &event);
+        let Event::Commit(commit) = event else {
+            continue;
+        };
+        let wanted = Some(commit.revision) > since && commit.revision <= scan.until;
+        if valid && wanted && key(stored).as_ref() == Some(&scan.address) {
+            commits.push(Arc::from(commit));
+        }
+    }
+    commits
 }
 
 /// What followed `since`, when memory reaches back so far.
@@ -195,28 +334,58 @@ fn in_memory(entity: &Entity, since: Revision) -> Option<Vec<Arc<Commit>>> {
     entity.watched.as_ref()?.since(since)
 }
 
-fn is_dense(commits: &[Arc<Commit>], since: Revision, upto: Revision) -> bool {
-    let wanted = since.0 + 1..=upto.0;
-    commits.iter().map(|commit| commit.revision.0).eq(wanted)
+fn is_dense(commits: &[Arc<Commit>], since: Revision) -> bool {
+    let wanted = since.0 + 1..;
+    let found = commits.iter().map(|commit| commit.revision.0);
+    found.zip(wanted).all(|(found, wanted)| found == wanted)
 }
 
-/// The answer to a resume: outside the chain, each answer after its event (R21).
-fn resumed(session: &Session, resume: &Resume, commits: &[Arc<Commit>]) -> Deliveries {
+/// How many commits go into the next portion: at least one, if there is any.
+fn portion(commits: &[Arc<Commit>], piece_bytes: usize) -> usize {
+    let mut bytes = 0;
+    let fits = commits.iter().take(COMMITS_TOGETHER).take_while(|commit| {
+        let fits = bytes < piece_bytes;
+        bytes += commit.frames.len();
+        fits
+    });
+    fits.count()
+}
+
+/// A portion of the answer to a resume: outside the chain, each answer after its event (R21).
+fn resumed(
+    session: &Session,
+    resume: &Resume,
+    commits: &[Arc<Commit>],
+    (upto, until): (Revision, Revision),
+) -> Deliveries {
     let mut outputs = Deliveries::default();
-    let item = Item::Resumed {
-        edge: session.socket.edge,
-        since: resume.since,
-        upto: resume.upto,
-        n: session.n,
-        announce: resume.announce,
+    let (edge, since, n, announce) = (
+        session.socket.edge,
+        resume.since,
+        session.n,
+        resume.announce,
+    );
+    let item = if upto == until {
+        Item::Resumed {
+            edge,
+            since,
+            upto,
+            n,
+            announce,
+        }
+    } else {
+        Item::Resuming {
+            edge,
+            since,
+            upto,
+            until,
+            n,
+            announce,
+        }
     };
     outputs.to_session(session, item, &[]);
     for commit in commits {
-        if commit.revision <= resume.since || commit.revision > resume.upto {
-            continue;
-        }
         for (item, payload) in frames_for(commit, resume.connection) {
-            let payload: Bytes = payload;
             let to = Recipients::Only(vec![socket(session)]);
             outputs.push(Some(session.socket.outbound), to, item.clone(), &payload);
         }
