@@ -304,7 +304,9 @@ pub enum Fault {
         reason: String,
     },
     /// A stored state of another version, for which the domain has no upcaster.
-    #[error("the state has version {found}, this build has {known} and no `read_state` for the other")]
+    #[error(
+        "the state has version {found}, this build has {known} and no `read_state` for the other"
+    )]
     StateVersion {
         /// The version found.
         found: u32,

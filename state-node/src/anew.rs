@@ -30,11 +30,7 @@ struct Anew {
 impl FoldingAnew {
     /// Begins at offset 0 and wants everything before `upto`.
     #[must_use]
-    pub fn new(
-        domain: &Arc<Registry>,
-        entities: Vec<(Address, Revision)>,
-        upto: Offset,
-    ) -> Self {
+    pub fn new(domain: &Arc<Registry>, entities: Vec<(Address, Revision)>, upto: Offset) -> Self {
         let begun = entities.into_iter().filter_map(|(address, upto)| {
             let instance = Ok(domain.get(address.category())?.fresh());
             let seen = Revision(0);
@@ -106,7 +102,8 @@ impl FoldingAnew {
     #[must_use]
     pub fn fail(self, reason: &str) -> Vec<FoldedAnew> {
         let all = self.entities.into_keys();
-        all.map(|address| (address, Err(reason.to_owned()))).collect()
+        all.map(|address| (address, Err(reason.to_owned())))
+            .collect()
     }
 
     /// What came of each.
@@ -115,7 +112,11 @@ impl FoldingAnew {
         let ended = self.entities.into_iter().map(|(address, anew)| {
             let (seen, upto) = (anew.seen, anew.upto);
             let short = format!("the log has it up to revision {seen}, and it stands at {upto}");
-            let whole = if seen == upto { anew.instance } else { Err(short) };
+            let whole = if seen == upto {
+                anew.instance
+            } else {
+                Err(short)
+            };
             (address, whole)
         });
         ended.collect()

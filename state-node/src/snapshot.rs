@@ -109,7 +109,11 @@ fn unreadable(error: impl ToString) -> Unusable {
 /// When the domain cannot encode it.
 pub fn store(host: &dyn Host, entity: &Entity) -> Result<(Bytes, Option<u32>), Fault> {
     let (state, unapplied, hash) = match &entity.quarantine {
-        Some(quarantine) => (quarantine.state.clone(), quarantine.unapplied().to_vec(), None),
+        Some(quarantine) => (
+            quarantine.state.clone(),
+            quarantine.unapplied().to_vec(),
+            None,
+        ),
         None => {
             let state = entity.instance.encode()?;
             let hash = crc32c::crc32c(&state);

@@ -51,12 +51,18 @@ fn node(of: &Of) -> Result<SocketAddr> {
 async fn ask(at: SocketAddr, method: &str, address: &Address) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(at).await?;
     let path = encoded(address.as_str());
-    let request = format!("{method} /entity/{path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n");
+    let request =
+        format!("{method} /entity/{path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("it does not speak HTTP")?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .context("it does not speak HTTP")?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
     Ok((status.context("it does not speak HTTP")?, body.to_owned()))
 }
 

@@ -8,8 +8,8 @@ use clap::Parser;
 use crate::command_line::{CommandLine, Log, Task};
 use crate::process::{Replaced, stderr};
 use crate::{
-    Domain, cluster, config_command, connect, dev, edge_command, entity_command, log_show, state_node_command,
-    token, topics,
+    Domain, cluster, config_command, connect, dev, edge_command, entity_command, log_show,
+    state_node_command, token, topics,
 };
 
 impl Domain {

@@ -33,7 +33,12 @@ impl<C> Roster<C> {
     }
 
     /// A session whose claims cannot be read.
-    pub(crate) fn attach_unread(&mut self, connection: ConnectionId, subject: &str, reason: String) {
+    pub(crate) fn attach_unread(
+        &mut self,
+        connection: ConnectionId,
+        subject: &str,
+        reason: String,
+    ) {
         self.sessions.remove(&connection);
         let subject = Arc::from(subject);
         self.unread.insert(connection, Unread { subject, reason });

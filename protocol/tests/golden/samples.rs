@@ -35,7 +35,9 @@ fn sample<T: Format>(what: &str, value: &T) -> Sample {
 /// Decodes and encodes again what a former version of a format wrote; `None` for formats that read no former one.
 pub(crate) fn again(format: &str) -> Option<fn(&[u8]) -> Result<Vec<u8>, DecodeError>> {
     match format {
-        Event::NAME => Some(|bytes| codec::decode::<Event>(bytes).map(|value| codec::encode(&value))),
+        Event::NAME => {
+            Some(|bytes| codec::decode::<Event>(bytes).map(|value| codec::encode(&value)))
+        }
         Outbound::NAME => {
             Some(|bytes| codec::decode::<Outbound>(bytes).map(|value| codec::encode(&value)))
         }

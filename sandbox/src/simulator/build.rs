@@ -8,6 +8,7 @@ use bytes::Bytes;
 use xp_domain_sdk::Domain;
 use xp_domain_sdk::host::{
     Decided, Fault, Host, Input, Instance, Outcome, Payload, Registry, RosterChange, SceneData,
+    Welcome,
 };
 use xp_protocol::{Address, ConnectionId, Revision, TimeMs};
 use xp_state_node::action::Action;
@@ -173,7 +174,7 @@ impl Instance for Living {
         self.ledger.answer(by, payload, scene)
     }
 
-    fn welcome(&self, by: ConnectionId, scene: &SceneData<'_>) -> Result<Bytes, Fault> {
+    fn welcome(&self, by: ConnectionId, scene: &SceneData<'_>) -> Result<Welcome, Fault> {
         self.ledger.welcome(by, scene)
     }
 

@@ -17,8 +17,8 @@ use xp_state_node::{Lane, Lanes};
 use xp_transport::AppendError;
 use xp_transport::simulated::{Cursor, ProducerId};
 
-use super::build::read;
 use super::agenda::{Due as Planned, NodeDue as Due, Part};
+use super::build::read;
 use super::disk::Disk;
 use super::history::What;
 use super::names::NodeId;

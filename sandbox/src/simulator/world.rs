@@ -11,8 +11,8 @@ use xp_protocol::{Address, Incarnation, Offset, Revision, TimeMs};
 use xp_transport::simulated::ProducerId;
 use xp_transport::{Stored, TopicPartition};
 
-use super::build::Build;
 use super::agenda::{Act, Asker, Due, EdgeDue, NodeDue};
+use super::build::Build;
 use super::chaos::{self};
 use super::client::Client;
 use super::deeds;

@@ -115,7 +115,10 @@ impl Runtime {
     pub fn timers(&self) -> impl Iterator<Item = (TimeMs, TimerKey)> + '_ {
         let parked = self.parked.front();
         let parked = parked.map(|first| (first.at, TimerKey::Parked));
-        self.busy.iter().flat_map(|busy| busy.timers()).chain(parked)
+        self.busy
+            .iter()
+            .flat_map(|busy| busy.timers())
+            .chain(parked)
     }
 
     /// When a timer is due, if it is set.

@@ -162,7 +162,9 @@ impl Observer {
         }
         match tokio::time::timeout(ANSWERED_WITHIN, told).await {
             Ok(Ok(told)) => told,
-            _ => Err("its partition does not answer: it replays, has stopped, or is busy".to_owned()),
+            _ => {
+                Err("its partition does not answer: it replays, has stopped, or is busy".to_owned())
+            }
         }
     }
 

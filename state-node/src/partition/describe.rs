@@ -76,7 +76,10 @@ fn describe(address: &Address, entity: &Entity) -> Description {
 }
 
 fn session(session: &Session) -> String {
-    let who = format!("{} of {}", session.socket.connection, session.socket.subject);
+    let who = format!(
+        "{} of {}",
+        session.socket.connection, session.socket.subject
+    );
     match session.phase {
         Phase::Attached => format!("{who}: attached, {} taken", session.n),
         Phase::Detached { until, .. } => format!("{who}: may come back until {}", until.0),
@@ -97,7 +100,9 @@ fn timer(key: &TimerKey) -> String {
 fn reason(quarantine: &Quarantine) -> Reason {
     let cure = match quarantine.cure {
         Cure::Build => "a build that can read it",
-        Cure::FoldAnew => "`read_state`, or its events folded anew, which takes one reading of the log",
+        Cure::FoldAnew => {
+            "`read_state`, or its events folded anew, which takes one reading of the log"
+        }
         Cure::Reopen => "its partition opened anew, which happens by itself",
         Cure::Replay => "a build that can read it, and its partition's log replayed with that",
     };
@@ -109,11 +114,18 @@ fn reason(quarantine: &Quarantine) -> Reason {
     }
 }
 
-fn parked(Parked { at: TimeMs(at), what }: &Parked) -> String {
+fn parked(
+    Parked {
+        at: TimeMs(at),
+        what,
+    }: &Parked,
+) -> String {
     match what {
         Waiting::Told { from, payload, .. } => {
             format!("{at} told by {from}: {}", String::from_utf8_lossy(payload))
         }
-        Waiting::Disconnect { connection, .. } => format!("{at} the socket of {connection} is gone"),
+        Waiting::Disconnect { connection, .. } => {
+            format!("{at} the socket of {connection} is gone")
+        }
     }
 }

@@ -65,7 +65,9 @@ impl Partition {
     fn before(&self, address: &Address, fault: &Fault, events: &Bytes) -> Quarantine {
         let since = self.passivated_at;
         let entity = self.entities.get(address);
-        let revision = entity.map(|entity| entity.runtime.revision).unwrap_or_default();
+        let revision = entity
+            .map(|entity| entity.runtime.revision)
+            .unwrap_or_default();
         match entity.map(|entity| entity.instance.encode()) {
             Some(Ok(state)) => {
                 let mut quarantine = Quarantine::new(fault, since, revision, state.into());
@@ -95,7 +97,11 @@ impl Partition {
             self.silence(address, waiting);
         }
         self.quarantined.insert(address.clone());
-        let Some(quarantine) = self.entities.get(address).and_then(|e| e.quarantine.as_ref()) else {
+        let Some(quarantine) = self
+            .entities
+            .get(address)
+            .and_then(|e| e.quarantine.as_ref())
+        else {
             return;
         };
         if quarantine.cure == Cure::FoldAnew && self.first == Offset(0) {
@@ -265,7 +271,13 @@ fn advice(cure: Cure) -> &'static str {
 
 /// Whether an instance that failed so is no longer what it was: all events are read before the first is applied.
 fn spoils(fault: &Fault) -> bool {
-    matches!(fault, Fault::Panicked { handler: "apply", .. })
+    matches!(
+        fault,
+        Fault::Panicked {
+            handler: "apply",
+            ..
+        }
+    )
 }
 
 fn known_panic() -> Fault {

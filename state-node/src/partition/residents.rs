@@ -115,7 +115,8 @@ impl Partition {
         self.timers
             .extend(timers.map(|(due, key)| (due, address.clone(), key)));
         let edges = waiting.edges.into_iter();
-        self.watched.extend(edges.map(|edge| (edge, address.clone())));
+        self.watched
+            .extend(edges.map(|edge| (edge, address.clone())));
     }
 
     /// None of it is.

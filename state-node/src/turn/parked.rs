@@ -76,7 +76,9 @@ impl Turn<'_> {
         let mut draft = self.draft(entity);
         let at = draft.now;
         draft.changes.extend(taken);
-        draft.changes.push(Change::Parked(Box::new(Parked { at, what })));
+        draft
+            .changes
+            .push(Change::Parked(Box::new(Parked { at, what })));
         Turned::Commit(Box::new(draft))
     }
 

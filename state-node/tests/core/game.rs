@@ -87,7 +87,11 @@ pub(crate) enum Signal {
 
 impl<const B: u8> Entity for Game<B> {
     const CATEGORY: Category = Category::new("ledger");
-    const STATE_VERSION: u32 = if B == NEW_VERSION || B == UPCASTER { 2 } else { 1 };
+    const STATE_VERSION: u32 = if B == NEW_VERSION || B == UPCASTER {
+        2
+    } else {
+        1
+    };
     type Claims = Claimed<B>;
     type Command = Command;
     type Query = ();

@@ -71,7 +71,13 @@ fn one_state_that_cannot_be_read_condemns_nothing_but_itself() {
     let mut desk = games();
     desk.first = 4;
     deploy::<NEW_FIELD>(&mut desk);
-    desk.connect(Socket { entity: "ledger/3", ..BEN }, None);
+    desk.connect(
+        Socket {
+            entity: "ledger/3",
+            ..BEN
+        },
+        None,
+    );
     desk.settle();
     assert!(desk.heard().concat().contains("welcome 1 0"));
     desk.connect(Socket { attempt: 2, ..ANA }, None);
@@ -100,7 +106,11 @@ fn a_timer_and_a_tell_that_came_during_quarantine_are_there_after_it_once_and_in
     tell_as(&mut desk, 2, OTHER.entity, "a draw");
     tell_as(&mut desk, 3, ANA.entity, "rated");
     store(&mut desk);
-    assert_eq!(desk.core.fold().tells_in.values().copied().next(), Some(3), "its source waits for nothing");
+    assert_eq!(
+        desk.core.fold().tells_in.values().copied().next(),
+        Some(3),
+        "its source waits for nothing"
+    );
     deploy::<NEW_FIELD>(&mut desk);
     deploy::<FIRST>(&mut desk);
     desk.pass(20);
@@ -112,8 +122,15 @@ fn a_timer_and_a_tell_that_came_during_quarantine_are_there_after_it_once_and_in
     desk.pass(20);
     assert_eq!(moves(&mut desk, ANA.entity), whole);
     let parked = |cause: &Cause| *cause == Cause::Timer(TimerKey::Parked);
-    let delivered = desk.commits().iter().filter(|commit| parked(&commit.cause)).count();
-    assert_eq!(delivered, 3, "each is a commit of its own, and one is the other game's");
+    let delivered = desk
+        .commits()
+        .iter()
+        .filter(|commit| parked(&commit.cause))
+        .count();
+    assert_eq!(
+        delivered, 3,
+        "each is a commit of its own, and one is the other game's"
+    );
 }
 
 #[test]
@@ -146,7 +163,11 @@ fn the_end_of_a_socket_waits_once_and_is_decided_after_the_repair() {
     for _ in 0..3 {
         desk.say(ANA, Said::Disconnect { left: false }, "");
         // Sockets that never got in end too, and concern nobody.
-        desk.say(Socket { attempt: 7, ..ANA }, Said::Disconnect { left: false }, "");
+        desk.say(
+            Socket { attempt: 7, ..ANA },
+            Said::Disconnect { left: false },
+            "",
+        );
     }
     desk.settle();
     deploy::<FIRST>(&mut desk);
@@ -168,7 +189,10 @@ fn a_verdict_waits_for_the_repair() {
 #[test]
 fn at_the_bound_a_word_waits_at_its_source() {
     let mut desk = games();
-    desk.limits = Limits { parked_max: 1, ..Limits::default() };
+    desk.limits = Limits {
+        parked_max: 1,
+        ..Limits::default()
+    };
     deploy::<NEW_FIELD>(&mut desk);
     tell_as(&mut desk, 1, ANA.entity, "first");
     tell_as(&mut desk, 2, ANA.entity, "second");
@@ -178,7 +202,10 @@ fn at_the_bound_a_word_waits_at_its_source() {
     desk.pass(20);
     tell_as(&mut desk, 2, ANA.entity, "second");
     desk.settle();
-    assert_eq!(moves(&mut desk, ANA.entity), held(r#""d4","first","second""#));
+    assert_eq!(
+        moves(&mut desk, ANA.entity),
+        held(r#""d4","first","second""#)
+    );
 }
 
 #[test]
@@ -187,7 +214,11 @@ fn events_that_a_build_cannot_read_wait_behind_the_state() {
     desk.send(ANA, 2, &play("e4"));
     desk.settle();
     deploy::<NO_EVENTS>(&mut desk);
-    assert_eq!(desk.core.quarantined().len(), 1, "the other one has no such event in the tail");
+    assert_eq!(
+        desk.core.quarantined().len(),
+        1,
+        "the other one has no such event in the tail"
+    );
     store(&mut desk);
     deploy::<NO_EVENTS>(&mut desk);
     tell_as(&mut desk, 1, ANA.entity, "resigned");
@@ -195,7 +226,10 @@ fn events_that_a_build_cannot_read_wait_behind_the_state() {
     deploy::<FIRST>(&mut desk);
     desk.pass(20);
     desk.settle();
-    assert_eq!(moves(&mut desk, ANA.entity), held(r#""d4","e4","resigned""#));
+    assert_eq!(
+        moves(&mut desk, ANA.entity),
+        held(r#""d4","e4","resigned""#)
+    );
 }
 
 #[test]
@@ -234,7 +268,13 @@ fn a_state_of_another_version_is_folded_anew_while_others_go_on() {
     desk.settle();
     deploy::<NEW_VERSION>(&mut desk);
     tell_as(&mut desk, 1, ANA.entity, "resigned");
-    desk.connect(Socket { entity: "ledger/3", ..BEN }, None);
+    desk.connect(
+        Socket {
+            entity: "ledger/3",
+            ..BEN
+        },
+        None,
+    );
     desk.settle();
     assert!(desk.heard().concat().contains("welcome 1 0"));
     assert_eq!(desk.over, None);
@@ -242,7 +282,10 @@ fn a_state_of_another_version_is_folded_anew_while_others_go_on() {
     desk.fold_anew();
     desk.pass(20);
     desk.settle();
-    assert_eq!(moves(&mut desk, ANA.entity), held(r#""d4","e4","e5","resigned""#));
+    assert_eq!(
+        moves(&mut desk, ANA.entity),
+        held(r#""d4","e4","e5","resigned""#)
+    );
     assert_eq!(desk.core.quarantined().len(), 0);
 }
 
@@ -275,10 +318,20 @@ fn claims_condemn_only_the_handlers_that_need_them() {
     desk.ask(BEN, "q");
     desk.settle();
     let heard = desk.heard();
-    assert!(heard.iter().any(|word| word.ends_with("unreadable")), "{heard:?}");
-    assert!(heard.iter().any(|word| word.starts_with("fault ?q")), "{heard:?}");
+    assert!(
+        heard.iter().any(|word| word.ends_with("unreadable")),
+        "{heard:?}"
+    );
+    assert!(
+        heard.iter().any(|word| word.starts_with("fault ?q")),
+        "{heard:?}"
+    );
     // With a token that has it, everybody is whole again.
-    desk.connect_as(Socket { attempt: 2, ..ANA }, None, r#"{"sub":"ana","rank":2}"#);
+    desk.connect_as(
+        Socket { attempt: 2, ..ANA },
+        None,
+        r#"{"sub":"ana","rank":2}"#,
+    );
     desk.settle();
     desk.heard();
     desk.ask(BEN, "r");
@@ -294,7 +347,13 @@ fn a_damaged_record_clears_nothing_that_the_log_does_not_cover() {
     let address: Address = ANA.entity.parse().unwrap();
     let header = desk.store.header().unwrap().unwrap();
     let entities = vec![(address, Some(b"damaged".as_slice().into()))];
-    desk.store.write(Batch { header, entities, ..Batch::default() }).unwrap();
+    desk.store
+        .write(Batch {
+            header,
+            entities,
+            ..Batch::default()
+        })
+        .unwrap();
     desk.crash();
     desk.own();
     desk.send(ANA, 2, &play("e4"));
@@ -317,7 +376,13 @@ fn a_record_of_the_former_build_is_read() {
     };
     let header = desk.store.header().unwrap().unwrap();
     let entities = vec![(address, Some(sealed(&codec::encode(&first))))];
-    desk.store.write(Batch { header, entities, ..Batch::default() }).unwrap();
+    desk.store
+        .write(Batch {
+            header,
+            entities,
+            ..Batch::default()
+        })
+        .unwrap();
     deploy::<FIRST>(&mut desk);
     assert_eq!(moves(&mut desk, ANA.entity), held(r#""d4""#));
 }

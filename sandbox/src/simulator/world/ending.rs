@@ -13,7 +13,6 @@ use xp_transport::{Stored, TopicPartition};
 
 use super::{Outcome, Sight, World};
 use crate::simulator::build::read;
-use crate::simulator::node::Node;
 use crate::simulator::place::Place;
 use crate::simulator::plan::{ENTITIES, limits};
 use crate::simulator::stage::{events, inbound, outbound};

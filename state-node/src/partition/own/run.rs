@@ -32,7 +32,8 @@ impl Partition {
             return;
         };
         let (limits, rules) = (Arc::clone(&self.setting.limits), self.setting.rules);
-        let faulted = matches!(cause, Cause::Inbound(offset) if self.faulted.messages.contains(&offset));
+        let faulted =
+            matches!(cause, Cause::Inbound(offset) if self.faulted.messages.contains(&offset));
         let entity = match self.entity(address) {
             Ok(Some(entity)) => entity,
             Ok(None) => return,
