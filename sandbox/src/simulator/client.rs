@@ -124,6 +124,8 @@ impl Client {
         }
         match self.dice.random_range(0..100) {
             0..=69 if stage.plan.asking => self.query(stage),
+            // Whose goodbye is lost is noticed only where many say goodbye.
+            60..=95 if stage.plan.keeps_little() => self.leave(stage),
             0..=79 => self.command(stage),
             80..=89 => self.query(stage),
             90..=93 => self.wave(stage),

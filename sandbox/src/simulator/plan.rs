@@ -33,6 +33,8 @@ pub const EPOCH_MS: u64 = 1_700_000_000_000;
 
 /// So few messages that a partition without an owner soon misses some.
 const KEPT: u64 = 40;
+/// So few that clients leave again and again, because their goodbyes are what is lost.
+const KEPT_LITTLE: u64 = 8;
 /// More than edges let wait that hold back.
 const KEPT_IN_A_FLOOD: u64 = 400;
 
@@ -171,7 +173,7 @@ impl Plan {
             },
             Switch::FlowControl => Self::flood(seed).without(switch),
             Switch::AskAfterAHole => Self {
-                kept: Some(KEPT / 2),
+                kept: Some(KEPT_LITTLE),
                 ..plan
             },
             Switch::Lease | Switch::Release => Self {
@@ -186,6 +188,11 @@ impl Plan {
             },
             _ => plan,
         }
+    }
+
+    /// Whether so little of `inbound` is kept that clients leave often.
+    pub(super) fn keeps_little(&self) -> bool {
+        self.kept.is_some_and(|kept| kept <= KEPT_LITTLE)
     }
 
     /// Whether anything goes wrong.
