@@ -182,7 +182,7 @@ impl Plan {
                 weather: Weather::NONE,
                 ..plan
             },
-            Switch::Yields | Switch::Beats => Self {
+            Switch::Yields => Self {
                 without: Some(switch),
                 ..Self::takeovers(seed)
             },

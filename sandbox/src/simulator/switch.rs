@@ -52,8 +52,6 @@ pub enum Switch {
     CommittedSnapshots,
     /// R46: an owner that is not warm keeps its partition as long as it lives.
     Yields,
-    /// R37: a node sends one heartbeat after the other, each once the one before it is answered.
-    Beats,
     /// R42: an edge holds nothing back for an owner that is behind.
     FlowControl,
     /// R42: nobody is asked what was lost in a hole in `inbound`.

@@ -261,6 +261,9 @@ impl<'a> Shell<'a> {
         if is_warm && !self.inbound.is_open() {
             self.inbound = Ahead::open(self, self.core.fold().inbound);
         }
+        if state == PartitionState::Owned {
+            self.shared.standing.trust(self.place);
+        }
         self.shared.standing.set_warm(self.place, is_warm);
         self.shared.set_state(self.place, state.clone());
         self.reported = state;

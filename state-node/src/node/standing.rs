@@ -105,6 +105,11 @@ impl Standing {
         open(&self.doubted).insert(place.clone(), until);
     }
 
+    /// It is owned here again and decides: what is said of it is true, whatever was before.
+    pub(crate) fn trust(&self, place: &LanePartition) {
+        open(&self.doubted).remove(place);
+    }
+
     /// These partitions, and no others, make no progress and are left to who is warm.
     pub(crate) fn leave_to_others(&self, stuck: BTreeSet<LanePartition>) {
         *open(&self.stuck) = stuck;
@@ -209,6 +214,9 @@ mod tests {
         standing.leave_to_others(BTreeSet::new());
         standing.doubt(&place, began + second);
         assert_eq!(standing.warm(began), []);
-        assert_eq!(standing.warm(began + second), [place]);
+        assert_eq!(standing.warm(began + second), [place.clone()]);
+        standing.doubt(&place, began + second);
+        standing.trust(&place);
+        assert_eq!(standing.warm(began), [place], "it is served");
     }
 }
