@@ -42,7 +42,7 @@ use crate::store::SnapshotStore;
 use founders::Founders;
 use record::{bare, key, record};
 use role::{
-    Caution, Checkpointed, Following, Hole, Owner, Rescanning, Role, Tells, Uncommitted, Unsent,
+    Caution, Checkpointed, Following, Hole, Owner, Rescanning, Role, Uncommitted, Unsent,
 };
 
 pub use describe::{Description, Reason};

@@ -48,6 +48,8 @@ pub enum Switch {
     DenseNumbers,
     /// R34: tells are taken whatever their number.
     TellNumbers,
+    /// R34: the newest tell is timed instead of the oldest, and failed appends of tells are not heard of.
+    OldestTell,
     /// R35: snapshots are written before their cut is committed.
     CommittedSnapshots,
     /// R46: an owner that is not warm keeps its partition as long as it lives.
@@ -86,6 +88,7 @@ impl Switch {
         Self::Attempts,
         Self::DenseNumbers,
         Self::TellNumbers,
+        Self::OldestTell,
         Self::CommittedSnapshots,
         Self::Yields,
         Self::FlowControl,
@@ -126,6 +129,7 @@ impl Switch {
             Some(Self::DenseNumbers) => rules.dense_numbers = false,
             Some(Self::TellNumbers) => rules.tell_numbers = false,
             Some(Self::Parking) => rules.parking = false,
+            Some(Self::OldestTell) => rules.oldest_tell = false,
             Some(Self::CommittedSnapshots) => rules.committed_snapshots = false,
             Some(Self::Yields) => rules.yields = false,
             Some(Self::AskAfterAHole) => rules.ask_after_a_hole = false,
