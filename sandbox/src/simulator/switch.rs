@@ -99,12 +99,13 @@ impl Switch {
     /// A seed in which its absence was noticed when this was written: where the search for one begins.
     pub(super) fn seed(self) -> u64 {
         match self {
-            Self::View => 7,
-            Self::ReadBack => 176,
-            Self::Trying => 4,
-            Self::Lease => 25,
-            Self::Release => 65,
-            Self::Memory => 2,
+            Self::View => 9,
+            Self::ReadBack => 37,
+            Self::Trying => 9,
+            Self::Lease => 16,
+            Self::Release => 31,
+            Self::Memory => 1,
+            Self::OldestTell => 28,
             _ => 0,
         }
     }
