@@ -33,6 +33,9 @@ pub struct Rules {
     pub dense_numbers: bool,
     /// R34: a tell is taken only if its number is the next.
     pub tell_numbers: bool,
+    /// R34: the oldest tell that is not confirmed is timed, and a failed append is repeated. Off: the newest counts,
+    /// and nobody hears of failures.
+    pub oldest_tell: bool,
     /// R35: a snapshot is written once its cut is committed, and used only if its header fits the log.
     pub committed_snapshots: bool,
     /// R45: what was forgotten is not found again in a snapshot that was cut before.
@@ -63,6 +66,7 @@ impl Default for Rules {
             attempts: true,
             dense_numbers: true,
             tell_numbers: true,
+            oldest_tell: true,
             committed_snapshots: true,
             removals: true,
             yields: true,

@@ -191,6 +191,8 @@ settings! {
         quiet: Span = Span::from_secs(600),
         /// After how long a word to another entity is repeated when it was not confirmed (R34).
         tell_retry: Span = Span::from_secs(2),
+        /// Words for one partition that it has not confirmed. At the bound a command that tells it is not taken, so that its client sends it again, and a timer that tells it fires later; at four times the bound a word that leads to another for it is not taken, so that its source repeats it.
+        tells_outstanding_max: usize = 16_384,
         /// How far a message's time may differ from this node's clock. Beyond, it is moved to this distance.
         clock_skew: Span = Span::from_secs(1),
         /// How long an unwatched entity stays in memory without being used.
@@ -230,12 +232,14 @@ impl StateNode {
             unapplied_bytes_max: self.unapplied_bytes_max.0,
             checkpoint_ms: self.checkpoint.ms(),
             tell_retry_ms: self.tell_retry.ms(),
+            tells_outstanding_max: self.tells_outstanding_max,
             clock_skew_ms: self.clock_skew.ms(),
             passivate_ms: self.passivate.ms(),
             resident_min: self.resident_min,
             ahead_bytes_max: self.ahead_bytes_max.0,
             quiet_ms: self.quiet.ms(),
             publishing: self.publishing.pace(self.record_bytes_max.0),
+            ..Limits::default()
         }
     }
 }

@@ -174,6 +174,13 @@ fn a_command_waits_no_longer_than_a_takeover_takes() {
 }
 
 #[test]
+fn a_lost_tell_arrives_soon_while_others_flow() {
+    let failures = sweep(seeds(0..20), threads(), Plan::telling, |_| {});
+    let first: String = failures.iter().take(3).map(told_of).collect();
+    assert!(failures.is_empty(), "{first}");
+}
+
+#[test]
 fn a_truncated_log_stops_whoever_knows_better_and_loudly() {
     for seed in 0..8 {
         let truncated_ms = Some(6_000);

@@ -6,6 +6,7 @@ use xp_protocol::{Address, LogIdentity, Offset, PartitionId, Revision, Seq, Time
 use xp_transport::Record;
 
 use crate::store::Batch;
+use crate::tells::TellId;
 
 /// One thing for the shell to do, in order.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub enum Action {
         /// The record.
         record: Record,
     },
-    /// Append a tell, or word about tells, to another partition's `inbound`. May be lost; the core repeats it.
+    /// Append a tell, or word about tells, to another partition's `inbound`; with an id, answer with `told`.
     Tell(Box<Telling>),
     /// The partition is owned: stop following `events` and read `inbound` from here.
     ReadInbound {
@@ -94,6 +95,8 @@ pub enum Action {
 pub struct Telling {
     /// The inbound topic's lane and partition.
     pub target: xp_protocol::LanePartition,
+    /// Names it for the answer.
+    pub id: Option<TellId>,
     /// The record.
     pub record: Record,
 }

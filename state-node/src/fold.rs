@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use xp_protocol::codec::Format;
-use xp_protocol::events::{Cause, Change, Claim, Commit, Event, Tell};
+use xp_protocol::events::{Cause, Change, Claim, Commit, Event};
 use xp_protocol::rules::Rules;
 use xp_protocol::{ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Seq, View};
+
+use crate::outstanding::Outstanding;
 
 /// The header of the fold: small, and stored with every snapshot. Equal prefixes of a log give equal headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +35,7 @@ pub struct Fold {
     /// The last tell numbered for each target (R34).
     pub tells_out: BTreeMap<LanePartition, u64>,
     /// Tells that their target has not confirmed, oldest first.
-    pub outstanding: Vec<Tell>,
+    pub outstanding: Outstanding,
     /// Records that did not count.
     pub ignored: u64,
     /// The last epochs, oldest first: enough to judge records that lie behind this fold's position.
@@ -264,8 +266,7 @@ impl Fold {
 
     /// `target` has taken our tells up to `number`.
     pub fn confirm(&mut self, target: &LanePartition, number: u64) {
-        self.outstanding
-            .retain(|tell| tell.target != *target || tell.number > number);
+        self.outstanding.confirm(target, number);
     }
 }
 

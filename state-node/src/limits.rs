@@ -62,8 +62,17 @@ pub struct Limits {
     /// How often they are recorded and stored although nothing happens, in milliseconds: well below the retention of
     /// `events`, which would overtake the snapshot of a quiet partition otherwise (R36).
     pub quiet_ms: u64,
-    /// After how long tells that were not confirmed are repeated, in milliseconds (R34).
+    /// How long the oldest tell for a partition may wait to be confirmed, in milliseconds; then it and those behind it
+    /// are repeated, a few at first (R34).
     pub tell_retry_ms: u64,
+    /// Tells on their way to one partition whose appends are not answered; more wait for an answer.
+    pub tell_portion_max: u64,
+    /// Their bytes; beyond it more wait for an answer.
+    pub tell_portion_bytes_max: usize,
+    /// Tells for one partition that it has not confirmed. At the bound a command that tells it is not taken, so that
+    /// its client sends it again, and a timer that tells it fires later; at four times the bound a tell that tells it
+    /// is not taken, so that its source repeats it.
+    pub tells_outstanding_max: usize,
     /// How far a message's time may differ from the owner's clock, in milliseconds; beyond it is clamped.
     pub clock_skew_ms: u64,
     /// Idle time after which an unwatched entity leaves memory, in milliseconds; it goes within twice this time.
@@ -110,6 +119,9 @@ impl Default for Limits {
             checkpoint_ms: 1000,
             quiet_ms: 600_000,
             tell_retry_ms: 2000,
+            tell_portion_max: 1024,
+            tell_portion_bytes_max: 4 << 20,
+            tells_outstanding_max: 16_384,
             clock_skew_ms: 1000,
             passivate_ms: 60_000,
             resident_min: 10_000,

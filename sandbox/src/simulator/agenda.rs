@@ -3,6 +3,7 @@
 use xp_protocol::{Address, Offset, Revision};
 use xp_state_node::partition::Faulted;
 use xp_state_node::store::Batch;
+use xp_state_node::tells::TellId;
 
 use super::deeds::Deed;
 use super::disk::Disk;
@@ -53,6 +54,7 @@ pub(super) enum NodeAck {
     Claim(Part),
     Batch(Part, u64, usize),
     Emitted(Part, u64),
+    Told(Part, Place, TellId),
 }
 
 /// A partition in one of its lives on this process: late answers of an earlier one are ignored.

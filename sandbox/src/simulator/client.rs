@@ -17,7 +17,7 @@ use super::history::{Life, What};
 use super::ledger::{Command, Query, Whose};
 use super::link::{Hello, Link, ToClient, ToEdge};
 use super::names::{ClientId, SocketId};
-use super::plan::{ENTITIES, EPOCH_MS, settings};
+use super::plan::{ENTITIES, EPOCH_MS, Plan, settings};
 use super::stage::Stage;
 
 /// The longest pause between two things a client does, in milliseconds.
@@ -117,12 +117,17 @@ impl Client {
         if stage.plan.flood && self.id.0 == 0 {
             return self.flood(stage);
         }
-        let pause = 5 + self.dice.random_range(0..=THINK_MS);
+        let longest = match stage.plan.telling {
+            true => THINK_MS / 4,
+            false => THINK_MS,
+        };
+        let pause = 5 + self.dice.random_range(0..=longest);
         stage.after(pause, Planned::Client(self.id, Due::Think));
         if self.life.number == 0 || self.machine.has_ended() {
             return;
         }
         match self.dice.random_range(0..100) {
+            _ if stage.plan.telling => self.command(stage),
             0..=69 if stage.plan.asking => self.query(stage),
             // Whose goodbye is lost is noticed only where many say goodbye.
             60..=95 if stage.plan.keeps_little() => self.leave(stage),
@@ -156,7 +161,7 @@ impl Client {
             stage.poison -= 1;
             json(&Command::Poison { id })
         } else {
-            words(id, stage.plan.asking, &mut self.dice)
+            words(id, &stage.plan, &mut self.dice)
         };
         stage.note(What::Called(self.life.clone(), id));
         if let Ok((call, actions)) = self.machine.command(stage.now, payload) {
@@ -346,10 +351,14 @@ fn json(word: &impl Serialize) -> Payload {
 }
 
 /// A command at random, which carries `id`.
-fn words(id: u64, asking: bool, dice: &mut ChaCha8Rng) -> Payload {
+fn words(id: u64, plan: &Plan, dice: &mut ChaCha8Rng) -> Payload {
     let other = dice.random_range(0..ENTITIES);
     // What waits for a timer leaves the log quiet meanwhile.
-    let kind = if asking { 87..100 } else { 0..100 };
+    let kind = match plan {
+        Plan { telling: true, .. } => 59..87,
+        Plan { asking: true, .. } => 87..100,
+        _ => 0..100,
+    };
     json(&match dice.random_range(kind) {
         0..=29 => Command::Add { id },
         30..=39 => Command::Whisper { id },

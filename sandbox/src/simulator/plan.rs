@@ -73,6 +73,8 @@ pub struct Plan {
     pub nodes: usize,
     /// Whether clients ask more than they command.
     pub asking: bool,
+    /// Whether clients do nothing but let their entities tell and ask others, much and all the time.
+    pub telling: bool,
     /// In which topics records are lost, doubled and late.
     pub weather: Weather,
     /// Whether processes run builds of the domain that cannot read everything, until the weather is good.
@@ -107,6 +109,7 @@ impl Plan {
             clients: 6,
             nodes: 3,
             asking: seed % 5 == 4,
+            telling: false,
             weather: Weather::ALL,
             builds: seed % 10 == 7,
             acts: true,
@@ -186,6 +189,7 @@ impl Plan {
                 without: Some(switch),
                 ..Self::takeovers(seed)
             },
+            Switch::OldestTell => Self::telling(seed).without(switch),
             _ => plan,
         }
     }
@@ -193,6 +197,19 @@ impl Plan {
     /// Whether so little of `inbound` is kept that clients leave often.
     pub(super) fn keeps_little(&self) -> bool {
         self.kept.is_some_and(|kept| kept <= KEPT_LITTLE)
+    }
+
+    /// A run in which tells flow all the time and some are lost: each must arrive soon nevertheless.
+    #[must_use]
+    pub fn telling(seed: u64) -> Self {
+        Self {
+            telling: true,
+            asking: false,
+            clients: 12,
+            weather: Weather::INBOUND,
+            acts: false,
+            ..Self::rough(seed)
+        }
     }
 
     /// Whether anything goes wrong.
@@ -215,6 +232,8 @@ impl Weather {
     pub(super) const TOPICS: [&'static str; 4] = ["cluster", "events", "inbound", "outbound"];
     /// Every topic.
     pub const ALL: Self = Self(0b1111);
+    /// Only what partitions hear.
+    pub const INBOUND: Self = Self(0b0100);
     /// No topic.
     pub const NONE: Self = Self(0);
 
@@ -272,6 +291,9 @@ impl fmt::Display for Plan {
         }
         if self.builds != usual.builds {
             write!(f, " builds={}", self.builds)?;
+        }
+        if self.telling {
+            write!(f, " telling=true")?;
         }
         if self.moves {
             write!(f, " moves=true")?;
@@ -348,6 +370,7 @@ impl Plan {
             "truncated" => self.truncated_ms = Some(value.parse().ok()?),
             "kept" => self.kept = Some(value.parse().ok()?),
             "flood" => self.flood = value.parse().ok()?,
+            "telling" => self.telling = value.parse().ok()?,
             "asking" => self.asking = value.parse().ok()?,
             "acts" if value == "none" => self.acts = false,
             "weather" => {

@@ -48,6 +48,8 @@ pub enum Switch {
     DenseNumbers,
     /// R34: tells are taken whatever their number.
     TellNumbers,
+    /// R34: the newest tell is timed instead of the oldest, and failed appends of tells are not heard of.
+    OldestTell,
     /// R35: snapshots are written before their cut is committed.
     CommittedSnapshots,
     /// R46: an owner that is not warm keeps its partition as long as it lives.
@@ -84,6 +86,7 @@ impl Switch {
         Self::Attempts,
         Self::DenseNumbers,
         Self::TellNumbers,
+        Self::OldestTell,
         Self::CommittedSnapshots,
         Self::Yields,
         Self::FlowControl,
@@ -94,12 +97,13 @@ impl Switch {
     /// A seed in which its absence was noticed when this was written: where the search for one begins.
     pub(super) fn seed(self) -> u64 {
         match self {
-            Self::View => 7,
-            Self::ReadBack => 176,
-            Self::Trying => 4,
-            Self::Lease => 25,
-            Self::Release => 65,
-            Self::Memory => 2,
+            Self::View => 9,
+            Self::ReadBack => 37,
+            Self::Trying => 9,
+            Self::Lease => 16,
+            Self::Release => 31,
+            Self::Memory => 1,
+            Self::OldestTell => 28,
             _ => 0,
         }
     }
@@ -124,6 +128,7 @@ impl Switch {
             Some(Self::DenseNumbers) => rules.dense_numbers = false,
             Some(Self::TellNumbers) => rules.tell_numbers = false,
             Some(Self::Parking) => rules.parking = false,
+            Some(Self::OldestTell) => rules.oldest_tell = false,
             Some(Self::CommittedSnapshots) => rules.committed_snapshots = false,
             Some(Self::Yields) => rules.yields = false,
             Some(Self::AskAfterAHole) => rules.ask_after_a_hole = false,

@@ -23,6 +23,7 @@ use super::{PartitionState, Seen, Shared};
 use crate::partition::{Faulted, FoldedAnew, Partition};
 use crate::published::Changes;
 use crate::store::SnapshotStore;
+use crate::tells::TellId;
 use ahead::Ahead;
 use open::ordered;
 use read::next;
@@ -55,6 +56,11 @@ enum Done {
     },
     Emitted {
         ids: Vec<Option<u64>>,
+        results: Vec<Result<Offset, AppendError>>,
+    },
+    Told {
+        target: LanePartition,
+        ids: Vec<Option<TellId>>,
         results: Vec<Result<Offset, AppendError>>,
     },
     Gap(Result<Vec<Stored>, ReadError>),
@@ -339,6 +345,17 @@ impl<'a> Shell<'a> {
                 for (id, result) in ids.iter().zip(&results) {
                     if let Some(id) = id {
                         self.core.emitted(*id, result.is_ok(), now);
+                    }
+                }
+            }
+            Done::Told {
+                target,
+                ids,
+                results,
+            } => {
+                for (id, result) in ids.iter().zip(&results) {
+                    if let Some(id) = id {
+                        self.core.told(&target, *id, result.is_ok(), now);
                     }
                 }
             }

@@ -59,7 +59,7 @@ impl Partition {
     fn hear(&mut self, stored: &Stored, poisonous: bool, inbound: Inbound, now: TimeMs) {
         let Inbound { time, trace, word } = inbound;
         if let Word::TellsTaken { taker, number } = &word {
-            return self.tells_confirmed(taker, *number);
+            return self.tells_confirmed(taker, *number, now);
         }
         let Some(address) = key(stored) else {
             tracing::warn!(place = %self.setting.place, offset = %stored.offset, "an inbound record names no entity");

@@ -8,6 +8,7 @@ mod commit;
 mod welcome;
 mod resume;
 mod deliver;
+mod telling;
 mod positions;
 mod append;
 mod caution;
@@ -16,10 +17,11 @@ mod lag;
 
 use xp_protocol::{Offset, Seq, TimeMs};
 
-use super::{Caution, Checkpointed, Owner, Partition, Role, Tells};
+use super::{Caution, Checkpointed, Owner, Partition, Role};
 use crate::action::Action;
 use crate::draft::chain_records;
 use crate::gate::{Emitter, Gate};
+use crate::tells::Tells;
 
 impl Partition {
     /// R8: the claim has been read back. First everything that may not have gone out goes out again, then the
@@ -27,9 +29,9 @@ impl Partition {
     pub(super) fn begin_owning(&mut self, unclean: bool, now: TimeMs) {
         let base = self.epoch().0;
         let inbound = self.fold.inbound;
-        let tells = self.fold.outstanding.iter();
+        let tells = self.fold.outstanding.ends();
         let tells = tells
-            .map(|tell| (tell.target.clone(), Tells::again(tell.number)))
+            .map(|(target, first, last)| (target.clone(), Tells::again(first, last)))
             .collect();
         self.role = Role::Owning(Box::new(Owner {
             base,
@@ -54,6 +56,7 @@ impl Partition {
                 tells: Default::default(),
             },
             tells,
+            put_off: Default::default(),
             tells_taken_dirty: Default::default(),
             large: Default::default(),
             welcomes: Default::default(),

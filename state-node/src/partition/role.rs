@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use xp_protocol::events::Commit;
+use xp_protocol::events::{Commit, TimerKey};
 use xp_protocol::{
     Address, Attempt, ClaimId, ConnectionId, LanePartition, Offset, PartitionId, Revision, Seq,
     TimeMs,
@@ -15,6 +15,7 @@ use crate::fold::Rereading;
 use crate::gate::{Emitter, Gate};
 use crate::large::Large;
 use crate::store::Batch;
+use crate::tells::Tells;
 
 #[derive(Clone)]
 pub(super) struct Unsent {
@@ -97,6 +98,8 @@ pub(super) struct Owner {
     pub(super) inbound: Offset,
     pub(super) checkpointed: Checkpointed,
     pub(super) tells: BTreeMap<LanePartition, Tells>,
+    /// Timers whose words go to a partition that takes none, and when to look again.
+    pub(super) put_off: VecDeque<(TimeMs, (TimeMs, Address, TimerKey))>,
     pub(super) tells_taken_dirty: BTreeSet<LanePartition>,
     /// What is too large for one record, and what goes out with it at a pace (R41).
     pub(super) large: Large,
@@ -164,26 +167,6 @@ pub(super) struct Checkpointed {
     pub(super) sent: Offset,
     pub(super) effects_before: Offset,
     pub(super) tells: BTreeMap<LanePartition, u64>,
-}
-
-#[derive(Default)]
-pub(super) struct Tells {
-    pub(super) confirmed: u64,
-    pub(super) sent_at: TimeMs,
-    /// The last number that has left the gate.
-    pub(super) sent: u64,
-    /// They go out again at once: an earlier owner may not have sent them.
-    pub(super) again: bool,
-}
-
-impl Tells {
-    pub(super) fn again(sent: u64) -> Self {
-        Self {
-            sent,
-            again: true,
-            ..Self::default()
-        }
-    }
 }
 
 /// A session that goes on behind `since`.

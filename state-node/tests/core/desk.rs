@@ -13,13 +13,14 @@ use xp_protocol::events::{Commit, Event};
 use xp_protocol::frame::Tag;
 use xp_protocol::inbound::{Action as Said, Inbound, Word};
 use xp_protocol::{
-    Address, Attempt, ConnectionId, Incarnation, LogIdentity, MessageNumber, Offset, PartitionId,
-    Revision, Seq, TimeMs, codec,
+    Address, Attempt, ConnectionId, Incarnation, LanePartition, LogIdentity, MessageNumber, Offset,
+    PartitionId, Revision, Seq, TimeMs, codec,
 };
-use xp_state_node::action::{Action, Opening};
+use xp_state_node::action::{Action, Opening, Telling};
 use xp_state_node::anew::FoldingAnew;
 use xp_state_node::partition::{OpenError, Partition, Setting};
 use xp_state_node::store::{Batch, MemoryStore, SnapshotStore};
+use xp_state_node::tells::TellId;
 use xp_state_node::{Lane, Lanes, Limits};
 use xp_transport::{AppendError, Record, Stored};
 
@@ -57,6 +58,8 @@ pub(crate) struct Desk {
     /// What left about the partition itself.
     pub(crate) notices: Vec<Left>,
     pub(crate) told: Vec<Record>,
+    /// Tells whose appends are not answered.
+    pub(crate) telling: Vec<(LanePartition, TellId)>,
     pub(crate) saves: Vec<Batch>,
     pub(crate) gaps: Vec<(Offset, Offset)>,
     pub(crate) rescans: Vec<(u64, Offset, Offset)>,
@@ -151,6 +154,7 @@ impl Desk {
             left: Vec::new(),
             notices: Vec::new(),
             told: Vec::new(),
+            telling: Vec::new(),
             saves: Vec::new(),
             gaps: Vec::new(),
             rescans: Vec::new(),
@@ -220,6 +224,7 @@ impl Desk {
         self.appends.clear();
         self.left.clear();
         self.notices.clear();
+        self.telling.clear();
         self.claims.clear();
         self.saves.clear();
         self.anew.clear();
@@ -498,7 +503,11 @@ impl Desk {
                     record,
                 }),
                 Action::Speak { record, .. } => self.left.push(Left { id: None, record }),
-                Action::Tell(telling) => self.told.push(telling.record),
+                Action::Tell(telling) => {
+                    let Telling { target, id, record } = *telling;
+                    self.telling.extend(id.map(|id| (target, id)));
+                    self.told.push(record);
+                }
                 Action::ReadInbound { from } => self.reads_inbound = Some(from),
                 Action::Rescan { id, from, upto, .. } => self.rescans.push((id, from, upto)),
                 Action::FoldAnew { upto, entities } => self.anew.push((upto, entities)),

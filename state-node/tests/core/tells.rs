@@ -30,6 +30,80 @@ fn lend(desk: &mut Desk, number: u64, address: &str, entry: &str) {
     desk.word(word, address, &signal);
 }
 
+fn borrow(desk: &mut Desk, n: u64, other: &str) {
+    let text = format!(r#"{{"type":"Borrow","data":{{"from":"{other}","entry":"e"}}}}"#);
+    desk.send(ANA, n, &text);
+}
+
+/// The partition's only target: itself.
+fn taken(desk: &mut Desk, number: u64) {
+    let taker = place();
+    desk.word(Word::TellsTaken { taker, number }, "", "");
+}
+
+fn numbers(desk: &mut Desk) -> Vec<u64> {
+    std::mem::take(&mut desk.told).iter().map(number).collect()
+}
+
+/// R34: the oldest that is not confirmed is timed. Each newer one made it wait anew once, and a target takes nothing
+/// behind a hole.
+#[test]
+fn a_lost_tell_is_repeated_while_others_flow() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    let pause_ms = desk.limits.tell_retry_ms / 4;
+    for n in 1..=4 {
+        borrow(&mut desk, n, "2");
+        desk.settle();
+        assert_eq!(numbers(&mut desk), [n]);
+        desk.pass(pause_ms);
+    }
+    assert_eq!(numbers(&mut desk), [1, 2, 3, 4]);
+    // A word from the target says from where on; nothing that it has taken goes out again.
+    taken(&mut desk, 3);
+    desk.pass(desk.limits.tell_retry_ms);
+    assert_eq!(numbers(&mut desk), [4]);
+}
+
+/// R34: a failed append is a hole, and is known at once.
+#[test]
+fn a_tell_whose_append_failed_goes_out_again_at_once_with_those_behind_it() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    (1..=3).for_each(|n| borrow(&mut desk, n, "2"));
+    let append = desk.appends.drain(..).collect::<Vec<_>>();
+    for append in append {
+        let results = desk.append(&append.records);
+        desk.answer(&append, results);
+    }
+    assert_eq!(numbers(&mut desk), [1, 2, 3]);
+    let (target, id) = desk.telling[1].clone();
+    desk.core.told(&target, id, false, desk.now);
+    desk.pass(100);
+    assert_eq!(numbers(&mut desk), [2, 3]);
+}
+
+/// At the bound a command that tells is not taken: its client sends it again, and then it is (R30, R32).
+#[test]
+fn commands_wait_for_a_partition_that_takes_no_tells() {
+    let mut desk = Desk::owning();
+    desk.limits.tells_outstanding_max = 2;
+    desk.crash();
+    desk.own();
+    desk.connect(ANA, None);
+    (1..=3).for_each(|n| borrow(&mut desk, n, "2"));
+    desk.settle();
+    assert_eq!(numbers(&mut desk), [1, 2]);
+    let before = desk.commits().len();
+    borrow(&mut desk, 3, "2");
+    desk.settle();
+    assert_eq!(desk.commits().len(), before, "it was taken");
+    taken(&mut desk, 1);
+    borrow(&mut desk, 3, "2");
+    desk.settle();
+    assert_eq!(numbers(&mut desk), [3]);
+}
+
 fn number(record: &xp_transport::Record) -> u64 {
     let inbound: Inbound = codec::decode(&record.header).unwrap();
     match inbound.word {

@@ -100,7 +100,7 @@ fn header() -> Fold {
         unsent: [Offset(310), Offset(312)].into(),
         tells_in: [(slice(1), 4)].into(),
         tells_out: [(slice(3), 8)].into(),
-        outstanding: vec![tell],
+        outstanding: vec![tell].into(),
         ignored: 3,
         epochs: vec![Epoch(0), Epoch(300)],
         tries: [(Offset(5002), vec![Incarnation(uuid(0x0d))])].into(),

@@ -9,10 +9,13 @@ use super::book::Page;
 use super::{Case, Findings};
 use crate::simulator::ledger::Event;
 use crate::simulator::place::Place;
-use crate::simulator::plan::EPOCH_MS;
+use crate::simulator::plan::{EPOCH_MS, Weather};
 
 /// What was said so shortly before the end need not have arrived, in milliseconds.
 const UNDER_WAY_MS: u64 = 5_000;
+
+/// How long one may take where nothing is wrong but that some appends are lost, in milliseconds.
+const ARRIVES_MS: u64 = 5_000;
 
 /// (from, to).
 type Route = (Place, Place);
@@ -65,6 +68,14 @@ fn taken(case: &Case<'_>, told: &BTreeMap<Route, Vec<(&Tell, &Page)>>, found: &m
                 found.push((page.place(), what));
             }
             let told = told.get(&route).and_then(|t| t.get(*number as usize - 1));
+            if let Some((_, from)) = told
+                && is_judged_by_time(case)
+                && page.time.since_ms(from.time) > ARRIVES_MS
+            {
+                let ms = page.time.since_ms(from.time);
+                let what = format!("tell {number} on {route:?} took {ms} ms");
+                found.push((page.place(), what));
+            }
             if told.is_none_or(|(tell, _)| tell.to != page.address) {
                 let what = format!("tell {number} on {route:?} was not for it");
                 found.push((page.place(), what));
@@ -82,6 +93,11 @@ fn taken(case: &Case<'_>, told: &BTreeMap<Route, Vec<(&Tell, &Page)>>, found: &m
             found.push((page.place(), what));
         }
     }
+}
+
+fn is_judged_by_time(case: &Case<'_>) -> bool {
+    let plan = case.outcome.plan;
+    plan.telling && !plan.acts && plan.weather == Weather::INBOUND
 }
 
 fn is_old(case: &Case<'_>, page: &Page) -> bool {

@@ -103,8 +103,10 @@ impl Node {
                 stage.append(producer, &at, record, Asker::Nobody);
             }
             Action::Tell(telling) => {
-                let at = inbound(Place::known(&telling.target));
-                stage.append(producer, &at, telling.record, Asker::Nobody);
+                let target = Place::known(&telling.target);
+                let asker = telling.id.map(|told| Ack::Told(part, target, told));
+                let asker = asker.map_or(Asker::Nobody, |ack| Asker::Node(id, ack));
+                stage.append(producer, &inbound(target), telling.record, asker);
             }
             Action::ReadInbound { from } => {
                 held.reads = Some(from);

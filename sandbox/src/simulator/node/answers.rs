@@ -32,6 +32,13 @@ impl Node {
                 self.batch_answered(part, (flight, index), result, now);
                 self.perform(part.place, stage);
             }
+            (Ack::Told(part, target, id), offset) => {
+                if let Some(held) = self.part(part) {
+                    let arrived = offset.is_some();
+                    held.core.told(&target.into(), id, arrived, now);
+                }
+                self.perform(part.place, stage);
+            }
             (Ack::Emitted(part, id), offset) => {
                 if let Some(held) = self.part(part) {
                     held.core.emitted(id, offset.is_some(), now);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use xp_protocol::{Offset, PartitionId};
+use xp_protocol::{LanePartition, Offset, PartitionId};
 use xp_transport::{Record, TopicPartition};
 
 use super::ahead::Ahead;
@@ -11,11 +11,13 @@ use super::{Done, Flight, Left, Shell};
 use crate::action::{Action, Telling};
 use crate::anew::FoldingAnew;
 use crate::store::Batch;
+use crate::tells::TellId;
 
 impl Shell<'_> {
     /// Does what the core asks for; outbound records of one batch go out in one append per partition.
     pub(super) fn perform(&mut self) -> Option<Left> {
         let mut outbound: Vec<(PartitionId, Vec<Option<u64>>, Vec<Record>)> = Vec::new();
+        let mut told: Vec<(LanePartition, Vec<Option<TellId>>, Vec<Record>)> = Vec::new();
         for action in self.core.actions() {
             let (id, partition, record) = match action {
                 Action::Emit {
@@ -24,6 +26,17 @@ impl Shell<'_> {
                     record,
                 } => (Some(id), partition, record),
                 Action::Speak { partition, record } => (None, partition, record),
+                Action::Tell(telling) => {
+                    let Telling { target, id, record } = *telling;
+                    match told.iter_mut().find(|(to, ..)| *to == target) {
+                        Some((_, ids, records)) => {
+                            ids.push(id);
+                            records.push(record);
+                        }
+                        None => told.push((target, vec![id], vec![record])),
+                    }
+                    continue;
+                }
                 other => {
                     if let Some(left) = self.act(other) {
                         return Some(left);
@@ -41,6 +54,9 @@ impl Shell<'_> {
         }
         for (partition, ids, records) in outbound {
             self.emit(partition, ids, records);
+        }
+        for (target, ids, records) in told {
+            self.tell(target, ids, records);
         }
         None
     }
@@ -63,7 +79,6 @@ impl Shell<'_> {
 
     fn act(&mut self, action: Action) -> Option<Left> {
         match action {
-            Action::Tell(telling) => self.tell(*telling),
             Action::ReadInbound { from } => {
                 self.events = None;
                 if !self.inbound.begins_at(from) {
@@ -143,14 +158,24 @@ impl Shell<'_> {
         self.flying.push(flight);
     }
 
-    fn tell(&self, telling: Telling) {
-        if let Some(lane) = self.shared.lanes.get(&telling.target.lane) {
-            let at = TopicPartition {
-                topic: Arc::clone(&lane.inbound),
-                partition: telling.target.partition,
-            };
-            // Lost ones are repeated until the target confirms them (R34).
-            drop(self.shared.log.append(&at, vec![telling.record]));
+    /// R34: what failed is repeated at once, and what is lost later when the target does not confirm it.
+    fn tell(&mut self, target: LanePartition, ids: Vec<Option<TellId>>, records: Vec<Record>) {
+        let Some(lane) = self.shared.lanes.get(&target.lane) else {
+            return;
+        };
+        let at = TopicPartition {
+            topic: Arc::clone(&lane.inbound),
+            partition: target.partition,
+        };
+        let acknowledged = self.shared.log.append(&at, records);
+        if ids.iter().any(Option::is_some) {
+            self.flying.push(Box::pin(async move {
+                Done::Told {
+                    target,
+                    ids,
+                    results: acknowledged.await,
+                }
+            }));
         }
     }
 

@@ -18,6 +18,9 @@ impl Partition {
     /// R9: the encoded size is checked, the events are read back from the bytes to be appended and applied,
     /// then the record is appended.
     pub(super) fn commit(&mut self, address: &Address, draft: Draft) {
+        if self.must_wait(&draft) {
+            return self.put_off(address, &draft);
+        }
         if let Some(to) = self.unreachable(&draft) {
             tracing::error!(entity = %address, %to, "a message faulted: it tells a category that no lane serves");
             return self.commit_fault(address, &draft, FaultCode::Misuse);

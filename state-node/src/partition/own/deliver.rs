@@ -1,13 +1,12 @@
-//! What leaves: chain records, plain outputs and tells (R11–R14, R34).
+//! What leaves: chain records, plain outputs and tells (R11–R14).
 
 use std::sync::Arc;
 
-use xp_protocol::events::Tell;
-use xp_protocol::{LanePartition, Offset, PartitionId, Seq, TimeMs};
+use xp_protocol::{Offset, PartitionId, Seq, TimeMs};
 use xp_transport::Record;
 
-use super::super::{Owner, Partition, Role, Tells};
-use crate::action::{Action, Telling, tell_record};
+use super::super::{Owner, Partition, Role};
+use crate::action::{Action, Telling};
 use crate::gate::Output;
 use crate::large::{Portion, record_bytes};
 
@@ -75,8 +74,9 @@ impl Partition {
             }
             Output::Tell(tell) => self.tell(&tell, now),
             Output::Confirm(target, record) => {
-                self.actions
-                    .push(Action::Tell(Box::new(Telling { target, record })));
+                let id = None;
+                let telling = Telling { target, id, record };
+                self.actions.push(Action::Tell(Box::new(telling)));
             }
             Output::Mark => self.mark(),
         }
@@ -203,58 +203,6 @@ impl Partition {
                 partition,
                 record,
             });
-        }
-    }
-
-    fn tell(&mut self, tell: &Tell, now: TimeMs) {
-        if let Some(owner) = self.owner() {
-            let tells = owner.tells.entry(tell.target.clone()).or_default();
-            tells.sent = tells.sent.max(tell.number);
-            tells.sent_at = now;
-        }
-        let record = tell_record(&self.setting.place, now, tell);
-        let target = tell.target.clone();
-        self.actions
-            .push(Action::Tell(Box::new(Telling { target, record })));
-    }
-
-    /// R34: tells that were not confirmed in time go out again, in order.
-    pub(super) fn repeat_tells(&mut self, now: TimeMs) {
-        let retry_ms = self.setting.limits.tell_retry_ms;
-        let Role::Owning(owner) = &mut self.role else {
-            return;
-        };
-        let due = |tells: &Tells| {
-            tells.again || tells.sent > tells.confirmed && now.since_ms(tells.sent_at) >= retry_ms
-        };
-        let targets: Vec<_> = owner
-            .tells
-            .iter_mut()
-            .filter(|(_, tells)| due(tells))
-            .map(|(target, tells)| {
-                tells.again = false;
-                // Only what has left the gate may be repeated: the rest is not committed yet.
-                (target.clone(), tells.sent)
-            })
-            .collect();
-        for (target, sent) in targets {
-            let outstanding = self.fold.outstanding.iter();
-            let again: Vec<_> = outstanding
-                .filter(|tell| tell.target == target && tell.number <= sent)
-                .cloned()
-                .collect();
-            for tell in &again {
-                self.tell(tell, now);
-            }
-        }
-    }
-
-    /// The target has committed our tells up to `number`.
-    pub(in crate::partition) fn tells_confirmed(&mut self, target: &LanePartition, number: u64) {
-        self.fold.confirm(target, number);
-        if let Some(owner) = self.owner() {
-            let tells = owner.tells.entry(target.clone()).or_default();
-            tells.confirmed = tells.confirmed.max(number);
         }
     }
 }

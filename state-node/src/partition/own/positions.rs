@@ -47,7 +47,7 @@ impl Partition {
         let confirmed = owner
             .tells
             .iter()
-            .map(|(target, tells)| (target.clone(), tells.confirmed));
+            .map(|(target, tells)| (target.clone(), tells.confirmed()));
         let tells_taken: Vec<_> = confirmed.filter(|(_, number)| *number > 0).collect();
         let inbound = owner.inbound;
         owner.checkpointed.at = now;
@@ -128,7 +128,7 @@ impl Owner {
             || self
                 .tells
                 .iter()
-                .any(|(target, tells)| tells.confirmed > confirmed(target))
+                .any(|(target, tells)| tells.confirmed() > confirmed(target))
     }
 }
 

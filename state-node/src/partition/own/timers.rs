@@ -13,6 +13,7 @@ const FIRED_MAX: usize = 1024;
 impl Partition {
     /// Timers that are due, in the order of their times; those beyond the bound wait for the next call.
     pub(in crate::partition) fn fire_timers(&mut self, now: TimeMs) {
+        self.take_put_off(now);
         let due = self.timers.iter().take_while(|(due, ..)| *due <= now);
         let due: Vec<_> = due.take(FIRED_MAX).cloned().collect();
         let mut behind = due.iter().skip(1).map(|(due, ..)| *due);
