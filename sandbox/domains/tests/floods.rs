@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use xp_domains::board::{self, Board};
+use xp_protocol::Address;
 use xplatform::sandbox::Sandbox;
 use xplatform::sandbox::config::Config;
 
@@ -12,6 +13,8 @@ use xplatform::sandbox::config::Config;
 const SOCKETS: u32 = 3;
 const FRAMES: u32 = 990;
 const FRAME_BYTES: usize = 60_000;
+/// Of the built-in lane.
+const PARTITIONS: u32 = 8;
 
 /// A socket that says the same again and again, and reads what it is shown without looking.
 async fn flood(addr: std::net::SocketAddr, token: String, number: u32) {
@@ -66,7 +69,7 @@ async fn a_flood_of_large_ephemerals_neither_stops_its_partition_nor_delays_othe
         .start()
         .await
         .unwrap();
-    let ben = sandbox.user("ben").connect("board/1").await;
+    let ben = sandbox.user("ben").connect(&neighbour()).await;
     let ana = sandbox.user("ana");
     let mut floods = JoinSet::new();
     for number in 0..SOCKETS {
@@ -83,6 +86,14 @@ async fn a_flood_of_large_ephemerals_neither_stops_its_partition_nor_delays_othe
     }
     assert!(drawn > 1, "ben drew while ana said as much as she could");
     sandbox.shutdown().await;
+}
+
+/// Another board of the same partition: who only waits for answers there is shown no cursors.
+fn neighbour() -> String {
+    let partition = |board: &str| board.parse::<Address>().unwrap().partition(PARTITIONS);
+    let boards = (2..).map(|number| format!("board/{number}"));
+    let mut same = boards.filter(|board| partition(board) == partition("board/1"));
+    same.next().unwrap()
 }
 
 /// The visitor itself says when an answer takes too long.
