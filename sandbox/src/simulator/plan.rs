@@ -111,7 +111,7 @@ impl Plan {
             asking: seed % 5 == 4,
             telling: false,
             weather: Weather::ALL,
-            builds: seed % 10 == 7,
+            builds: false,
             acts: true,
             moves: false,
             takeovers: false,
