@@ -104,6 +104,7 @@ impl Switch {
             Self::Release => 31,
             Self::Memory => 1,
             Self::OldestTell => 28,
+            Self::AskAfterAHole => 12,
             _ => 0,
         }
     }
