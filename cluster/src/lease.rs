@@ -13,7 +13,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A heartbeat sent at `sent`, by this node's own clock, was read back.
+    /// A heartbeat was read back that was sent when this node had been running for `sent`.
     pub fn read_back(&mut self, sent: TimeMs) {
         self.sent = self.sent.max(Some(sent));
     }
@@ -23,7 +23,7 @@ impl Lease {
         self.sent = None;
     }
 
-    /// Whether it may answer at `now`.
+    /// Whether it may answer when it has been running for `now`.
     #[must_use]
     pub fn holds(&self, now: TimeMs) -> bool {
         self.sent
@@ -44,7 +44,7 @@ mod tests {
         assert!(lease.holds(TimeMs(1249)) && !lease.holds(TimeMs(1250)));
         assert!(
             !lease.holds(TimeMs(999)),
-            "a clock that ran back proves nothing"
+            "a heartbeat that is still to be sent proves nothing"
         );
         lease.end();
         assert!(!lease.holds(TimeMs(1000)));

@@ -30,7 +30,8 @@ pub enum Member {
         who: Who,
         /// Where its Join is, or was.
         joined: Offset,
-        /// Its own clock when it sent this, by which it alone measures its lease (R13).
+        /// For how long it had been running when it sent this, by which it alone measures its lease (R13): nobody can set
+        /// that.
         sent: TimeMs,
         /// It is about to leave in order, and hands its partitions over.
         leaving: bool,

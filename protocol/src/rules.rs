@@ -21,6 +21,10 @@ pub struct Rules {
     pub gate: bool,
     /// R13: a query is answered only within the lease.
     pub lease: bool,
+    /// R14: no more effects are under way at once than a bound.
+    pub bounded: bool,
+    /// R15: ticks are due at times that nothing heard in between moves. Off: each word heard moves them.
+    pub due_ticks: bool,
     /// R16: a message that may have ended a process is decided after a record says so.
     pub trying: bool,
     /// R17: a claim waits for the living owner's `Release`, or one lease.
@@ -60,6 +64,8 @@ impl Default for Rules {
             expected_offset: true,
             gate: true,
             lease: true,
+            bounded: true,
+            due_ticks: true,
             trying: true,
             release: true,
             close_in_chain: true,

@@ -124,8 +124,9 @@ settings! {
         /// How long stopping in order may take. Then the process ends all the same, and says what was left undone;
         /// nothing acknowledged is lost.
         stop_wait: Span = Span::from_secs(10),
-        /// How long a partition may make no progress, as when domain code does not return. Then a node
-        /// that could serve it at once takes it over; where there is none, this one says no longer that it lives.
+        /// How long a partition may make no progress, as when domain code does not return. Then a
+        /// log line names entity and message, and a mirror takes the partition over; where there is none, the node says
+        /// no longer that it lives (R47).
         stuck: Span = Span::from_secs(2),
         /// Memory for the pages of the snapshot store.
         snapshot_cache: Size = Size(64 << 20),
@@ -166,6 +167,11 @@ settings! {
         waiting_max: usize = 4_096,
         /// Records of a partition that were appended and are not yet committed. At the bound it reads no further.
         uncommitted_max: usize = 4_096,
+        /// Records of a partition that are under way to `outbound`. At the bound what is committed is held back, and it
+        /// reads no further until some have arrived; after a failure few leave at first.
+        outbound_records_max: usize = 4_096,
+        /// The same in bytes. One record may be larger.
+        outbound_bytes_max: Size = Size(16 << 20),
         /// Commits kept in memory per watched entity, so that clients resume at once. Older ones are read from
         /// the log.
         recent_commits_max: usize = 1_024,
@@ -195,6 +201,13 @@ settings! {
         tells_outstanding_max: usize = 16_384,
         /// How far a message's time may differ from this node's clock. Beyond, it is moved to this distance.
         clock_skew: Span = Span::from_secs(1),
+        /// How far this machine's clock may be set at once and be believed. Beyond, it is doubted (R48).
+        clock_step: Span = Span::from_secs(1),
+        /// For how long a clock that was set is doubted. Then it is believed, and a log line says so (R48).
+        clock_doubt: Span = Span::from_secs(10),
+        /// How far an entity's time may be ahead of this node's clock. So long it stands still; beyond, it is set back,
+        /// and a log line says so (R48).
+        entity_ahead: Span = Span::from_secs(30),
         /// How long an unwatched entity stays in memory without being used.
         passivate: Span = Span::from_secs(60),
         /// Entities of a partition that stay in memory in any case.
@@ -224,6 +237,8 @@ impl StateNode {
             subject_bytes_max: self.subject_bytes_max.0,
             waiting_max: self.waiting_max,
             uncommitted_max: self.uncommitted_max,
+            outbound_records_max: self.outbound_records_max,
+            outbound_bytes_max: self.outbound_bytes_max.0,
             recent_commits_max: self.recent_commits_max,
             recent_bytes_max: self.recent_bytes_max.0,
             resume_scan_bytes_max: self.resume_scan_bytes_max.0,
@@ -234,6 +249,9 @@ impl StateNode {
             tell_retry_ms: self.tell_retry.ms(),
             tells_outstanding_max: self.tells_outstanding_max,
             clock_skew_ms: self.clock_skew.ms(),
+            clock_step_ms: self.clock_step.ms(),
+            clock_doubt_ms: self.clock_doubt.ms(),
+            entity_ahead_ms: self.entity_ahead.ms(),
             passivate_ms: self.passivate.ms(),
             resident_min: self.resident_min,
             ahead_bytes_max: self.ahead_bytes_max.0,

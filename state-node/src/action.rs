@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use xp_protocol::events::Tell;
 use xp_protocol::{Address, LogIdentity, Offset, PartitionId, Revision, Seq, TimeMs};
-use xp_transport::Record;
+use xp_transport::{Now, Record};
 
 use crate::store::Batch;
 use crate::tells::TellId;
@@ -111,7 +111,7 @@ pub struct Opening {
     /// The offset that its next record will take.
     pub next: Offset,
     /// The owner's clock.
-    pub now: TimeMs,
+    pub now: Now,
 }
 
 /// The record of a tell.

@@ -27,8 +27,8 @@ pub struct Config {
     /// How long a claim waits where the former owner may live and not know, in milliseconds: one lease, so that what
     /// the other still answers is not stale (R17). Nothing, where the log admits one process at a time anyway.
     pub takeover_wait_ms: u64,
-    /// How long a partition may make no progress, in milliseconds. Then the node leaves it to one that is warm
-    /// (R46); where there is none it says no longer that it lives.
+    /// How long a partition may make no progress, in milliseconds. Then a mirror takes it over; where there is
+    /// none, the node says no longer that it lives (R47).
     pub stuck_ms: u64,
     /// Where people find the node, as host and port; may be empty.
     pub address: String,

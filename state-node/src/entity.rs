@@ -32,7 +32,7 @@ pub struct Entity {
     pub instance: Box<dyn Instance>,
     /// The platform's part.
     pub runtime: Runtime,
-    /// When it was last touched, by the owner's clock.
+    /// When it was last touched, by the time for which the owner has been running.
     pub touched: TimeMs,
     /// Its place in the partition's order of idle entities.
     pub queued: TimeMs,
@@ -216,7 +216,8 @@ impl Entity {
         // Not before the end: who ends here and who begins here see the same commits.
         self.watched.take_if(|watched| watched.is_over());
         self.runtime.revision = revision;
-        self.runtime.now = self.runtime.now.max(commit.now);
+        // Never before the last one, but where that was too far ahead of the owner's clock (R48).
+        self.runtime.now = commit.now;
         self.runtime.exists |= commit.event_count > 0;
         for link in &commit.links {
             let busy = self.runtime.busy.get_or_insert_default();

@@ -1,5 +1,6 @@
 //! The output gate: nothing leaves before every earlier record is committed (R11), and effects are repeated
-//! until they and all before them are acknowledged (R14).
+//! until they and all before them are acknowledged (R14). Where `outbound` is away, what is committed is held here: no
+//! more is under way at once than a bound, and less after a failure, so that little is sent twice.
 
 use std::collections::VecDeque;
 
@@ -33,6 +34,8 @@ pub enum Output {
 #[derive(Debug, Default)]
 pub struct Gate {
     waiting: VecDeque<(Seq, Output)>,
+    /// Behind records that are committed, at these offsets: they leave when there is room.
+    open: VecDeque<(Offset, Output)>,
 }
 
 impl Gate {
@@ -41,19 +44,47 @@ impl Gate {
         self.waiting.push_back((after, output));
     }
 
-    /// The next output that may leave once `committed` is committed, and the record it follows.
-    pub fn pop(&mut self, committed: Seq) -> Option<(Seq, Output)> {
-        let (after, _) = self.waiting.front()?;
-        if *after > committed {
-            return None;
+    /// Everything up to `committed` may leave. The records are at `base` and what follows it now, and may lie elsewhere
+    /// when others are committed.
+    pub fn open(&mut self, committed: Seq, base: u64) {
+        while let Some((after, output)) =
+            self.waiting.pop_front_if(|(after, _)| *after <= committed)
+        {
+            self.open.push_back((Offset(base + after.0), output));
         }
-        self.waiting.pop_front()
+    }
+
+    /// Puts an output behind a record that is committed already.
+    pub fn push_open(&mut self, commit: Offset, output: Output) {
+        self.open.push_back((commit, output));
+    }
+
+    /// The next output that may leave, and the offset of the record it follows. Without `room` no chain record does,
+    /// nor what is behind one.
+    pub fn pop(&mut self, room: bool) -> Option<(Offset, Output)> {
+        let chained = |output: &Output| matches!(output, Output::Chain(..));
+        self.open
+            .pop_front_if(|(_, output)| room || !chained(output))
+    }
+
+    /// Chain records that had left, and are to leave again before all that is here.
+    pub fn take_back(&mut self, emissions: impl DoubleEndedIterator<Item = Emission>) {
+        for emission in emissions.rev() {
+            let output = Output::Chain(emission.partition, emission.record);
+            self.open.push_front((emission.commit, output));
+        }
+    }
+
+    /// The first record that is committed and has not let out all that follows it.
+    #[must_use]
+    pub fn held(&self) -> Option<Offset> {
+        self.open.front().map(|(commit, _)| *commit)
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.open.is_empty()
     }
 }
 
@@ -71,10 +102,20 @@ pub struct Emission {
     acknowledged: bool,
 }
 
+impl Emission {
+    fn bytes(&self) -> usize {
+        self.record.value.len() + self.record.header.len()
+    }
+}
+
 /// Chain records that have left and are not all acknowledged (R14).
 #[derive(Debug)]
 pub struct Emitter {
     flying: VecDeque<Emission>,
+    bytes: usize,
+    /// How many may fly now: fewer after a failure, and more again with each that arrives.
+    window: usize,
+    bound: Bound,
     next_id: u64,
     /// How many have ever left.
     emitted: u64,
@@ -82,12 +123,27 @@ pub struct Emitter {
     rules: Rules,
 }
 
+/// How much may be under way at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// Records.
+    pub records: usize,
+    /// Bytes; one record may be larger.
+    pub bytes: usize,
+}
+
+/// How many records are tried first after a failure.
+const FIRST: usize = 16;
+
 impl Emitter {
     /// Nothing has left.
     #[must_use]
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: Rules, bound: Bound) -> Self {
         Self {
             flying: VecDeque::new(),
+            bytes: 0,
+            window: bound.records,
+            bound,
             next_id: 0,
             emitted: 0,
             repeat: false,
@@ -100,6 +156,7 @@ impl Emitter {
         let id = self.next_id;
         self.next_id += 1;
         self.emitted += 1;
+        self.bytes += record.value.len() + record.header.len();
         self.flying.push_back(Emission {
             id,
             commit,
@@ -108,6 +165,13 @@ impl Emitter {
             acknowledged: false,
         });
         self.flying.back().expect("one was just pushed")
+    }
+
+    /// Whether one more may leave. After a failure none may, until those that failed leave again.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let room = self.flying.len() < self.window && self.bytes < self.bound.bytes;
+        (room || self.flying.is_empty() || !self.rules.bounded) && !self.repeat
     }
 
     /// R14: done when it and all before it are acknowledged; a failure repeats it and all later ones.
@@ -126,38 +190,35 @@ impl Emitter {
         };
         emission.acknowledged = arrived;
         if !self.rules.prefix {
-            self.flying.drain(..=index);
+            let done = self.flying.drain(..=index);
+            self.bytes -= done.map(|emission| emission.bytes()).sum::<usize>();
             return;
         }
         self.repeat |= !arrived;
-        while !self.repeat
-            && self
-                .flying
-                .front()
-                .is_some_and(|emission| emission.acknowledged)
-        {
-            self.flying.pop_front();
+        if !self.repeat {
+            self.settle();
         }
     }
 
-    /// Everything from the first failure on, to be sent again under new names; empty without a failure.
-    pub fn again(&mut self) -> Vec<Emission> {
-        if !std::mem::take(&mut self.repeat) {
-            return Vec::new();
+    fn settle(&mut self) {
+        while let Some(done) = self.flying.pop_front_if(|emission| emission.acknowledged) {
+            self.bytes -= done.bytes();
+            self.window = (self.window + 1).min(self.bound.records);
         }
-        while self
-            .flying
-            .front()
-            .is_some_and(|emission| emission.acknowledged)
-        {
-            self.flying.pop_front();
+    }
+
+    /// Everything from the first failure on, which has not left now; empty without a failure. Few may leave at first.
+    pub fn again(&mut self) -> impl DoubleEndedIterator<Item = Emission> + use<> {
+        let mut again = VecDeque::new();
+        if std::mem::take(&mut self.repeat) {
+            self.settle();
+            self.bytes = 0;
+            self.window = FIRST.min(self.bound.records);
+            again = std::mem::take(&mut self.flying);
+            // They count again when they leave.
+            self.emitted -= again.len() as u64;
         }
-        for (id, emission) in (self.next_id..).zip(&mut self.flying) {
-            emission.id = id;
-            emission.acknowledged = false;
-        }
-        self.next_id += self.flying.len() as u64;
-        self.flying.iter().cloned().collect()
+        again.into_iter()
     }
 
     /// All effects of records before this offset have gone out, when everything before `committed` has left
@@ -192,8 +253,13 @@ impl Emitter {
 mod tests {
     use super::*;
 
+    const BOUND: Bound = Bound {
+        records: 40,
+        bytes: 1 << 20,
+    };
+
     fn emitter(commits: &[u64]) -> (Emitter, Vec<u64>) {
-        let mut emitter = Emitter::new(Rules::default());
+        let mut emitter = Emitter::new(Rules::default(), BOUND);
         let emit = |commit: &u64| {
             emitter
                 .emit(Offset(*commit), PartitionId(0), Record::default())
@@ -220,12 +286,13 @@ mod tests {
         emitter.acknowledged(ids[0], true);
         emitter.acknowledged(ids[1], false);
         emitter.acknowledged(ids[2], true);
-        let again: Vec<_> = emitter
-            .again()
-            .iter()
-            .map(|emission| emission.commit.0)
-            .collect();
-        assert_eq!((again, emitter.sent(Offset(12))), (vec![7, 9], Offset(7)));
+        let again: Vec<_> = emitter.again().collect();
+        let commits: Vec<_> = again.iter().map(|emission| emission.commit.0).collect();
+        assert_eq!(commits, vec![7, 9]);
+        for emission in again {
+            emitter.emit(emission.commit, emission.partition, emission.record);
+        }
+        assert_eq!(emitter.sent(Offset(12)), Offset(7));
         emitter.acknowledged(ids[2], true);
         assert_eq!(
             emitter.sent(Offset(12)),
@@ -239,7 +306,50 @@ mod tests {
         let mut gate = Gate::default();
         gate.push(Seq(1), Output::Plain(PartitionId(0), Record::default()));
         gate.push(Seq(2), Output::Plain(PartitionId(1), Record::default()));
-        assert!(gate.pop(Seq(0)).is_none());
-        assert!(gate.pop(Seq(1)).is_some() && gate.pop(Seq(1)).is_none());
+        gate.open(Seq(0), 10);
+        assert!(gate.pop(true).is_none());
+        gate.open(Seq(1), 10);
+        let (commit, _) = gate.pop(true).unwrap();
+        assert!(commit == Offset(11) && gate.pop(true).is_none());
+    }
+
+    #[test]
+    fn what_is_behind_a_chain_record_waits_for_room_with_it() {
+        let mut gate = Gate::default();
+        let record = Record::default;
+        gate.push(Seq(1), Output::Plain(PartitionId(0), record()));
+        gate.push(Seq(1), Output::Chain(PartitionId(0), record()));
+        gate.push(Seq(2), Output::Plain(PartitionId(0), record()));
+        gate.open(Seq(2), 10);
+        assert!(gate.pop(false).is_some() && gate.pop(false).is_none());
+        assert_eq!(gate.held(), Some(Offset(11)));
+        assert!(gate.pop(true).is_some() && gate.pop(false).is_some() && gate.is_empty());
+    }
+
+    #[test]
+    fn no_more_fly_than_the_bound_and_few_after_a_failure() {
+        let commits: Vec<_> = (0..40).collect();
+        let (mut emitter, ids) = emitter(&commits);
+        assert!(!emitter.has_room());
+        emitter.acknowledged(ids[0], true);
+        assert!(emitter.has_room());
+        emitter.acknowledged(ids[1], false);
+        assert!(
+            !emitter.has_room(),
+            "nothing overtakes what is to leave again"
+        );
+        let mut again = emitter.again();
+        let mut left = 0;
+        while emitter.has_room() {
+            let Emission {
+                commit,
+                partition,
+                record,
+                ..
+            } = again.next().unwrap();
+            emitter.emit(commit, partition, record);
+            left += 1;
+        }
+        assert_eq!(left, FIRST);
     }
 }

@@ -3,6 +3,7 @@
 //! The partition is a pure state machine; the node around it moves bytes.
 
 pub mod node;
+pub mod schedule;
 pub mod anew;
 pub mod partition;
 pub mod turn;
@@ -16,6 +17,8 @@ pub mod sled_store;
 pub mod snapshot;
 pub mod entity;
 pub mod watched;
+pub mod timekeeper;
+pub mod deciding;
 pub mod fold;
 pub mod outstanding;
 pub mod store;

@@ -40,6 +40,11 @@ pub struct Limits {
     pub waiting_max: usize,
     /// Records appended and not yet committed; at the bound reading inbound pauses (R9).
     pub uncommitted_max: usize,
+    /// Records of `outbound` under way at once; at the bound what is committed is held back, and reading inbound pauses
+    /// until some arrive. After a failure few leave at first, so that little is sent twice.
+    pub outbound_records_max: usize,
+    /// The same in bytes; one record may be larger.
+    pub outbound_bytes_max: usize,
     /// Commits kept in memory per watched entity for exact resume; older ones come from the log.
     pub recent_commits_max: usize,
     /// Bytes of outputs kept in memory per watched entity for exact resume; older ones come from the log.
@@ -75,6 +80,13 @@ pub struct Limits {
     pub tells_outstanding_max: usize,
     /// How far a message's time may differ from the owner's clock, in milliseconds; beyond it is clamped.
     pub clock_skew_ms: u64,
+    /// How far the machine's clock may be set at once, in milliseconds; beyond it is doubted (R48).
+    pub clock_step_ms: u64,
+    /// For how long a clock that was set is doubted, in milliseconds; then it is believed, loudly (R48).
+    pub clock_doubt_ms: u64,
+    /// How far an entity's time may be ahead of the owner's clock, in milliseconds: so long it stands still, as it never
+    /// runs backwards. Beyond it is set back to the clock, loudly (R48).
+    pub entity_ahead_ms: u64,
     /// Idle time after which an unwatched entity leaves memory, in milliseconds; it goes within twice this time.
     pub passivate_ms: u64,
     /// Entities kept in memory at the least before any is passivated.
@@ -109,6 +121,8 @@ impl Default for Limits {
             subject_bytes_max: 8 << 20,
             waiting_max: 4096,
             uncommitted_max: 4096,
+            outbound_records_max: 4096,
+            outbound_bytes_max: 16 << 20,
             recent_commits_max: 1024,
             recent_bytes_max: 1 << 20,
             ahead_bytes_max: 8 << 20,
@@ -123,6 +137,9 @@ impl Default for Limits {
             tell_portion_bytes_max: 4 << 20,
             tells_outstanding_max: 16_384,
             clock_skew_ms: 1000,
+            clock_step_ms: 1000,
+            clock_doubt_ms: 10_000,
+            entity_ahead_ms: 30_000,
             passivate_ms: 60_000,
             resident_min: 10_000,
             publishing: Pace::default(),

@@ -1,6 +1,8 @@
 //! A state node: one supervised partition after the other, and word to the cluster that it lives.
 
 mod supervisor;
+mod watchdog;
+mod thread;
 mod shell;
 mod cluster;
 mod standing;
@@ -28,12 +30,14 @@ use crate::config::Config;
 use crate::lanes::Lanes;
 use crate::limits::Limits;
 use crate::published::Changes;
+use crate::schedule::Phase;
 use crate::sled_store::SledStores;
 use crate::store::{MemoryStore, SnapshotStore, StoreError};
 use cluster::{Joining, View};
 use errand::Errands;
 use standing::Standing;
 use supervisor::{Supervise, Supervisor};
+use thread::Threads;
 
 pub use status::{Observer, Status};
 
@@ -86,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) view: watch::Receiver<View>,
     pub(crate) lease_ms: u64,
     pub(crate) standing: Arc<Standing>,
+    pub(crate) threads: Threads,
     pub(crate) stop: watch::Receiver<bool>,
     stores: Stores,
     writing: Mutex<BTreeMap<LanePartition, Arc<tokio::sync::Mutex<Changes>>>>,
@@ -125,6 +130,16 @@ pub enum PartitionState {
     Owned,
     /// Given up; a person must look when there is a reason.
     Stopped(Option<String>),
+}
+
+impl From<Phase> for PartitionState {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Replaying => Self::Replaying,
+            Phase::Mirroring => Self::Mirroring,
+            Phase::Owning => Self::Owned,
+        }
+    }
 }
 
 /// How far replay is, in records of `events` over all partitions.
@@ -270,6 +285,7 @@ pub async fn start(
         view: view.clone(),
         lease_ms: config.takeover_wait_ms,
         standing,
+        threads: Threads::default(),
         stop: stopped,
         stores,
         writing: Mutex::default(),
@@ -278,6 +294,10 @@ pub async fn start(
         seen: Mutex::default(),
         errands: Errands::default(),
     });
+    let (every, longest) = (config.heartbeat_ms, config.stuck_ms);
+    let (every, longest) = (Duration::from_millis(every), Duration::from_millis(longest));
+    watchdog::start(&shared, every, longest)
+        .map_err(|error| StartError::Supervisor(error.to_string()))?;
     let (supervisor, supervising) = Actor::spawn(None, Supervisor, Arc::clone(&shared))
         .await
         .map_err(|error| StartError::Supervisor(error.to_string()))?;
@@ -354,7 +374,7 @@ impl Handle {
     #[must_use]
     pub fn has_lease(&self) -> bool {
         let lease = self.shared.view.borrow().lease;
-        lease.holds(self.shared.clock.now())
+        lease.holds(self.shared.clock.running())
     }
 
     /// Whether it is about to leave.
@@ -471,9 +491,15 @@ impl Handle {
         self.supervisor.kill();
         for child in children {
             child.kill();
-            // Domain code that does not return cannot be ended; its partition has lost its place all the same.
             drop(child.wait(Some(KILL_WAIT)).await);
         }
+        // Domain code that does not return cannot be ended; its partition has lost its place all the same.
+        let stuck = self.shared.standing.given_up();
+        let ended = self
+            .shared
+            .threads
+            .ended(KILL_WAIT, |place| stuck.contains(place));
+        ended.await;
         drop(self.supervising.await);
     }
 }

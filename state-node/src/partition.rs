@@ -31,8 +31,10 @@ use xp_protocol::rules::Rules;
 use xp_protocol::{
     Address, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, TimeMs,
 };
+use xp_transport::Now;
 
 use crate::action::Action;
+use crate::deciding::Deciding;
 use crate::entity::Entity;
 use crate::fold::Fold;
 use crate::lanes::Lanes;
@@ -127,6 +129,10 @@ pub struct Partition {
     /// This life ends once the log is read, so that the next one keeps what it has spoilt.
     reopens: bool,
     role: Role,
+    /// When it was last told of that an entity's time was set back.
+    told_ahead: Option<TimeMs>,
+    /// What is being decided, for who looks from outside.
+    deciding: Deciding,
     faulted: Faulted,
     actions: Vec<Action>,
     /// Entities whose stored hash differed from ours, for the node's report.
@@ -160,6 +166,12 @@ impl Partition {
     #[must_use]
     pub fn fold(&self) -> &Fold {
         &self.fold
+    }
+
+    /// What it is deciding, for who looks from another thread.
+    #[must_use]
+    pub fn deciding(&self) -> Deciding {
+        self.deciding.clone()
     }
 
     /// Entities in memory.
@@ -196,24 +208,30 @@ impl Partition {
     pub fn is_busy(&self) -> bool {
         let owner = match &self.role {
             Role::Owning(owner) => {
-                let waits = owner.welcomes.len() + owner.resumes.len() + owner.scans.len();
-                !owner.uncommitted.is_empty() || !owner.leased.is_empty() || waits > 0
+                let waits = owner.welcomes.len() + owner.resumes.len() + owner.scans.len() > 0;
+                let again = owner.emit_again_at.is_some() || !owner.leased.is_empty();
+                waits || again || !owner.uncommitted.is_empty()
             }
             Role::Following(_) | Role::Over => false,
         };
         owner || !self.dirty.is_empty()
     }
 
-    /// When something is due that no record announces, by this node's clock: a timer of an entity, or a claim.
+    /// In how many milliseconds something is due that no record announces: a timer of an entity, or a claim.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<TimeMs> {
+    pub fn due_in_ms(&self, now: Now) -> Option<u64> {
         match &self.role {
             Role::Owning(owner) => {
-                let due = self.timers.first().map(|(due, ..)| *due);
+                // While it decides nothing, no timer fires either.
+                let timer = self.timers.first().filter(|_| self.wants_inbound());
+                let timer_ms = timer.map(|(due, ..)| due.since_ms(now.time));
                 let large = owner.large.wakes_at(&self.setting.limits);
-                due.into_iter().chain(large).min()
+                let large_ms = large.map(|at| at.since_ms(now.running));
+                timer_ms.into_iter().chain(large_ms).min()
             }
-            Role::Following(following) => self.claim_at(following),
+            Role::Following(following) => {
+                self.claim_at(following).map(|at| at.since_ms(now.running))
+            }
             Role::Over => None,
         }
     }
@@ -229,7 +247,7 @@ impl Partition {
     }
 
     /// A fold of the `cluster` log that has moved on.
-    pub fn on_members(&mut self, members: Arc<Members>, now: TimeMs) {
+    pub fn on_members(&mut self, members: Arc<Members>, now: Now) {
         self.members = members;
         if self.members.is_former(self.setting.incarnation) {
             self.lease.end();
@@ -241,13 +259,13 @@ impl Partition {
     }
 
     /// This node's lease, as far as its heartbeats have been read back (R13).
-    pub fn on_lease(&mut self, lease: Lease, now: TimeMs) {
+    pub fn on_lease(&mut self, lease: Lease, now: Now) {
         self.lease = lease;
         self.release_leased(now);
     }
 
     /// The time passes: timers fire, positions are recorded, what failed is tried again.
-    pub fn tick(&mut self, now: TimeMs) {
+    pub fn tick(&mut self, now: Now) {
         self.seek(now);
         self.fold_anew();
         self.fire_timers(now);

@@ -9,7 +9,7 @@ pub mod kafka;
 pub mod log;
 pub mod clock;
 
-pub use clock::Clock;
+pub use clock::{Clock, Now};
 pub use log::{
     Acknowledged, AppendError, Bounds, Eventually, Log, ReadError, Reader, Record, Stored,
     TopicPartition,

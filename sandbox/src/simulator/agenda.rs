@@ -34,6 +34,7 @@ pub(super) enum NodeDue {
     Beat,
     News,
     Tick,
+    Turn(Part, u64),
     PollCluster,
     PollEvents(Place),
     PollInbound(Place),

@@ -10,11 +10,11 @@ use xp_domain_sdk::host::{
     Decided, Fault, Host, Input, Instance, Outcome, Payload, Registry, RosterChange, SceneData,
     Welcome,
 };
-use xp_protocol::{Address, ConnectionId, Revision, TimeMs};
+use xp_protocol::{Address, ConnectionId, Revision};
 use xp_state_node::action::Action;
 use xp_state_node::anew::FoldingAnew;
 use xp_state_node::partition::Partition;
-use xp_transport::Stored;
+use xp_transport::{Now, Stored};
 
 use super::ledger::{Journal, Ledger};
 
@@ -84,7 +84,7 @@ pub(super) fn read(
     core: &mut Partition,
     address: &Address,
     (domain, log): (&Arc<Registry>, &[Stored]),
-    now: TimeMs,
+    now: Now,
 ) -> Option<(Revision, Vec<u8>)> {
     core.retry(address, now).ok()?;
     for action in core.actions() {

@@ -98,6 +98,18 @@ pub(super) fn slow(stage: &mut Stage, dice: &mut ChaCha8Rng) {
     }
 }
 
+/// Nothing reaches `outbound`.
+pub(super) fn lose_outbound(stage: &mut Stage) {
+    let faults = Faults {
+        loss: 1.0,
+        timeout_ms: 300,
+        ..quick()
+    };
+    for topic in topics(OUTBOUND) {
+        stage.log.set_topic_faults(&topic, faults.clone());
+    }
+}
+
 /// Another broker leads the `cluster` log, whose clock is off by so much at most.
 const CLOCK_JUMP_MS: i64 = 10_000;
 

@@ -15,6 +15,7 @@ mod sessions;
 mod tells;
 mod timers;
 mod states;
+mod positions;
 mod log;
 mod lives;
 mod book;
@@ -67,6 +68,7 @@ const CHECKERS: &[Checker] = &[
     ("timers", timers::check),
     ("queries", queries::check),
     ("states", states::check),
+    ("positions", positions::check),
     ("liveness", liveness::check),
     ("waits", waits::check),
     ("fairness", fairness::check),

@@ -1,6 +1,7 @@
 //! A person with the reference client: talks at random, reloads, leaves, comes back.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use rand::Rng;
@@ -20,8 +21,12 @@ use super::names::{ClientId, SocketId};
 use super::plan::{ENTITIES, EPOCH_MS, Plan, settings};
 use super::stage::Stage;
 
-/// The longest pause between two things a client does, in milliseconds.
-const THINK_MS: u64 = 220;
+/// The pause between two things a client does, in milliseconds.
+const THINK_MS: RangeInclusive<u64> = 5..=225;
+/// The same where entities tell each other much.
+const TELLING_THINK_MS: RangeInclusive<u64> = 5..=60;
+/// The same where nobody is left in peace.
+const DENSE_THINK_MS: RangeInclusive<u64> = 1..=4;
 
 /// How often one that floods says something, in milliseconds.
 const FLOOD_MS: u64 = 2;
@@ -117,14 +122,19 @@ impl Client {
         if stage.plan.flood && self.id.0 == 0 {
             return self.flood(stage);
         }
-        let longest = match stage.plan.telling {
-            true => THINK_MS / 4,
-            false => THINK_MS,
+        let is_dense = stage.plan.is_dense(stage.now);
+        let pauses = match (is_dense, stage.plan.telling) {
+            (true, _) => DENSE_THINK_MS,
+            (false, true) => TELLING_THINK_MS,
+            (false, false) => THINK_MS,
         };
-        let pause = 5 + self.dice.random_range(0..=longest);
+        let pause = self.dice.random_range(pauses);
         stage.after(pause, Planned::Client(self.id, Due::Think));
         if self.life.number == 0 || self.machine.has_ended() {
             return;
+        }
+        if is_dense {
+            return self.chatter(stage);
         }
         match self.dice.random_range(0..100) {
             _ if stage.plan.telling => self.command(stage),
@@ -138,6 +148,15 @@ impl Client {
             // Two pages loaded in one millisecond would call their sockets by the same number.
             96..=97 if self.began.plus_ms(20) <= stage.now => self.reload(stage),
             _ => self.talk_much(stage),
+        }
+    }
+
+    /// What leaves nobody in peace, and sets no timer that would.
+    fn chatter(&mut self, stage: &mut Stage) {
+        match self.dice.random_range(0..10) {
+            0..=3 => self.add(stage),
+            4..=5 => self.query(stage),
+            _ => self.wave(stage),
         }
     }
 
@@ -163,6 +182,17 @@ impl Client {
         } else {
             words(id, &stage.plan, &mut self.dice)
         };
+        self.call(id, payload, stage);
+    }
+
+    fn add(&mut self, stage: &mut Stage) {
+        if self.machine.has_room() {
+            let id = self.next_id();
+            self.call(id, json(&Command::Add { id }), stage);
+        }
+    }
+
+    fn call(&mut self, id: u64, payload: Payload, stage: &mut Stage) {
         stage.note(What::Called(self.life.clone(), id));
         if let Ok((call, actions)) = self.machine.command(stage.now, payload) {
             self.calls.insert(call, id);

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::disk::Left;
 use super::plan::{Places, Plan};
+use super::switch::Switch;
 
 /// The shortest and the longest time between two acts, in milliseconds.
 const PAUSE_MS: RangeInclusive<u64> = 100..=1_800;
@@ -33,6 +34,7 @@ pub(super) enum Mischief {
     FreezeNode,
     StutterNode,
     StopPartition,
+    PanicPartition,
     CutOffNode,
     DrainNode,
     MovePartition,
@@ -45,6 +47,8 @@ pub(super) enum Mischief {
     Cut,
     SlowTopic,
     ChangeLeader,
+    SetClock,
+    LoseOutbound,
 }
 
 /// Random numbers of a run that are drawn apart from all others.
@@ -88,6 +92,8 @@ fn drawn(plan: &Plan) -> Vec<Deed> {
         deeds.push(Deed {
             at_ms,
             mischief: match (plan.moves, plan.takeovers) {
+                _ if plan.without == Some(Switch::Bounded) => Mischief::LoseOutbound,
+                _ if plan.without == Some(Switch::ClockDoubt) => Mischief::SetClock,
                 (true, _) => Mischief::MoveFromDeafNode,
                 (_, true) => takeover(&mut random),
                 _ => mischief(&mut random),
@@ -129,7 +135,10 @@ fn mischief(random: &mut ChaCha8Rng) -> Mischief {
         66..=69 => Mischief::FreezeEdge,
         70..=73 => Mischief::CutOffEdge,
         74..=86 => Mischief::Cut,
-        87..=90 => Mischief::ChangeLeader,
+        87..=89 => Mischief::ChangeLeader,
+        90..=92 => Mischief::SetClock,
+        93..=94 => Mischief::LoseOutbound,
+        95..=96 => Mischief::PanicPartition,
         _ => Mischief::SlowTopic,
     }
 }

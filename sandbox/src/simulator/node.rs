@@ -2,6 +2,7 @@
 
 mod membership;
 mod opening;
+mod turns;
 mod actions;
 mod answers;
 mod reading;
@@ -13,20 +14,21 @@ use xp_cluster::{Lease, Members};
 use xp_domain_sdk::host::Registry;
 use xp_protocol::{Address, Incarnation, Offset, Revision, Seq, TimeMs};
 use xp_state_node::partition::Partition;
+use xp_state_node::schedule::Schedule;
+use xp_state_node::timekeeper::Timekeeper;
 use xp_state_node::{Lane, Lanes};
-use xp_transport::AppendError;
 use xp_transport::simulated::{Cursor, ProducerId};
+use xp_transport::{AppendError, Now};
 
 use super::agenda::{Due as Planned, NodeDue as Due, Part};
 use super::build::read;
 use super::disk::Disk;
-use super::history::What;
 use super::names::NodeId;
 use super::place::Place;
-use super::plan::LANES;
+use super::plan::{LANES, limits};
 use super::stage::Stage;
 
-/// How often its partitions see the time, in milliseconds.
+/// How often it looks what placement gives it, in milliseconds.
 const TICK_MS: u64 = 20;
 
 struct Flight {
@@ -45,6 +47,9 @@ struct Held {
     /// Until then it is busy with what it has read, where partitions are slow.
     busy_until: TimeMs,
     flights: BTreeMap<u64, Flight>,
+    schedule: Schedule,
+    /// The turn that is planned; what was planned before it is so no longer.
+    turn: u64,
 }
 
 pub(super) struct Node {
@@ -74,6 +79,11 @@ pub(super) struct Node {
     stopped: BTreeSet<Place>,
     /// Partitions whose snapshots are cleared before they are opened anew.
     clears: BTreeSet<Place>,
+    /// By how much its machine's clock is wrong, and until when.
+    pub(super) wrong: Option<(i64, TimeMs)>,
+    timekeeper: Timekeeper,
+    /// When it was started.
+    started: TimeMs,
     skew_ms: u64,
     lives: u64,
 }
@@ -100,7 +110,14 @@ impl Node {
         let incarnation = Incarnation(stage.uuid());
         let producer = ProducerId(stage.name());
         stage.after(1, Planned::Node(id, Due::Join));
+        let skew_ms = stage.up_to(200);
+        let began = Now {
+            time: stage.now.plus_ms(skew_ms),
+            running: TimeMs(0),
+        };
         Self {
+            wrong: None,
+            timekeeper: Timekeeper::new(began),
             id,
             name,
             incarnation,
@@ -121,7 +138,8 @@ impl Node {
             partitions: BTreeMap::new(),
             stopped: BTreeSet::new(),
             clears: BTreeSet::new(),
-            skew_ms: stage.up_to(200),
+            started: stage.now,
+            skew_ms,
             lives: 0,
         }
     }
@@ -168,6 +186,12 @@ impl Node {
         self.alive && self.stopped.contains(&place)
     }
 
+    /// A partition's memory is gone with its shell, which is started again as soon as anybody looks.
+    pub(super) fn panic(&mut self, place: Place, stage: &mut Stage) {
+        self.partitions.remove(&place);
+        self.tell(stage);
+    }
+
     /// A partition ends here, for a reason that concerns this process alone.
     pub(super) fn give_up(&mut self, place: Place, stage: &mut Stage) {
         self.partitions.remove(&place);
@@ -180,8 +204,22 @@ impl Node {
         self.members.as_ref()
     }
 
-    fn clock(&self, stage: &Stage) -> TimeMs {
-        stage.now.plus_ms(self.skew_ms)
+    fn clock(&mut self, stage: &Stage) -> Now {
+        let read = self.read(stage);
+        self.timekeeper.judge(read, &limits(stage.plan.without))
+    }
+
+    /// What its machine's clock says.
+    fn read(&self, stage: &Stage) -> Now {
+        let wrong_ms = match self.wrong {
+            Some((by_ms, until)) if until > stage.now => by_ms,
+            _ => 0,
+        };
+        let time = stage.now.plus_ms(self.skew_ms).0;
+        Now {
+            time: TimeMs(time.saturating_add_signed(wrong_ms)),
+            running: TimeMs(stage.now.since_ms(self.started)),
+        }
     }
 
     fn plan(&self, stage: &mut Stage, after_ms: u64, due: Due) {
@@ -203,6 +241,7 @@ impl Node {
             Due::Beat => self.beat(stage),
             Due::News => self.tell_news(stage),
             Due::Tick => self.tick(stage),
+            Due::Turn(part, turn) => self.turn(part, turn, stage),
             Due::PollCluster => self.read_cluster(stage),
             Due::PollEvents(place) => self.read_events(place, stage),
             Due::PollInbound(place) => self.read_inbound(place, stage),
@@ -217,18 +256,6 @@ impl Node {
     }
 
     fn tick(&mut self, stage: &mut Stage) {
-        let now = self.clock(stage);
-        for place in self.running() {
-            if let Some(held) = self.partitions.get_mut(&place) {
-                held.core.on_lease(self.lease, now);
-                held.core.tick(now);
-                for address in held.core.take_diverged() {
-                    let alarm = format!("{address} was folded to another state than the owner's");
-                    stage.note(What::Alarm(alarm));
-                }
-            }
-            self.perform(place, stage);
-        }
         self.look(stage);
         self.plan(stage, TICK_MS, Due::Tick);
     }

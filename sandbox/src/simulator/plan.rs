@@ -28,6 +28,10 @@ pub const LANES: [Lane; 2] = [
 ];
 /// How many entities there are.
 pub const ENTITIES: u64 = LANES[0].entities + LANES[1].entities;
+/// How many chain records of a partition may be under way to `outbound` at once.
+pub(super) const CHAINED_MAX: usize = 12;
+/// For how long clients leave nobody in peace, in milliseconds.
+const DENSE_MS: u64 = 4_000;
 /// When virtual time begins, in milliseconds since the Unix epoch.
 pub const EPOCH_MS: u64 = 1_700_000_000_000;
 
@@ -75,6 +79,8 @@ pub struct Plan {
     pub asking: bool,
     /// Whether clients do nothing but let their entities tell and ask others, much and all the time.
     pub telling: bool,
+    /// Whether clients give nobody a moment's peace for some time in the middle.
+    pub dense: bool,
     /// In which topics records are lost, doubled and late.
     pub weather: Weather,
     /// Whether processes run builds of the domain that cannot read everything, until the weather is good.
@@ -110,6 +116,7 @@ impl Plan {
             nodes: 3,
             asking: seed % 5 == 4,
             telling: false,
+            dense: seed % 8 == 3,
             weather: Weather::ALL,
             builds: false,
             acts: true,
@@ -179,6 +186,16 @@ impl Plan {
                 kept: Some(KEPT_LITTLE),
                 ..plan
             },
+            Switch::Bounded => Self {
+                dense: true,
+                ..plan
+            },
+            Switch::DueTicks => Self {
+                dense: true,
+                weather: Weather::NONE,
+                acts: false,
+                ..plan
+            },
             Switch::Lease | Switch::Release => Self {
                 asking: true,
                 moves: true,
@@ -215,6 +232,12 @@ impl Plan {
     /// Whether anything goes wrong.
     pub(super) fn has_faults(&self) -> bool {
         self.acts || self.weather != Weather::NONE
+    }
+
+    /// Whether clients leave nobody in peace at this time.
+    pub(super) fn is_dense(&self, now: TimeMs) -> bool {
+        let since_ms = now.since_ms(TimeMs(EPOCH_MS));
+        self.dense && (self.busy_ms / 4..self.busy_ms / 4 + DENSE_MS).contains(&since_ms)
     }
 
     /// When the bad weather ends.
@@ -295,6 +318,9 @@ impl fmt::Display for Plan {
         if self.telling {
             write!(f, " telling=true")?;
         }
+        if self.dense != usual.dense {
+            write!(f, " dense={}", self.dense)?;
+        }
         if self.moves {
             write!(f, " moves=true")?;
         }
@@ -365,6 +391,7 @@ impl Plan {
             "clients" => self.clients = value.parse().ok()?,
             "nodes" => self.nodes = value.parse().ok()?,
             "builds" => self.builds = value.parse().ok()?,
+            "dense" => self.dense = value.parse().ok()?,
             "moves" => self.moves = value.parse().ok()?,
             "takeovers" => self.takeovers = value.parse().ok()?,
             "truncated" => self.truncated_ms = Some(value.parse().ok()?),
@@ -402,6 +429,10 @@ pub(super) fn limits(without: Option<Switch>) -> Limits {
         Some(Switch::Memory) => 0,
         _ => 6_000,
     };
+    let clock_doubt_ms = match without {
+        Some(Switch::ClockDoubt) => 0,
+        _ => 5_000,
+    };
     Limits {
         memory_ms,
         answers_per_session: 8,
@@ -413,6 +444,8 @@ pub(super) fn limits(without: Option<Switch>) -> Limits {
         passivate_ms: 2_000,
         resident_min: 1,
         uncommitted_max: 64,
+        outbound_records_max: CHAINED_MAX,
+        clock_doubt_ms,
         ..Limits::default()
     }
 }

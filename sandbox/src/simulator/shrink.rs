@@ -62,6 +62,10 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
             acts: false,
             ..*plan
         },
+        Plan {
+            dense: false,
+            ..*plan
+        },
     ];
     smaller.extend(shorter(plan));
     smaller.extend(spared(plan));

@@ -10,10 +10,10 @@ use xp_protocol::{Offset, PartitionId, TimeMs};
 use xp_transport::simulated::{AppendId, Faults, ProducerId, SimEvent, SimLog};
 use xp_transport::{Record, Stored, TopicPartition};
 
-use super::agenda::{Asker, ClientDue, Due, EdgeDue};
+use super::agenda::{Asker, ClientDue, Due, EdgeDue, NodeAck};
 use super::history::{History, What};
 use super::link::{Link, ToClient, ToEdge};
-use super::names::{EdgeId, SocketId};
+use super::names::{EdgeId, NodeId, SocketId};
 use super::place::Place;
 use super::plan::{EPOCH_MS, LANES, Plan};
 
@@ -35,6 +35,8 @@ pub(super) struct Stage {
     pub(super) open: Vec<bool>,
     /// How many poisonous messages clients are still to send.
     pub(super) poison: u64,
+    /// Chain records under way to `outbound`, and the most that were, by process and partition.
+    pub(super) chained: BTreeMap<(NodeId, Place), (usize, usize)>,
     /// Processes that reach neither log nor sockets, until when.
     cut_off: BTreeMap<ProducerId, TimeMs>,
     agenda: BTreeMap<(TimeMs, u64), Due>,
@@ -97,6 +99,7 @@ impl Stage {
             edges: Vec::new(),
             open: Vec::new(),
             poison: 0,
+            chained: BTreeMap::new(),
             cut_off: BTreeMap::new(),
             agenda: BTreeMap::new(),
             planned: 0,
@@ -152,6 +155,7 @@ impl Stage {
         } else {
             self.log.append(self.now, producer, at, record)
         };
+        self.count_chained(&asker, true);
         self.askers.insert(id, asker);
         self.authors.insert(id, producer);
     }
@@ -221,14 +225,32 @@ impl Stage {
                 Some(Logged::Landed(at))
             }
             SimEvent::Acknowledged { id, offset } => {
-                let asker = self.askers.remove(&id)?;
+                let asker = self.answered(id)?;
                 Some(Logged::Answered(asker, Some(offset)))
             }
             SimEvent::Failed { id } => {
-                let asker = self.askers.remove(&id)?;
+                let asker = self.answered(id)?;
                 Some(Logged::Answered(asker, None))
             }
             SimEvent::Truncated { .. } => None,
+        }
+    }
+
+    fn answered(&mut self, id: AppendId) -> Option<Asker> {
+        let asker = self.askers.remove(&id)?;
+        self.count_chained(&asker, false);
+        Some(asker)
+    }
+
+    fn count_chained(&mut self, asker: &Asker, leaves: bool) {
+        if let Asker::Node(node, NodeAck::Emitted(part, _)) = asker {
+            let chained = self.chained.entry((*node, part.place));
+            let (under_way, most) = chained.or_default();
+            *under_way = match leaves {
+                true => *under_way + 1,
+                false => under_way.saturating_sub(1),
+            };
+            *most = (*most).max(*under_way);
         }
     }
 

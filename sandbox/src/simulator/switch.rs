@@ -36,6 +36,12 @@ pub enum Switch {
     Pending,
     /// R13: queries are answered by whoever thinks that it owns.
     Lease,
+    /// R14: whatever is committed leaves at once, though `outbound` is away.
+    Bounded,
+    /// R48: a clock that was set is believed at once.
+    ClockDoubt,
+    /// R15: whatever a shell hears puts its next tick off.
+    DueTicks,
     /// R16: nobody notes what it is about to try.
     Trying,
     /// R17: who should own claims at once, whatever the former owner does.
@@ -80,6 +86,9 @@ impl Switch {
         Self::SocketAttempts,
         Self::Pending,
         Self::Lease,
+        Self::Bounded,
+        Self::ClockDoubt,
+        Self::DueTicks,
         Self::Trying,
         Self::Release,
         Self::CloseInChain,
@@ -122,6 +131,8 @@ impl Switch {
             Some(Self::ExpectedOffset) => rules.expected_offset = false,
             Some(Self::Gate) => rules.gate = false,
             Some(Self::Lease) => rules.lease = false,
+            Some(Self::Bounded) => rules.bounded = false,
+            Some(Self::DueTicks) => rules.due_ticks = false,
             Some(Self::Trying) => rules.trying = false,
             Some(Self::Release) => rules.release = false,
             Some(Self::CloseInChain) => rules.close_in_chain = false,

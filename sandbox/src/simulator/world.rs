@@ -42,6 +42,8 @@ pub struct Outcome {
     pub outbound: BTreeMap<Place, Vec<Stored>>,
     /// Whose process wrote each record of `events`.
     pub writers: BTreeMap<(Place, Offset), Incarnation>,
+    /// The most chain records of a partition that any process had under way to `outbound` at once.
+    pub chained_max: usize,
     /// The processes that decide for each partition at the end, by the names of their nodes.
     pub owners: BTreeMap<Place, Vec<String>>,
     /// Entities as the processes have them at the end, and as their snapshots and the tail of the log give them.

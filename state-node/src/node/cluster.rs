@@ -230,7 +230,7 @@ impl Beating {
             incarnation: self.incarnation,
             who: who.clone(),
             joined,
-            sent: self.clock.now(),
+            sent: self.clock.running(),
             leaving: self.standing.is_leaving(),
             warm: self.standing.warm(Instant::now()),
         })
@@ -265,7 +265,11 @@ impl Beating {
             self.standing.leave_to_others(left);
         }
         let members = Arc::clone(&self.view.borrow().members);
-        let owns = |place: &LanePartition| members.owner(place) == Some(self.incarnation);
+        let mut nodes = members.iter();
+        // Alone it is silent for nobody's sake.
+        let others =
+            nodes.any(|(other, who, _)| who.kind == Kind::StateNode && other != self.incarnation);
+        let owns = |place: &LanePartition| others && members.owner(place) == Some(self.incarnation);
         let silenced = stuck.silences(owns);
         let is_news = self.standing.set_silent(silenced.is_some());
         if let Some(place) = silenced.filter(|_| is_news) {

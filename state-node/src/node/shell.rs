@@ -3,35 +3,36 @@
 mod open;
 mod restore;
 mod perform;
+mod listen;
 mod ahead;
 mod read;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use xp_protocol::{LanePartition, Offset, Seq, TimeMs};
-use xp_transport::{AppendError, Bounds, ReadError, Reader, Stored, TopicPartition};
+use xp_cluster::lease::LEASE_MS;
+use xp_protocol::{LanePartition, Offset, Seq};
+use xp_transport::{AppendError, Bounds, Now, ReadError, Reader, Stored, TopicPartition};
 
 use super::standing::Progress;
 use super::{PartitionState, Seen, Shared};
+use crate::limits::Limits;
 use crate::partition::{Faulted, FoldedAnew, Partition};
 use crate::published::Changes;
+use crate::schedule::{Phase, Schedule};
 use crate::store::SnapshotStore;
 use crate::tells::TellId;
+use crate::timekeeper::Timekeeper;
 use ahead::Ahead;
+use listen::{Heard, Signals};
 use open::ordered;
 use read::next;
 use restore::publishes;
-
-/// The longest time between two ticks, and between two ticks while something waits.
-const IDLE_TICK: Duration = Duration::from_millis(200);
-const BUSY_TICK: Duration = Duration::from_millis(20);
 
 /// How many entities in quarantine are named in `/status`.
 const NAMED_MAX: usize = 20;
@@ -45,6 +46,9 @@ pub(super) enum Ended {
     /// The node is a member no longer.
     Evicted,
 }
+
+/// Domain code that returns so late may have decided under a lease that is over, in milliseconds (R13).
+const LATE_MS: u64 = LEASE_MS / 2;
 
 /// What a future in flight comes to.
 enum Done {
@@ -100,9 +104,13 @@ struct Shell<'a> {
     events: Option<Box<dyn Reader>>,
     inbound: Ahead,
     progress: Progress,
-    reported: PartitionState,
+    /// Domain code has returned late: what may be lost is (R22), as the lease under which it was decided may be over.
+    is_late: bool,
     /// What the store holds cannot be used: it is cleared before the partition is opened anew.
     clears: bool,
+    schedule: Schedule,
+    timekeeper: Timekeeper,
+    limits: Arc<Limits>,
     /// Placement gave the partition to others, or the node stops: it is closed once it is owned here no more.
     given_up: bool,
 }
@@ -120,6 +128,7 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
     let mut faulted = Faulted::default();
     let mut may_restore = true;
     let mut clears = false;
+    let mut timekeeper = Timekeeper::new(shared.clock.read());
     loop {
         shared.set_state(place, PartitionState::Replaying);
         shared.standing.set_warm(place, false);
@@ -131,12 +140,15 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
             Ok(shell) => shell,
             Err(reason) => return Ended::Stopped(reason),
         };
-        match shell.live().await {
+        shell.timekeeper = timekeeper;
+        let left = shell.live().await;
+        timekeeper = shell.timekeeper.clone();
+        match left {
             Left::Lost => {
                 faulted.clone_from(shell.core.faulted());
                 clears = shell.clears;
                 // What was restored and could not be used would not be better a second time.
-                may_restore = !shell.restored || shell.reported != PartitionState::Replaying;
+                may_restore = !shell.restored || shell.schedule.phase().is_warm();
             }
             Left::Closed => return Ended::Closed,
             Left::Stopped(reason) => return Ended::Stopped(reason),
@@ -147,16 +159,15 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
 
 impl<'a> Shell<'a> {
     async fn live(&mut self) -> Left {
-        let mut view = self.shared.view.clone();
-        let mut stop = self.shared.stop.clone();
-        // A stop that came before this loop is seen as a change too.
-        stop.mark_changed();
+        let mut signals = Signals::of(self.shared);
         loop {
             // R17, R18: before anything else, so that nothing more is claimed, decided or released.
             if self.shared.view.borrow().ended.is_some() {
                 return Left::Evicted;
             }
-            self.progress.goes_on(Instant::now());
+            if self.progress.goes_on(Instant::now()) {
+                self.goes_on();
+            }
             if let Some(left) = self.perform() {
                 return left;
             }
@@ -169,40 +180,60 @@ impl<'a> Shell<'a> {
                 self.hear(&batch);
                 continue;
             }
-            let deadline = self.deadline();
-            let outcome = tokio::select! {
-                biased;
-                Some(done) = self.flying.next() => self.done(done),
-                batch = next(&mut self.events) => self.read_events(batch),
-                Ok(()) = view.changed() => {
-                    view.borrow_and_update();
-                    self.see_members();
-                    None
-                }
-                Ok(()) = stop.changed() => {
-                    if *stop.borrow_and_update() {
-                        self.given_up = true;
-                        self.core.release(self.shared.clock.now());
-                    }
-                    None
-                }
-                batch = self.inbound.next(), if self.reads_inbound() => self.read_inbound(batch),
-                () = tokio::time::sleep_until(deadline) => {
-                    self.tick();
-                    None
-                }
+            let now = self.now();
+            let wait_ms = self.schedule.wait_ms(&self.core, now);
+            let heard = match wait_ms {
+                0 => None,
+                wait_ms => self.listen(wait_ms, &mut signals).await,
             };
-            if let Some(left) = outcome {
+            let left = match heard {
+                Some(heard) => self.heard(heard),
+                None => self.tick(),
+            };
+            if let Some(left) = left {
                 return left;
             }
         }
+    }
+
+    fn heard(&mut self, heard: Heard) -> Option<Left> {
+        let now = self.now();
+        self.schedule.heard(heard.source(), now);
+        match heard {
+            Heard::Answer(done) => self.done(done),
+            Heard::Events(batch) => self.read_events(batch),
+            Heard::Inbound(batch) => self.read_inbound(batch),
+            Heard::Members => {
+                self.see_members();
+                None
+            }
+            Heard::Stop(stops) => {
+                if stops {
+                    self.given_up = true;
+                    self.core.release(now);
+                }
+                None
+            }
+        }
+    }
+
+    /// The partition was given up, and goes on all the same.
+    fn goes_on(&self) {
+        tracing::warn!(place = %self.place, "domain code has returned late; the partition goes on");
+        let state = self.schedule.phase().into();
+        self.shared.set_state(self.place, state);
+    }
+
+    fn now(&mut self) -> Now {
+        self.timekeeper
+            .judge(self.shared.clock.read(), &self.limits)
     }
 
     fn see_members(&mut self) {
         let view = self.shared.view.borrow().clone();
         let duty = view.members.duty(self.place, self.shared.incarnation);
         self.given_up = duty.is_none() || *self.shared.stop.borrow();
-        let now = self.shared.clock.now();
+        let now = self.now();
         let mine = publishes(&view.members, self.place) == Some(self.shared.incarnation);
         self.publishes
             .send_if_modified(|was| std::mem::replace(was, mine) != mine);
@@ -210,8 +241,9 @@ impl<'a> Shell<'a> {
         self.core.on_members(view.members, now);
     }
 
-    fn tick(&mut self) {
-        let now = self.shared.clock.now();
+    fn tick(&mut self) -> Option<Left> {
+        let now = self.now();
+        self.schedule.ticked(now);
         self.core.on_lease(self.shared.view.borrow().lease, now);
         self.core.tick(now);
         self.run_errands(now);
@@ -226,9 +258,10 @@ impl<'a> Shell<'a> {
         for address in self.core.take_diverged() {
             tracing::error!(entity = %address, "the domain's code computes another state from the same events");
         }
+        None
     }
 
-    fn run_errands(&mut self, now: TimeMs) {
+    fn run_errands(&mut self, now: Now) {
         for errand in self.shared.errands.take(self.place) {
             let tried = match errand.retry {
                 true => self.core.retry(&errand.address, now),
@@ -240,46 +273,27 @@ impl<'a> Shell<'a> {
         }
     }
 
-    fn deadline(&self) -> Instant {
-        let now = Instant::now();
-        let tick = now
-            + if self.core.is_busy() {
-                BUSY_TICK
-            } else {
-                IDLE_TICK
-            };
-        let due = self.core.next_deadline();
-        let due = due.map(|due| now + Duration::from_millis(due.since_ms(self.shared.clock.now())));
-        due.map_or(tick, |due| due.min(tick))
-    }
-
     /// Tells the node what the partition does, when that has changed.
     fn report(&mut self) {
-        let state = match (self.core.is_owner(), self.core.is_warm()) {
-            (true, _) => PartitionState::Owned,
-            (false, true) => PartitionState::Mirroring,
-            (false, false) => PartitionState::Replaying,
-        };
-        if state == self.reported {
+        let Some(phase) = self.schedule.news(&self.core) else {
             return;
-        }
-        let is_warm = state != PartitionState::Replaying;
-        if is_warm && !self.inbound.is_open() {
+        };
+        if phase.is_warm() && !self.inbound.is_open() {
             self.inbound = Ahead::open(self, self.core.fold().inbound);
         }
-        if state == PartitionState::Owned {
+        if phase == Phase::Owning {
             self.shared.standing.trust(self.place);
         }
-        self.shared.standing.set_warm(self.place, is_warm);
-        self.shared.set_state(self.place, state.clone());
-        self.reported = state;
+        self.shared.standing.set_warm(self.place, phase.is_warm());
+        self.shared.set_state(self.place, phase.into());
     }
 
     fn read_events(&mut self, batch: Result<Vec<Stored>, ReadError>) -> Option<Left> {
         match batch {
             Ok(batch) => {
                 self.shared.progress.replayed(batch.len() as u64);
-                self.core.on_events(&batch, self.shared.clock.now());
+                let now = self.now();
+                self.core.on_events(&batch, now);
                 self.inbound.forget_before(self.core.fold().inbound);
                 None
             }
@@ -314,23 +328,25 @@ impl<'a> Shell<'a> {
     fn miss(&mut self, first: Offset) {
         if self.core.is_owner() {
             self.inbound.close();
-            self.core.missed(first, self.shared.clock.now());
+            let now = self.now();
+            self.core.missed(first, now);
         } else {
             self.inbound = Ahead::open(self, first);
         }
     }
 
     fn hear(&mut self, batch: &[Stored]) {
-        let now = self.shared.clock.now();
+        let now = self.now();
         self.core.on_lease(self.shared.view.borrow().lease, now);
         self.core.on_inbound(batch, now);
+        self.is_late = self.now().running.since_ms(now.running) >= LATE_MS;
         if let Some(last) = batch.last() {
             self.inbound.passed(last.offset.next());
         }
     }
 
     fn done(&mut self, done: Done) -> Option<Left> {
-        let now = self.shared.clock.now();
+        let now = self.now();
         match done {
             Done::Claimed(false) => self.core.claim_failed(now),
             Done::Claimed(true) => {}
@@ -370,7 +386,7 @@ impl<'a> Shell<'a> {
 
     /// The last snapshot, so that the next start replays nothing.
     async fn save_all(&mut self) {
-        let now = self.shared.clock.now();
+        let now = self.now();
         self.core.cut(now);
         for _ in 0..2 {
             self.core.tick_saves();

@@ -10,14 +10,16 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use xp_protocol::LanePartition;
 
+use crate::deciding::Deciding;
+
 /// Shared by the partitions and the heartbeats.
 #[derive(Debug)]
 pub(crate) struct Standing {
     began: Instant,
     leaving: AtomicBool,
     warm: Mutex<BTreeSet<LanePartition>>,
-    /// When each partition went on last, in milliseconds since `began`.
-    seen: Mutex<BTreeMap<LanePartition, Arc<AtomicU64>>>,
+    /// The partitions that must go on.
+    lives: Mutex<BTreeMap<LanePartition, Life>>,
     /// Partitions that make no progress, and are left to others.
     stuck: Mutex<BTreeSet<LanePartition>>,
     /// Partitions that have failed here, and until when they are rather left to others.
@@ -28,17 +30,34 @@ pub(crate) struct Standing {
     changed: Notify,
 }
 
+#[derive(Debug)]
+struct Life {
+    shown: Arc<Shown>,
+    deciding: Deciding,
+}
+
+/// What a partition shows of itself, and what is thought of it.
+#[derive(Debug, Default)]
+struct Shown {
+    /// When it went on last, in milliseconds since the node began.
+    seen: AtomicU64,
+    /// Whether it was given up for making no progress.
+    given_up: AtomicBool,
+}
+
 /// One partition's word that it goes on.
 #[derive(Debug)]
 pub(crate) struct Progress {
     began: Instant,
-    seen: Arc<AtomicU64>,
+    shown: Arc<Shown>,
 }
 
 impl Progress {
-    /// The partition goes on.
-    pub(crate) fn goes_on(&self, now: Instant) {
-        self.seen.store(since(self.began, now), Ordering::Relaxed);
+    /// The partition goes on. Whether it had been given up.
+    pub(crate) fn goes_on(&self, now: Instant) -> bool {
+        let shown = &self.shown;
+        shown.seen.store(since(self.began, now), Ordering::Relaxed);
+        shown.given_up.load(Ordering::Relaxed) && shown.given_up.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -58,7 +77,7 @@ impl Standing {
             began,
             leaving: AtomicBool::new(false),
             warm: Mutex::default(),
-            seen: Mutex::default(),
+            lives: Mutex::default(),
             stuck: Mutex::default(),
             doubted: Mutex::default(),
             silent: AtomicBool::new(false),
@@ -137,34 +156,67 @@ impl Standing {
     }
 
     /// A partition begins, and must go on from now on.
-    pub(crate) fn begins(&self, place: &LanePartition, now: Instant) -> Progress {
+    pub(crate) fn begins(
+        &self,
+        place: &LanePartition,
+        deciding: Deciding,
+        now: Instant,
+    ) -> Progress {
         let progress = Progress {
             began: self.began,
-            seen: Arc::default(),
+            shown: Arc::default(),
         };
         progress.goes_on(now);
-        let mut seen = open(&self.seen);
-        seen.insert(place.clone(), Arc::clone(&progress.seen));
+        let shown = Arc::clone(&progress.shown);
+        open(&self.lives).insert(place.clone(), Life { shown, deciding });
         progress
     }
 
     /// A partition has ended, and need not go on.
     pub(crate) fn ended(&self, place: &LanePartition) {
         self.set_warm(place, false);
-        let mut seen = open(&self.seen);
-        seen.remove(place);
+        open(&self.lives).remove(place);
     }
 
     /// The partitions that have made no progress for so long.
     pub(crate) fn stuck(&self, now: Instant, longest: Duration) -> BTreeSet<LanePartition> {
-        let seen = open(&self.seen);
+        self.idle(now, longest).into_keys().collect()
+    }
+
+    /// The same, and for how long they have not.
+    pub(crate) fn idle(
+        &self,
+        now: Instant,
+        longest: Duration,
+    ) -> BTreeMap<LanePartition, Duration> {
         let now_ms = since(self.began, now);
-        let longest_ms = longest.as_millis();
-        let stuck = seen.iter().filter(|(_, at)| {
-            let idle_ms = now_ms.saturating_sub(at.load(Ordering::Relaxed));
-            u128::from(idle_ms) > longest_ms
+        let lives = open(&self.lives);
+        let idle = lives.iter().map(|(place, life)| {
+            let seen_ms = life.shown.seen.load(Ordering::Relaxed);
+            (place, Duration::from_millis(now_ms.saturating_sub(seen_ms)))
         });
-        stuck.map(|(place, _)| place.clone()).collect()
+        let idle = idle.filter(|(_, idle)| *idle > longest);
+        idle.map(|(place, idle)| (place.clone(), idle)).collect()
+    }
+
+    /// What a partition is deciding.
+    pub(crate) fn deciding(&self, place: &LanePartition) -> Option<String> {
+        open(&self.lives).get(place)?.deciding.get()
+    }
+
+    /// A partition is given up until it goes on.
+    pub(crate) fn give_up(&self, place: &LanePartition) {
+        if let Some(life) = open(&self.lives).get(place) {
+            life.shown.given_up.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The partitions that were given up, and have not gone on.
+    pub(crate) fn given_up(&self) -> BTreeSet<LanePartition> {
+        let lives = open(&self.lives);
+        let given_up = |life: &Life| life.shown.given_up.load(Ordering::Relaxed);
+        let places = lives.iter().filter(|(_, life)| given_up(life));
+        places.map(|(place, _)| place.clone()).collect()
     }
 
     /// Resolves when there is news for the next heartbeat.
@@ -191,12 +243,15 @@ mod tests {
         let began = Instant::now();
         let (standing, place) = (Standing::new(began), place());
         let second = Duration::from_secs(1);
-        let progress = standing.begins(&place, began);
+        let progress = standing.begins(&place, Deciding::default(), began);
         let nothing = BTreeSet::new();
         assert_eq!(standing.stuck(began + second, second), nothing);
         let stuck = standing.stuck(began + 2 * second, second);
         assert_eq!(stuck, BTreeSet::from([place.clone()]));
-        progress.goes_on(began + 2 * second);
+        standing.give_up(&place);
+        assert_eq!(standing.given_up(), stuck);
+        assert!(progress.goes_on(began + 2 * second), "it had been given up");
+        assert!(standing.given_up().is_empty() && !progress.goes_on(began + 2 * second));
         assert_eq!(standing.stuck(began + 3 * second, second), nothing);
         standing.ended(&place);
         assert_eq!(standing.stuck(began + 9 * second, second), nothing);

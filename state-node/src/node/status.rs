@@ -178,7 +178,7 @@ impl Observer {
                 ended: view.ended,
                 has_lanes: view.members.definitions().is_some(),
                 is_leaving: shared.standing.is_leaving(),
-                has_lease: view.lease.holds(shared.clock.now()),
+                has_lease: view.lease.holds(shared.clock.running()),
                 stood_still: shared.standing.has_stood_still(since),
                 stuck: shared.standing.left_to_others(),
             };

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use xp_protocol::LanePartition;
 
 use super::cluster::View;
-use super::shell::{self, Ended};
+use super::shell::Ended;
+use super::thread::Thread;
 use super::{PartitionState, Shared};
 
 /// The longest wait before a partition is opened again.
@@ -141,7 +142,8 @@ impl Actor for Supervisor {
     }
 }
 
-/// One partition's life, in one message: its loop owns all its state, so its mailbox holds nothing else.
+/// One partition's life, in one message: its loop owns all its state, on a thread of its own, so the mailbox holds
+/// nothing else.
 struct PartitionActor;
 
 struct Run;
@@ -165,7 +167,7 @@ impl Actor for PartitionActor {
         Run: Run,
         (shared, place): &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let ended = shell::run(shared, place).await;
+        let ended = Thread::start(shared, place)?.ended().await?;
         shared.standing.ended(place);
         let reason = match ended {
             Ended::Closed if !*shared.stop.borrow() => {

@@ -7,6 +7,7 @@ use xp_cluster::Duty;
 use xp_cluster::members::End;
 use xp_protocol::events::{Claim, Event, RULES};
 use xp_protocol::{ClaimId, TimeMs};
+use xp_transport::Now;
 
 use super::{Following, Partition, Role, record};
 use crate::action::Action;
@@ -16,14 +17,14 @@ const CLAIM_AGAIN_MS: u64 = 50;
 
 impl Partition {
     /// Takes up what the fold of the cluster says that this node has to do.
-    pub(super) fn assign(&mut self, now: TimeMs) {
+    pub(super) fn assign(&mut self, now: Now) {
         let duty = self
             .members
             .duty(&self.setting.place, self.setting.incarnation);
         let owns = duty == Some(Duty::Own);
         match &mut self.role {
             Role::Following(following) if owns => {
-                following.assigned.get_or_insert(now);
+                following.assigned.get_or_insert(now.running);
             }
             Role::Following(following) => following.assigned = None,
             Role::Owning(owner) if !owns && !owner.displaced => {
@@ -36,7 +37,7 @@ impl Partition {
     }
 
     /// R13: an owner that folds its displacement stops answering at once; R17: it hands over when its gate is drained.
-    fn displace(&mut self, now: TimeMs) {
+    fn displace(&mut self, now: Now) {
         if let Role::Owning(owner) = &mut self.role {
             owner.leased.clear();
             owner.releasing = true;
@@ -45,12 +46,12 @@ impl Partition {
     }
 
     /// Claims when it is time.
-    pub(super) fn seek(&mut self, now: TimeMs) {
+    pub(super) fn seek(&mut self, now: Now) {
         if self.reopen() {
             return;
         }
         if let Role::Following(following) = &self.role
-            && self.claim_at(following).is_some_and(|at| at <= now)
+            && self.claim_at(following).is_some_and(|at| at <= now.running)
         {
             self.claim();
         }
@@ -115,15 +116,15 @@ impl Partition {
     }
 
     /// R12: the claim's append failed; whether or not it lands, a new one with a higher attempt settles it.
-    pub fn claim_failed(&mut self, now: TimeMs) {
+    pub fn claim_failed(&mut self, now: Now) {
         self.claim_again(now);
     }
 
     /// The claim is over without having been accepted.
-    pub(super) fn claim_again(&mut self, now: TimeMs) {
+    pub(super) fn claim_again(&mut self, now: Now) {
         if let Role::Following(following) = &mut self.role {
             following.claiming = None;
-            following.claim_from = now.plus_ms(CLAIM_AGAIN_MS);
+            following.claim_from = now.running.plus_ms(CLAIM_AGAIN_MS);
         }
     }
 }

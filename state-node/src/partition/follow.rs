@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use xp_protocol::codec;
 use xp_protocol::events::{Commit, Event};
-use xp_protocol::{Address, Epoch, Offset, Revision, Seq, TimeMs};
-use xp_transport::Stored;
+use xp_protocol::{Address, Epoch, Offset, Revision, Seq};
+use xp_transport::{Now, Stored};
 
 use super::{Following, Partition, Role, Unsent, key};
 use crate::action::Action;
@@ -28,7 +28,7 @@ impl Partition {
     }
 
     /// Records of `events`.
-    pub fn on_events(&mut self, batch: &[Stored], now: TimeMs) {
+    pub fn on_events(&mut self, batch: &[Stored], now: Now) {
         for stored in batch {
             match &mut self.role {
                 Role::Following(following) if stored.offset >= following.next => {
@@ -53,7 +53,7 @@ impl Partition {
         self.seek(now);
     }
 
-    fn follow(&mut self, stored: &Stored, event: Event, now: TimeMs) {
+    fn follow(&mut self, stored: &Stored, event: Event, now: Now) {
         if self.is_behind_snapshot(stored, &event) {
             return;
         }

@@ -6,7 +6,7 @@ use xp_protocol::codec;
 use xp_protocol::events::{Attachment, Cause, Ending};
 use xp_protocol::inbound::{Action as Said, Inbound, Word};
 use xp_protocol::{Address, Attempt, ConnectionId, Incarnation, LanePartition, Offset, TimeMs};
-use xp_transport::Stored;
+use xp_transport::{Now, Stored};
 
 use super::{Caution, Partition, key};
 use crate::turn::{self, Turned};
@@ -21,7 +21,7 @@ struct Client {
 
 impl Partition {
     /// Records of `inbound`, decided one after the other.
-    pub fn on_inbound(&mut self, batch: &[Stored], now: TimeMs) {
+    pub fn on_inbound(&mut self, batch: &[Stored], now: Now) {
         // What was due before these messages came is decided before them.
         self.fire_timers(now);
         match self.owner() {
@@ -39,7 +39,7 @@ impl Partition {
     }
 
     /// Decides one record of `inbound`; a poisonous one has ended two processes (R16).
-    pub(super) fn take(&mut self, stored: &Stored, poisonous: bool, now: TimeMs) {
+    pub(super) fn take(&mut self, stored: &Stored, poisonous: bool, now: Now) {
         let Some(owner) = self.owner().filter(|owner| owner.may_decide()) else {
             return;
         };
@@ -56,7 +56,7 @@ impl Partition {
         }
     }
 
-    fn hear(&mut self, stored: &Stored, poisonous: bool, inbound: Inbound, now: TimeMs) {
+    fn hear(&mut self, stored: &Stored, poisonous: bool, inbound: Inbound, now: Now) {
         let Inbound { time, trace, word } = inbound;
         if let Word::TellsTaken { taker, number } = &word {
             return self.tells_confirmed(taker, *number, now);
@@ -105,7 +105,7 @@ impl Partition {
         }
     }
 
-    fn hear_client(&mut self, heard: &Heard, client: Client, now: TimeMs) {
+    fn hear_client(&mut self, heard: &Heard, client: Client, now: Now) {
         // R29: messages of evicted incarnations are ignored.
         if self.members.is_former(client.edge) {
             return;
@@ -148,7 +148,7 @@ impl Partition {
     }
 
     /// A session whose grace is over ends before it begins a new life.
-    fn hear_connect(&mut self, heard: &Heard, client: Client, now: TimeMs) {
+    fn hear_connect(&mut self, heard: &Heard, client: Client, now: Now) {
         let Said::Connect {
             subject,
             since,
@@ -170,7 +170,11 @@ impl Partition {
         self.end_overdue(&heard.address, client.connection, now);
         let is_new = !self.entities.contains_key(&heard.address);
         let per_minute = self.setting.limits.entities_per_subject;
-        if is_new && !self.founders.may_begin(&wanted.subject, per_minute, now) {
+        if is_new
+            && !self
+                .founders
+                .may_begin(&wanted.subject, per_minute, now.running)
+        {
             return self.turn(heard, now, |turn, _| turn.too_fast(&wanted));
         }
         self.turn(heard, now, |turn, entity| {
@@ -190,7 +194,7 @@ impl Partition {
     fn turn(
         &mut self,
         heard: &Heard,
-        now: TimeMs,
+        now: Now,
         decide: impl FnOnce(turn::Turn<'_>, &mut crate::entity::Entity) -> Turned,
     ) {
         let cause = Cause::Inbound(heard.offset);

@@ -15,19 +15,24 @@ mod caution;
 mod hole;
 mod lag;
 
-use xp_protocol::{Offset, Seq, TimeMs};
+use xp_protocol::{Offset, Seq};
+use xp_transport::Now;
 
 use super::{Caution, Checkpointed, Owner, Partition, Role};
 use crate::action::Action;
 use crate::draft::chain_records;
-use crate::gate::{Emitter, Gate};
+use crate::gate::{Bound, Emitter, Gate, Output};
 use crate::tells::Tells;
 
 impl Partition {
     /// R8: the claim has been read back. First everything that may not have gone out goes out again, then the
     /// sessions are checked against the view, then inbound is read.
-    pub(super) fn begin_owning(&mut self, unclean: bool, now: TimeMs) {
+    pub(super) fn begin_owning(&mut self, unclean: bool, now: Now) {
         let base = self.epoch().0;
+        let bound = Bound {
+            records: self.setting.limits.outbound_records_max,
+            bytes: self.setting.limits.outbound_bytes_max,
+        };
         let inbound = self.fold.inbound;
         let tells = self.fold.outstanding.ends();
         let tells = tells
@@ -44,12 +49,12 @@ impl Partition {
             repeat_at: None,
             failing: false,
             gate: Gate::default(),
-            emitter: Emitter::new(self.setting.rules),
+            emitter: Emitter::new(self.setting.rules, bound),
             emit_again_at: None,
             leased: Vec::new(),
             inbound,
             checkpointed: Checkpointed {
-                at: now,
+                at: now.running,
                 inbound,
                 sent: self.fold.sent,
                 effects_before: Offset(0),
@@ -97,8 +102,11 @@ impl Partition {
     fn send_again(&mut self) {
         for unsent in std::mem::take(&mut self.unsent) {
             let records: Vec<_> = chain_records(&unsent.address, &unsent.commit).collect();
-            for (partition, record) in records {
-                self.emit(unsent.offset, partition, record);
+            if let Some(owner) = self.owner() {
+                for (partition, record) in records {
+                    let output = Output::Chain(partition, record);
+                    owner.gate.push_open(unsent.offset, output);
+                }
             }
             self.welcome_again(&unsent);
         }
@@ -111,12 +119,14 @@ impl Partition {
         }
     }
 
-    /// Everything behind what is committed has left the gate, so only what flies can hold `sent` back.
+    /// What is committed has left, but for what flies and what is held until it has arrived.
     fn sent(&self) -> Offset {
         match &self.role {
-            Role::Owning(owner) => owner
-                .emitter
-                .sent(Offset(owner.base + owner.committed.0 + 1)),
+            Role::Owning(owner) => {
+                let next = Offset(owner.base + owner.committed.0 + 1);
+                let held = owner.gate.held().unwrap_or(next);
+                owner.emitter.sent(next).min(held)
+            }
             Role::Following(_) | Role::Over => self.fold.sent,
         }
     }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use xp_domain_sdk::host::{Fault, Instance};
 use xp_protocol::events::Checkpoint;
-use xp_protocol::{Address, Offset, Revision, TimeMs};
+use xp_protocol::{Address, Offset, Revision};
+use xp_transport::Now;
 
 use super::residents::Waiting;
 use super::{Partition, Role};
@@ -127,7 +128,7 @@ impl Partition {
     ///
     /// # Errors
     /// When its snapshot cannot be read at all.
-    pub fn retry(&mut self, address: &Address, now: TimeMs) -> Result<(), String> {
+    pub fn retry(&mut self, address: &Address, now: Now) -> Result<(), String> {
         self.load(address)?;
         let host = self.setting.domain.get(address.category()).cloned();
         let entity = self.entities.get(address);
@@ -153,7 +154,7 @@ impl Partition {
     }
 
     /// It is sound again: what waited for it is due, and what happened to its edges meanwhile is looked at.
-    fn recover(&mut self, address: &Address, instance: Box<dyn Instance>, now: TimeMs) {
+    fn recover(&mut self, address: &Address, instance: Box<dyn Instance>, now: Now) {
         let Some(entity) = self.entities.get_mut(address) else {
             return;
         };
@@ -200,7 +201,7 @@ impl Partition {
     }
 
     /// Entities were folded anew, up to the revision at which their state was stored.
-    pub fn folded_anew(&mut self, folded: Vec<FoldedAnew>, now: TimeMs) {
+    pub fn folded_anew(&mut self, folded: Vec<FoldedAnew>, now: Now) {
         self.folding = false;
         for (address, instance) in folded {
             let quarantine = |entity: &Entity| entity.quarantine.clone();

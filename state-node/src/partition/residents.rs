@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use xp_protocol::events::{Change, Commit, TimerKey};
 use xp_protocol::{Address, Incarnation, Offset, TimeMs};
+use xp_transport::Now;
 
 use super::Partition;
 use crate::entity::{Entity, Runtime, session_moved, timers_moved};
@@ -143,12 +144,12 @@ impl Partition {
 
     /// Idle, unwatched, stored entities leave memory, some at each call: each is looked at when it has waited
     /// for its time, and waits again if it was touched meanwhile.
-    pub(super) fn passivate(&mut self, now: TimeMs) {
-        self.passivated_at = now;
+    pub(super) fn passivate(&mut self, now: Now) {
+        self.passivated_at = now.running;
         let idle_ms = self.setting.limits.passivate_ms;
         for _ in 0..PASSIVATED_MAX {
             let front = self.idle.front();
-            if front.is_none_or(|(queued, _)| now.since_ms(*queued) < idle_ms) {
+            if front.is_none_or(|(queued, _)| now.running.since_ms(*queued) < idle_ms) {
                 return;
             }
             let (queued, address) = self.idle.pop_front().expect("there is a front");
@@ -158,12 +159,12 @@ impl Partition {
             let Some(entity) = entity.filter(|entity| entity.queued == queued) else {
                 continue;
             };
-            let idle = now.since_ms(entity.touched) >= idle_ms;
+            let idle = now.running.since_ms(entity.touched) >= idle_ms;
             let free = spare && entity.is_unwatched() && !entity.is_quarantined();
             if idle && free && !self.dirty.contains_key(&address) {
                 self.entities.remove(&address);
             } else {
-                entity.queued = if idle { now } else { entity.touched };
+                entity.queued = if idle { now.running } else { entity.touched };
                 self.idle.push_back((entity.queued, address));
             }
         }

@@ -234,9 +234,10 @@ impl Welcomes {
 }
 
 impl Owner {
-    /// Whether it decides; at the bound on uncommitted records it pauses (R9).
+    /// Whether it decides; at the bound on uncommitted records, or on those under way to `outbound`, it pauses (R9).
     pub(super) fn is_deciding(&self, uncommitted_max: usize) -> bool {
-        !self.releasing && !self.spoilt && self.uncommitted.len() < uncommitted_max
+        let has_room = self.uncommitted.len() < uncommitted_max && self.gate.held().is_none();
+        !self.releasing && !self.spoilt && has_room
     }
 
     /// Whether a decision may still be made. Behind a `Release` nothing counts (R17), and a spoilt instance decides

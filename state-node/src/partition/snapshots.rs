@@ -1,8 +1,9 @@
 //! Cutting snapshots: encoded at a number, written once that number is committed (R35).
 
+use xp_protocol::Address;
 use xp_protocol::codec;
 use xp_protocol::events::StateHash;
-use xp_protocol::{Address, TimeMs};
+use xp_transport::Now;
 
 use super::{Partition, Role};
 use crate::action::Action;
@@ -16,7 +17,7 @@ const HASHES_MAX: usize = 16;
 
 impl Partition {
     /// Cuts a snapshot when one is due and none is on its way.
-    pub(super) fn take_snapshot(&mut self, now: TimeMs) {
+    pub(super) fn take_snapshot(&mut self, now: Now) {
         // Retention must not overtake the snapshot of a partition in which nothing changes (R36).
         let quiet_ms = self.setting.limits.quiet_ms;
         let every_ms = if self.dirty.is_empty() {
@@ -24,15 +25,15 @@ impl Partition {
         } else {
             SNAPSHOT_MS
         };
-        if now.since_ms(self.saved_at) >= every_ms {
+        if now.running.since_ms(self.saved_at) >= every_ms {
             self.cut(now);
         }
         self.save_committed();
     }
 
     /// Cuts now, whether or not it is time: at a stop.
-    pub fn cut(&mut self, now: TimeMs) {
-        self.saved_at = now;
+    pub fn cut(&mut self, now: Now) {
+        self.saved_at = now.running;
         let waits = match &self.role {
             Role::Owning(owner) => owner.snapshot.is_some() || owner.spoilt,
             // Entities that are ahead of the fold belong to no header of its.

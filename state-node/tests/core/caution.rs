@@ -173,7 +173,7 @@ fn after_a_release_no_caution_is_needed() {
     let mut desk = Desk::owning();
     desk.connect(ANA, None);
     desk.settle();
-    desk.core.release(desk.now);
+    desk.core.release(desk.at());
     desk.perform();
     desk.settle();
     desk.crash();

@@ -198,7 +198,7 @@ fn a_release_waits_until_everything_has_left() {
     desk.connect(ANA, None);
     desk.settle();
     desk.send(ANA, 1, &add("a"));
-    desk.core.release(desk.now);
+    desk.core.release(desk.at());
     desk.perform();
     assert!(!desk.core.wants_inbound());
     let append = desk.appends.pop_front().unwrap();
@@ -298,4 +298,45 @@ fn an_answer_stands_in_its_commit_once() {
     desk.heard();
     desk.send(ANA, 1, &add("a"));
     assert_eq!(desk.heard(), ["reply 1 2 1"]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_no_repetition() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.appends.clear();
+    desk.now = xp_protocol::TimeMs(desk.now.0 - 600_000);
+    desk.send(ANA, 1, &add("tea"));
+    let append = desk.appends.pop_front().unwrap();
+    desk.answer(&append, vec![Err(failed())]);
+    assert!(desk.appends.is_empty());
+    desk.pass(50);
+    assert!(
+        !desk.appends.is_empty(),
+        "the repetition waits for the clock"
+    );
+}
+
+/// R48: within a bound an entity's time waits for the owner's clock; beyond it follows it back.
+#[test]
+fn an_entity_is_not_ahead_of_its_owner_for_ever() {
+    let mut desk = Desk::owning();
+    let began = desk.now;
+    desk.connect(ANA, None);
+    let mut times = Vec::new();
+    let ahead = [0, 20_000, 0, 86_400_000, 100];
+    for (n, ahead_ms) in (1..).zip(ahead) {
+        desk.now = began.plus_ms(ahead_ms);
+        desk.send(ANA, n, &add("a"));
+        desk.settle();
+        times.push(desk.commits().last().unwrap().now.since_ms(began));
+    }
+    assert_eq!(times, [0, 20_000, 20_000, 86_400_000, 100]);
+    let state = desk.state();
+    desk.crash();
+    desk.own();
+    assert_eq!(desk.state(), state);
+    desk.send(ANA, 6, &add("a"));
+    desk.settle();
+    assert_eq!(desk.commits().last().unwrap().now, began.plus_ms(100));
 }

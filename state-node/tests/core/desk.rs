@@ -22,7 +22,7 @@ use xp_state_node::partition::{OpenError, Partition, Setting};
 use xp_state_node::store::{Batch, MemoryStore, SnapshotStore};
 use xp_state_node::tells::TellId;
 use xp_state_node::{Lane, Lanes, Limits};
-use xp_transport::{AppendError, Record, Stored};
+use xp_transport::{AppendError, Now, Record, Stored};
 
 use crate::grid::Grid;
 use crate::ledger::Ledger;
@@ -48,7 +48,10 @@ pub(crate) struct Desk {
     pub(crate) core: Partition,
     pub(crate) log: Vec<Record>,
     pub(crate) first: u64,
+    /// What its machine's clock says.
     pub(crate) now: TimeMs,
+    /// For how long it has been running.
+    running: TimeMs,
     pub(crate) store: Arc<dyn SnapshotStore>,
     pub(crate) domain: Registry,
     pub(crate) limits: Limits,
@@ -140,12 +143,13 @@ impl Desk {
     fn of(domain: Registry, limits: Limits, store: Arc<dyn SnapshotStore>) -> Self {
         let now = TimeMs(1_000_000);
         let setting = setting(1000, &domain, &limits, &store);
-        let core = Partition::open(setting, opening(0, 1, now), 1).unwrap();
+        let core = Partition::open(setting, opening(0, 1, Now::steady(now)), 1).unwrap();
         let mut desk = Self {
             core,
             log: Vec::new(),
             first: 0,
             now,
+            running: now,
             store,
             domain,
             limits,
@@ -218,7 +222,7 @@ impl Desk {
         let next = self.first.max(self.log.len() as u64);
         let opening = Opening {
             next: Offset(next),
-            ..opening(self.first, self.inbound_log, self.now)
+            ..opening(self.first, self.inbound_log, self.at())
         };
         self.core = Partition::open(setting, opening, self.lives)?;
         self.appends.clear();
@@ -231,7 +235,7 @@ impl Desk {
         self.reads_inbound = None;
         self.over = None;
         self.core
-            .on_members(Arc::new(self.members.clone()), self.now);
+            .on_members(Arc::new(self.members.clone()), self.at());
         Ok(())
     }
 
@@ -247,7 +251,7 @@ impl Desk {
             Some(next) => self.stored(next.0, self.log.len() as u64),
             None => Vec::new(),
         };
-        self.core.on_events(&batch, self.now);
+        self.core.on_events(&batch, self.at());
         self.perform();
     }
 
@@ -288,8 +292,8 @@ impl Desk {
 
     pub(crate) fn renew(&mut self) {
         let mut lease = Lease::default();
-        lease.read_back(self.now);
-        self.core.on_lease(lease, self.now);
+        lease.read_back(self.running);
+        self.core.on_lease(lease, self.at());
         self.perform();
     }
 
@@ -314,7 +318,7 @@ impl Desk {
                 ..Who::new("other", Kind::StateNode)
             },
             joined: Offset(self.cluster),
-            sent: self.now,
+            sent: self.running,
             leaving: false,
             warm: vec![place()],
         }
@@ -329,14 +333,22 @@ impl Desk {
         self.cluster += 1;
         self.members.apply(Offset(self.cluster), self.now, member);
         let members = Arc::new(self.members.clone());
-        self.core.on_members(members, self.now);
+        self.core.on_members(members, self.at());
         self.perform();
+    }
+
+    pub(crate) fn at(&self) -> Now {
+        Now {
+            time: self.now,
+            running: self.running,
+        }
     }
 
     /// The time passes, and the partition looks at the clock.
     pub(crate) fn pass(&mut self, ms: u64) {
         self.now = self.now.plus_ms(ms);
-        self.core.tick(self.now);
+        self.running = self.running.plus_ms(ms);
+        self.core.tick(self.at());
         self.perform();
     }
 
@@ -377,7 +389,7 @@ impl Desk {
             batch.push(at(self.inbound, record));
             self.inbound += 1;
         }
-        self.core.on_inbound(&batch, self.now);
+        self.core.on_inbound(&batch, self.at());
         self.perform();
     }
 
@@ -412,7 +424,7 @@ impl Desk {
     pub(crate) fn hear(&mut self, record: Record) {
         let stored = at(self.inbound, record);
         self.inbound += 1;
-        self.core.on_inbound(&[stored], self.now);
+        self.core.on_inbound(&[stored], self.at());
         self.perform();
     }
 
@@ -430,7 +442,7 @@ impl Desk {
         let left = self.notices.iter().chain(&self.left);
         let ids: Vec<_> = left.filter_map(|left| left.id).collect();
         for id in ids {
-            self.core.emitted(id, true, self.now);
+            self.core.emitted(id, true, self.at());
         }
         self.perform();
     }
@@ -447,7 +459,7 @@ impl Desk {
 
     pub(crate) fn answer(&mut self, append: &Append, results: Vec<Result<Offset, AppendError>>) {
         self.core
-            .appended(append.first, append.round, &results, self.now);
+            .appended(append.first, append.round, &results, self.at());
         self.perform();
     }
 
@@ -455,7 +467,7 @@ impl Desk {
     pub(crate) fn read_gap(&mut self) {
         let (from, upto) = self.gaps.remove(0);
         let batch = self.stored(from.0, upto.0 + 1);
-        self.core.gap(&batch, self.now);
+        self.core.gap(&batch, self.at());
         self.perform();
     }
 
@@ -466,7 +478,7 @@ impl Desk {
             let mut folding = FoldingAnew::new(&domain, entities, upto);
             folding.read(&self.stored(0, self.log.len() as u64));
             assert!(folding.is_done());
-            self.core.folded_anew(folding.finish(), self.now);
+            self.core.folded_anew(folding.finish(), self.at());
         }
         self.perform();
     }
@@ -525,7 +537,7 @@ impl Desk {
         }
         if asks_end {
             let end = Offset(self.inbound + self.waiting);
-            self.core.inbound_end(end, self.now);
+            self.core.inbound_end(end, self.at());
             self.perform();
         }
     }
@@ -599,7 +611,7 @@ fn setting(
     }
 }
 
-fn opening(first: u64, inbound: u128, now: TimeMs) -> Opening {
+fn opening(first: u64, inbound: u128, now: Now) -> Opening {
     Opening {
         inbound: LogIdentity(Uuid::from_u128(inbound)),
         first: Offset(first),

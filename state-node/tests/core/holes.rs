@@ -47,7 +47,7 @@ fn overrun() -> Desk {
     desk.heard();
     desk.left.clear();
     desk.reads_inbound = None;
-    desk.core.missed(Offset(10), desk.now);
+    desk.core.missed(Offset(10), desk.at());
     desk.perform();
     desk.inbound = 10;
     desk
@@ -90,7 +90,7 @@ fn a_successor_finds_a_hole_whose_questions_have_not_arrived() {
     desk.crash();
     desk.own();
     assert_eq!(desk.reads_inbound, Some(Offset(2)));
-    desk.core.missed(Offset(10), desk.now);
+    desk.core.missed(Offset(10), desk.at());
     desk.perform();
     assert_eq!(asked(&desk.left), [(1, 1), (2, 1)]);
 }
@@ -101,7 +101,7 @@ fn questions_are_repeated_until_they_arrive() {
     let mut desk = overrun();
     let ids: Vec<_> = desk.left.iter().filter_map(|left| left.id).collect();
     for id in ids {
-        desk.core.emitted(id, false, desk.now);
+        desk.core.emitted(id, false, desk.at());
     }
     desk.left.clear();
     desk.pass(100);
@@ -119,7 +119,7 @@ fn nothing_uncommitted_is_asked_about() {
     desk.settle();
     desk.heard();
     desk.connect(Socket { attempt: 2, ..ANA }, None);
-    desk.core.missed(Offset(10), desk.now);
+    desk.core.missed(Offset(10), desk.at());
     desk.perform();
     assert!(desk.left.is_empty());
     desk.settle();
@@ -155,7 +155,7 @@ fn what_the_edges_must_hear_is_repeated_until_it_arrives() {
         desk.send(ANA, n, &add(&"x".repeat(60_000)));
     }
     let id = desk.notices.pop().unwrap().id.unwrap();
-    desk.core.emitted(id, false, desk.now);
+    desk.core.emitted(id, false, desk.at());
     desk.pass(100);
     assert_eq!(told(&desk), [10]);
 }

@@ -179,7 +179,7 @@ fn a_resume_comes_in_portions_from_memory_and_from_the_log() {
             for (id, from, upto) in std::mem::take(&mut desk.rescans) {
                 // A portion of two records.
                 let batch = desk.stored(from.0, upto.0.min(from.0 + 2));
-                desk.core.rescanned(id, Some(&batch), desk.now);
+                desk.core.rescanned(id, Some(&batch), desk.at());
                 desk.perform();
             }
             desk.pass(20);

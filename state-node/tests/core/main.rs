@@ -6,6 +6,7 @@ mod moves;
 mod caution;
 mod commits;
 mod holes;
+mod schedule;
 mod outputs;
 mod large;
 mod sessions;

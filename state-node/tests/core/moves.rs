@@ -98,7 +98,7 @@ fn a_claim_on_a_living_owner_waits_a_lease_and_one_on_a_released_partition_does_
     assert!(desk.core.is_owner());
     desk.arrive();
 
-    desk.core.release(desk.now);
+    desk.core.release(desk.at());
     desk.perform();
     desk.settle();
     desk.crash();

@@ -1,11 +1,15 @@
 //! What leaves, when, and again (R8, R13–R15, R31).
 
+use std::sync::Arc;
+
 use crate::desk::{ANA, BEN, Desk};
 use crate::records::{add, failed, words};
 use xp_protocol::Offset;
 use xp_protocol::codec;
 use xp_protocol::events::Event;
 use xp_protocol::outbound::{Outbound, Recipients};
+use xp_state_node::Limits;
+use xp_state_node::store::MemoryStore;
 
 /// R8: the log knows what may not have gone out; the next owner sends it, byte for byte, before it decides.
 #[test]
@@ -40,9 +44,9 @@ fn sent_does_not_pass_a_chain_record_that_has_not_arrived() {
         desk.answer(&append, results);
     }
     let ids: Vec<_> = desk.left.iter().map(|left| left.id.unwrap()).collect();
-    desk.core.emitted(ids[1], true, desk.now);
+    desk.core.emitted(ids[1], true, desk.at());
     desk.send(ANA, 3, &add("c"));
-    desk.core.emitted(ids[0], true, desk.now);
+    desk.core.emitted(ids[0], true, desk.at());
     desk.send(ANA, 4, &add("d"));
     desk.settle();
     let sent: Vec<_> = desk.commits().iter().map(|commit| commit.sent.0).collect();
@@ -63,8 +67,8 @@ fn a_failed_chain_record_goes_out_again_with_all_later_ones() {
         desk.answer(&append, results);
     }
     let first = std::mem::take(&mut desk.left);
-    desk.core.emitted(first[1].id.unwrap(), true, desk.now);
-    desk.core.emitted(first[0].id.unwrap(), false, desk.now);
+    desk.core.emitted(first[1].id.unwrap(), true, desk.at());
+    desk.core.emitted(first[0].id.unwrap(), false, desk.at());
     desk.pass(50);
     let records = |left: &[crate::desk::Left]| -> Vec<_> {
         left.iter().map(|left| left.record.clone()).collect()
@@ -192,4 +196,45 @@ fn a_chain_names_the_revision_before() {
     let prev: Vec<_> = links.iter().map(|link| link.prev.0).collect();
     assert_eq!(prev, [0, 2]);
     assert!(words(&desk.left[0].record)[0].starts_with("event 2"));
+}
+
+/// Where `outbound` is away, little is under way, and what is decided is bounded too.
+#[test]
+fn an_outbound_that_is_away_holds_commits_back_and_pauses_reading() {
+    let limits = Limits {
+        outbound_records_max: 4,
+        ..Limits::default()
+    };
+    let mut desk = Desk::with(limits, Arc::new(MemoryStore::default()));
+    desk.own();
+    desk.connect(ANA, None);
+    desk.settle();
+    for n in 1..=6 {
+        desk.send(ANA, n, &add("a"));
+    }
+    let appends: Vec<_> = desk.appends.drain(..).collect();
+    for append in appends {
+        let results = desk.append(&append.records);
+        desk.answer(&append, results);
+    }
+    let chained = |desk: &mut Desk| {
+        std::mem::take(&mut desk.left)
+            .into_iter()
+            .filter_map(|left| left.id)
+            .collect::<Vec<_>>()
+    };
+    let first = chained(&mut desk);
+    assert_eq!(first.len(), 4);
+    assert!(!desk.core.wants_inbound(), "reading goes on at the bound");
+
+    desk.core.emitted(first[0], false, desk.at());
+    desk.pass(50);
+    let again = chained(&mut desk);
+    assert_eq!(again.len(), 4, "what failed leaves again, and no more");
+    for id in again {
+        desk.core.emitted(id, true, desk.at());
+    }
+    desk.perform();
+    assert_eq!(chained(&mut desk).len(), 2);
+    assert!(desk.core.wants_inbound());
 }

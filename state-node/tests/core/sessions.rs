@@ -249,7 +249,7 @@ fn time_never_runs_back_in_an_entity() {
     desk.connect(ANA, None);
     desk.send(ANA, 1, &alarm(1000));
     desk.pass(3000);
-    desk.now = xp_protocol::TimeMs(1);
+    desk.now = xp_protocol::TimeMs(desk.now.0 - 20_000);
     desk.send(ANA, 2, &add("a"));
     desk.settle();
     let times: Vec<_> = desk.commits().iter().map(|commit| commit.now.0).collect();

@@ -95,7 +95,7 @@ fn a_snapshot_is_thrown_away_behind_what_was_to_be_written_before() {
     }
     let next = desk.core.next_event().unwrap().0;
     let tail = desk.stored(next, desk.log.len() as u64);
-    desk.core.on_events(&tail, desk.now);
+    desk.core.on_events(&tail, desk.at());
     assert!(
         desk.store.header().unwrap().is_some(),
         "the core clears nothing"

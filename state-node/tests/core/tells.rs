@@ -78,7 +78,7 @@ fn a_tell_whose_append_failed_goes_out_again_at_once_with_those_behind_it() {
     }
     assert_eq!(numbers(&mut desk), [1, 2, 3]);
     let (target, id) = desk.telling[1].clone();
-    desk.core.told(&target, id, false, desk.now);
+    desk.core.told(&target, id, false, desk.at());
     desk.pass(100);
     assert_eq!(numbers(&mut desk), [2, 3]);
 }

@@ -1,7 +1,36 @@
 //! A small entity with every trait of the platform's life in it.
 
+use std::sync::{Condvar, Mutex};
+
 use serde::{Deserialize, Serialize};
 use xp_domain_sdk::prelude::*;
+
+/// Where a command waits that does not return before the test is over.
+pub(crate) static HANG: Gate = Gate {
+    open: Mutex::new(false),
+    opens: Condvar::new(),
+};
+
+pub(crate) struct Gate {
+    open: Mutex<bool>,
+    opens: Condvar,
+}
+
+impl Gate {
+    fn wait(&self) {
+        let open = self.open.lock().unwrap();
+        drop(self.opens.wait_while(open, |open| !*open).unwrap());
+    }
+
+    #[allow(
+        dead_code,
+        reason = "the tests of the pure core share this entity and let nobody hang"
+    )]
+    pub(crate) fn release(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opens.notify_all();
+    }
+}
 
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Ledger {
@@ -15,6 +44,7 @@ pub(crate) struct Ledger {
 pub(crate) enum Command {
     Add { entry: String },
     Panic,
+    Hang,
     SpoilApply,
     Grow { bytes: usize },
     Alarm { ms: u64 },
@@ -94,6 +124,10 @@ impl Entity for Ledger {
             Command::Add { entry } if entry.is_empty() => return Err(No::Empty),
             Command::Add { entry } => self.add(entry, cx.decision()),
             Command::Panic => panic!("a bug in decide"),
+            Command::Hang => {
+                HANG.wait();
+                cx.decision().later()
+            }
             Command::SpoilApply => cx.decision().record(Event::Spoilt),
             Command::Grow { bytes } => self.add("x".repeat(bytes), cx.decision()),
             Command::Alarm { ms } => {

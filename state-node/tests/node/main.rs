@@ -7,6 +7,7 @@ mod recovery;
 mod cluster;
 mod published;
 mod eviction;
+mod stuck;
 mod outage;
 mod overrun;
 mod world;

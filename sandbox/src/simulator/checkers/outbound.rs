@@ -7,10 +7,14 @@ use xp_protocol::{Address, Revision, codec};
 
 use super::{Case, Findings};
 use crate::simulator::place::Place;
-use crate::simulator::plan::EPOCH_MS;
+use crate::simulator::plan::{CHAINED_MAX, EPOCH_MS};
 
 /// What was committed so shortly before the end need not have gone out, in milliseconds.
 const UNDER_WAY_MS: u64 = 3_000;
+
+/// How many records of a partition may be under way to an `outbound` that is away: so many, and once more when they leave
+/// again before the last of the first have failed.
+const UNDER_WAY_MAX: usize = 2 * CHAINED_MAX;
 
 type Said = BTreeSet<(Place, Address, Revision)>;
 
@@ -19,6 +23,13 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
     let until = EPOCH_MS + plan.busy_ms + plan.calm_ms - UNDER_WAY_MS;
     let said = said(case);
     let mut found = Findings::new();
+    if case.outcome.chained_max > UNDER_WAY_MAX {
+        let what = format!(
+            "{} records were under way at once",
+            case.outcome.chained_max
+        );
+        found.push(("outbound".to_owned(), what));
+    }
     for page in case.book.all().filter(|page| page.time.0 < until) {
         for link in &page.commit.links {
             let place = Place {

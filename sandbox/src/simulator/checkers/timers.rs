@@ -13,6 +13,9 @@ use crate::simulator::plan::EPOCH_MS;
 /// What was due so shortly before the end need not have fired, in milliseconds.
 const UNDER_WAY_MS: u64 = 3_000;
 
+/// How far processes' clocks are ahead of the log's at the most, and a little more, in milliseconds.
+const SKEW_MS: u64 = 500;
+
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let plan = case.outcome.plan;
     let until = TimeMs(EPOCH_MS + plan.busy_ms + plan.calm_ms - UNDER_WAY_MS);
@@ -55,6 +58,10 @@ fn fired(page: &Page, set: &BTreeMap<&str, TimeMs>) -> Result<(), String> {
     match set.get(&**name) {
         None => Err(format!("timer {name} fires, and is not set")),
         Some(due) if page.commit.now < *due => Err(format!("timer {name} fires too early")),
+        Some(due) if page.time.plus_ms(SKEW_MS) < *due => Err(format!(
+            "timer {name} fires {} ms too early by the log's clock",
+            due.since_ms(page.time)
+        )),
         Some(_) => Ok(()),
     }
 }

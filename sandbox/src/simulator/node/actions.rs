@@ -1,6 +1,7 @@
 //! What a core asks for is done: appended, read, stored.
 
 use xp_state_node::action::Action;
+use xp_state_node::schedule::Source;
 use xp_state_node::store::Batch;
 
 use super::{Flight, Node};
@@ -35,7 +36,7 @@ impl Node {
         if let Some(held) = self.part(part) {
             held.core.saved(written);
         }
-        self.perform(part.place, stage);
+        self.heard(part.place, Source::Answers, stage);
     }
 
     /// Does what a core asks for, unless its message has just killed the process.
@@ -46,7 +47,7 @@ impl Node {
         {
             let actions = held.core.actions();
             if actions.is_empty() {
-                return;
+                return self.plan_turn(place, stage);
             }
             for action in actions {
                 self.act(place, action, stage);

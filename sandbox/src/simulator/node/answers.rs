@@ -1,7 +1,8 @@
 //! What the log answers reaches the cores.
 
-use xp_protocol::{Offset, TimeMs};
-use xp_transport::AppendError;
+use xp_protocol::Offset;
+use xp_state_node::schedule::Source;
+use xp_transport::{AppendError, Now};
 
 use super::Node;
 use crate::simulator::agenda::{NodeAck as Ack, NodeDue as Due, Part};
@@ -21,7 +22,7 @@ impl Node {
                 if let Some(held) = self.part(part) {
                     held.core.claim_failed(now);
                 }
-                self.perform(part.place, stage);
+                self.heard(part.place, Source::Answers, stage);
             }
             (Ack::Claim(part), Some(offset)) => self.claimed(part, offset, stage),
             (Ack::Batch(part, flight, index), offset) => {
@@ -30,7 +31,7 @@ impl Node {
                     reason: "simulated".to_owned(),
                 });
                 self.batch_answered(part, (flight, index), result, now);
-                self.perform(part.place, stage);
+                self.heard(part.place, Source::Answers, stage);
             }
             (Ack::Told(part, target, id), offset) => {
                 if let Some(held) = self.part(part) {
@@ -43,7 +44,7 @@ impl Node {
                 if let Some(held) = self.part(part) {
                     held.core.emitted(id, offset.is_some(), now);
                 }
-                self.perform(part.place, stage);
+                self.heard(part.place, Source::Answers, stage);
             }
         }
     }
@@ -58,7 +59,7 @@ impl Node {
         if let Some(held) = self.part(part) {
             held.core.on_events(&claim, now);
         }
-        self.perform(part.place, stage);
+        self.heard(part.place, Source::Events, stage);
     }
 
     fn batch_answered(
@@ -66,7 +67,7 @@ impl Node {
         part: Part,
         (id, index): (u64, usize),
         result: Result<Offset, AppendError>,
-        now: TimeMs,
+        now: Now,
     ) {
         let Some(held) = self.part(part) else { return };
         let Some(flight) = held.flights.get_mut(&id) else {

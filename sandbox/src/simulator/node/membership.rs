@@ -7,6 +7,7 @@ use xp_cluster::members::{self, End, Members};
 use xp_cluster::timing::{BEATS_IN_FLIGHT, STATE_NODE_HEARTBEAT_MS, TAIL};
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::{LanePartition, Offset};
+use xp_state_node::schedule::Source;
 
 use super::{Node, TICK_MS, lanes};
 use crate::simulator::agenda::{Asker, NodeAck as Ack, NodeDue as Due};
@@ -79,16 +80,17 @@ impl Node {
         if self.beats >= BEATS_IN_FLIGHT {
             return;
         }
+        let sent = self.clock(stage).running;
         let Some((who, joined)) = self.seen.get(self.incarnation) else {
             return;
         };
         let warm = self.partitions.iter();
-        let warm = warm.filter(|(_, held)| held.core.is_warm());
+        let warm = warm.filter(|(_, held)| held.schedule.phase().is_warm());
         let beat = Member::Alive {
             incarnation: self.incarnation,
             who: who.clone(),
             joined,
-            sent: self.clock(stage),
+            sent,
             leaving: self.leaving.is_some(),
             warm: warm.map(|(place, _)| LanePartition::from(*place)).collect(),
         };
@@ -152,7 +154,7 @@ impl Node {
                 held.core.on_lease(self.lease, now);
                 held.core.on_members(Arc::clone(&self.seen), now);
             }
-            self.perform(place, stage);
+            self.heard(place, Source::Members, stage);
         }
         self.look(stage);
     }

@@ -8,6 +8,7 @@ use xp_cluster::lease::LEASE_MS;
 use xp_protocol::{Offset, TimeMs};
 use xp_state_node::action::Opening;
 use xp_state_node::partition::{Faulted, Partition, Setting};
+use xp_state_node::schedule::Schedule;
 
 use super::{Held, Node};
 use crate::simulator::agenda::{NodeDue as Due, Part};
@@ -67,6 +68,8 @@ impl Node {
             reads: None,
             busy_until: TimeMs(0),
             flights: BTreeMap::new(),
+            schedule: Schedule::new(now, Switch::owner(stage.plan.without)),
+            turn: 0,
         };
         self.partitions.insert(place, held);
         self.plan(stage, 1, Due::PollEvents(place));

@@ -3,6 +3,7 @@
 use xp_protocol::{Address, Offset, Revision};
 use xp_state_node::anew::FoldingAnew;
 use xp_state_node::large::record_bytes;
+use xp_state_node::schedule::Source;
 
 use super::Node;
 use crate::simulator::agenda::{NodeDue as Due, Part, Scan};
@@ -37,12 +38,8 @@ impl Node {
         if batch.is_empty() {
             return;
         }
-        let was_warm = held.core.is_warm();
         held.core.on_events(&batch, now);
-        if held.core.is_warm() != was_warm {
-            self.tell(stage);
-        }
-        self.perform(place, stage);
+        self.heard(place, Source::Events, stage);
         self.plan(stage, 1, Due::PollEvents(place));
     }
 
@@ -75,7 +72,7 @@ impl Node {
         held.reads = Some(last.offset.next());
         held.core.on_lease(lease, now);
         held.core.on_inbound(&batch, now);
-        self.perform(place, stage);
+        self.heard(place, Source::Inbound, stage);
         self.plan(stage, pause, Due::PollInbound(place));
     }
 
@@ -85,7 +82,7 @@ impl Node {
         if let Some(held) = self.part(part) {
             held.core.inbound_end(end, now);
         }
-        self.perform(part.place, stage);
+        self.heard(part.place, Source::Answers, stage);
     }
 
     pub(super) fn gap(&mut self, part: Part, (from, upto): (Offset, Offset), stage: &mut Stage) {
@@ -95,7 +92,7 @@ impl Node {
         if let Some(held) = self.part(part) {
             held.core.gap(&batch, now);
         }
-        self.perform(part.place, stage);
+        self.heard(part.place, Source::Answers, stage);
     }
 
     /// Entities of another state version, from the beginning of the log.
@@ -137,6 +134,6 @@ impl Node {
         if let Some(held) = self.part(part) {
             held.core.rescanned(scan.id, Some(&batch[..portion]), now);
         }
-        self.perform(part.place, stage);
+        self.heard(part.place, Source::Answers, stage);
     }
 }

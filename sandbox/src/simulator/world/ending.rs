@@ -9,7 +9,7 @@ use xp_state_node::action::Opening;
 use xp_state_node::partition::{OpenError, Partition, Setting};
 use xp_state_node::store::{MemoryStore, SnapshotStore};
 use xp_transport::simulated::ProducerId;
-use xp_transport::{Stored, TopicPartition};
+use xp_transport::{Now, Stored, TopicPartition};
 
 use super::{Outcome, Sight, World};
 use crate::simulator::build::read;
@@ -38,7 +38,10 @@ impl World {
         let writers = writers
             .filter_map(|(at, producer)| Some((*at, incarnation(producer)?)))
             .collect();
+        let chained = self.stage.chained.values().map(|(_, most)| *most);
+        let chained_max = chained.max().unwrap_or_default();
         Outcome {
+            chained_max,
             plan: self.stage.plan,
             history: self.stage.history,
             events: logged,
@@ -122,7 +125,7 @@ impl World {
             let here = |address: &&Address| Place::of(address) == *place;
             for address in addresses.iter().filter(here) {
                 let whole = (&self.domain, records.as_slice());
-                if let Some(state) = read(&mut core, address, whole, self.stage.now) {
+                if let Some(state) = read(&mut core, address, whole, Now::steady(self.stage.now)) {
                     sight.states.insert(address.clone(), state);
                 }
             }
@@ -136,7 +139,7 @@ impl World {
         place: Place,
         records: &[Stored],
     ) -> Result<Partition, OpenError> {
-        let now = self.stage.now;
+        let now = Now::steady(self.stage.now);
         let setting = Setting {
             place: place.into(),
             incarnation: Incarnation(uuid::Uuid::nil()),

@@ -65,6 +65,7 @@ impl World {
                 let node = self.home(&mut dice);
                 self.stutter(node, STUTTERS);
             }
+            Mischief::PanicPartition => self.panic_partition(&mut dice),
             Mischief::StopPartition => self.stop_partition(&mut dice),
             Mischief::CutOffNode => {
                 let until = within(50..=4_000);
@@ -125,6 +126,18 @@ impl World {
                 let lasts = dice.random_range(300..=1_200);
                 self.stage.after(lasts, Due::Chaos(Act::Weather));
             }
+            Mischief::LoseOutbound => {
+                chaos::lose_outbound(&mut self.stage);
+                let lasts = dice.random_range(1_500..=5_000);
+                self.stage.after(lasts, Due::Chaos(Act::Weather));
+            }
+            Mischief::SetClock => {
+                let until = within(200..=4_000);
+                let by_ms = dice.random_range(3_600_000..=86_400_000);
+                let by_ms = if dice.random_bool(0.5) { by_ms } else { -by_ms };
+                let NodeId(id) = self.home(&mut dice);
+                self.nodes[id].wrong = Some((by_ms, until));
+            }
             Mischief::ChangeLeader => chaos::change_leader(&mut self.stage, &mut dice),
         }
     }
@@ -156,6 +169,16 @@ impl World {
         let owner = nodes.find(|node| node.owned().any(|owned| owned == place));
         if let Some(owner) = owner {
             owner.give_up(place, &mut self.stage);
+        }
+    }
+
+    /// The owner's shell of a partition panics, and is started again.
+    fn panic_partition(&mut self, dice: &mut ChaCha8Rng) {
+        let place = some_place(dice);
+        let mut nodes = self.nodes.iter_mut();
+        let owner = nodes.find(|node| node.owned().any(|owned| owned == place));
+        if let Some(owner) = owner {
+            owner.panic(place, &mut self.stage);
         }
     }
 

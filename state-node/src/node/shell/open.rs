@@ -11,9 +11,11 @@ use super::ahead::Ahead;
 use super::restore::{publish, restore};
 use super::{Shell, Topics, random_u64};
 use crate::action::Opening;
-use crate::node::{PartitionState, Shared};
+use crate::node::Shared;
 use crate::partition::{Faulted, Partition, Setting};
+use crate::schedule::Schedule;
 use crate::store::SnapshotStore;
+use crate::timekeeper::Timekeeper;
 
 impl<'a> Shell<'a> {
     pub(super) async fn open(
@@ -32,7 +34,7 @@ impl<'a> Shell<'a> {
             inbound: log.identity(&topics.inbound).await.map_err(text)?,
             first: bounds.first,
             next: bounds.next,
-            now: shared.clock.now(),
+            now: shared.clock.read(),
         };
         let setting = setting(shared, place, &store);
         let mut core = Partition::open(setting, opening, random_u64()).map_err(text)?;
@@ -42,6 +44,9 @@ impl<'a> Shell<'a> {
             .expect("a partition that was just opened follows");
         shared.progress.expect(bounds.next.0.saturating_sub(from.0));
         let events = Some(log.read(&topics.events, from));
+        let progress = shared
+            .standing
+            .begins(place, core.deciding(), Instant::now());
         let publishes = publish(shared, place, &topics, &store, &writing).await;
         let mut shell = Self {
             shared,
@@ -55,9 +60,12 @@ impl<'a> Shell<'a> {
             flying: FuturesUnordered::new(),
             events,
             inbound: Ahead::closed(),
-            progress: shared.standing.begins(place, Instant::now()),
-            reported: PartitionState::Replaying,
             clears: false,
+            progress,
+            is_late: false,
+            schedule: Schedule::new(shared.clock.read(), Default::default()),
+            timekeeper: Timekeeper::new(shared.clock.read()),
+            limits: shared.limits(place),
             given_up: false,
         };
         shell.see_members();

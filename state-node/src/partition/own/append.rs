@@ -3,8 +3,8 @@
 
 use xp_protocol::codec;
 use xp_protocol::events::Event;
-use xp_protocol::{Offset, Seq, TimeMs};
-use xp_transport::{AppendError, Record, Stored};
+use xp_protocol::{Offset, Seq};
+use xp_transport::{AppendError, Now, Record, Stored};
 
 use super::super::{Owner, Partition, Role, Uncommitted};
 use crate::action::Action;
@@ -46,7 +46,7 @@ impl Partition {
         first: Seq,
         round: u64,
         results: &[Result<Offset, AppendError>],
-        now: TimeMs,
+        now: Now,
     ) {
         let Role::Owning(owner) = &mut self.role else {
             return;
@@ -67,7 +67,9 @@ impl Partition {
                     if !std::mem::replace(&mut owner.failing, true) {
                         tracing::warn!(place = %self.setting.place, %seq, %error, "an append failed; all uncommitted records go out again until they succeed");
                     }
-                    owner.repeat_at.get_or_insert(now.plus_ms(REPEAT_MS));
+                    owner
+                        .repeat_at
+                        .get_or_insert(now.running.plus_ms(REPEAT_MS));
                 }
             }
         }
@@ -76,7 +78,7 @@ impl Partition {
     }
 
     /// R10: an acknowledgement at the expected offset commits; at another one the gap is read.
-    fn settle(&mut self, now: TimeMs) {
+    fn settle(&mut self, now: Now) {
         let Role::Owning(owner) = &mut self.role else {
             return;
         };
@@ -111,7 +113,7 @@ impl Partition {
 
     /// R10: what lies between the last committed record and an unexpected acknowledgement. A claim in it ends
     /// the ownership; foreign records move the expected offset.
-    pub fn gap(&mut self, batch: &[Stored], now: TimeMs) {
+    pub fn gap(&mut self, batch: &[Stored], now: Now) {
         if !self.is_owner() {
             return;
         }
@@ -172,11 +174,11 @@ impl Partition {
     }
 
     /// R12: after an error all uncommitted records are appended again, identical and in order.
-    pub(in crate::partition) fn repeat(&mut self, now: TimeMs) {
+    pub(in crate::partition) fn repeat(&mut self, now: Now) {
         self.flush();
         let in_order = self.setting.rules.again_in_order;
         if let Role::Owning(owner) = &mut self.role
-            && owner.repeat_at.is_some_and(|at| at <= now)
+            && owner.repeat_at.is_some_and(|at| at <= now.running)
         {
             owner.repeat_at = None;
             if !in_order {

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use xp_protocol::codec;
 use xp_protocol::events::{Cause, Event, Trying};
 use xp_protocol::inbound::{Action as Said, Inbound, Word};
-use xp_protocol::{Offset, TimeMs};
-use xp_transport::Stored;
+use xp_protocol::{Incarnation, Offset};
+use xp_transport::{Now, Stored};
 
 use super::super::{Caution, Partition, Role};
 use crate::fold::SOMEBODY;
@@ -32,7 +32,7 @@ enum Next {
 
 impl Partition {
     /// Where `inbound` ended when this node's claim was read back.
-    pub fn inbound_end(&mut self, end: Offset, now: TimeMs) {
+    pub fn inbound_end(&mut self, end: Offset, now: Now) {
         if let Some(owner) = self.owner()
             && matches!(owner.caution, Caution::Asking)
         {
@@ -42,7 +42,7 @@ impl Partition {
     }
 
     /// Takes what is held, as far as it may be taken now.
-    pub(in crate::partition) fn take_held(&mut self, now: TimeMs) {
+    pub(in crate::partition) fn take_held(&mut self, now: Now) {
         while let Some(owner) = self.owner()
             && !owner.spoilt
             && !owner.releasing
@@ -94,10 +94,16 @@ impl Partition {
         }
     }
 
-    /// How many processes tried a message and are members no longer.
+    /// How many processes tried a message and are members no longer, or have not returned from it (R47): those could not
+    /// own the partition.
     fn died_of(&self, offset: Offset) -> usize {
         let by = self.fold.tries.get(&offset).into_iter().flatten();
-        let died = by.filter(|by| **by != SOMEBODY && !self.members.is_alive(**by));
+        let place = &self.setting.place;
+        let lives = |by: Incarnation| {
+            let returned = by == self.setting.incarnation || self.members.is_warm(place, by);
+            self.members.is_alive(by) && returned
+        };
+        let died = by.filter(|by| **by != SOMEBODY && !lives(**by));
         died.collect::<BTreeSet<_>>().len()
     }
 

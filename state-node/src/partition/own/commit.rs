@@ -153,8 +153,9 @@ impl Partition {
         if let Some(wanted) = failed.begins() {
             self.refuse_begun(address, wanted, code);
             // No commit says that this message was taken, and whoever comes next must not meet it again.
-            if self.owner().is_some_and(|owner| owner.spoilt) {
-                self.append_checkpoint(failed.now);
+            if let Some(owner) = self.owner().filter(|owner| owner.spoilt) {
+                let at = owner.checkpointed.at;
+                self.append_checkpoint(at);
             }
             return;
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use xp_protocol::{Offset, PartitionId, Seq, TimeMs};
-use xp_transport::Record;
+use xp_protocol::{Offset, PartitionId, Seq};
+use xp_transport::{Now, Record};
 
 use super::super::{Owner, Partition, Role};
 use crate::action::{Action, Telling};
@@ -22,18 +22,17 @@ impl Partition {
         }
     }
 
-    /// Lets out what the gate no longer holds.
-    pub(in crate::partition) fn drain(&mut self, now: TimeMs) {
+    /// Lets out what the gate no longer holds, as far as there is room.
+    pub(in crate::partition) fn drain(&mut self, now: Now) {
         self.greet();
         self.resume_waiting();
         let open = !self.setting.rules.gate;
-        while let Role::Owning(owner) = &mut self.role
-            && let Some((after, output)) =
-                owner
-                    .gate
-                    .pop(if open { Seq(u64::MAX) } else { owner.committed })
-        {
-            let commit = Offset(owner.base + after.0);
+        while let Role::Owning(owner) = &mut self.role {
+            let committed = if open { Seq(u64::MAX) } else { owner.committed };
+            owner.gate.open(committed, owner.base);
+            let Some((commit, output)) = owner.gate.pop(owner.emitter.has_room()) else {
+                break;
+            };
             self.let_out(commit, output, now);
         }
         self.close_hole(now);
@@ -53,7 +52,7 @@ impl Partition {
         }
     }
 
-    fn let_out(&mut self, commit: Offset, output: Output, now: TimeMs) {
+    fn let_out(&mut self, commit: Offset, output: Output, now: Now) {
         match output {
             Output::Chain(partition, record) => self.emit(commit, partition, record),
             Output::Plain(partition, record) => self.speak(partition, record),
@@ -83,16 +82,16 @@ impl Partition {
     }
 
     /// R13: within the lease, and only who should own the partition.
-    fn may_answer(&self, now: TimeMs) -> bool {
+    fn may_answer(&self, now: Now) -> bool {
         let displaced = match &self.role {
             Role::Owning(owner) => owner.displaced,
             Role::Following(_) | Role::Over => true,
         };
-        self.lease.holds(now) && !displaced
+        self.lease.holds(now.running) && !displaced
     }
 
     /// R13: the lease holds again; answers that waited for it leave.
-    pub(in crate::partition) fn release_leased(&mut self, now: TimeMs) {
+    pub(in crate::partition) fn release_leased(&mut self, now: Now) {
         if !self.may_answer(now) {
             return;
         }
@@ -137,10 +136,10 @@ impl Partition {
     }
 
     /// R41: as much of what is large as may leave now.
-    pub(super) fn send_large(&mut self, now: TimeMs) {
+    pub(super) fn send_large(&mut self, now: Now) {
         let limits = Arc::clone(&self.setting.limits);
         while let Role::Owning(owner) = &mut self.role
-            && let Some(portion) = owner.large.next(now, &limits)
+            && let Some(portion) = owner.large.next(now.running, &limits)
         {
             let Portion {
                 id,
@@ -169,7 +168,7 @@ impl Partition {
     }
 
     /// A chain record was acknowledged, or its append failed (R14).
-    pub fn emitted(&mut self, id: u64, arrived: bool, now: TimeMs) {
+    pub fn emitted(&mut self, id: u64, arrived: bool, now: Now) {
         if self
             .owner()
             .is_some_and(|owner| owner.large.acknowledged(id))
@@ -181,28 +180,22 @@ impl Partition {
             if !arrived {
                 owner
                     .emit_again_at
-                    .get_or_insert(now.plus_ms(EMIT_AGAIN_MS));
+                    .get_or_insert(now.running.plus_ms(EMIT_AGAIN_MS));
             }
         }
-        self.close_hole(now);
-        self.finish_release(now);
+        self.drain(now);
     }
 
-    pub(super) fn emit_again(&mut self, now: TimeMs) {
+    /// R14: what failed and all later ones leave again, in order, before anything else does.
+    pub(super) fn emit_again(&mut self, now: Now) {
         let Role::Owning(owner) = &mut self.role else {
             return;
         };
-        if owner.emit_again_at.is_none_or(|at| at > now) {
+        if owner.emit_again_at.is_none_or(|at| at > now.running) {
             return;
         }
         owner.emit_again_at = None;
-        for emission in owner.emitter.again() {
-            let (id, partition, record) = (emission.id, emission.partition, emission.record);
-            self.actions.push(Action::Emit {
-                id,
-                partition,
-                record,
-            });
-        }
+        owner.gate.take_back(owner.emitter.again());
+        self.drain(now);
     }
 }

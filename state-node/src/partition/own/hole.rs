@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use xp_protocol::events::Attachment;
 use xp_protocol::outbound::{Item, Recipients, Socket};
-use xp_protocol::{Address, Incarnation, Offset, PartitionId, TimeMs};
+use xp_protocol::{Address, Incarnation, Offset, PartitionId};
+use xp_transport::Now;
 
 use super::super::{Hole, Partition};
 use crate::action::Action;
@@ -24,7 +25,7 @@ const SAID_AGAIN_MS: u64 = 10_000;
 
 impl Partition {
     /// R42: `inbound` begins at `first` now, and what was before it and not taken is gone.
-    pub fn missed(&mut self, first: Offset, now: TimeMs) {
+    pub fn missed(&mut self, first: Offset, now: Now) {
         let Some(owner) = self.owner() else { return };
         let from = owner.inbound;
         if first <= from {
@@ -39,17 +40,17 @@ impl Partition {
         self.drain(now);
     }
 
-    fn report_hole(&mut self, from: Offset, first: Offset, now: TimeMs) {
+    fn report_hole(&mut self, from: Offset, first: Offset, now: Now) {
         let place = self.setting.place.clone();
         let Some(owner) = self.owner() else { return };
         owner.missed += first.0 - from.0;
         if owner
             .missed_said
-            .is_some_and(|said| now.since_ms(said) < SAID_AGAIN_MS)
+            .is_some_and(|said| now.running.since_ms(said) < SAID_AGAIN_MS)
         {
             return;
         }
-        owner.missed_said = Some(now);
+        owner.missed_said = Some(now.running);
         let missed = std::mem::take(&mut owner.missed);
         tracing::error!(
             %place, missed, %from, %first,
@@ -121,7 +122,7 @@ impl Partition {
     }
 
     /// The edges have the questions: the partition goes on behind the hole, and says so in the log (R15).
-    pub(super) fn close_hole(&mut self, now: TimeMs) {
+    pub(super) fn close_hole(&mut self, now: Now) {
         let Some(owner) = self.owner() else { return };
         let arrived = owner.emitter.arrived();
         let asked = |hole: &mut Hole| hole.left.is_some_and(|left| left <= arrived);
@@ -132,7 +133,7 @@ impl Partition {
             owner.inbound = owner.inbound.max(first);
         }
         if owner.may_decide() {
-            self.append_checkpoint(now);
+            self.append_checkpoint(now.running);
         }
         self.say_taken_to_all();
         self.actions.push(Action::ReadInbound { from: first });

@@ -13,6 +13,7 @@ use xp_protocol::{Incarnation, Offset, PartitionId, codec};
 use xp_transport::Record;
 
 use super::super::{Owner, Partition};
+use crate::gate::Output;
 
 impl Partition {
     /// A successor tells all edges where it begins.
@@ -48,8 +49,16 @@ impl Partition {
         let untold = std::mem::take(&mut owner.untold);
         let commit = owner.next_commit();
         let record = taken(partition, owner.inbound);
+        let waits = owner.gate.held().is_some() || !owner.emitter.has_room();
         for outbound in self.listened(&untold.heard) {
-            self.emit(commit, outbound, record.clone());
+            let record = record.clone();
+            match self.owner().filter(|_| waits) {
+                // What is to leave again leaves first.
+                Some(owner) => owner
+                    .gate
+                    .push_open(commit, Output::Chain(outbound, record)),
+                None => self.emit(commit, outbound, record),
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use xp_protocol::codec;
 use xp_protocol::events::{Checkpoint, Event};
 use xp_protocol::inbound::{Inbound, Word};
 use xp_protocol::{LanePartition, Offset, TimeMs};
-use xp_transport::Record;
+use xp_transport::{Now, Record};
 
 use super::super::{Following, Owner, Partition, Role, bare};
 use crate::action::Action;
@@ -13,14 +13,14 @@ use crate::gate::Output;
 
 impl Partition {
     /// R15: positions are recorded at least once a second, also when only queries came.
-    pub(in crate::partition) fn checkpoint(&mut self, now: TimeMs) {
+    pub(in crate::partition) fn checkpoint(&mut self, now: Now) {
         let every_ms = self.setting.limits.checkpoint_ms;
         let quiet_ms = self.setting.limits.quiet_ms;
         let place = self.setting.place.clone();
         let Role::Owning(owner) = &mut self.role else {
             return;
         };
-        let since_ms = now.since_ms(owner.checkpointed.at);
+        let since_ms = now.running.since_ms(owner.checkpointed.at);
         if since_ms < every_ms {
             return;
         }
@@ -35,12 +35,12 @@ impl Partition {
         // R36: a quiet partition says so now and then, so that its snapshot stays ahead of retention.
         let is_due = since_ms >= quiet_ms;
         if self.owner().is_some_and(|owner| owner.has_news() || is_due) {
-            self.append_checkpoint(now);
+            self.append_checkpoint(now.running);
         }
         self.drain(now);
     }
 
-    pub(super) fn append_checkpoint(&mut self, now: TimeMs) {
+    pub(super) fn append_checkpoint(&mut self, at: TimeMs) {
         let (epoch, seq, sent) = (self.epoch(), self.fold.seq.next(), self.sent());
         let hashes = std::mem::take(&mut self.hashes);
         let Some(owner) = self.owner() else { return };
@@ -50,7 +50,7 @@ impl Partition {
             .map(|(target, tells)| (target.clone(), tells.confirmed()));
         let tells_taken: Vec<_> = confirmed.filter(|(_, number)| *number > 0).collect();
         let inbound = owner.inbound;
-        owner.checkpointed.at = now;
+        owner.checkpointed.at = at;
         owner.checkpointed.inbound = inbound;
         owner.checkpointed.sent = sent;
         owner.checkpointed.tells = tells_taken.iter().cloned().collect();
@@ -73,7 +73,7 @@ impl Partition {
 
     /// Ends the ownership in order: what was decided is committed and leaves, then `Release` follows (R17). It is
     /// not claimed again.
-    pub fn release(&mut self, now: TimeMs) {
+    pub fn release(&mut self, now: Now) {
         self.retired = true;
         if let Role::Owning(owner) = &mut self.role {
             owner.releasing = true;
@@ -81,7 +81,7 @@ impl Partition {
         }
     }
 
-    pub(super) fn finish_release(&mut self, now: TimeMs) {
+    pub(super) fn finish_release(&mut self, now: Now) {
         let (epoch, seq, inbound) = (self.epoch(), self.fold.seq.next(), self.fold.inbound);
         let Role::Owning(owner) = &mut self.role else {
             return;
@@ -91,7 +91,7 @@ impl Partition {
             _ if !owner.releasing || owner.spoilt => {}
             // What was taken without a commit, the next owner need not look at again.
             None if drained && owner.inbound > inbound => {
-                self.append_checkpoint(now);
+                self.append_checkpoint(now.running);
             }
             None if drained => {
                 owner.released = Some(seq);
@@ -106,7 +106,7 @@ impl Partition {
     }
 
     /// R17, R18: everything in memory is committed, so who released goes on as a mirror with it.
-    fn follow_on(&mut self, from: Offset, now: TimeMs) {
+    fn follow_on(&mut self, from: Offset, now: Now) {
         self.role = Role::Following(Following::new(None, from));
         self.unsent.clear();
         self.actions.push(Action::Follow { from });
@@ -133,13 +133,13 @@ impl Owner {
 }
 
 /// Word to `source` which of its tells this partition has taken (R34).
-fn tells_taken(place: &LanePartition, fold: &Fold, source: &LanePartition, now: TimeMs) -> Record {
+fn tells_taken(place: &LanePartition, fold: &Fold, source: &LanePartition, now: Now) -> Record {
     let word = Word::TellsTaken {
         taker: place.clone(),
         number: fold.tells_in.get(source).copied().unwrap_or_default(),
     };
     let inbound = Inbound {
-        time: now,
+        time: now.time,
         trace: None,
         word,
     };

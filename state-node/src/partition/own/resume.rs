@@ -5,8 +5,8 @@ use std::sync::Arc;
 use xp_protocol::codec;
 use xp_protocol::events::{Commit, Event};
 use xp_protocol::outbound::{Item, Recipients};
-use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, Revision, TimeMs};
-use xp_transport::Stored;
+use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, Revision};
+use xp_transport::{Now, Stored};
 
 use super::super::{Partition, Resume, Scan, key};
 use crate::action::Action;
@@ -194,7 +194,7 @@ impl Partition {
     }
 
     /// A portion of the records that were asked for; `None` when they are gone.
-    pub fn rescanned(&mut self, id: u64, batch: Option<&[Stored]>, now: TimeMs) {
+    pub fn rescanned(&mut self, id: u64, batch: Option<&[Stored]>, now: Now) {
         let scan = self
             .owner()
             .and_then(|owner| owner.scan.take_if(|scan| scan.id == id));

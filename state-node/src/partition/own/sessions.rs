@@ -1,13 +1,14 @@
 //! Sessions of edges that are lost (R8, R29).
 
 use xp_protocol::events::Cause;
-use xp_protocol::{Address, ConnectionId, Incarnation, TimeMs};
+use xp_protocol::{Address, ConnectionId, Incarnation};
+use xp_transport::Now;
 
 use super::super::Partition;
 
 impl Partition {
     /// R8, R29: sessions of edges that the view no longer lists are detached.
-    pub(in crate::partition) fn check_sessions(&mut self, now: TimeMs) {
+    pub(in crate::partition) fn check_sessions(&mut self, now: Now) {
         if !self.is_owner() {
             return;
         }
@@ -23,14 +24,14 @@ impl Partition {
     }
 
     /// R29: one commit for all sessions of the entity on that edge; more only when one record cannot hold them.
-    fn lose_edge(&mut self, address: &Address, edge: Incarnation, now: TimeMs) {
+    fn lose_edge(&mut self, address: &Address, edge: Incarnation, now: Now) {
         if let Err(reason) = self.load(address) {
             return self.set_aside(&reason);
         }
         let mut lost = self.lost_sessions(address, edge);
         while !lost.is_empty() {
             let cause = Cause::Verdict { edge };
-            self.run(address, cause, now, None, now, |turn, entity| {
+            self.run(address, cause, now.time, None, now, |turn, entity| {
                 turn.lose_edge(entity, &lost)
             });
             let left = self.lost_sessions(address, edge);

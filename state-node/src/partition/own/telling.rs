@@ -1,7 +1,8 @@
 //! Words to other partitions: sent in order, repeated from the first hole, and bounded (R34).
 
 use xp_protocol::events::{Cause, Change, Tell, TimerKey};
-use xp_protocol::{Address, LanePartition, TimeMs};
+use xp_protocol::{Address, LanePartition};
+use xp_transport::Now;
 
 use super::super::{Partition, Role};
 use crate::action::{Action, Telling, tell_record};
@@ -13,7 +14,7 @@ const PUT_OFF_MS: u64 = 1000;
 
 impl Partition {
     /// A tell is committed and leaves, behind those that wait.
-    pub(super) fn tell(&mut self, tell: &Tell, now: TimeMs) {
+    pub(super) fn tell(&mut self, tell: &Tell, now: Now) {
         let Some(owner) = self.owner() else { return };
         match owner.tells.get_mut(&tell.target) {
             Some(tells) => tells.leaves(tell.number),
@@ -37,7 +38,7 @@ impl Partition {
     }
 
     /// Appends as many as may be on their way.
-    fn send_tells(&mut self, target: &LanePartition, now: TimeMs) {
+    fn send_tells(&mut self, target: &LanePartition, now: Now) {
         let (portion, oldest) = (self.portion(), self.setting.rules.oldest_tell);
         let Role::Owning(owner) = &mut self.role else {
             return;
@@ -45,13 +46,13 @@ impl Partition {
         let Some(tells) = owner.tells.get_mut(target) else {
             return;
         };
-        while let Some(id) = tells.next(portion, now)
+        while let Some(id) = tells.next(portion, now.running)
             && let Some(tell) = self.fold.outstanding.get(target, id.number)
         {
-            let record = tell_record(&self.setting.place, now, tell);
-            tells.appended(record.header.len() + record.value.len(), now);
+            let record = tell_record(&self.setting.place, now.time, tell);
+            tells.appended(record.header.len() + record.value.len(), now.running);
             if !oldest {
-                tells.forget_oldest(now);
+                tells.forget_oldest(now.running);
             }
             self.actions.push(Action::Tell(Box::new(Telling {
                 target: target.clone(),
@@ -62,24 +63,24 @@ impl Partition {
     }
 
     /// A tell was acknowledged, or its append failed.
-    pub fn told(&mut self, target: &LanePartition, id: TellId, arrived: bool, now: TimeMs) {
+    pub fn told(&mut self, target: &LanePartition, id: TellId, arrived: bool, now: Now) {
         let arrived = arrived || !self.setting.rules.oldest_tell;
         if let Some(owner) = self.owner()
             && let Some(tells) = owner.tells.get_mut(target)
         {
-            tells.answered(id, arrived, now);
+            tells.answered(id, arrived, now.running);
             self.send_tells(target, now);
         }
     }
 
     /// What was not confirmed in time, or failed, goes out again.
-    pub(super) fn repeat_tells(&mut self, now: TimeMs) {
+    pub(super) fn repeat_tells(&mut self, now: Now) {
         let retry_ms = self.setting.limits.tell_retry_ms;
         let Some(owner) = self.owner() else { return };
         let targets: Vec<_> = owner.tells.keys().cloned().collect();
         for target in targets {
             if let Some(tells) = self.owner().and_then(|owner| owner.tells.get_mut(&target)) {
-                tells.repeat(retry_ms, now);
+                tells.repeat(retry_ms, now.running);
             }
             self.send_tells(&target, now);
         }
@@ -90,13 +91,13 @@ impl Partition {
         &mut self,
         target: &LanePartition,
         number: u64,
-        now: TimeMs,
+        now: Now,
     ) {
         self.fold.confirm(target, number);
         let portion = self.portion();
         if let Some(owner) = self.owner() {
             let tells = owner.tells.entry(target.clone()).or_default();
-            tells.confirm(number, now, portion);
+            tells.confirm(number, now.running, portion);
             self.send_tells(target, now);
         }
     }
@@ -137,9 +138,9 @@ impl Partition {
     }
 
     /// Timers that have waited fire now.
-    pub(super) fn take_put_off(&mut self, now: TimeMs) {
+    pub(super) fn take_put_off(&mut self, now: Now) {
         while let Some(owner) = self.owner()
-            && let Some((_, timer)) = owner.put_off.pop_front_if(|(from, _)| *from <= now)
+            && let Some((_, timer)) = owner.put_off.pop_front_if(|(from, _)| *from <= now.time)
         {
             self.timers.insert(timer);
         }

@@ -2,8 +2,10 @@
 
 use xp_protocol::events::{Cause, TimerKey};
 use xp_protocol::{Address, ConnectionId, TimeMs};
+use xp_transport::Now;
 
 use super::super::Partition;
+use super::run::known;
 use crate::turn::Turned;
 
 /// How many timers fire before others get their turn. Those that a firing sets are not among them, however long they
@@ -12,13 +14,13 @@ const FIRED_MAX: usize = 1024;
 
 impl Partition {
     /// Timers that are due, in the order of their times; those beyond the bound wait for the next call.
-    pub(in crate::partition) fn fire_timers(&mut self, now: TimeMs) {
+    pub(in crate::partition) fn fire_timers(&mut self, now: Now) {
         self.take_put_off(now);
-        let due = self.timers.iter().take_while(|(due, ..)| *due <= now);
+        let due = self.timers.iter().take_while(|(due, ..)| *due <= now.time);
         let due: Vec<_> = due.take(FIRED_MAX).cloned().collect();
         let mut behind = due.iter().skip(1).map(|(due, ..)| *due);
         for (due, address, key) in &due {
-            let until = behind.next().unwrap_or(now);
+            let until = behind.next().unwrap_or(now.time);
             if !self.wants_inbound() {
                 return;
             }
@@ -34,7 +36,7 @@ impl Partition {
 
     /// R44: what waits behind the first and came before the next timer is delivered before it. There is a bound on how
     /// much is parked.
-    fn deliver_parked(&mut self, address: &Address, until: TimeMs, now: TimeMs) {
+    fn deliver_parked(&mut self, address: &Address, until: TimeMs, now: Now) {
         let key = TimerKey::Parked;
         while self.wants_inbound()
             && let Some(entity) = self.entities.get(address)
@@ -46,14 +48,14 @@ impl Partition {
     }
 
     /// A timer fires at the owner's time, never before it was due.
-    fn fire(&mut self, address: &Address, due: TimeMs, key: &TimerKey, now: TimeMs) {
+    fn fire(&mut self, address: &Address, due: TimeMs, key: &TimerKey, now: Now) {
         let cause = Cause::Timer(key.clone());
         self.run(
             address,
             cause,
-            now.max(due),
+            now.time.max(due),
             None,
-            now.max(due),
+            now.at_least(due),
             |turn, entity| match entity.runtime.due(key) {
                 Some(set) if set == due => turn.timer(entity, key),
                 _ => Turned::Nothing,
@@ -72,7 +74,7 @@ impl Partition {
         &mut self,
         address: &Address,
         connection: ConnectionId,
-        now: TimeMs,
+        now: Now,
     ) {
         if let Err(reason) = self.load(address) {
             return self.set_aside(&reason);
@@ -83,11 +85,10 @@ impl Partition {
             .get(address)
             .and_then(|entity| entity.runtime.due(&key));
         let Some(due) = due else { return };
-        let entity_now = self
-            .entities
-            .get(address)
-            .map_or(now, |entity| entity.runtime.now.max(now));
-        if due <= entity_now && self.timers.remove(&(due, address.clone(), key.clone())) {
+        let entity_now = self.entities.get(address).map_or(now, |entity| {
+            now.at_least(known(entity.runtime.now, now.time, &self.setting.limits))
+        });
+        if due <= entity_now.time && self.timers.remove(&(due, address.clone(), key.clone())) {
             self.fire(address, due, &key, entity_now);
         }
     }
