@@ -9,7 +9,8 @@ use xp_protocol::codec;
 
 fn golden(version: u8) -> Vec<u8> {
     let name = format!("tests/golden/members-v{version}.bin");
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
+        .expect("the golden file is there")
 }
 
 #[test]

@@ -19,9 +19,11 @@ pub(crate) struct Sample {
     pub(crate) name: String,
     /// The value, encoded by this build.
     pub(crate) bytes: Vec<u8>,
-    /// Decodes and encodes again.
-    pub(crate) again: fn(&[u8]) -> Result<Vec<u8>, DecodeError>,
+    pub(crate) again: Again,
 }
+
+/// Decodes and encodes again.
+pub(crate) type Again = fn(&[u8]) -> Result<Vec<u8>, DecodeError>;
 
 /// `<format>-<what>-v<version>`.
 fn sample<T: Format>(what: &str, value: &T) -> Sample {
@@ -33,7 +35,7 @@ fn sample<T: Format>(what: &str, value: &T) -> Sample {
 }
 
 /// Decodes and encodes again what a former version of a format wrote; `None` for formats that read no former one.
-pub(crate) fn again(format: &str) -> Option<fn(&[u8]) -> Result<Vec<u8>, DecodeError>> {
+pub(crate) fn again(format: &str) -> Option<Again> {
     match format {
         Event::NAME => {
             Some(|bytes| codec::decode::<Event>(bytes).map(|value| codec::encode(&value)))

@@ -269,7 +269,7 @@ mod tests {
         standing.leave_to_others(BTreeSet::new());
         standing.doubt(&place, began + second);
         assert_eq!(standing.warm(began), []);
-        assert_eq!(standing.warm(began + second), [place.clone()]);
+        assert_eq!(standing.warm(began + second), std::slice::from_ref(&place));
         standing.doubt(&place, began + second);
         standing.trust(&place);
         assert_eq!(standing.warm(began), [place], "it is served");

@@ -23,8 +23,7 @@ impl Turn<'_> {
 
     /// A client's word is not taken. Its socket is closed, so that the client comes back and says it again (R32).
     pub(super) fn send_away(&self, entity: &Entity, said: &Said<'_>) -> Turned {
-        said.session(entity)
-            .map_or(Turned::Nothing, |session| send_away(session))
+        said.session(entity).map_or(Turned::Nothing, send_away)
     }
 
     /// R34, R44: another entity's word is taken and waits. At the bound it is not taken: its source says it again and

@@ -93,7 +93,7 @@ impl World {
         let alive = self.nodes.iter().filter(|node| node.alive);
         let reopened = alive.map(|node| {
             let whose = format!("{}'s snapshot and the tail", node.name);
-            let store = |place| Some(node.disk().store(place)).filter(|store| is_used(store));
+            let store = |place| Some(node.disk().store(place)).filter(is_used);
             self.reopen(whose, store, logged, addresses)
         });
         let anew = |_| Some(Arc::new(MemoryStore::default()) as Arc<dyn SnapshotStore>);
