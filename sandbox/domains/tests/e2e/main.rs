@@ -16,6 +16,7 @@ mod zombie;
 mod reader;
 mod kafka;
 mod together;
+mod large;
 mod python;
 mod kill;
 mod pause;
