@@ -135,6 +135,8 @@ impl Plan {
         Self {
             flood: true,
             kept: Some(KEPT_IN_A_FLOOD),
+            // Nobody else is in a hurry: who is answered late is answered late because of the flood.
+            dense: false,
             asking: false,
             ..Self::fair(seed)
         }
