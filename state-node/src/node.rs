@@ -132,6 +132,16 @@ pub enum PartitionState {
     Stopped(Option<String>),
 }
 
+impl PartitionState {
+    /// Why it has stopped, when that is known.
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Stopped(reason) => reason.as_deref(),
+            Self::Replaying | Self::Mirroring | Self::Owned => None,
+        }
+    }
+}
+
 impl From<Phase> for PartitionState {
     fn from(phase: Phase) -> Self {
         match phase {

@@ -252,7 +252,12 @@ fn problems(
         let lasted_ms = lasted.as_millis();
         problems.push(format!("the process stood still for {lasted_ms} ms just now: others may have taken its partitions over"));
     }
-    let stuck = glance.stuck.iter();
+    // Why it has stopped, where that is known, says more than that it makes no progress.
+    let is_stuck = |place: &LanePartition| {
+        let reason = states.get(place).and_then(PartitionState::reason);
+        glance.stuck.contains(place) && reason.is_none()
+    };
+    let stuck = glance.stuck.iter().filter(|place| is_stuck(place));
     problems.extend(stuck.map(|place| {
         format!("{place} makes no progress here: another node that is warm takes it over")
     }));
@@ -261,7 +266,7 @@ fn problems(
     }
     let undone = duties
         .iter()
-        .filter(|(place, _)| !glance.stuck.contains(*place))
+        .filter(|(place, _)| !is_stuck(place))
         .filter_map(|(place, duty)| undone(place, *duty, states.get(place)));
     problems.extend(undone);
     problems
@@ -297,9 +302,9 @@ fn partitions(
 ) -> BTreeMap<LanePartition, Partition> {
     let places = duties.keys().chain(states.keys());
     let partition = |place: &LanePartition| {
-        let (state, reason) = match stuck.contains(place) {
-            true => ("stuck", None),
-            false => state(states.get(place)),
+        let (state, reason) = match state(states.get(place)) {
+            (_, None) if stuck.contains(place) => ("stuck", None),
+            known => known,
         };
         let partition = Partition {
             partition: place.to_string(),
@@ -412,6 +417,23 @@ mod tests {
             partitions(&duties, &states, &glance.stuck)[&place(0)].state,
             "stuck"
         );
+    }
+
+    /// The watchdog names the message; that the partition makes no progress besides must not hide it.
+    #[test]
+    fn what_makes_no_progress_for_a_known_reason_is_told_with_it() {
+        let reason = "decide for ledger/1 does not return".to_owned();
+        let stopped = PartitionState::Stopped(Some(reason.clone()));
+        let glance = Glance {
+            stuck: BTreeSet::from([place(0)]),
+            ..member()
+        };
+        let said = judged(&glance, &[(Duty::Own, Some(stopped.clone()))]);
+        assert!(said.len() == 1 && said[0].contains(&reason), "{said:?}");
+        let duties = BTreeMap::from([(place(0), Duty::Own)]);
+        let states = BTreeMap::from([(place(0), stopped)]);
+        let told = &partitions(&duties, &states, &glance.stuck)[&place(0)];
+        assert_eq!((told.state, &told.reason), ("stopped", &Some(reason)));
     }
 
     #[test]
