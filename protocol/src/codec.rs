@@ -1,5 +1,7 @@
 //! How platform values become bytes: a version byte, then bincode.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,8 +17,15 @@ pub trait Format: Serialize + DeserializeOwned {
     /// The version written, and the newest one read.
     const VERSION: u8;
     /// The oldest version that is still read. Whatever an older one wrote is the same in the newest, which only has
-    /// further variants at the end of its enums.
+    /// further variants at the end of its enums, and what [`Format::lacks`] says.
     const OLDEST: u8 = Self::VERSION;
+
+    /// How the fields that the newest version has at its end, and `version` has not, are written when nothing is in
+    /// them.
+    #[must_use]
+    fn lacks(_version: u8) -> &'static [u8] {
+        &[]
+    }
 }
 
 /// Why bytes are no value of a format.
@@ -75,7 +84,11 @@ pub fn decode<T: Format>(bytes: &[u8]) -> Result<T, DecodeError> {
         });
     }
     let damaged = |reason: String| DecodeError::Damaged { format, reason };
-    let (value, used) = read(rest).map_err(|error| damaged(error.to_string()))?;
+    let rest = match T::lacks(found) {
+        [] => Cow::Borrowed(rest),
+        lacks => Cow::Owned([rest, lacks].concat()),
+    };
+    let (value, used) = read(&rest).map_err(|error| damaged(error.to_string()))?;
     if used != rest.len() {
         return Err(damaged(format!("{} bytes left over", rest.len() - used)));
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use crate::codec::Format;
 use crate::codes::FaultCode;
+use crate::frame::Tag;
 use crate::ids::{
     Attempt, ClaimId, ConnectionId, Epoch, Incarnation, LogIdentity, MessageNumber, Offset,
     PartitionId, Revision, Seq, TicketId, TimeMs, View,
@@ -36,11 +37,13 @@ pub enum Event {
         /// The epoch's last number.
         seq: Seq,
     },
+    /// The same as [`Event::Trying`], of a message that its client sends again until it is answered.
+    TryingNamed(Trying, MessageName),
 }
 
 impl Format for Event {
     const NAME: &'static str = "events";
-    /// Version 2 has answers that stand among the deliveries only, and what is parked (R44).
+    /// Version 2 has answers that stand among the deliveries only, what is parked (R44), and names of suspects (R16).
     const VERSION: u8 = 2;
     const OLDEST: u8 = 1;
 }
@@ -395,6 +398,47 @@ pub struct Trying {
     pub cause: Cause,
 }
 
+/// What a message is called when its client sends it again: its offset is another then, and where the inbound log is
+/// gone with the process, nobody knows the old one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum MessageName {
+    /// A command.
+    Command {
+        /// Its entity.
+        address: Address,
+        /// Its session.
+        connection: ConnectionId,
+        /// Its number there (R30).
+        n: MessageNumber,
+    },
+    /// A query.
+    Query {
+        /// Its entity.
+        address: Address,
+        /// Its session.
+        connection: ConnectionId,
+        /// The name of its answer.
+        tag: Tag,
+    },
+}
+
+impl std::fmt::Display for MessageName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Command {
+                address,
+                connection,
+                n,
+            } => write!(f, "command {n} of {connection} to {address}"),
+            Self::Query {
+                address,
+                connection,
+                tag,
+            } => write!(f, "query {} of {connection} to {address}", tag.0),
+        }
+    }
+}
+
 impl Commit {
     /// The command that a change says is answered, and how. An answer that stands among the deliveries is a
     /// slice of the frames, without a copy.
@@ -439,7 +483,7 @@ impl Event {
             Self::Claim(_) => None,
             Self::Commit(commit) => Some((commit.epoch, commit.seq)),
             Self::Checkpoint(checkpoint) => Some((checkpoint.epoch, checkpoint.seq)),
-            Self::Trying(trying) => Some((trying.epoch, trying.seq)),
+            Self::Trying(trying) | Self::TryingNamed(trying, _) => Some((trying.epoch, trying.seq)),
             Self::Release { epoch, seq } => Some((*epoch, *seq)),
         }
     }

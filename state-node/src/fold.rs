@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use xp_protocol::codec::Format;
-use xp_protocol::events::{Cause, Change, Claim, Commit, Event};
+use xp_protocol::events::{Cause, Change, Claim, Commit, Event, MessageName};
 use xp_protocol::rules::Rules;
 use xp_protocol::{ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Seq, View};
 
 use crate::outstanding::Outstanding;
+use crate::suspects::Suspects;
 
 /// The header of the fold: small, and stored with every snapshot. Equal prefixes of a log give equal headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +41,8 @@ pub struct Fold {
     pub ignored: u64,
     /// The last epochs, oldest first: enough to judge records that lie behind this fold's position.
     pub epochs: Vec<Epoch>,
-    /// For each inbound message that was about to be decided, the processes that tried and may have died of it (R16).
-    pub tries: BTreeMap<Offset, Vec<Incarnation>>,
+    /// Messages that may have ended a process (R16).
+    pub suspects: Suspects,
     /// All of them, but in a simulator.
     #[serde(skip)]
     pub rules: Rules,
@@ -52,7 +53,17 @@ const EPOCHS_MAX: usize = 64;
 
 impl Format for Fold {
     const NAME: &'static str = "fold-header";
-    const VERSION: u8 = 2;
+    /// Version 3 knows suspects by their names too.
+    const VERSION: u8 = 3;
+    const OLDEST: u8 = 2;
+
+    fn lacks(version: u8) -> &'static [u8] {
+        match version {
+            // No suspect has a name.
+            2 => &[0, 0],
+            _ => &[],
+        }
+    }
 }
 
 /// An accepted claim.
@@ -69,9 +80,6 @@ pub struct Accepted {
     /// The claim's offset (R2).
     pub epoch: Epoch,
 }
-
-/// R16: stands for a process that has tried several messages, where it cannot be told of which it died.
-pub const SOMEBODY: Incarnation = Incarnation(uuid::Uuid::nil());
 
 /// What a record is to the fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +122,10 @@ impl Fold {
         {
             return Verdict::Ignored;
         }
-        self.survived(claim.incarnation);
-        self.doubt();
+        self.suspects.survived(claim.incarnation);
+        if let Some(former) = self.claim {
+            self.suspects.doubt(former.incarnation);
+        }
         self.claim = Some(Accepted {
             id: claim.id,
             incarnation: claim.incarnation,
@@ -133,7 +143,7 @@ impl Fold {
             // R4: the offsets of another life of the inbound log start anew.
             self.inbound_log = Some(claim.inbound);
             self.inbound = Offset(0);
-            self.tries.clear();
+            self.suspects.inbound_is_gone();
         }
         Verdict::Claimed
     }
@@ -200,14 +210,18 @@ impl Fold {
             }
             Event::Trying(trying) => {
                 self.sent = trying.sent;
-                self.note_try(&trying.cause);
+                self.note_try(&trying.cause, None);
+            }
+            Event::TryingNamed(trying, name) => {
+                self.sent = trying.sent;
+                self.note_try(&trying.cause, Some(name));
             }
             Event::Release { .. } => {
                 self.released = true;
                 // It was written when everything before it had gone out (R17).
                 self.sent = offset;
                 if let Some(claim) = self.claim {
-                    self.survived(claim.incarnation);
+                    self.suspects.survived(claim.incarnation);
                 }
             }
             Event::Claim(_) => {}
@@ -216,52 +230,13 @@ impl Fold {
 
     fn move_inbound(&mut self, next: Offset) {
         self.inbound = next;
-        self.tries = self.tries.split_off(&next);
+        self.suspects.decided(next);
     }
 
-    /// R16: the process that holds the claim is about to decide a message that may end it. What it tried before it has
-    /// survived, also where that left no commit, unless this one is of the same group: groups are tried from their end
-    /// to their beginning.
-    fn note_try(&mut self, cause: &Cause) {
-        let (Cause::Inbound(offset), Some(claim)) = (cause, self.claim) else {
-            return;
-        };
-        let behind = self.tries.range(offset.next()..);
-        if !behind
-            .into_iter()
-            .any(|(_, by)| by.contains(&claim.incarnation))
-        {
-            self.survived(claim.incarnation);
+    fn note_try(&mut self, cause: &Cause, name: Option<&MessageName>) {
+        if let (Cause::Inbound(offset), Some(claim)) = (cause, self.claim) {
+            self.suspects.tried(*offset, name, claim.incarnation);
         }
-        self.tries
-            .entry(*offset)
-            .or_default()
-            .push(claim.incarnation);
-    }
-
-    /// R16: who tried several messages and took none of them to the end may have died of any: each is known as one that
-    /// somebody tried, and nothing more.
-    fn doubt(&mut self) {
-        let Some(former) = self.claim.map(|claim| claim.incarnation) else {
-            return;
-        };
-        let tried = |by: &&mut Vec<Incarnation>| by.contains(&former);
-        if self.tries.values_mut().filter(tried).count() < 2 {
-            return;
-        }
-        for by in self.tries.values_mut() {
-            by.iter_mut()
-                .filter(|by| **by == former)
-                .for_each(|by| *by = SOMEBODY);
-        }
-    }
-
-    /// R16: who claims or releases has not died of what it tried.
-    fn survived(&mut self, incarnation: Incarnation) {
-        self.tries.retain(|_, by| {
-            by.retain(|by| *by != incarnation);
-            !by.is_empty()
-        });
     }
 
     /// `target` has taken our tells up to `number`.

@@ -11,6 +11,7 @@ pub mod draft;
 pub mod action;
 pub mod gate;
 pub mod large;
+pub mod suspects;
 pub mod tells;
 pub mod published;
 pub mod sled_store;

@@ -46,6 +46,11 @@ fn again(format: &str, bytes: &[u8]) -> Option<Result<Vec<u8>, String>> {
                 .map_err(text)
                 .map(|value| codec::encode(&value)),
         ),
+        "fold" => Some(
+            codec::decode::<Fold>(bytes)
+                .map_err(text)
+                .map(|value| codec::encode(&value)),
+        ),
         _ => None,
     }
 }
@@ -83,6 +88,18 @@ fn a_record_of_the_first_version_is_an_entity_for_which_nothing_waits() {
 }
 
 #[test]
+fn a_header_of_the_second_version_is_one_whose_suspects_have_no_names() {
+    for (name, value) in [
+        ("fold-header-full-v2", samples::header_of_version_2()),
+        ("fold-header-empty-v2", Fold::default()),
+    ] {
+        let former = std::fs::read(directory().join(format!("{name}.bin"))).unwrap();
+        let header = codec::decode::<Fold>(snapshot::unsealed(&former).unwrap()).unwrap();
+        assert_eq!(header, value, "{name}");
+    }
+}
+
+#[test]
 fn the_first_byte_of_every_stored_format_is_its_version() {
     for sample in samples::all() {
         let version = format!("-v{}", sample.bytes[0]);
@@ -98,7 +115,7 @@ fn an_unknown_version_is_named() {
     let error = codec::decode::<Fold>(snapshot::unsealed(&resealed).unwrap()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "fold-header has version 99, and this build reads version 2"
+        "fold-header has version 99, and this build reads version 3"
     );
 }
 

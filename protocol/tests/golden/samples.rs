@@ -177,11 +177,32 @@ fn events() -> Vec<Sample> {
         sent: Offset(999),
         cause: Cause::Inbound(Offset(31)),
     });
+    let trying_named = |name| {
+        let trying = Trying {
+            epoch,
+            seq,
+            sent: Offset(999),
+            cause: Cause::Inbound(Offset(31)),
+        };
+        Event::TryingNamed(trying, name)
+    };
+    let command = MessageName::Command {
+        address: address("board/kitchen"),
+        connection: connection(),
+        n: MessageNumber(12),
+    };
+    let query = MessageName::Query {
+        address: address("board/kitchen"),
+        connection: connection(),
+        tag: Tag("t1".into()),
+    };
     vec![
         sample("claim", &Event::Claim(claim())),
         sample("commit", &Event::Commit(Box::new(commit()))),
         sample("checkpoint", &checkpoint),
         sample("trying", &trying),
+        sample("trying-command", &trying_named(command)),
+        sample("trying-query", &trying_named(query)),
         sample("release", &Event::Release { epoch, seq }),
         sample("verdict", &caused(Cause::Verdict { edge: edge() })),
         sample("domain-timer", &fired(TimerKey::Domain("close".into()))),

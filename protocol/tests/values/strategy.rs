@@ -147,13 +147,39 @@ fn told() -> impl Strategy<Value = Told> {
 }
 
 pub(crate) fn event() -> impl Strategy<Value = Event> {
-    let trying = (epoch(), seq(), offset(), cause());
+    let trying = || {
+        let parts = (epoch(), seq(), offset(), cause());
+        parts.prop_map(|(epoch, seq, sent, cause)| Trying {
+            epoch,
+            seq,
+            sent,
+            cause,
+        })
+    };
     prop_oneof![
         1 => claim().prop_map(Event::Claim),
         6 => commit().prop_map(|commit| Event::Commit(Box::new(commit))),
         2 => checkpoint().prop_map(Event::Checkpoint),
-        1 => trying.prop_map(|(epoch, seq, sent, cause)| Event::Trying(Trying { epoch, seq, sent, cause })),
+        1 => trying().prop_map(Event::Trying),
+        1 => (trying(), message_name()).prop_map(|(trying, name)| Event::TryingNamed(trying, name)),
         1 => (epoch(), seq()).prop_map(|(epoch, seq)| Event::Release { epoch, seq }),
+    ]
+}
+
+fn message_name() -> impl Strategy<Value = MessageName> {
+    let command = (address(), connection(), n());
+    let query = (address(), connection(), tag());
+    prop_oneof![
+        command.prop_map(|(address, connection, n)| MessageName::Command {
+            address,
+            connection,
+            n
+        }),
+        query.prop_map(|(address, connection, tag)| MessageName::Query {
+            address,
+            connection,
+            tag
+        }),
     ]
 }
 

@@ -18,7 +18,7 @@ mod lag;
 use xp_protocol::{Offset, Seq};
 use xp_transport::Now;
 
-use super::{Caution, Checkpointed, Owner, Partition, Role};
+use super::{Caution, Checkpointed, Former, Owner, Partition, Role};
 use crate::action::Action;
 use crate::draft::chain_records;
 use crate::gate::{Bound, Emitter, Gate, Output};
@@ -27,7 +27,8 @@ use crate::tells::Tells;
 impl Partition {
     /// R8: the claim has been read back. First everything that may not have gone out goes out again, then the
     /// sessions are checked against the view, then inbound is read.
-    pub(super) fn begin_owning(&mut self, unclean: bool, now: Now) {
+    pub(super) fn begin_owning(&mut self, former: Former, now: Now) {
+        let unclean = former != Former::Released;
         let base = self.epoch().0;
         let bound = Bound {
             records: self.setting.limits.outbound_records_max,
@@ -75,6 +76,8 @@ impl Partition {
             } else {
                 Caution::None
             },
+            resent: former == Former::DiedWithInbound,
+            wary_until: None,
             releasing: false,
             displaced: false,
             spoilt: false,

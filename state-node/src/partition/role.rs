@@ -114,6 +114,10 @@ pub(super) struct Owner {
     /// Taken from the inbound log and not looked at yet: messages that are taken one at a time (R16).
     pub(super) held: VecDeque<Stored>,
     pub(super) caution: Caution,
+    /// What the last owner may have died of is in no inbound log any more, and is sent again (R16).
+    pub(super) resent: bool,
+    /// Until when everything is tried for that reason.
+    pub(super) wary_until: Option<TimeMs>,
     pub(super) releasing: bool,
     /// Another node should own the partition: queries are answered no more (R13).
     pub(super) displaced: bool,
@@ -134,6 +138,17 @@ pub(super) struct Hole {
     pub(super) first: Offset,
     /// How many records had left with the last of the questions; none while they are at the gate.
     pub(super) left: Option<u64>,
+}
+
+/// How the epoch before an owner's ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Former {
+    /// There was none, or it ended with a `Release`.
+    Released,
+    /// Its owner may have died of a message that is in `inbound`.
+    Died,
+    /// Its owner may have died of a message, and `inbound` is gone with it (R4).
+    DiedWithInbound,
 }
 
 /// R16: after an epoch that ended without `Release`, some message may have ended its owner.

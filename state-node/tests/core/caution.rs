@@ -24,7 +24,7 @@ fn after_a_crash(waiting: &[u64]) -> Desk {
 fn tried(desk: &Desk) -> Vec<u64> {
     let appended = desk.appends.iter().flat_map(|append| &append.records);
     let tried = appended.map(event).filter_map(|event| match event {
-        Event::Trying(trying) => match trying.cause {
+        Event::TryingNamed(trying, _) => match trying.cause {
             Cause::Inbound(offset) => Some(offset.0),
             _ => None,
         },
@@ -45,9 +45,9 @@ fn what_waited_is_taken_one_at_a_time_each_once_its_trying_is_committed() {
     assert!(matches!(
         kinds[..],
         [
-            Event::Trying(_),
+            Event::TryingNamed(..),
             Event::Commit(_),
-            Event::Trying(_),
+            Event::TryingNamed(..),
             Event::Commit(_)
         ]
     ));
@@ -67,10 +67,10 @@ fn what_nobody_has_tried_is_tried_together() {
         matches!(
             kinds[..],
             [
-                Event::Trying(_),
+                Event::TryingNamed(..),
                 Event::Commit(_),
-                Event::Trying(_),
-                Event::Trying(_),
+                Event::TryingNamed(..),
+                Event::TryingNamed(..),
                 Event::Commit(_),
                 Event::Commit(_)
             ]
@@ -153,6 +153,77 @@ fn a_command_that_two_processes_died_of_is_faulted() {
     assert!(desk.state().1.contains(r#"["b"]"#));
 }
 
+/// The log of a single process keeps `inbound` in memory: what it died of is gone with it, and sent again.
+fn after_a_crash_without_inbound() -> Desk {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.settle();
+    desk.lose_inbound();
+    desk.crash();
+    desk.own();
+    desk
+}
+
+#[test]
+fn a_command_that_is_sent_again_to_each_process_it_ends_is_faulted_though_inbound_goes_with_them() {
+    let mut desk = after_a_crash_without_inbound();
+    for _ in 1..=2 {
+        desk.send(ANA, 1, &add("poison"));
+        assert_eq!(tried(&desk).len(), 1);
+        let trying = desk.appends.pop_front().unwrap();
+        desk.append(&trying.records);
+        desk.lose_inbound();
+        desk.crash();
+        desk.own();
+    }
+    desk.send(ANA, 1, &add("poison"));
+    desk.settle();
+    let heard = desk.heard();
+    assert!(
+        heard.iter().any(|word| word.contains("poisonous")),
+        "{heard:?}"
+    );
+    desk.send(ANA, 2, &add("b"));
+    desk.settle();
+    assert!(desk.state().1.contains(r#"["b"]"#), "{:?}", desk.state());
+    let suspects = &desk.core.fold().suspects;
+    assert!(suspects.earlier.is_empty(), "{suspects:?}");
+}
+
+/// A query has no number, and leaves no commit.
+#[test]
+fn a_query_that_is_asked_again_is_faulted_too() {
+    let mut desk = after_a_crash_without_inbound();
+    for _ in 1..=2 {
+        desk.ask(ANA, "q");
+        let trying = desk.appends.pop_front().unwrap();
+        desk.append(&trying.records);
+        desk.lose_inbound();
+        desk.crash();
+        desk.own();
+    }
+    desk.ask(ANA, "q");
+    desk.settle();
+    let heard = desk.heard();
+    assert!(
+        heard.iter().any(|word| word.contains("poisonous")),
+        "{heard:?}"
+    );
+}
+
+/// Every command pays a round trip more while it is tried, so that ends.
+#[test]
+fn a_minute_after_inbound_was_lost_nothing_is_tried_any_more() {
+    let mut desk = after_a_crash_without_inbound();
+    desk.send(ANA, 1, &add("a"));
+    assert_eq!(tried(&desk).len(), 1);
+    desk.settle();
+    desk.pass(60_000);
+    desk.settle();
+    desk.send(ANA, 2, &add("b"));
+    assert_eq!((tried(&desk), desk.appends.len()), (vec![], 1));
+}
+
 /// A claim of the same process proves that it has not died of what it tried.
 #[test]
 fn a_trying_does_not_count_after_a_claim_of_the_same_process() {
@@ -161,10 +232,10 @@ fn a_trying_does_not_count_after_a_claim_of_the_same_process() {
     desk.append(&trying.records);
     desk.reopen_in_the_same_process();
     desk.replay();
-    assert_eq!(desk.core.fold().tries.len(), 1);
+    assert_eq!(desk.core.fold().suspects.tries.len(), 1);
     desk.append_claim();
     desk.replay();
-    assert!(desk.core.is_owner() && desk.core.fold().tries.is_empty());
+    assert!(desk.core.is_owner() && desk.core.fold().suspects.tries.is_empty());
 }
 
 /// R16: what a clean owner left behind is nobody's poison.

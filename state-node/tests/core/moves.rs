@@ -22,7 +22,7 @@ fn kinds(desk: &Desk) -> Vec<&'static str> {
         Event::Claim(_) => "claim",
         Event::Commit(_) => "commit",
         Event::Checkpoint(_) => "checkpoint",
-        Event::Trying(_) => "trying",
+        Event::Trying(_) | Event::TryingNamed(..) => "trying",
         Event::Release { .. } => "release",
     };
     desk.log.iter().map(event).map(kind).collect()

@@ -4,12 +4,15 @@ use bytes::Bytes;
 use uuid::Uuid;
 use xp_domain_sdk::host::Fault;
 use xp_protocol::codec::{self, Format};
-use xp_protocol::events::{Answer, Attachment, Awaiter, Ending, Parked, Tell, TimerKey, Waiting};
+use xp_protocol::events::{
+    Answer, Attachment, Awaiter, Ending, MessageName, Parked, Tell, TimerKey, Waiting,
+};
 use xp_protocol::inbound::Told;
 use xp_protocol::*;
 use xp_state_node::entity::{Busy, Floor, Phase, Quarantine, Runtime, Session, Ticket, Timer};
 use xp_state_node::fold::{Accepted, Fold};
 use xp_state_node::snapshot::{Ahead, Pending, Stored, StoredBefore, sealed, unsealed};
+use xp_state_node::suspects::Suspects;
 
 /// A value as it is stored, and the way from bytes to bytes through the value.
 pub(crate) struct Sample {
@@ -103,8 +106,33 @@ fn header() -> Fold {
         outstanding: vec![tell].into(),
         ignored: 3,
         epochs: vec![Epoch(0), Epoch(300)],
-        tries: [(Offset(5002), vec![Incarnation(uuid(0x0d))])].into(),
+        suspects: Suspects {
+            tries: [(Offset(5002), vec![Incarnation(uuid(0x0d))])].into(),
+            names: [(Offset(5002), command(7))].into(),
+            earlier: [(command(3), vec![Incarnation(uuid(0x0c))])].into(),
+        },
         rules: Default::default(),
+    }
+}
+
+fn command(n: u64) -> MessageName {
+    MessageName::Command {
+        address: address("auction/7"),
+        connection: ConnectionId(uuid(0xc0)),
+        n: MessageNumber(n),
+    }
+}
+
+/// What the second version of the header held, which knew no names.
+pub(crate) fn header_of_version_2() -> Fold {
+    let header = header();
+    let tries = header.suspects.tries.clone();
+    Fold {
+        suspects: Suspects {
+            tries,
+            ..Suspects::default()
+        },
+        ..header
     }
 }
 

@@ -129,6 +129,10 @@ impl Entry {
                 &checkpoint.inbound.to_string(),
             ),
             Event::Trying(trying) => push(text, &format!(" trying{place} "), &cause(&trying.cause)),
+            Event::TryingNamed(trying, name) => {
+                let of = format!("{}: {name}", cause(&trying.cause));
+                push(text, &format!(" trying{place} "), &of);
+            }
             Event::Release { .. } => push(text, " release", &place),
         }
     }

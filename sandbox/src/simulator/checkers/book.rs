@@ -105,7 +105,7 @@ impl Book {
     ) {
         let values: BTreeMap<_, _> = records.iter().map(|at| (at.offset, &at.record)).collect();
         for valid in self.valid.get(&lane).into_iter().flatten() {
-            if let Written::Trying(trying) = &valid.event
+            if let Written::Trying(trying) | Written::TryingNamed(trying, _) = &valid.event
                 && let Cause::Inbound(offset) = trying.cause
             {
                 let tries = self.tries.entry((lane, offset)).or_default();
