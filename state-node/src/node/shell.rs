@@ -6,6 +6,7 @@ mod perform;
 mod listen;
 mod ahead;
 mod read;
+mod writing;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,7 +31,6 @@ use crate::tells::TellId;
 use crate::timekeeper::Timekeeper;
 use ahead::Ahead;
 use listen::{Heard, Signals};
-use open::ordered;
 use read::next;
 use restore::publishes;
 
@@ -132,7 +132,8 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
     loop {
         shared.set_state(place, PartitionState::Replaying);
         shared.standing.set_warm(place, false);
-        if let Err(reason) = ordered(shared, place, clears).await {
+        let store = || shared.store(place).map_err(|error| error.to_string());
+        if let Err(reason) = writing::begin(store, shared.writing(place), clears).await {
             return Ended::Stopped(reason);
         }
         let again = std::mem::take(&mut faulted);

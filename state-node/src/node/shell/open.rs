@@ -73,25 +73,6 @@ impl<'a> Shell<'a> {
     }
 }
 
-/// Waits for what an earlier life of this partition began to write, which must not change what the next one reads; then
-/// clears the store, if that life could not use it. Nothing else writes: the earlier life is over, the next not begun.
-pub(super) async fn ordered(
-    shared: &Shared,
-    place: &LanePartition,
-    clears: bool,
-) -> Result<(), String> {
-    let writing = shared.writing(place).lock_owned().await;
-    if !clears {
-        return Ok(());
-    }
-    let store = shared.store(place).map_err(text)?;
-    let clearing = tokio::task::spawn_blocking(move || {
-        let _writing = writing;
-        store.clear()
-    });
-    clearing.await.map_err(text)?.map_err(text)
-}
-
 impl Topics {
     fn of(shared: &Shared, place: &LanePartition) -> Self {
         let lane = shared.lanes.get(&place.lane);

@@ -7,7 +7,7 @@ use xp_transport::{Record, TopicPartition};
 
 use super::ahead::Ahead;
 use super::read::{fold_anew, read_bounded, read_upto};
-use super::{Done, Flight, Left, Shell};
+use super::{Done, Flight, Left, Shell, writing};
 use crate::action::{Action, Telling};
 use crate::anew::FoldingAnew;
 use crate::store::Batch;
@@ -180,22 +180,10 @@ impl Shell<'_> {
     }
 
     fn save(&self, batch: Batch) {
-        let store = Arc::clone(&self.store);
         let place = self.place.clone();
-        let writing = Arc::clone(&self.writing);
+        let writing = writing::write(Arc::clone(&self.store), Arc::clone(&self.writing), batch);
         self.flying.push(Box::pin(async move {
-            // A publisher may be reading a page.
-            let mut changes = writing.lock_owned().await;
-            let writing = tokio::task::spawn_blocking(move || {
-                let changed: Vec<_> = batch.entities.iter().map(|(a, _)| a.clone()).collect();
-                let written = store.write(batch);
-                if written.is_ok() {
-                    changes.note(&changed);
-                }
-                written
-            });
-            let written = writing.await.map_err(|error| error.to_string());
-            let written = written.and_then(|written| written.map_err(|error| error.to_string()));
+            let written = writing.await;
             if let Err(error) = &written {
                 tracing::error!(%place, %error, "a snapshot was not written; the log keeps everything");
             }
