@@ -53,6 +53,12 @@ mod configuration;
 mod command_line;
 mod domain;
 
+/// A partition's buffers are made on its thread and freed on the journal's and the edge's, which the system's allocator
+/// is slow at (ADR 20).
+#[cfg(all(unix, feature = "jemalloc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 pub use domain::Domain;
 pub use xp_domain_sdk as sdk;
 pub use xp_domain_sdk::testkit;
