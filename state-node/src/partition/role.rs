@@ -98,7 +98,8 @@ pub(super) struct Owner {
     pub(super) inbound: Offset,
     pub(super) checkpointed: Checkpointed,
     pub(super) tells: BTreeMap<LanePartition, Tells>,
-    /// Timers whose words go to a partition that takes none, and when to look again.
+    /// Timers whose words go to a partition that takes none, and when to look again, by the time for which this node has
+    /// been running.
     pub(super) put_off: VecDeque<(TimeMs, (TimeMs, Address, TimerKey))>,
     pub(super) tells_taken_dirty: BTreeSet<LanePartition>,
     /// What is too large for one record, and what goes out with it at a pace (R41).

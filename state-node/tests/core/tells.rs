@@ -104,6 +104,34 @@ fn commands_wait_for_a_partition_that_takes_no_tells() {
     assert_eq!(numbers(&mut desk), [3]);
 }
 
+/// R48: it waits for a second, whatever the clock is set to meanwhile.
+#[test]
+fn a_timer_that_was_put_off_waits_by_no_clock_that_is_set() {
+    let mut desk = Desk::owning();
+    desk.limits.tells_outstanding_max = 1;
+    desk.crash();
+    desk.own();
+    desk.connect(ANA, None);
+    borrow(&mut desk, 1, "2");
+    let remind = r#"{"type":"Remind","data":{"ms":100,"of":"2"}}"#;
+    desk.send(ANA, 2, remind);
+    desk.settle();
+    assert_eq!(numbers(&mut desk), [1]);
+    let right = desk.now;
+    desk.now = right.plus_ms(600_000);
+    desk.pass(0);
+    desk.settle();
+    assert_eq!(numbers(&mut desk), [0; 0], "nothing may be told yet");
+    desk.now = right.plus_ms(100);
+    taken(&mut desk, 1);
+    desk.pass(500);
+    desk.settle();
+    assert_eq!(numbers(&mut desk), [0; 0]);
+    desk.pass(500);
+    desk.settle();
+    assert_eq!(numbers(&mut desk), [2], "the clock was put right");
+}
+
 fn number(record: &xp_transport::Record) -> u64 {
     let inbound: Inbound = codec::decode(&record.header).unwrap();
     match inbound.word {

@@ -67,6 +67,7 @@ pub(crate) enum Event {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
+    Remind { ms: u64, of: String },
 pub(crate) enum Signal {
     Alarm,
     Bomb,
@@ -91,6 +92,9 @@ pub(crate) enum Output {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    Remind {
+        of: String,
+    },
 pub(crate) enum No {
     Guests,
     Empty,
@@ -170,6 +174,11 @@ impl Entity for Ledger {
             Signal::Bomb => cx.decision().record(Event::Spoilt),
             Signal::Answer { ticket } => cx.decision().answer(ticket, Ok(7)),
             Signal::Lend { entry } if entry.is_empty() => return Err(No::Empty),
+            Command::Remind { ms, of } => {
+                let after = std::time::Duration::from_millis(ms);
+                cx.decision()
+                    .schedule("remind", after, Signal::Remind { of })
+            }
             Signal::Lend { entry } => self.add(entry, cx.decision()),
             Signal::Lent { ticket, answer } => match answer.result() {
                 Ok(reply) => cx.decision().answer(ticket, Ok(reply + 100)),
@@ -194,6 +203,10 @@ impl Entity for Ledger {
         let decision = cx.decision().record(joined);
         if !cx.claims().greets {
             return Ok(decision);
+            Signal::Remind { of } => {
+                let entry = "reminded".to_owned();
+                cx.decision().tell(Self::at(of), Signal::Lend { entry })
+            }
         }
         let text = |text: &str| Output::Text {
             text: text.to_owned(),

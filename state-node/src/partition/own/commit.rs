@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xp_protocol::events::{Cause, Change, Commit, Ending, Event, Tell, TimerKey};
 use xp_protocol::{Address, FaultCode};
-use xp_transport::Record;
+use xp_transport::{Now, Record};
 
 use super::super::{Faulted, Partition, record};
 use crate::draft::{Deliveries, Draft, chain_records};
@@ -17,9 +17,9 @@ use crate::turn::{self, Turn};
 impl Partition {
     /// R9: the encoded size is checked, the events are read back from the bytes to be appended and applied,
     /// then the record is appended.
-    pub(super) fn commit(&mut self, address: &Address, draft: Draft) {
+    pub(super) fn commit(&mut self, address: &Address, draft: Draft, now: Now) {
         if self.must_wait(&draft) {
-            return self.put_off(address, &draft);
+            return self.put_off(address, &draft, now);
         }
         if let Some(to) = self.unreachable(&draft) {
             tracing::error!(entity = %address, %to, "a message faulted: it tells a category that no lane serves");

@@ -81,7 +81,7 @@ impl Partition {
             Turned::Commit(draft) if faulted => {
                 self.commit_fault(address, &draft, FaultCode::Panicked)
             }
-            Turned::Commit(draft) => self.commit(address, *draft),
+            Turned::Commit(draft) => self.commit(address, *draft, now),
             Turned::Unlogged { outputs, leased } => {
                 self.put_unlogged(outputs.records(address, &watched), leased);
                 self.forget_if(address, forgettable);

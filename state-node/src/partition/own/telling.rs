@@ -1,7 +1,7 @@
 //! Words to other partitions: sent in order, repeated from the first hole, and bounded (R34).
 
 use xp_protocol::events::{Cause, Change, Tell, TimerKey};
-use xp_protocol::{Address, LanePartition};
+use xp_protocol::{Address, LanePartition, TimeMs};
 use xp_transport::Now;
 
 use super::super::{Partition, Role};
@@ -123,7 +123,7 @@ impl Partition {
 
     /// A decision is dropped as if its message had not come: a client sends it again (R30, R32), an entity's
     /// partition repeats it (R34), and a timer fires later.
-    pub(super) fn put_off(&mut self, address: &Address, draft: &Draft) {
+    pub(super) fn put_off(&mut self, address: &Address, draft: &Draft, now: Now) {
         let Cause::Timer(key) = &draft.cause else {
             return;
         };
@@ -131,16 +131,22 @@ impl Partition {
         let due = due.and_then(|entity| entity.runtime.due(key));
         if let (Some(due), Some(owner)) = (due, self.owner()) {
             let timer = (due, address.clone(), key.clone());
-            owner
-                .put_off
-                .push_back((draft.now.plus_ms(PUT_OFF_MS), timer));
+            // R48: for so long, whatever the clock is set to meanwhile.
+            let from = now.running.plus_ms(PUT_OFF_MS);
+            owner.put_off.push_back((from, timer));
         }
+    }
+
+    /// Whether that was done with this timer just now.
+    pub(super) fn was_put_off(&mut self, timer: &(TimeMs, Address, TimerKey)) -> bool {
+        let last = self.owner().and_then(|owner| owner.put_off.back());
+        last.is_some_and(|(_, last)| last == timer)
     }
 
     /// Timers that have waited fire now.
     pub(super) fn take_put_off(&mut self, now: Now) {
         while let Some(owner) = self.owner()
-            && let Some((_, timer)) = owner.put_off.pop_front_if(|(from, _)| *from <= now.time)
+            && let Some((_, timer)) = owner.put_off.pop_front_if(|(from, _)| *from <= now.running)
         {
             self.timers.insert(timer);
         }

@@ -64,8 +64,11 @@ impl Partition {
         // The firing set it to the same time once more: no difference shows that to the index.
         let entity = self.entities.get(address);
         let sound = entity.filter(|entity| !entity.is_quarantined());
-        if sound.is_some_and(|entity| entity.runtime.due(key) == Some(due)) {
-            self.timers.insert((due, address.clone(), key.clone()));
+        let timer = (due, address.clone(), key.clone());
+        if sound.is_some_and(|entity| entity.runtime.due(key) == Some(due))
+            && !self.was_put_off(&timer)
+        {
+            self.timers.insert(timer);
         }
     }
 
