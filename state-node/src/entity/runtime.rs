@@ -258,23 +258,17 @@ impl Busy {
 
     /// A new life keeps the numbers and answers of the one before, so that no command runs twice (R26).
     fn begin(&mut self, socket: &Attachment, floor: Floor) {
-        let former = self.sessions.remove(&socket.connection);
-        let (n, answers) = former.map_or_else(Default::default, |old| (old.n, old.answers));
-        let session = Session {
-            socket: socket.clone(),
-            phase: Phase::Attached,
-            n,
-            answers,
-            floor,
+        let mut session = match self.sessions.remove(&socket.connection) {
+            Some(former) => former,
+            None => Session::new(socket.clone()),
         };
+        session.take_socket(socket);
+        session.floor = floor;
         self.sessions.insert(socket.connection, session);
     }
 
     fn attach(&mut self, socket: &Attachment) {
-        self.with(&socket.connection, |session| {
-            session.socket = socket.clone();
-            session.phase = Phase::Attached;
-        });
+        self.with(&socket.connection, |session| session.take_socket(socket));
     }
 
     fn with(&mut self, connection: &ConnectionId, change: impl FnOnce(&mut Session)) {

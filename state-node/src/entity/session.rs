@@ -19,6 +19,10 @@ pub struct Session {
     pub answers: VecDeque<(MessageNumber, Revision, Answer)>,
     /// A position at or before everything a resume may ask for.
     pub floor: Floor,
+    /// The attempt that its client has come down from, as one does whose clock was put right (R27). Kept in memory alone:
+    /// it matters while a dial of the time before may still be under way.
+    #[serde(skip)]
+    pub came_down_from: Option<Attempt>,
 }
 
 /// A valid commit: a place in the log from which records can be judged.
@@ -54,6 +58,33 @@ pub enum Phase {
 }
 
 impl Session {
+    /// One that begins.
+    #[must_use]
+    pub fn new(socket: Attachment) -> Self {
+        Self {
+            socket,
+            phase: Phase::Attached,
+            n: MessageNumber(0),
+            answers: VecDeque::new(),
+            floor: Floor::default(),
+            came_down_from: None,
+        }
+    }
+
+    /// It has this socket, behind those that it had.
+    pub(super) fn take_socket(&mut self, socket: &Attachment) {
+        let highest = self.came_down_from.max(Some(self.socket.attempt));
+        self.came_down_from = highest.filter(|highest| *highest > socket.attempt);
+        self.socket = socket.clone();
+        self.phase = Phase::Attached;
+    }
+
+    /// Whether an attempt is of the time before its client came down to those of now (R27).
+    #[must_use]
+    pub fn is_of_before(&self, attempt: Attempt) -> bool {
+        self.came_down_from.is_some_and(|from| attempt > from)
+    }
+
     /// Whether it has a socket.
     #[must_use]
     pub fn is_attached(&self) -> bool {

@@ -7,7 +7,7 @@ use xp_protocol::{CloseCode, MessageNumber, Revision};
 
 use super::Turned;
 use crate::draft::{Deliveries, answer_item};
-use crate::entity::{Phase, Session};
+use crate::entity::Session;
 
 /// Closes a socket outside the chain.
 pub(super) fn close(wanted: &Attachment, code: CloseCode) -> Turned {
@@ -34,12 +34,8 @@ pub fn refuse(wanted: &Attachment, revision: Revision, text: bool, answer: &Answ
     }
 }
 
-fn passing(wanted: &Attachment) -> Session {
-    Session {
-        socket: wanted.clone(),
-        phase: Phase::Attached,
-        n: MessageNumber(0),
-        answers: Default::default(),
-        floor: Default::default(),
-    }
+/// A socket as if it had a session.
+#[must_use]
+pub fn passing(wanted: &Attachment) -> Session {
+    Session::new(wanted.clone())
 }

@@ -10,6 +10,7 @@ mod schedule;
 mod outputs;
 mod large;
 mod sessions;
+mod attempts;
 mod crowds;
 mod tells;
 mod snapshots;

@@ -232,6 +232,7 @@ fn session(byte: u8, phase: Phase) -> Session {
     let no = Answer::Reject(Bytes::from_static(br#""TooLow""#));
     let fault = Answer::Fault(FaultCode::Panicked);
     Session {
+        came_down_from: None,
         socket: Attachment {
             connection: connection(byte),
             attempt: Attempt(3),
