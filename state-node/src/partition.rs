@@ -275,6 +275,7 @@ impl Partition {
         self.take_snapshot(now);
         self.drain(now);
     }
+        self.say_taken_if_due(now);
 
     /// R18: throws the ownership away.
     fn lose(&mut self, why: &'static str) {

@@ -35,7 +35,7 @@ impl Partition {
         }
         // What follows no record of this batch need not wait for the next acknowledgement.
         self.drain(now);
-        self.say_taken_if_much();
+        self.say_taken_if_due(now);
     }
 
     /// Decides one record of `inbound`; a poisonous one has ended two processes (R16).
@@ -47,7 +47,7 @@ impl Partition {
             return;
         }
         owner.inbound = stored.offset.next();
-        owner.untold.took(stored);
+        owner.untold.took(stored, now.running);
         match codec::decode::<Inbound>(&stored.record.header) {
             Ok(inbound) => self.hear(stored, poisonous, inbound, now),
             Err(error) => {
