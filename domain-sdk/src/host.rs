@@ -326,6 +326,24 @@ pub enum Fault {
     Misuse(String),
 }
 
+impl Fault {
+    /// Whether it is a signal that this build cannot read. Another build has set the timer or told the word, and one that
+    /// can read it will come.
+    #[must_use]
+    pub fn is_unread_signal(&self) -> bool {
+        match self {
+            Self::Unreadable { what, .. } => *what == SIGNAL,
+            Self::Panicked { handler, .. } => *handler == READ_SIGNAL,
+            Self::StateVersion { .. } | Self::Misuse(_) => false,
+        }
+    }
+}
+
+/// What a fault calls a signal.
+pub(crate) const SIGNAL: &str = "signal";
+/// What a fault calls [`Entity::read_signal`](crate::Entity::read_signal).
+pub(crate) const READ_SIGNAL: &str = "read_signal";
+
 /// The registry: which kinds of entity a node hosts.
 #[derive(Clone, Default)]
 pub struct Registry {

@@ -294,10 +294,10 @@ impl<E: Entity> Live<E> {
         json: &[u8],
         scene: &SceneData<'_>,
     ) -> Result<Decided, Fault> {
-        let signal = catch("read_signal", || {
+        let signal = catch(host::READ_SIGNAL, || {
             E::read_signal(Stored::new(json, Codec::Json))
         })?
-        .map_err(|error| unreadable("signal", error))?;
+        .map_err(|error| unreadable(host::SIGNAL, error))?;
         let cx = SignalCx::new(Scene::new(scene, &self.roster), origin);
         let outcome = catch("signal", || self.entity.signal(signal, &cx))?;
         let asked = matches!(origin, Origin::Entity { asked: true, .. });

@@ -87,6 +87,13 @@ impl Entity {
         self.quarantine.is_some()
     }
 
+    /// Whether what is stored of it is damaged, and nothing can rebuild it here. Its revision is not known, so nothing can
+    /// be recorded for it.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.quarantine.as_ref().is_some_and(|q| q.is_lost())
+    }
+
     /// Whether what comes for it must wait: it is in quarantine, or something that came before waits (R44).
     #[must_use]
     pub fn parks(&self) -> bool {

@@ -126,6 +126,8 @@ pub struct Partition {
     folding: bool,
     /// Something in memory lacks what a snapshot would then lack for ever, so none is cut.
     unkept: bool,
+    /// What is stored of some entity is damaged, and nothing can rebuild it here.
+    lacks: bool,
     /// This life ends once the log is read, so that the next one keeps what it has spoilt.
     reopens: bool,
     role: Role,
@@ -273,9 +275,9 @@ impl Partition {
         self.checkpoint(now);
         self.passivate(now);
         self.take_snapshot(now);
+        self.say_taken_if_due(now);
         self.drain(now);
     }
-        self.say_taken_if_due(now);
 
     /// R18: throws the ownership away.
     fn lose(&mut self, why: &'static str) {

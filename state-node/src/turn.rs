@@ -20,7 +20,7 @@ use crate::draft::{Deliveries, Draft, ticket_at};
 use crate::entity::{Entity, Session};
 use crate::limits::Limits;
 
-pub use refusal::refuse;
+pub use refusal::{passing, refuse};
 pub use welcome::{unwelcome, welcome};
 
 /// What surrounds a turn.
@@ -59,6 +59,14 @@ pub enum Turned {
     },
     /// The message is of no concern: late, repeated, or of a socket that is gone.
     Nothing,
+    /// R44: this build cannot read what is said. It is not taken: the entity is set aside, for what came later must not be
+    /// decided before it.
+    Unread {
+        /// Why.
+        fault: Fault,
+        /// How it is made to wait; nothing where it stays due by itself.
+        instead: Box<Turned>,
+    },
 }
 
 /// A command as it came.
@@ -104,17 +112,44 @@ impl Turn<'_> {
         handler: &'static str,
         run: impl FnOnce(&dyn Instance, &SceneData<'_>) -> Result<T, Fault>,
     ) -> Result<T, FaultCode> {
+        self.may_ask(entity)?;
+        let outcome = run(entity.instance.as_ref(), &self.scene(entity));
+        outcome.map_err(|fault| self.faulted(&fault, handler))
+    }
+
+    /// Decides what a signal comes to.
+    ///
+    /// # Errors
+    /// R44: when this build cannot read the signal, which must wait for one that can.
+    fn hear(
+        &self,
+        entity: &Entity,
+        input: &Input<'_>,
+    ) -> Result<Result<Decided, FaultCode>, Fault> {
+        if let Err(code) = self.may_ask(entity) {
+            return Ok(Err(code));
+        }
+        match entity.instance.decide(input, &self.scene(entity)) {
+            Err(fault) if fault.is_unread_signal() && self.rules.parking => Err(fault),
+            decided => Ok(decided.map_err(|fault| self.faulted(&fault, handler(input)))),
+        }
+    }
+
+    /// Whether domain code may be asked about the entity and the message.
+    fn may_ask(&self, entity: &Entity) -> Result<(), FaultCode> {
         // Whoever asks has looked before (R44).
         if entity.is_quarantined() {
             return Err(FaultCode::Quarantined);
         }
-        if self.poisonous {
-            return Err(FaultCode::Poisonous);
+        match self.poisonous {
+            true => Err(FaultCode::Poisonous),
+            false => Ok(()),
         }
-        run(entity.instance.as_ref(), &self.scene(entity)).map_err(|fault| {
-            self.log(&fault, handler);
-            code(&fault)
-        })
+    }
+
+    fn faulted(&self, fault: &Fault, handler: &'static str) -> FaultCode {
+        self.log(fault, handler);
+        code(fault)
     }
 
     /// A fault names the entity and the message.
@@ -138,6 +173,11 @@ impl Turn<'_> {
         draft.trace.clone_from(&self.trace);
         draft
     }
+}
+
+fn unread(fault: Fault, instead: Turned) -> Turned {
+    let instead = Box::new(instead);
+    Turned::Unread { fault, instead }
 }
 
 fn handler(input: &Input<'_>) -> &'static str {

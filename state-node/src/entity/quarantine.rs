@@ -44,6 +44,8 @@ pub enum Cure {
     Reopen,
     /// To replay the log with a build that can read it: not all of it is kept here.
     Replay,
+    /// To restore the partition's snapshots: what is stored of it is damaged, and the log no longer holds what came before.
+    Restore,
 }
 
 impl Cure {
@@ -117,6 +119,12 @@ impl Quarantine {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         matches!(self.cure, Cure::Build | Cure::FoldAnew)
+    }
+
+    /// Whether nothing of it is known here for certain, so that nothing can be recorded for it either.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.cure == Cure::Restore
     }
 
     /// Tries to read it: the last good state, and the events behind it.

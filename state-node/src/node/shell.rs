@@ -276,6 +276,11 @@ impl<'a> Shell<'a> {
 
     /// Tells the node what the partition does, when that has changed.
     fn report(&mut self) {
+        // R46: who has the partition whole should rather own it.
+        let is_whole = !self.core.is_lacking();
+        if !is_whole {
+            self.shared.standing.set_warm(self.place, false);
+        }
         let Some(phase) = self.schedule.news(&self.core) else {
             return;
         };
@@ -285,7 +290,8 @@ impl<'a> Shell<'a> {
         if phase == Phase::Owning {
             self.shared.standing.trust(self.place);
         }
-        self.shared.standing.set_warm(self.place, phase.is_warm());
+        let is_able = phase.is_warm() && is_whole;
+        self.shared.standing.set_warm(self.place, is_able);
         self.shared.set_state(self.place, phase.into());
     }
 

@@ -105,6 +105,7 @@ fn reason(quarantine: &Quarantine) -> Reason {
         }
         Cure::Reopen => "its partition opened anew, which happens by itself",
         Cure::Replay => "a build that can read it, and its partition's log replayed with that",
+        Cure::Restore => "its partition's snapshots restored",
     };
     Reason {
         since_ms: quarantine.since.0,

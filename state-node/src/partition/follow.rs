@@ -228,7 +228,9 @@ impl Partition {
             Ok(None) => return,
             Err(reason) => return self.set_aside(&reason),
         }
-        if !self.agrees(address, commit.revision, was_removed, stored.offset) {
+        if self.is_lost(address)
+            || !self.agrees(address, commit.revision, was_removed, stored.offset)
+        {
             return;
         }
         if commit.event_count > 0 {
@@ -267,8 +269,11 @@ impl Partition {
         );
         if !self.replayed {
             // An entity's record of another time than the header's, such as a write that outlived its owner
-            // left behind: what it has seen already would be applied again.
-            self.set_aside(&reason);
+            // left behind: what it has seen already would be applied again. The log replaces it where it can.
+            match self.first > Offset(0) {
+                true => self.lose_entity(address, reason),
+                false => self.set_aside(&reason),
+            }
             return false;
         }
         let reason = format!("the log contradicts itself: {reason}");

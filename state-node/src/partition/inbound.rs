@@ -2,10 +2,13 @@
 
 use bytes::Bytes;
 use xp_domain_sdk::host::Payload;
+use xp_protocol::cluster::Kind;
 use xp_protocol::codec;
 use xp_protocol::events::{Attachment, Cause, Ending};
 use xp_protocol::inbound::{Action as Said, Inbound, Word};
-use xp_protocol::{Address, Attempt, ConnectionId, Incarnation, LanePartition, Offset, TimeMs};
+use xp_protocol::{
+    Address, Attempt, CloseCode, ConnectionId, Incarnation, LanePartition, Offset, TimeMs,
+};
 use xp_transport::{Now, Stored};
 
 use super::{Caution, Partition, key};
@@ -113,6 +116,9 @@ impl Partition {
         if let Some(owner) = self.owner() {
             owner.untold.from(client.edge);
         }
+        if self.closes_lost(heard, &client) {
+            return;
+        }
         let (connection, attempt) = (client.connection, client.attempt);
         let said = |text| turn::Said {
             connection,
@@ -145,6 +151,34 @@ impl Partition {
             }),
             Said::Resume { since } => self.resume_gap(&heard.address, connection, attempt, since),
         }
+    }
+
+    /// R44: closes the socket of who speaks to a lost entity. Its session is as unknown as everything else, so its edge is
+    /// asked where it listens.
+    fn closes_lost(&mut self, heard: &Heard, client: &Client) -> bool {
+        if let Err(reason) = self.load(&heard.address) {
+            self.set_aside(&reason);
+            return true;
+        }
+        if !self.is_lost(&heard.address) {
+            return false;
+        }
+        let gone = matches!(client.action, Said::Disconnect { .. });
+        let edge = self.members.get(client.edge).map(|(who, _)| who.kind);
+        if let (Some(Kind::Edge { outbound }), false) = (edge, gone) {
+            let socket = Attachment {
+                connection: client.connection,
+                attempt: client.attempt,
+                subject: Default::default(),
+                claims: Bytes::new(),
+                edge: client.edge,
+                joined: Offset(0),
+                outbound,
+            };
+            let session = turn::passing(&socket);
+            self.close_plain(&heard.address, &session, CloseCode::Quarantined);
+        }
+        true
     }
 
     /// A session whose grace is over ends before it begins a new life.

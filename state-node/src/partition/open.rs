@@ -51,7 +51,8 @@ impl Partition {
     /// # Errors
     /// [`OpenError`] when neither snapshot nor log can rebuild it.
     pub fn open(setting: Setting, opening: Opening, seed: u64) -> Result<Self, OpenError> {
-        let stored = stored(setting.store.as_ref()).unwrap_or_else(|reason| {
+        let is_whole = opening.first == Offset(0);
+        let stored = stored(setting.store.as_ref(), is_whole).unwrap_or_else(|reason| {
             tracing::error!(place = %setting.place, reason, "the snapshot cannot be used; the log is replayed");
             None
         });
@@ -64,6 +65,7 @@ impl Partition {
         let Header {
             fold,
             pending,
+            unindexed,
             ahead,
         } = stored.unwrap_or_default();
         let fold = Fold {
@@ -100,6 +102,7 @@ impl Partition {
             anew: Default::default(),
             folding: false,
             unkept: false,
+            lacks: false,
             reopens: false,
             role: Role::Over,
             told_ahead: None,
@@ -109,6 +112,13 @@ impl Partition {
             diverged: Vec::new(),
         };
         partition.index(pending);
+        for address in unindexed {
+            let indexed = partition.index_anew(&address);
+            indexed.map_err(|reason| OpenError::Store {
+                place: partition.setting.place.clone(),
+                reason,
+            })?;
+        }
         let following = partition.following(opening.first);
         partition.role = Role::Following(following.with_ahead(ahead.0));
         Ok(partition)
@@ -131,21 +141,31 @@ impl Partition {
 struct Header {
     fold: Fold,
     pending: Vec<(Address, Pending)>,
+    /// Entities whose part of the index cannot be read.
+    unindexed: Vec<Address>,
     ahead: Ahead,
 }
 
-/// What the store holds; `None` when there is no snapshot.
-fn stored(store: &dyn SnapshotStore) -> Result<Option<Header>, String> {
+/// What the store holds; `None` when there is no snapshot. Where the log `is_whole` it replaces a snapshot that is damaged
+/// anywhere; where it is not, what waits for an entity is in the entity's own record too.
+fn stored(store: &dyn SnapshotStore, is_whole: bool) -> Result<Option<Header>, String> {
     let Some(header) = store.header().map_err(text)? else {
         return Ok(None);
     };
     let fold = read(&header)?;
-    let pending = store.pending().map_err(text)?.into_iter();
-    let pending = pending.map(|(address, record)| Ok((address, read(&record)?)));
+    let (mut pending, mut unindexed) = (Vec::new(), Vec::new());
+    for (address, record) in store.pending().map_err(text)? {
+        match read(&record) {
+            Ok(waiting) => pending.push((address, waiting)),
+            Err(reason) if is_whole => return Err(reason),
+            Err(_) => unindexed.push(address),
+        }
+    }
     let ahead = store.ahead().map_err(text)?;
     Ok(Some(Header {
         fold,
-        pending: pending.collect::<Result<_, String>>()?,
+        pending,
+        unindexed,
         ahead: ahead.map_or(Ok(Ahead::default()), |record| read(&record))?,
     }))
 }

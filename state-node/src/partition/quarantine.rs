@@ -9,7 +9,7 @@ use xp_transport::Now;
 use super::residents::Waiting;
 use super::{Partition, Role};
 use crate::action::Action;
-use crate::entity::{Cure, Entity, Quarantine};
+use crate::entity::{Cure, Entity, Quarantine, Runtime};
 use crate::snapshot;
 
 /// How many entities a partition names in the log when it sets them aside; the others are counted.
@@ -62,19 +62,66 @@ impl Partition {
         self.quarantine(address, quarantine);
     }
 
+    /// R44: sets aside an entity that is told what this build cannot read. Its state is sound, and it is tried again as
+    /// soon as that is read anew: by another build, or when somebody asks for it.
+    pub(super) fn set_unread(&mut self, address: &Address, fault: &Fault) {
+        let quarantine = self.as_it_is(address, fault);
+        self.quarantine(address, quarantine);
+    }
+
+    /// R36: what is stored of one entity is damaged, and the log no longer holds what came before. That entity alone is set
+    /// aside. Its revision is not known, so nothing is folded or recorded for it, and what waits for it is due for nobody.
+    pub(super) fn lose_entity(&mut self, address: &Address, reason: String) {
+        let host = self.setting.domain.get(address.category()).cloned();
+        let Some(host) = host else { return };
+        if !self.entities.contains_key(address) {
+            self.admit(address, Entity::new(host.fresh(), Runtime::default()));
+        }
+        self.timers.retain(|(_, of, _)| of != address);
+        self.watched.retain(|(_, of)| of != address);
+        self.lacks = true;
+        let since = self.passivated_at;
+        let Some(entity) = self.entities.get_mut(address) else {
+            return;
+        };
+        let revision = entity.runtime.revision;
+        // It must not be forgotten as one that never was.
+        entity.runtime.exists = true;
+        let waiting = Waiting::all(entity);
+        let lost = Quarantine::without_state(Cure::Restore, reason, since, revision);
+        entity.set_aside(host.as_ref(), lost);
+        self.is_set_aside(address, waiting);
+    }
+
+    /// Whether that was done with this entity.
+    pub(super) fn is_lost(&self, address: &Address) -> bool {
+        self.entities.get(address).is_some_and(Entity::is_lost)
+    }
+
+    /// Whether something of the partition is lost here, so that whoever has it whole should rather own it.
+    #[must_use]
+    pub fn is_lacking(&self) -> bool {
+        self.lacks
+    }
+
     /// The state as it was, with the events that could not be applied behind it.
     fn before(&self, address: &Address, fault: &Fault, events: &Bytes) -> Quarantine {
+        let mut quarantine = self.as_it_is(address, fault);
+        if quarantine.is_complete() {
+            quarantine.keep(events.clone());
+        }
+        quarantine
+    }
+
+    /// The state as it is.
+    fn as_it_is(&self, address: &Address, fault: &Fault) -> Quarantine {
         let since = self.passivated_at;
         let entity = self.entities.get(address);
         let revision = entity
             .map(|entity| entity.runtime.revision)
             .unwrap_or_default();
         match entity.map(|entity| entity.instance.encode()) {
-            Some(Ok(state)) => {
-                let mut quarantine = Quarantine::new(fault, since, revision, state.into());
-                quarantine.keep(events.clone());
-                quarantine
-            }
+            Some(Ok(state)) => Quarantine::new(fault, since, revision, state.into()),
             _ => Quarantine::without_state(Cure::Replay, fault.to_string(), since, revision),
         }
     }
@@ -267,6 +314,10 @@ fn advice(cure: Cure) -> &'static str {
         }
         Cure::Reopen => "the partition is opened anew to keep what was good",
         Cure::Replay => "no snapshot of its partition is cut until one that can replays the log",
+        Cure::Restore => {
+            "the log no longer holds what it was: the partition goes on without it, here only if no other node has it whole. \
+             Restore this node's snapshots of the partition, or delete them if they are published or another node has them"
+        }
     }
 }
 

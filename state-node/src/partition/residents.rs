@@ -30,8 +30,17 @@ impl Partition {
             .entity(address)
             .map_err(|error| error.to_string())?;
         if let Some(record) = record {
-            let entity = snapshot::load(host.as_ref(), &record, self.passivated_at)
-                .map_err(|error| format!("the snapshot of {address} cannot be used: {error}"))?;
+            let entity = match snapshot::load(host.as_ref(), &record, self.passivated_at) {
+                Ok(entity) => entity,
+                Err(error) => {
+                    let reason = format!("the snapshot of {address} cannot be used: {error}");
+                    // Where the log is whole it rebuilds what is damaged.
+                    return match self.first > Offset(0) {
+                        true => Ok(self.lose_entity(address, reason)),
+                        false => Err(reason),
+                    };
+                }
+            };
             let waiting = entity.is_quarantined().then(|| Waiting::all(&entity));
             self.admit(address, entity);
             if let Some(waiting) = waiting {
@@ -47,7 +56,7 @@ impl Partition {
         is_gone && self.dirty.contains_key(address) && self.setting.rules.removals
     }
 
-    fn admit(&mut self, address: &Address, mut entity: Entity) {
+    pub(super) fn admit(&mut self, address: &Address, mut entity: Entity) {
         entity.queued = self.passivated_at;
         self.idle.push_back((entity.queued, address.clone()));
         self.entities.insert(address.clone(), entity);
@@ -140,6 +149,18 @@ impl Partition {
                 self.watched.insert((edge, address.clone()));
             }
         }
+    }
+
+    /// The same for an entity whose part of the index cannot be read: its own record has it.
+    pub(super) fn index_anew(&mut self, address: &Address) -> Result<(), String> {
+        self.load(address)?;
+        let entity = self.entities.get(address);
+        let sound = entity.filter(|entity| !entity.is_quarantined());
+        if let Some(waiting) = sound.map(Waiting::all) {
+            tracing::error!(entity = %address, "what waits for an entity could not be read from the snapshot's index, and was taken from the entity's own record");
+            self.wake(address, waiting);
+        }
+        Ok(())
     }
 
     /// Idle, unwatched, stored entities leave memory, some at each call: each is looked at when it has waited

@@ -17,6 +17,7 @@ use super::publisher::{gone, record};
 use super::restorer::{epoch, word};
 use super::{Changes, Publisher, position};
 use crate::pace::Pace;
+use crate::snapshot;
 use crate::store::{SnapshotStore, StoreError};
 
 /// What publishes one partition.
@@ -327,6 +328,11 @@ fn body(store: &dyn SnapshotStore, address: &Address) -> Result<Option<Body>, St
     let Some(record) = store.entity(address)? else {
         return Ok(None);
     };
+    // What an earlier epoch has of it is whole, and would be removed.
+    if let Err(error) = snapshot::unsealed(&record) {
+        let damaged = format!("what is stored of {address} is not published: {error}");
+        return Err(StoreError(damaged));
+    }
     let pending = store.pending_of(address)?;
     Ok(Some(Body { record, pending }))
 }

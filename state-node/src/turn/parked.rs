@@ -7,7 +7,7 @@ use xp_protocol::inbound::Told;
 use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, LanePartition};
 
 use super::refusal::close;
-use super::{Said, Turn, Turned};
+use super::{Said, Turn, Turned, unread};
 use crate::entity::{Entity, Session};
 
 impl Turn<'_> {
@@ -26,8 +26,9 @@ impl Turn<'_> {
         said.session(entity).map_or(Turned::Nothing, send_away)
     }
 
-    /// R34, R44: another entity's word is taken and waits. At the bound it is not taken: its source says it again and
-    /// again, and tells this partition nothing else meanwhile.
+    /// R34, R44: another entity's word is taken and waits. At the bound, and where the entity is lost so that nothing can be
+    /// recorded for it, it is not taken: its source says it again and again, and tells this partition nothing else
+    /// meanwhile.
     pub(super) fn park_told(
         self,
         entity: &Entity,
@@ -36,6 +37,9 @@ impl Turn<'_> {
         what: &Told,
         payload: &[u8],
     ) -> Turned {
+        if entity.is_lost() {
+            return Turned::Nothing;
+        }
         let parked = &entity.runtime.parked;
         let bytes = entity.runtime.parked_bytes() + payload.len();
         if parked.len() >= self.limits.parked_max || bytes > self.limits.parked_bytes_max {
@@ -60,6 +64,7 @@ impl Turn<'_> {
     ) -> Turned {
         let session = entity.runtime.session(connection);
         let concerns = session.is_some_and(|session| session.is_socket(attempt));
+        let concerns = concerns && !entity.is_lost();
         if !concerns || entity.runtime.parks_disconnect(connection, attempt) {
             return Turned::Nothing;
         }
@@ -93,7 +98,12 @@ impl Turn<'_> {
                 from,
                 what,
                 payload,
-            } => self.hear_told(entity, &mut draft, from, what, payload),
+            } => {
+                // It waits where it is.
+                if let Err(fault) = self.hear_told(entity, &mut draft, from, what, payload) {
+                    return unread(fault, Turned::Nothing);
+                }
+            }
             Waiting::Disconnect {
                 connection,
                 attempt,

@@ -1,10 +1,10 @@
 //! Timers: the domain's, and those by which sessions and tickets end.
 
-use xp_domain_sdk::host::{Input, Origin};
+use xp_domain_sdk::host::{Fault, Input, Origin};
 use xp_protocol::events::{Change, TimerKey};
 use xp_protocol::{FaultCode, TicketId};
 
-use super::{Turn, Turned};
+use super::{Turn, Turned, unread};
 use crate::draft::Draft;
 use crate::entity::{Busy, Entity};
 
@@ -23,7 +23,10 @@ impl Turn<'_> {
         };
         let mut draft = self.draft(entity);
         let fired = match key {
-            TimerKey::Domain(name) => self.domain_timer(entity, busy, &mut draft, name),
+            TimerKey::Domain(name) => match self.domain_timer(entity, busy, &mut draft, name) {
+                Ok(fired) => fired,
+                Err(fault) => return unread(fault, Turned::Nothing),
+            },
             TimerKey::Ticket(ticket) => self.unanswered(entity, busy, &mut draft, *ticket),
             TimerKey::Grace(connection) => busy.sessions.get(connection).map(|session| {
                 self.end(entity, &mut draft, session);
@@ -46,18 +49,20 @@ impl Turn<'_> {
         busy: &Busy,
         draft: &mut Draft,
         name: &str,
-    ) -> Option<()> {
-        let timer = busy.timers.get(name)?;
+    ) -> Result<Option<()>, Fault> {
+        let Some(timer) = busy.timers.get(name) else {
+            return Ok(None);
+        };
         draft.changes.push(Change::TimerCleared(name.into()));
         let input = Input::Signal {
             origin: Origin::Timer(name),
             payload: &timer.signal,
         };
-        match self.decide(entity, &input) {
+        match self.hear(entity, &input)? {
             Ok(decided) => self.answered(entity, draft, decided, None),
             Err(code) => self.fault(entity, draft, None, code),
         }
-        Some(())
+        Ok(Some(()))
     }
 
     /// A ticket that nobody answered in time.

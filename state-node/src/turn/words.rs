@@ -1,12 +1,12 @@
 //! What other entities say: signals, and the answers to what this one asked (R34).
 
 use bytes::Bytes;
-use xp_domain_sdk::host::{Input, Origin, Outcome, Reply};
+use xp_domain_sdk::host::{Fault, Input, Origin, Outcome, Reply};
 use xp_protocol::events::{Awaiter, Change};
 use xp_protocol::inbound::{AnswerKind, Told};
 use xp_protocol::{Address, LanePartition};
 
-use super::{Turn, Turned};
+use super::{Turn, Turned, unread};
 use crate::draft::Draft;
 use crate::entity::Entity;
 
@@ -24,12 +24,24 @@ impl Turn<'_> {
             return self.park_told(entity, (source, number), from, what, payload);
         }
         let mut draft = self.draft(entity);
-        draft.changes.push(Change::TellTaken { source, number });
-        self.hear_told(entity, &mut draft, from, what, payload);
-        Turned::Commit(Box::new(draft))
+        let taken = source.clone();
+        draft.changes.push(Change::TellTaken {
+            source: taken,
+            number,
+        });
+        match self.hear_told(entity, &mut draft, from, what, payload) {
+            Ok(()) => Turned::Commit(Box::new(draft)),
+            Err(fault) => {
+                let parked = self.park_told(entity, (source, number), from, what, payload);
+                unread(fault, parked)
+            }
+        }
     }
 
     /// What a word does, now or after it was parked.
+    ///
+    /// # Errors
+    /// R44: when this build cannot read it, so that it must wait.
     pub(super) fn hear_told(
         &self,
         entity: &Entity,
@@ -37,14 +49,14 @@ impl Turn<'_> {
         from: &Address,
         what: &Told,
         payload: &[u8],
-    ) {
+    ) -> Result<(), Fault> {
         match what {
             Told::Signal { conversation } => {
-                self.signalled(entity, draft, from, *conversation, payload);
+                self.signalled(entity, draft, from, *conversation, payload)
             }
             Told::Answer { conversation, kind } => {
                 let outcome = outcome(*kind, payload);
-                self.answer_came(entity, draft, from, *conversation, outcome);
+                self.answer_came(entity, draft, from, *conversation, outcome)
             }
         }
     }
@@ -56,7 +68,7 @@ impl Turn<'_> {
         from: &Address,
         conversation: Option<u64>,
         payload: &[u8],
-    ) {
+    ) -> Result<(), Fault> {
         let origin = Origin::Entity {
             from,
             asked: conversation.is_some(),
@@ -66,7 +78,7 @@ impl Turn<'_> {
             conversation,
         });
         draft.awaiter.clone_from(&awaiter);
-        match self.decide(entity, &Input::Signal { origin, payload }) {
+        match self.hear(entity, &Input::Signal { origin, payload })? {
             Ok(decided) => {
                 if let (None, Reply::Now(Outcome::Rejection(_))) = (conversation, &decided.reply) {
                     tracing::warn!(entity = %self.address, %from, "a told signal was refused");
@@ -75,6 +87,7 @@ impl Turn<'_> {
             }
             Err(code) => self.fault(entity, draft, awaiter, code),
         }
+        Ok(())
     }
 
     fn answer_came(
@@ -84,7 +97,7 @@ impl Turn<'_> {
         from: &Address,
         conversation: u64,
         outcome: Outcome,
-    ) {
+    ) -> Result<(), Fault> {
         let continuation = entity
             .runtime
             .busy
@@ -92,7 +105,7 @@ impl Turn<'_> {
             .and_then(|busy| busy.conversations.get(&conversation));
         let Some(continuation) = continuation else {
             tracing::warn!(entity = %self.address, %from, conversation, "an answer came that nobody asked for");
-            return;
+            return Ok(());
         };
         draft.changes.push(Change::AskClosed(conversation));
         let input = Input::Answer {
@@ -100,10 +113,11 @@ impl Turn<'_> {
             continuation,
             outcome: &outcome,
         };
-        match self.decide(entity, &input) {
+        match self.hear(entity, &input)? {
             Ok(decided) => self.answered(entity, draft, decided, None),
             Err(code) => self.fault(entity, draft, None, code),
         }
+        Ok(())
     }
 }
 

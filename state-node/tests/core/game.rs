@@ -18,6 +18,8 @@ pub(crate) const NO_EVENTS: u8 = 4;
 pub(crate) const BUG: u8 = 5;
 /// It wants a claim that older tokens lack.
 pub(crate) const NEW_CLAIM: u8 = 6;
+/// It does not know the signals of the first build.
+pub(crate) const NO_SIGNALS: u8 = 7;
 
 /// `B` is the build.
 #[derive(Default, Serialize, Deserialize)]
@@ -137,6 +139,13 @@ impl<const B: u8> Entity for Game<B> {
         match B {
             NO_EVENTS => Err(Unreadable::new("moves have another form now")),
             _ => Ok(vec![stored.read()?]),
+        }
+    }
+
+    fn read_signal(stored: Stored<'_>) -> Result<Signal, Unreadable> {
+        match B {
+            NO_SIGNALS => Err(Unreadable::new("signals have another form now")),
+            _ => stored.read(),
         }
     }
 

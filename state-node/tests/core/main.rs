@@ -21,6 +21,8 @@ mod restored;
 mod damaged;
 mod space;
 mod quarantine;
+mod unread;
+mod lost;
 mod game;
 mod changes;
 mod changed;

@@ -14,22 +14,22 @@ use crate::game::{BUG, FIRST, Game, NEW_CLAIM, NEW_FIELD, NEW_VERSION, NO_EVENTS
 use crate::tells::tell_as;
 
 /// A client of another game on the same partition.
-const OTHER: Socket = Socket {
+pub(crate) const OTHER: Socket = Socket {
     entity: "ledger/2",
     connection: 9,
     ..ANA
 };
 
-fn build<const B: u8>() -> Registry {
+pub(crate) fn build<const B: u8>() -> Registry {
     Domain::new().host::<Game<B>>().registry().clone()
 }
 
-fn play(to: &str) -> String {
+pub(crate) fn play(to: &str) -> String {
     format!(r#"{{"type":"Move","data":{{"to":"{to}"}}}}"#)
 }
 
 /// Two games, stored by the first build.
-fn games() -> Desk {
+pub(crate) fn games() -> Desk {
     let mut desk = Desk::hosting(build::<FIRST>());
     desk.own();
     for socket in [ANA, OTHER] {
@@ -40,7 +40,7 @@ fn games() -> Desk {
     desk
 }
 
-fn store(desk: &mut Desk) {
+pub(crate) fn store(desk: &mut Desk) {
     desk.settle();
     desk.pass(1000);
     desk.settle();
@@ -48,7 +48,7 @@ fn store(desk: &mut Desk) {
 }
 
 /// Another process with another build owns the partition.
-fn deploy<const B: u8>(desk: &mut Desk) {
+pub(crate) fn deploy<const B: u8>(desk: &mut Desk) {
     desk.domain = build::<B>();
     desk.crash();
     desk.own();
@@ -56,13 +56,13 @@ fn deploy<const B: u8>(desk: &mut Desk) {
     desk.heard();
 }
 
-fn moves(desk: &mut Desk, entity: &str) -> String {
+pub(crate) fn moves(desk: &mut Desk, entity: &str) -> String {
     let address: Address = entity.parse().unwrap();
     let (_, state) = desk.core.inspect(&address).unwrap().expect("it is sound");
     String::from_utf8(state[4..].to_vec()).unwrap()
 }
 
-fn held(moves: &str) -> String {
+pub(crate) fn held(moves: &str) -> String {
     format!(r#"{{"moves":[{moves}],"shape":null}}"#)
 }
 
@@ -337,30 +337,6 @@ fn claims_condemn_only_the_handlers_that_need_them() {
     desk.ask(BEN, "r");
     desk.settle();
     assert_eq!(desk.heard(), ["reply ?r 6 7"]);
-}
-
-/// What a disk damaged is no matter of builds, and nothing is deleted that nothing could rebuild.
-#[test]
-fn a_damaged_record_clears_nothing_that_the_log_does_not_cover() {
-    let mut desk = games();
-    desk.first = 4;
-    let address: Address = ANA.entity.parse().unwrap();
-    let header = desk.store.header().unwrap().unwrap();
-    let entities = vec![(address, Some(b"damaged".as_slice().into()))];
-    desk.store
-        .write(Batch {
-            header,
-            entities,
-            ..Batch::default()
-        })
-        .unwrap();
-    desk.crash();
-    desk.own();
-    desk.send(ANA, 2, &play("e4"));
-    let why = desk.over.clone().unwrap();
-    assert!(why.contains("nothing of it was deleted"), "{why}");
-    let other: Address = OTHER.entity.parse().unwrap();
-    assert!(desk.store.entity(&other).unwrap().is_some());
 }
 
 #[test]

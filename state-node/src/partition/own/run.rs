@@ -77,6 +77,13 @@ impl Partition {
         if ahead_ms > 0 {
             self.tell_ahead(address, ahead_ms, now);
         }
+        let turned = match turned {
+            Turned::Unread { fault, instead } => {
+                self.set_unread(address, &fault);
+                *instead
+            }
+            turned => turned,
+        };
         match turned {
             Turned::Commit(draft) if faulted => {
                 self.commit_fault(address, &draft, FaultCode::Panicked)
@@ -86,7 +93,7 @@ impl Partition {
                 self.put_unlogged(outputs.records(address, &watched), leased);
                 self.forget_if(address, forgettable);
             }
-            Turned::Nothing => self.forget_if(address, forgettable),
+            Turned::Nothing | Turned::Unread { .. } => self.forget_if(address, forgettable),
         }
     }
 

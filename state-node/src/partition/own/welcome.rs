@@ -232,7 +232,12 @@ impl Partition {
         }
     }
 
-    pub(super) fn close_plain(&mut self, address: &Address, session: &Session, code: CloseCode) {
+    pub(in crate::partition) fn close_plain(
+        &mut self,
+        address: &Address,
+        session: &Session,
+        code: CloseCode,
+    ) {
         let mut outputs = Deliveries::default();
         outputs.to_session(session, Item::Close { code }, &[]);
         self.put_plain(address, outputs);
