@@ -234,7 +234,10 @@ impl Partition {
             return;
         }
         if commit.event_count > 0 {
+            // R47: who looks from outside sees what does not return here, too.
+            self.deciding.begin(address, &commit.cause);
             self.apply_foreign(address, &stored.record.value, stored.offset);
+            self.deciding.end();
         }
         self.fold_commit(address, commit, stored.offset);
     }

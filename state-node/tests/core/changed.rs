@@ -32,6 +32,7 @@ impl Entity for Changed {
             Event::Added { entry } if entry == "unknown" => panic!("a bug in apply"),
             Event::Added { entry } => self.entries.push(entry.to_uppercase()),
             Event::Spoilt => self.poisoned = true,
+            Event::Slow => {}
             Event::Joined => self.present += 1,
             Event::Left => self.present -= 1,
         }

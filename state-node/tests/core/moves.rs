@@ -4,6 +4,7 @@ use xp_protocol::cluster::Member;
 use xp_protocol::events::Event;
 
 use crate::desk::{ANA, Desk};
+use crate::ledger::APPLY;
 use crate::records::{add, event};
 
 /// The partition is drained away from this node; another one, which is warm, gets it.
@@ -132,4 +133,31 @@ fn a_mirror_stores_what_it_folds() {
     desk.save();
     desk.crash();
     assert_eq!(desk.core.fold().seq.0, 2, "it begins where the mirror was");
+}
+
+/// R47: `apply` is domain code as much as `decide`, and a mirror runs nothing else.
+#[test]
+fn a_mirror_says_what_it_applies() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.send(ANA, 1, r#"{"type":"ApplySlowly"}"#);
+    desk.settle();
+    desk.crash();
+    let deciding = desk.core.deciding();
+    assert_eq!(deciding.get(), None);
+    APPLY.close();
+    std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let looks = (0..20_000).find_map(|_| {
+                std::thread::park_timeout(std::time::Duration::from_millis(1));
+                deciding.get()
+            });
+            APPLY.release();
+            looks
+        });
+        desk.replay();
+        let seen = looking.join().unwrap().expect("it applies something");
+        assert!(seen.contains("for ledger/1"), "{seen}");
+    });
+    assert_eq!(deciding.get(), None);
 }

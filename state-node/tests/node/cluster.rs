@@ -12,7 +12,7 @@ use xp_protocol::{Incarnation, LanePartition};
 use xp_state_node::{Config, Handle, PartitionState};
 
 use crate::edge::{Client, Edge};
-use crate::ledger::Ledger;
+use crate::ledger::{HANG_ONCE, Ledger};
 use crate::outage::{Held, Outage};
 use crate::world::{World, add};
 
@@ -164,6 +164,30 @@ async fn whoever_is_killed_others_go_on_with_every_session() {
     all_go_on(&mut edge, &mut clients).await;
     cluster.settle().await;
     cluster.start(killed).await;
+    cluster.settle().await;
+    all_go_on(&mut edge, &mut clients).await;
+}
+
+/// R46, R47: the stuck node lives and serves what it has besides; who is warm takes the partition, and decides the
+/// message that the other never came to an end with.
+#[tokio::test]
+async fn an_owner_whose_domain_code_does_not_return_is_taken_over_by_who_is_warm() {
+    let mut cluster = Cluster::of(2).await;
+    let (mut edge, mut clients) = connected(&mut cluster.world, &ENTITIES).await;
+    all_go_on(&mut edge, &mut clients).await;
+    let stuck = cluster.owner(&clients[0]);
+    let answer = edge.ask(&mut clients[0], r#"{"type":"HangOnce"}"#).await;
+    assert_eq!(answer, "2", "it is decided once, behind what was before");
+    assert_ne!(cluster.owner(&clients[0]), stuck);
+    let problems = cluster.nodes[&stuck].observer().problems();
+    let named = problems.iter().any(|said| said.contains("for ledger/1"));
+    assert!(named, "{problems:?}");
+    all_go_on(&mut edge, &mut clients).await;
+    let still_there = cluster.nodes[&stuck].incarnation();
+    let members = cluster.nodes[&(3 - stuck)].members();
+    assert!(members.is_alive(still_there), "the node itself lives");
+    HANG_ONCE.release();
+    // It goes on as a mirror, and has decided nothing.
     cluster.settle().await;
     all_go_on(&mut edge, &mut clients).await;
 }

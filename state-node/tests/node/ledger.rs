@@ -1,5 +1,6 @@
 //! A small entity with every trait of the platform's life in it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,19 @@ use xp_domain_sdk::prelude::*;
 /// Where a command waits that does not return before the test is over.
 pub(crate) static HANG: Gate = Gate {
     open: Mutex::new(false),
+    opens: Condvar::new(),
+};
+
+/// Where the first command waits that hangs once.
+pub(crate) static HANG_ONCE: Gate = Gate {
+    open: Mutex::new(false),
+    opens: Condvar::new(),
+};
+static HAS_HUNG: AtomicBool = AtomicBool::new(false);
+
+/// Where an event waits while it is applied.
+pub(crate) static APPLY: Gate = Gate {
+    open: Mutex::new(true),
     opens: Condvar::new(),
 };
 
@@ -22,10 +36,11 @@ impl Gate {
         drop(self.opens.wait_while(open, |open| !*open).unwrap());
     }
 
-    #[allow(
-        dead_code,
-        reason = "the tests of the pure core share this entity and let nobody hang"
-    )]
+    #[allow(dead_code, reason = "only the tests of the pure core stop who applies")]
+    pub(crate) fn close(&self) {
+        *self.open.lock().unwrap() = false;
+    }
+
     pub(crate) fn release(&self) {
         *self.open.lock().unwrap() = true;
         self.opens.notify_all();
@@ -45,11 +60,14 @@ pub(crate) enum Command {
     Add { entry: String },
     Panic,
     Hang,
+    HangOnce,
+    ApplySlowly,
     SpoilApply,
     Grow { bytes: usize },
     Alarm { ms: u64 },
     Bomb { ms: u64 },
     Borrow { from: String, entry: String },
+    Remind { ms: u64, of: String },
     Later { ms: u64 },
     Nothing,
     Kick,
@@ -61,18 +79,21 @@ pub(crate) enum Command {
 pub(crate) enum Event {
     Added { entry: String },
     Spoilt,
+    Slow,
     Joined,
     Left,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
-    Remind { ms: u64, of: String },
 pub(crate) enum Signal {
     Alarm,
     Bomb,
     Answer {
         ticket: Ticket,
+    },
+    Remind {
+        of: String,
     },
     Lend {
         entry: String,
@@ -92,9 +113,6 @@ pub(crate) enum Output {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    Remind {
-        of: String,
-    },
 pub(crate) enum No {
     Guests,
     Empty,
@@ -132,6 +150,13 @@ impl Entity for Ledger {
                 HANG.wait();
                 cx.decision().later()
             }
+            Command::HangOnce => {
+                if !HAS_HUNG.swap(true, Ordering::Relaxed) {
+                    HANG_ONCE.wait();
+                }
+                self.add("hung".to_owned(), cx.decision())
+            }
+            Command::ApplySlowly => cx.decision().record(Event::Slow),
             Command::SpoilApply => cx.decision().record(Event::Spoilt),
             Command::Grow { bytes } => self.add("x".repeat(bytes), cx.decision()),
             Command::Alarm { ms } => {
@@ -148,6 +173,11 @@ impl Entity for Ledger {
                 cx.decision()
                     .ask(Self::at(from), Signal::Lend { entry }, lent)
                     .later()
+            }
+            Command::Remind { ms, of } => {
+                let after = std::time::Duration::from_millis(ms);
+                cx.decision()
+                    .schedule("remind", after, Signal::Remind { of })
             }
             Command::Later { ms } => {
                 let signal = Signal::Answer {
@@ -173,12 +203,11 @@ impl Entity for Ledger {
             Signal::Alarm => self.add("alarm".to_owned(), cx.decision()),
             Signal::Bomb => cx.decision().record(Event::Spoilt),
             Signal::Answer { ticket } => cx.decision().answer(ticket, Ok(7)),
-            Signal::Lend { entry } if entry.is_empty() => return Err(No::Empty),
-            Command::Remind { ms, of } => {
-                let after = std::time::Duration::from_millis(ms);
-                cx.decision()
-                    .schedule("remind", after, Signal::Remind { of })
+            Signal::Remind { of } => {
+                let entry = "reminded".to_owned();
+                cx.decision().tell(Self::at(of), Signal::Lend { entry })
             }
+            Signal::Lend { entry } if entry.is_empty() => return Err(No::Empty),
             Signal::Lend { entry } => self.add(entry, cx.decision()),
             Signal::Lent { ticket, answer } => match answer.result() {
                 Ok(reply) => cx.decision().answer(ticket, Ok(reply + 100)),
@@ -203,10 +232,6 @@ impl Entity for Ledger {
         let decision = cx.decision().record(joined);
         if !cx.claims().greets {
             return Ok(decision);
-            Signal::Remind { of } => {
-                let entry = "reminded".to_owned();
-                cx.decision().tell(Self::at(of), Signal::Lend { entry })
-            }
         }
         let text = |text: &str| Output::Text {
             text: text.to_owned(),
@@ -246,6 +271,7 @@ impl Entity for Ledger {
         match event {
             Event::Added { entry } => self.entries.push(entry),
             Event::Spoilt => panic!("a bug in apply"),
+            Event::Slow => APPLY.wait(),
             Event::Joined => self.present += 1,
             Event::Left => self.present -= 1,
         }
