@@ -273,9 +273,12 @@ impl Partition {
         if !self.replayed {
             // An entity's record of another time than the header's, such as a write that outlived its owner
             // left behind: what it has seen already would be applied again. The log replaces it where it can.
-            match self.first > Offset(0) {
-                true => self.lose_entity(address, reason),
-                false => self.set_aside(&reason),
+            if self.first > Offset(0) {
+                self.lose_entity(address, reason);
+                // What is stored of it does not show that it is lost: the next life must find that here again.
+                self.unkept = true;
+            } else {
+                self.set_aside(&reason);
             }
             return false;
         }

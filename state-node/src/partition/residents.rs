@@ -35,10 +35,11 @@ impl Partition {
                 Err(error) => {
                     let reason = format!("the snapshot of {address} cannot be used: {error}");
                     // Where the log is whole it rebuilds what is damaged.
-                    return match self.first > Offset(0) {
-                        true => Ok(self.lose_entity(address, reason)),
-                        false => Err(reason),
-                    };
+                    if self.first == Offset(0) {
+                        return Err(reason);
+                    }
+                    self.lose_entity(address, reason);
+                    return Ok(());
                 }
             };
             let waiting = entity.is_quarantined().then(|| Waiting::all(&entity));

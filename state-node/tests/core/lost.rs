@@ -11,6 +11,11 @@ use crate::game::FIRST;
 use crate::quarantine::{OTHER, deploy, games, held, moves, play, store};
 use crate::tells::tell_as;
 
+const OTHER_AGAIN: Socket = Socket {
+    attempt: 2,
+    ..OTHER
+};
+
 fn ana() -> Address {
     ANA.entity.parse().unwrap()
 }
@@ -107,8 +112,11 @@ fn an_entity_whose_record_is_of_another_time_is_lost_alone() {
         (vec![ANA.entity.to_owned()], &None)
     );
     assert_eq!(moves(&mut desk, OTHER.entity), held(r#""d4","e5""#));
+    // Nothing stored shows that it is lost, so no cut passes what was not folded of it.
+    desk.connect(OTHER_AGAIN, None);
     store(&mut desk);
-    assert_eq!(desk.store.entity(&ana()).unwrap(), None);
+    deploy::<FIRST>(&mut desk);
+    assert_eq!(quarantined(&desk), [ANA.entity]);
 }
 
 #[test]
