@@ -115,6 +115,8 @@ pub struct Partition {
     /// It was opened without a snapshot: everything in memory comes from the beginning of the log.
     replayed: bool,
     passivated_at: TimeMs,
+    /// The machine's clock when it was last looked at, for people.
+    clock: TimeMs,
     /// The oldest offset of `events`: what lies before it only a snapshot has.
     first: Offset,
     /// Entities in memory that this build cannot read.
@@ -268,6 +270,7 @@ impl Partition {
 
     /// The time passes: timers fire, positions are recorded, what failed is tried again.
     pub fn tick(&mut self, now: Now) {
+        self.clock = now.time;
         self.seek(now);
         self.fold_anew();
         self.fire_timers(now);

@@ -220,7 +220,7 @@ impl Cluster {
 pub(crate) enum Entity {
     /// Its revision, sessions and timers; whether it is in quarantine, why and since when; and what is parked for it
     Show(Of),
-    /// Try now to read it, and show it; each start of a build tries by itself
+    /// Try now to read it, and show it; exit code 1 when it stays in quarantine. Each start of a build tries by itself
     Retry(Of),
 }
 

@@ -18,9 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Prints what the state node says.
 pub(crate) async fn run(asked: Entity) -> Result<()> {
-    let (method, of) = match asked {
-        Entity::Show(of) => ("GET", of),
-        Entity::Retry(of) => ("POST", of),
+    let (method, of, is_retry) = match asked {
+        Entity::Show(of) => ("GET", of, false),
+        Entity::Retry(of) => ("POST", of, true),
     };
     let at = node(&of)?;
     let asking = timeout(PATIENCE, ask(at, method, &of.address)).await;
@@ -31,7 +31,19 @@ pub(crate) async fn run(asked: Entity) -> Result<()> {
         bail!("{}", body.trim_end());
     }
     std::io::stdout().write_all(body.as_bytes())?;
-    Ok(())
+    match cure(&body).filter(|_| is_retry) {
+        Some(cure) => bail!(
+            "{} is still in quarantine, and nothing that comes for it is lost meanwhile. What would mend it: {cure}",
+            of.address
+        ),
+        None => Ok(()),
+    }
+}
+
+/// What would mend an entity in quarantine; `None` when it is in none.
+fn cure(body: &str) -> Option<String> {
+    let shown: serde_json::Value = serde_json::from_str(body).ok()?;
+    Some(shown["quarantine"]["cure"].as_str()?.to_owned())
 }
 
 /// Where the state node answers: as asked, or where the configuration lets it listen.

@@ -148,7 +148,7 @@ impl Observer {
             let place = shared.lanes.locate(&address).ok_or_else(unknown)?;
             if !shared.states.borrow().contains_key(&place) {
                 return Err(format!(
-                    "this node does not hold {place}: ask the one that does"
+                    "this node does not hold {place}, where {address} is: ask the one that does, which `xp cluster partitions` names"
                 ));
             }
             let errand = Errand {

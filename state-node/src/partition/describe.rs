@@ -6,6 +6,7 @@ use xp_protocol::{Address, TimeMs};
 
 use super::Partition;
 use crate::entity::{Cure, Entity, Phase, Quarantine, Session};
+use crate::utc::utc;
 
 /// At most this many sessions, timers and parked things are listed; their counts are whole.
 const LISTED_MAX: usize = 100;
@@ -23,8 +24,8 @@ pub struct Description {
     pub session_count: usize,
     /// The first of them.
     pub sessions: Vec<String>,
-    /// The first of its timers, in no order, and when each is due, in ms since 1970.
-    pub timers: Vec<(String, u64)>,
+    /// The first of its timers, in no order; what is parked has one of its own, which is not among them.
+    pub timers: Vec<Due>,
     /// Set when this build cannot read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Reason>,
@@ -34,11 +35,20 @@ pub struct Description {
     pub parked: Vec<String>,
 }
 
+/// A timer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Due {
+    /// Which.
+    pub timer: String,
+    /// When it is due, in UTC. In quarantine it stays due.
+    pub due: String,
+}
+
 /// Why and since when an entity is in quarantine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
-    /// In ms since 1970, by this node's clock.
-    pub since_ms: u64,
+    /// In UTC, by the clock of the node that set it aside.
+    pub since: String,
     /// What could not be read.
     pub reason: String,
     /// What would mend it.
@@ -61,14 +71,15 @@ impl Partition {
 
 fn describe(address: &Address, entity: &Entity) -> Description {
     let runtime = &entity.runtime;
-    let timers = runtime.timers().take(LISTED_MAX);
+    let timers = runtime.timers();
+    let timers = timers.filter(|(_, key)| *key != TimerKey::Parked);
     Description {
         address: address.clone(),
         revision: runtime.revision.0,
         exists: runtime.exists,
         session_count: runtime.sessions().count(),
         sessions: runtime.sessions().take(LISTED_MAX).map(session).collect(),
-        timers: timers.map(|(due, key)| (timer(&key), due.0)).collect(),
+        timers: timers.take(LISTED_MAX).map(timer).collect(),
         quarantine: entity.quarantine.as_deref().map(reason),
         parked_count: runtime.parked.len(),
         parked: runtime.parked.iter().take(LISTED_MAX).map(parked).collect(),
@@ -82,18 +93,22 @@ fn session(session: &Session) -> String {
     );
     match session.phase {
         Phase::Attached => format!("{who}: attached, {} taken", session.n),
-        Phase::Detached { until, .. } => format!("{who}: may come back until {}", until.0),
-        Phase::Ended { until } => format!("{who}: over, remembered until {}", until.0),
+        Phase::Detached { until, .. } => format!("{who}: may come back until {}", utc(until)),
+        Phase::Ended { until } => format!("{who}: over, remembered until {}", utc(until)),
     }
 }
 
-fn timer(key: &TimerKey) -> String {
-    match key {
+fn timer((due, key): (TimeMs, TimerKey)) -> Due {
+    let timer = match key {
         TimerKey::Domain(name) => name.to_string(),
         TimerKey::Grace(connection) => format!("the grace of {connection}"),
         TimerKey::Forget(connection) => format!("the memory of {connection}"),
         TimerKey::Ticket(ticket) => format!("ticket {ticket}"),
         TimerKey::Parked => "what is parked".to_owned(),
+    };
+    Due {
+        timer,
+        due: utc(due),
     }
 }
 
@@ -108,22 +123,18 @@ fn reason(quarantine: &Quarantine) -> Reason {
         Cure::Restore => "its partition's snapshots restored",
     };
     Reason {
-        since_ms: quarantine.since.0,
+        since: utc(quarantine.since),
         reason: quarantine.reason.clone(),
         cure,
         unapplied: quarantine.unapplied().len(),
     }
 }
 
-fn parked(
-    Parked {
-        at: TimeMs(at),
-        what,
-    }: &Parked,
-) -> String {
+fn parked(Parked { at, what }: &Parked) -> String {
+    let at = utc(*at);
     match what {
         Waiting::Told { from, payload, .. } => {
-            format!("{at} told by {from}: {}", String::from_utf8_lossy(payload))
+            format!("{at} {from} says {}", String::from_utf8_lossy(payload))
         }
         Waiting::Disconnect { connection, .. } => {
             format!("{at} the socket of {connection} is gone")

@@ -283,7 +283,7 @@ impl Partition {
             return false;
         }
         let reason = format!("the log contradicts itself: {reason}");
-        let since = self.passivated_at;
+        let since = self.clock;
         let quarantine = Quarantine::without_state(Cure::Replay, reason, since, found);
         self.quarantine(address, quarantine);
         true

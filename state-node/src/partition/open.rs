@@ -96,6 +96,7 @@ impl Partition {
             saved_end: end,
             replayed,
             passivated_at: opening.now.running,
+            clock: opening.now.time,
             first: opening.first,
             quarantined: Default::default(),
             named: 0,

@@ -56,7 +56,7 @@ impl Partition {
         } else {
             // Only what was in memory was good. The next life does not apply them, and keeps it.
             self.faulted.commits.insert(offset);
-            let (revision, since) = (entity.runtime.revision, self.passivated_at);
+            let (revision, since) = (entity.runtime.revision, self.clock);
             Quarantine::without_state(Cure::Reopen, fault.to_string(), since, revision)
         };
         self.quarantine(address, quarantine);
@@ -80,7 +80,7 @@ impl Partition {
         self.timers.retain(|(_, of, _)| of != address);
         self.watched.retain(|(_, of)| of != address);
         self.lacks = true;
-        let since = self.passivated_at;
+        let since = self.clock;
         let Some(entity) = self.entities.get_mut(address) else {
             return;
         };
@@ -115,7 +115,7 @@ impl Partition {
 
     /// The state as it is.
     fn as_it_is(&self, address: &Address, fault: &Fault) -> Quarantine {
-        let since = self.passivated_at;
+        let since = self.clock;
         let entity = self.entities.get(address);
         let revision = entity
             .map(|entity| entity.runtime.revision)

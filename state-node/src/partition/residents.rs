@@ -30,7 +30,7 @@ impl Partition {
             .entity(address)
             .map_err(|error| error.to_string())?;
         if let Some(record) = record {
-            let entity = match snapshot::load(host.as_ref(), &record, self.passivated_at) {
+            let entity = match snapshot::load(host.as_ref(), &record, self.clock) {
                 Ok(entity) => entity,
                 Err(error) => {
                     let reason = format!("the snapshot of {address} cannot be used: {error}");

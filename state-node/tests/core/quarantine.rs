@@ -8,6 +8,7 @@ use xp_protocol::{Address, codec};
 use xp_state_node::Limits;
 use xp_state_node::snapshot::{self, StoredBefore, sealed};
 use xp_state_node::store::Batch;
+use xp_state_node::utc::utc;
 
 use crate::desk::{ANA, BEN, Desk, Socket};
 use crate::game::{BUG, FIRST, Game, NEW_CLAIM, NEW_FIELD, NEW_VERSION, NO_EVENTS, UPCASTER};
@@ -371,4 +372,17 @@ fn a_retry_reads_it_again() {
     desk.core.retry(&address, desk.at()).unwrap();
     assert_eq!(desk.core.quarantined().len(), 1);
     assert!(desk.core.inspect(&address).unwrap().is_none());
+}
+
+/// By the machine's clock, and not by how long the node has been running.
+#[test]
+fn since_when_an_entity_is_in_quarantine_is_told_as_people_count() {
+    let mut desk = games();
+    desk.now = desk.now.plus_ms(86_400_000);
+    deploy::<NEW_FIELD>(&mut desk);
+    let address: Address = ANA.entity.parse().unwrap();
+    let shown = desk.core.describe(&address).unwrap().expect("it exists");
+    let quarantine = shown.quarantine.expect("it cannot be read");
+    assert_eq!(quarantine.since, utc(desk.now));
+    assert!(quarantine.reason.contains("clock"), "{quarantine:?}");
 }
