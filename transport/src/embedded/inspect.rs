@@ -61,14 +61,19 @@ pub fn inspect(
         });
     }
     let segments = segments(&dir, meta)?;
-    let first =
+    let first = match segments.first() {
+        Some(segment) => segment.head()?.bases[partition.0 as usize],
+        None => Offset(0),
+    };
+    let begin =
         holding(&segments, partition, from)?.map_or(0, |(segment, _)| segment.place.segment);
     Ok(Inspection {
         partition,
+        first,
         from,
         segments: segments
             .into_iter()
-            .filter(|segment| segment.place.segment >= first)
+            .filter(|segment| segment.place.segment >= begin)
             .collect(),
         scan: None,
         found: VecDeque::new(),
@@ -93,6 +98,7 @@ fn segments(dir: &Path, meta: Meta) -> Result<Vec<Arc<Segment>>, OpenError> {
 /// Goes through the records of one partition.
 pub struct Inspection {
     partition: PartitionId,
+    first: Offset,
     from: Offset,
     segments: VecDeque<Arc<Segment>>,
     scan: Option<(Arc<Segment>, Scan<File>)>,
@@ -100,6 +106,12 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// The oldest offset that was not deleted, whether or not a record was appended there already.
+    #[must_use]
+    pub fn first(&self) -> Offset {
+        self.first
+    }
+
     /// The next batch of the partition; `None` at the end.
     fn batch(&mut self) -> Result<Option<Batch>, OpenError> {
         loop {

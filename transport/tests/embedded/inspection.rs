@@ -1,9 +1,10 @@
 //! Reading a directory without opening the log.
 
 use xp_protocol::{Offset, PartitionId};
-use xp_transport::embedded::{inspect, topics};
+use xp_transport::Log;
+use xp_transport::embedded::{Retention, inspect, topics};
 
-use crate::rig::{EVENTS, fill, flip, length, open, record, segment, small_segments};
+use crate::rig::{EVENTS, at, fill, flip, length, open, record, segment, small_segments, soon};
 
 #[tokio::test]
 async fn a_log_can_be_read_beside_the_process_that_has_it_and_after_it() {
@@ -76,4 +77,23 @@ async fn what_is_not_there_is_named() {
     };
     assert!(error("main.nothing", 0).contains("\"main.nothing\" is not a durable topic"));
     assert!(error(EVENTS, 2).contains("has fewer partitions"));
+}
+
+#[tokio::test]
+async fn an_inspection_says_where_retention_left_the_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = small_segments(2000).keeping(Retention {
+        bytes: Some(4000),
+        age_ms: None,
+    });
+    let log = open(dir.path(), config).unwrap();
+    // The quiet partition's only record goes with the others of its time.
+    fill(&log, 1, 0..1).await;
+    fill(&log, 0, 0..300).await;
+    for partition in 0..2 {
+        let bounds = soon(log.bounds(&at(partition))).await.unwrap();
+        let found = inspect(dir.path(), EVENTS, PartitionId(partition), Offset(0)).unwrap();
+        assert!(bounds.first > Offset(0));
+        assert_eq!(found.first(), bounds.first);
+    }
 }
