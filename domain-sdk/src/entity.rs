@@ -163,7 +163,8 @@ pub trait Entity: Sized + Send + 'static {
     /// event becomes any number of today's. See [`Stored`].
     ///
     /// # Errors
-    /// When it is no event of any time; the entity is quarantined until a build comes that can read it.
+    /// When it is no event of any time; the entity is quarantined until a build comes that can read it. `xp log verify` of
+    /// your binary finds such events before it is deployed.
     fn read_event(stored: Stored<'_>) -> Result<Vec<Self::Event>, Unreadable> {
         Ok(vec![stored.read()?])
     }
@@ -241,7 +242,7 @@ pub trait Entity: Sized + Send + 'static {
     /// ```
     ///
     /// # Errors
-    /// When it is no signal of any time: the message is taken as a fault, and a timer is used up.
+    /// When it is no signal of any time: it is not used up, and the entity is quarantined until a build comes that can read it.
     fn read_signal(stored: Stored<'_>) -> Result<Self::Signal, Unreadable> {
         stored.read()
     }

@@ -27,6 +27,11 @@ pub trait Host: Send + Sync + 'static {
     /// [`Fault::StateVersion`] when the domain has no upcaster for that version, [`Fault::Unreadable`] when the bytes are
     /// none of that version.
     fn load(&self, state: &[u8]) -> Result<Box<dyn Instance>, Fault>;
+    /// Whether a signal that was set aside for later can be read, as it stands in a timer.
+    ///
+    /// # Errors
+    /// As [`Instance::decide`] would give.
+    fn reads_signal(&self, signal: &[u8]) -> Result<(), Fault>;
     /// The payload of one `event` frame: `outputs`, each encoded on its own, as one sequence.
     fn sequence(&self, outputs: &[&[u8]]) -> Bytes;
     /// The events of several decisions, each as [`Decided::events`] holds them, as one such sequence.

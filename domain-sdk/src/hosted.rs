@@ -74,6 +74,10 @@ impl<E: Entity + State> Host for Hosted<E> {
         }))
     }
 
+    fn reads_signal(&self, signal: &[u8]) -> Result<(), Fault> {
+        read_signal::<E>(signal).map(drop)
+    }
+
     fn sequence(&self, outputs: &[&[u8]]) -> Bytes {
         E::CODEC.join(outputs).into()
     }
@@ -108,6 +112,13 @@ fn upcast<E: Entity>(version: u32, body: &[u8]) -> Result<Result<E, Unreadable>,
             known,
         }),
     }
+}
+
+fn read_signal<E: Entity>(json: &[u8]) -> Result<E::Signal, Fault> {
+    catch(host::READ_SIGNAL, || {
+        E::read_signal(Stored::new(json, Codec::Json))
+    })?
+    .map_err(|error| unreadable(host::SIGNAL, error))
 }
 
 /// One living `E`, and its sessions with their claims decoded.
@@ -294,10 +305,7 @@ impl<E: Entity> Live<E> {
         json: &[u8],
         scene: &SceneData<'_>,
     ) -> Result<Decided, Fault> {
-        let signal = catch(host::READ_SIGNAL, || {
-            E::read_signal(Stored::new(json, Codec::Json))
-        })?
-        .map_err(|error| unreadable(host::SIGNAL, error))?;
+        let signal = read_signal::<E>(json)?;
         let cx = SignalCx::new(Scene::new(scene, &self.roster), origin);
         let outcome = catch("signal", || self.entity.signal(signal, &cx))?;
         let asked = matches!(origin, Origin::Entity { asked: true, .. });

@@ -11,7 +11,7 @@ use xp_protocol::{Address, Offset, Revision};
 use xp_transport::Stored;
 
 use crate::fold::{Fold, Verdict};
-use crate::partition::FoldedAnew;
+use crate::partition::{FoldedAnew, key};
 
 /// Entities that are being folded anew. It judges every record (R3) and applies those of its entities.
 pub struct FoldingAnew {
@@ -77,10 +77,7 @@ impl FoldingAnew {
     }
 
     fn commit(&mut self, commit: &Commit, stored: &Stored) {
-        let key = std::str::from_utf8(&stored.record.key).ok();
-        let Some(address) = key.and_then(|key| key.parse::<Address>().ok()) else {
-            return;
-        };
+        let Some(address) = key(stored) else { return };
         let Some(anew) = self.entities.get_mut(&address) else {
             return;
         };

@@ -5,6 +5,7 @@
 pub mod node;
 pub mod schedule;
 pub mod anew;
+pub mod verification;
 pub mod partition;
 pub mod turn;
 pub mod draft;

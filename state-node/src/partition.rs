@@ -42,7 +42,7 @@ use crate::limits::Limits;
 use crate::store::SnapshotStore;
 
 use founders::Founders;
-use record::{bare, key, record};
+use record::{bare, record};
 use role::{
     Caution, Checkpointed, Following, Former, Hole, Owner, Resume, Role, Scan, Uncommitted, Unsent,
 };
@@ -50,6 +50,7 @@ use role::{
 pub use describe::{Description, Reason};
 pub use open::OpenError;
 pub use quarantine::FoldedAnew;
+pub(crate) use record::key;
 
 /// What a partition is made of and never changes.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use xp_edge::units::Span;
+use xp_edge::units::{Size, Span};
 use xp_protocol::{Address, LanePartition, Offset, PartitionId};
 
 /// Real-time stateful entities: run them, talk to them, look into their log.
@@ -239,6 +239,32 @@ pub(crate) struct Of {
 pub(crate) enum Log {
     /// Print records, decoded; records that the rules make void are marked
     Show(Show),
+    /// Replay the log with this binary before it is deployed, and name every entity that it cannot read; writes nothing
+    #[command(after_help = VERIFY_EXIT_CODES)]
+    Verify(Verify),
+}
+
+const VERIFY_EXIT_CODES: &str = "\
+Exit codes: 0 this binary reads all of it; 1 it cannot read what is named; 2 it cannot be said: the command line or the
+configuration makes no sense, there is no such log, or its first records were deleted.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// The lane whose `events` are replayed; without it those of all lanes
+    #[arg(long)]
+    pub(crate) lane: Option<String>,
+    /// One partition; without it all of them, one after the other
+    #[arg(long, value_parser = partition)]
+    pub(crate) partition: Option<PartitionId>,
+    /// How many bytes of entities to have at once, as snapshots would hold them; in memory each takes a few times that. When
+    /// a partition has more, its log is read again for the rest
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
+    pub(crate) memory: Size,
+    /// How many unreadable entities of each partition to name; the others are counted
+    #[arg(long, value_name = "NUMBER", default_value = "100")]
+    pub(crate) named: usize,
 }
 
 #[derive(Debug, Args)]
@@ -298,6 +324,10 @@ fn span(text: &str) -> Result<Duration, String> {
     text.parse::<Span>()
         .map(|span| span.0)
         .map_err(|error| error.to_string())
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    text.parse::<Size>().map_err(|error| error.to_string())
 }
 
 fn partition(text: &str) -> Result<PartitionId, String> {

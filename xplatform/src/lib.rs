@@ -34,13 +34,15 @@
 //! }
 //! ```
 //! The binary then has the `xp` command line: `dev` (the default: everything in one process), `edge` and `state-node`
-//! (processes of their own, on Kafka), `token`, `connect`, `log show`, `topics`, `cluster` and `config`.
+//! (processes of their own, on Kafka), `token`, `connect`, `log show`, `log verify`, `topics`, `cluster`, `entity`
+//! and `config`.
 
 mod program;
 mod dev;
 mod edge_command;
 mod state_node_command;
 mod window;
+mod log_verify;
 mod process;
 mod token;
 mod connect;

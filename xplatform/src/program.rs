@@ -6,17 +6,19 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::command_line::{CommandLine, Log, Task};
+use crate::log_verify::Undecided;
 use crate::process::{Replaced, stderr};
 use crate::{
     Domain, cluster, config_command, connect, dev, edge_command, entity_command, log_show,
-    state_node_command, token, topics,
+    log_verify, state_node_command, token, topics,
 };
 
 impl Domain {
     /// Does what the command line says; without arguments it runs the platform. `--help` shows the rest.
     ///
-    /// Returns 0 when all went well, 1 with a message on stderr when not, 2 when the command line makes no sense, and 3
-    /// when another process of the same name took this one's place: that one must not be started again.
+    /// Returns 0 when all went well, 1 with a message on stderr when not, 2 when the command line makes no sense (or
+    /// `log verify` cannot tell), and 3 when another process of the same name took this one's place: that one must not be
+    /// started again.
     #[must_use = "return it from main, so that scripts see whether it went well"]
     pub fn run(self) -> ExitCode {
         self.run_with(std::env::args_os())
@@ -48,6 +50,7 @@ impl Domain {
             Task::Token(asked) => token::run(asked),
             Task::Connect(asked) => block_on(connect::run(asked)),
             Task::Log(Log::Show(asked)) => block_on(log_show::run(asked)),
+            Task::Log(Log::Verify(asked)) => block_on(log_verify::run(asked, self)),
             Task::Topics(asked) => block_on(topics::run(asked, self.registry())),
             Task::Cluster(asked) => block_on(cluster::run(asked)),
             Task::Entity(asked) => block_on(entity_command::run(asked)),
@@ -56,10 +59,13 @@ impl Domain {
     }
 }
 
-/// Starting a replaced process again would only replace the other one in turn.
+/// Starting a replaced process again would only replace the other one in turn; and who cannot tell says neither yes nor
+/// no.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.is::<Replaced>() {
         ExitCode::from(3)
+    } else if error.is::<Undecided>() {
+        ExitCode::from(2)
     } else {
         ExitCode::FAILURE
     }

@@ -142,6 +142,10 @@ impl Host for Built {
         Ok(self.instance(ledger))
     }
 
+    fn reads_signal(&self, signal: &[u8]) -> Result<(), Fault> {
+        self.ledger.reads_signal(signal)
+    }
+
     fn sequence(&self, outputs: &[&[u8]]) -> Bytes {
         self.ledger.sequence(outputs)
     }

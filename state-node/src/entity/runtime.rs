@@ -91,6 +91,17 @@ impl Runtime {
         !self.exists && idle && self.parked.is_empty()
     }
 
+    /// R45: an entity of which nothing is remembered begins anew at the revision that the log names, whichever that is.
+    /// It never had an event, so its state is the default, and only the log knows its revision: former builds found
+    /// what they had forgotten in an older snapshot, and went on from there. Whether it is such a one.
+    pub fn begin_anew_at(&mut self, revision: Revision) -> bool {
+        let begins = self.is_forgettable();
+        if begins {
+            self.revision = Revision(revision.0.saturating_sub(1));
+        }
+        begins
+    }
+
     /// Whether the end of this socket is parked already.
     #[must_use]
     pub fn parks_disconnect(&self, connection: ConnectionId, attempt: Attempt) -> bool {

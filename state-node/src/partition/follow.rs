@@ -242,11 +242,7 @@ impl Partition {
         self.fold_commit(address, commit, stored.offset);
     }
 
-    /// Whether a commit is the next of its entity as it is known here.
-    ///
-    /// R45: an entity of which nothing is remembered begins anew at the revision that the log names, whichever that is.
-    /// It never had an event, so its state is the default, and only the log knows its revision: former builds found
-    /// what they had forgotten in an older snapshot, and went on from there.
+    /// Whether a commit is the next of its entity as it is known here, or the first since it was forgotten (R45).
     fn agrees(
         &mut self,
         address: &Address,
@@ -263,8 +259,7 @@ impl Partition {
         }
         // What is not in a snapshot may have been lost with it; what was forgotten on the way here was not.
         let is_sure = self.replayed || was_removed || revision == Revision(1);
-        if is_sure && entity.runtime.is_forgettable() {
-            entity.runtime.revision = Revision(revision.0.saturating_sub(1));
+        if is_sure && entity.runtime.begin_anew_at(revision) {
             return true;
         }
         let reason = format!(

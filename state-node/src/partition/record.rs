@@ -7,7 +7,7 @@ use xp_protocol::events::Event;
 use xp_transport::{Record, Stored};
 
 /// The address in a record's key.
-pub(super) fn key(stored: &Stored) -> Option<Address> {
+pub(crate) fn key(stored: &Stored) -> Option<Address> {
     std::str::from_utf8(&stored.record.key).ok()?.parse().ok()
 }
 

@@ -9,12 +9,12 @@ use crate::desk::{ANA, Desk, Socket};
 use crate::records::event;
 use crate::tells::tell_to;
 
-const VISITOR: Socket = Socket {
+pub(crate) const VISITOR: Socket = Socket {
     entity: "room/1",
     ..ANA
 };
 
-fn owning() -> Desk {
+pub(crate) fn owning() -> Desk {
     let mut desk = Desk::owning();
     desk.limits.memory_ms = 1500;
     desk.crash();
@@ -23,7 +23,7 @@ fn owning() -> Desk {
 }
 
 /// Somebody comes and leaves for good; with `saves`, the snapshots of the time are written.
-fn visit(desk: &mut Desk, attempt: u64, saves: bool) {
+pub(crate) fn visit(desk: &mut Desk, attempt: u64, saves: bool) {
     let socket = Socket { attempt, ..VISITOR };
     desk.connect(socket, None);
     desk.settle();
@@ -116,7 +116,7 @@ fn a_forgotten_entity_is_told_as_one_that_never_was() {
 }
 
 /// The commits of a log, with other revisions of the room, as the former build wrote them.
-fn rewrite(desk: &mut Desk, revisions: &[u64]) {
+pub(crate) fn rewrite(desk: &mut Desk, revisions: &[u64]) {
     let mut wanted = revisions.iter();
     for record in &mut desk.log {
         let Event::Commit(commit) = event(record) else {

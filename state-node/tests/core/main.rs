@@ -23,6 +23,7 @@ mod space;
 mod quarantine;
 mod unread;
 mod lost;
+mod verification;
 mod game;
 mod changes;
 mod changed;
