@@ -13,7 +13,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `xp`, run in `dir`, with all that it is to be told still to be added.
 pub(crate) fn bare(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xp"));
+    program(env!("CARGO_BIN_EXE_xp"), dir)
+}
+
+/// The same of another binary.
+pub(crate) fn program(path: &str, dir: &Path) -> Command {
+    let mut command = Command::new(path);
     // Nothing of the developer's own configuration may reach a test.
     let ours = std::env::vars().map(|(name, _)| name);
     for name in ours.filter(|name| name.starts_with("XP_")) {

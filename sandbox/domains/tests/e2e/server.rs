@@ -36,7 +36,8 @@ impl Server {
         Self::greeted(spawn(listen, data)).await
     }
 
-    async fn greeted(mut process: Process) -> Self {
+    /// One that was spawned, once it says where it listens.
+    pub(crate) async fn greeted(mut process: Process) -> Self {
         let first = process.says("listening on ws://").await;
         let addr = first.split(' ').next().unwrap().parse();
         let addr = addr.unwrap_or_else(|_| panic!("not a greeting: {first}"));

@@ -2,7 +2,7 @@
 
 use crate::crowd::Crowd;
 use crate::installation::Installation;
-use crate::process::Talk;
+use crate::process::{Talk, end_of};
 
 const RED: &str = r#"{"type":"Draw","data":{"colour":"red","points":[[1,2]]}}"#;
 const BLUE: &str = r#"{"type":"Draw","data":{"colour":"blue","points":[[3,4]]}}"#;
@@ -30,6 +30,10 @@ pub(crate) async fn two_pipes_see_each_other<I: Installation>() {
     assert_eq!(ana.ends().await, Some(0));
     bob.sees(&["event", "Left", "ana"]).await;
     assert_eq!(bob.ends().await, Some(0));
+    // Also beside whoever writes it.
+    let verified = end_of(&mut installation.xp(&["log", "verify"])).await;
+    assert_eq!(verified.code, Some(0), "{}{}", verified.out, verified.err);
+    assert!(verified.out.ends_with(", 1 entity\n"), "{}", verified.out);
     installation.end().await;
 }
 
