@@ -11,7 +11,7 @@ use xp_transport::{ReadError, Reader, Stored, TopicPartition};
 use crate::lane::Fate;
 use crate::node::Node;
 use crate::outlet::{self, Outlet};
-use crate::watch::{Effect, Means, Shown};
+use crate::watch::{Effect, Means, Shown, strangers};
 use crate::wire;
 
 /// Follows one outbound partition to the end of the edge. `reader` stands at its end already (R25).
@@ -152,17 +152,8 @@ fn claims_may_be_lost(node: &Node, address: &Address, outbound: &Outbound) {
 
 /// R28, R42: a welcome for a socket that is gone, or the question whether it is there, is answered by its disconnect.
 fn unwatched(node: &Node, address: &Address, outbound: &Outbound) {
-    for delivery in &outbound.deliveries {
-        let (Item::Welcome { edge, .. } | Item::Resumed { edge, .. } | Item::StillThere { edge }) =
-            &delivery.item
-        else {
-            continue;
-        };
-        if let (true, Recipients::Only(sockets)) = (*edge == node.incarnation, &delivery.to) {
-            for socket in sockets {
-                node.disconnect(address, *socket, false);
-            }
-        }
+    for socket in strangers(node.incarnation, outbound) {
+        node.disconnect(address, socket, false);
     }
 }
 

@@ -6,6 +6,7 @@
 mod record;
 mod pieces;
 mod delivery;
+mod strangers;
 
 use std::collections::HashMap;
 
@@ -15,6 +16,8 @@ use xp_protocol::outbound::Socket;
 use xp_protocol::{Attempt, CloseCode, ConnectionId, Incarnation, MessageNumber, Revision, TimeMs};
 
 use pieces::Pieces;
+
+pub use strangers::strangers;
 
 /// Rules that a simulator can switch off one by one. All hold by default.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,7 @@ use xp_protocol::cluster::Kind;
 use xp_protocol::codec;
 use xp_protocol::events::{Attachment, Cause, Ending};
 use xp_protocol::inbound::{Action as Said, Inbound, Word};
+use xp_protocol::outbound::Socket;
 use xp_protocol::{
     Address, Attempt, CloseCode, ConnectionId, Incarnation, LanePartition, Offset, TimeMs,
 };
@@ -149,7 +150,13 @@ impl Partition {
             Said::Claims => self.turn(heard, now, |turn, entity| {
                 turn.claims(entity, connection, attempt, heard.value.clone())
             }),
-            Said::Resume { since } => self.resume_gap(&heard.address, connection, attempt, since),
+            Said::Resume { since } => {
+                let asking = Socket {
+                    connection,
+                    attempt,
+                };
+                self.resume_gap(&heard.address, client.edge, asking, since);
+            }
         }
     }
 

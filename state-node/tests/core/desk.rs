@@ -41,6 +41,7 @@ pub(crate) struct Append {
 #[derive(Clone, Debug)]
 pub(crate) struct Left {
     pub(crate) id: Option<u64>,
+    pub(crate) partition: PartitionId,
     pub(crate) record: Record,
 }
 
@@ -298,7 +299,10 @@ impl Desk {
     }
 
     pub(crate) fn join_edge(&mut self, edge: u128) {
-        let outbound = PartitionId(0);
+        self.join_edge_reading(edge, PartitionId(0));
+    }
+
+    pub(crate) fn join_edge_reading(&mut self, edge: u128, outbound: PartitionId) {
         let who = Who::new(&format!("edge-{edge}"), Kind::Edge { outbound });
         let incarnation = Incarnation(Uuid::from_u128(edge));
         self.member(&Member::Join { incarnation, who });
@@ -504,17 +508,31 @@ impl Desk {
                     records,
                 }),
                 Action::ReadGap { from, upto } => self.gaps.push((from, upto)),
-                Action::Emit { id, record, .. } if record.key.is_empty() => {
+                Action::Emit {
+                    id,
+                    partition,
+                    record,
+                } if record.key.is_empty() => {
                     self.notices.push(Left {
                         id: Some(id),
+                        partition,
                         record,
                     });
                 }
-                Action::Emit { id, record, .. } => self.left.push(Left {
+                Action::Emit {
+                    id,
+                    partition,
+                    record,
+                } => self.left.push(Left {
                     id: Some(id),
+                    partition,
                     record,
                 }),
-                Action::Speak { record, .. } => self.left.push(Left { id: None, record }),
+                Action::Speak { partition, record } => self.left.push(Left {
+                    id: None,
+                    partition,
+                    record,
+                }),
                 Action::Tell(telling) => {
                     let Telling { target, id, record } = *telling;
                     self.telling.extend(id.map(|id| (target, id)));

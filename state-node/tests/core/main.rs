@@ -11,6 +11,7 @@ mod outputs;
 mod large;
 mod sessions;
 mod attempts;
+mod sockets;
 mod crowds;
 mod tells;
 mod snapshots;

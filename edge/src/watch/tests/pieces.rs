@@ -194,3 +194,12 @@ fn other_notices_between_pieces_change_nothing() {
     );
     assert_eq!(take(&mut watch, &ab[1]), ["1.1: welcome 7 0 fresh ab"]);
 }
+
+/// R28: what nobody waits for is told to the owner, also where it comes in pieces.
+#[test]
+fn a_welcome_in_pieces_for_a_socket_that_is_gone_names_it() {
+    let (ana, edge) = (socket(1, 1), EDGE);
+    let abc = pieces(ana, 40, 1, "abc");
+    let named = abc.iter().map(|(record, _)| strangers(edge, record));
+    assert_eq!(named.collect::<Vec<_>>(), [vec![], vec![], vec![ana]]);
+}

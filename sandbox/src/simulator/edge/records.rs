@@ -1,9 +1,9 @@
 //! From outbound records to sockets.
 
 use bytes::Bytes;
-use xp_edge::watch::{Effect, Means};
+use xp_edge::watch::{Effect, Means, strangers};
 use xp_protocol::inbound::Action;
-use xp_protocol::outbound::{Item, Outbound, Recipients};
+use xp_protocol::outbound::{Item, Outbound};
 use xp_protocol::{Address, codec};
 use xp_transport::Stored;
 
@@ -65,18 +65,8 @@ impl Edge {
     }
 
     pub(super) fn unwatched(&mut self, address: &Address, header: &Outbound, stage: &mut Stage) {
-        for delivery in &header.deliveries {
-            let (Item::Welcome { edge, .. }
-            | Item::Resumed { edge, .. }
-            | Item::StillThere { edge }) = &delivery.item
-            else {
-                continue;
-            };
-            if let (true, Recipients::Only(sockets)) = (*edge == self.incarnation, &delivery.to) {
-                for socket in sockets {
-                    self.disconnect(address, *socket, false, stage);
-                }
-            }
+        for socket in strangers(self.incarnation, header) {
+            self.disconnect(address, socket, false, stage);
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use xp_protocol::cluster::{Kind, Who};
 use xp_protocol::codec;
 use xp_protocol::events::{Commit, Event};
-use xp_protocol::outbound::{Item, Recipients};
-use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, Revision};
+use xp_protocol::outbound::{Item, Recipients, Socket};
+use xp_protocol::{Address, CloseCode, ConnectionId, Incarnation, Revision};
 use xp_transport::{Now, Stored};
 
 use super::super::{Partition, Resume, Scan, key};
@@ -20,29 +21,45 @@ const SESSIONS_TOGETHER: usize = 16;
 const COMMITS_TOGETHER: usize = 512;
 
 impl Partition {
-    /// R20: the edge missed records of the chain.
+    /// R20: an edge missed records of the chain.
     pub(in crate::partition) fn resume_gap(
         &mut self,
         address: &Address,
-        connection: ConnectionId,
-        attempt: Attempt,
+        edge: Incarnation,
+        asking: Socket,
         since: Revision,
     ) {
+        let connection = asking.connection;
         if let Err(reason) = self.load(address) {
             return self.set_aside(&reason);
         }
         match self.session(address, connection) {
-            Some(session) if session.is_socket(attempt) => {
+            Some(session) if session.is_socket(asking.attempt) => {
                 self.resume(address, connection, since, false)
             }
-            // R23: a resume for an attempt that is no longer attached is answered by a close.
-            Some(session) => {
-                let mut gone = session.clone();
-                gone.socket.attempt = attempt;
-                self.close_plain(address, &gone, CloseCode::ComeBack);
-            }
-            None => {}
+            _ => self.close_asking(address, edge, asking),
         }
+    }
+
+    /// R23: a resume for an attempt that is no longer attached is answered by a close, which goes to whoever asks: the
+    /// session may have a socket at another edge by now, or be forgotten. An edge that this node does not know yet asks
+    /// again.
+    fn close_asking(&mut self, address: &Address, edge: Incarnation, asking: Socket) {
+        let Some((
+            &Who {
+                kind: Kind::Edge { outbound },
+                ..
+            },
+            _,
+        )) = self.members.get(edge)
+        else {
+            return;
+        };
+        let mut outputs = Deliveries::default();
+        let code = CloseCode::ComeBack;
+        let to = Recipients::Only(vec![asking]);
+        outputs.push(Some(outbound), to, Item::Close { code }, &[]);
+        self.put_plain(address, outputs);
     }
 
     /// R21: repeats what followed `since`, from memory or from the log; when neither has it, the client starts over
