@@ -42,6 +42,8 @@ pub struct Rules {
     pub oldest_tell: bool,
     /// R35: a snapshot is written once its cut is committed, and used only if its header fits the log.
     pub committed_snapshots: bool,
+    /// R35: no cut passes an entity that is not in it. Off: what cannot be encoded is left out of it.
+    pub whole_snapshots: bool,
     /// R45: what was forgotten is not found again in a snapshot that was cut before.
     pub removals: bool,
     /// R46: an owner that is not warm for longer than a moment yields to a member that is. Off: it keeps its partition
@@ -74,6 +76,7 @@ impl Default for Rules {
             tell_numbers: true,
             oldest_tell: true,
             committed_snapshots: true,
+            whole_snapshots: true,
             removals: true,
             yields: true,
             ask_after_a_hole: true,

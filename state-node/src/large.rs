@@ -62,6 +62,12 @@ pub struct Large {
     paced_bytes: usize,
 }
 
+/// Whether an emission of this name is none of the chain, but one of these.
+#[must_use]
+pub fn is_large(id: u64) -> bool {
+    id >= FIRST_ID
+}
+
 /// The bytes of a record on the wire.
 #[must_use]
 pub fn record_bytes(record: &Record) -> usize {
@@ -155,7 +161,7 @@ impl Large {
             self.flying_bytes -= bytes;
             self.forget(bytes, payer.as_deref());
         }
-        id >= FIRST_ID
+        is_large(id)
     }
 
     fn forget(&mut self, bytes: usize, payer: Option<&str>) {

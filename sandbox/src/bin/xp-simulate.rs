@@ -1,11 +1,15 @@
 //! Lives through many seeds of the simulator and makes what fails smaller: `cargo xtask nightly`.
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on stdout")]
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::process::ExitCode;
 
 use xp_protocol::events::Event;
+use xp_protocol::inbound::Inbound;
+use xp_protocol::outbound::Outbound;
 use xp_protocol::{Incarnation, codec};
+use xp_sandbox::simulator::place::Place;
 use xp_sandbox::simulator::{Failure, Plan, Switch, check, notice, run, shrink, sweep};
 use xp_transport::Stored;
 
@@ -137,6 +141,8 @@ fn story(plan: Plan) -> ExitCode {
             println!("events-{partition} {}", told(stored, by));
         }
     }
+    words("inbound", &outcome.inbound, inbound_word);
+    words("outbound", &outcome.outbound, outbound_word);
     let violations = check(&outcome);
     violations.iter().for_each(|found| println!("{found}"));
     match violations.is_empty() {
@@ -163,6 +169,34 @@ fn told(stored: &Stored, by: Option<&Incarnation>) -> String {
     };
     let by = by.map(ToString::to_string).unwrap_or_default();
     format!("@ {} at {} from {by}: {what}", stored.offset, stored.time)
+}
+
+/// The records of a topic that no process owns, each in one line.
+fn words(topic: &str, all: &BTreeMap<Place, Vec<Stored>>, word: fn(&Stored) -> String) {
+    for (partition, records) in all {
+        for stored in records {
+            let key = String::from_utf8_lossy(&stored.record.key);
+            let (offset, time) = (stored.offset, stored.time);
+            println!(
+                "{topic}-{partition} @ {offset} at {time}: {key} {}",
+                word(stored)
+            );
+        }
+    }
+}
+
+fn inbound_word(stored: &Stored) -> String {
+    match codec::decode::<Inbound>(&stored.record.header) {
+        Ok(inbound) => format!("{:?}", inbound.word),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn outbound_word(stored: &Stored) -> String {
+    match codec::decode::<Outbound>(&stored.record.header) {
+        Ok(outbound) => format!("{:?} {:?}", outbound.link, outbound.deliveries),
+        Err(error) => error.to_string(),
+    }
 }
 
 fn smaller(plan: Plan) -> ExitCode {

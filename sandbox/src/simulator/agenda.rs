@@ -59,7 +59,7 @@ pub(super) enum NodeAck {
 }
 
 /// A partition in one of its lives on this process: late answers of an earlier one are ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Part {
     pub(super) place: Place,
     pub(super) life: u64,

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use xp_domain_sdk::Domain;
 use xp_domain_sdk::host::{
     Decided, Fault, Host, Input, Instance, Outcome, Payload, Registry, RosterChange, SceneData,
     Welcome,
@@ -16,7 +15,7 @@ use xp_state_node::anew::FoldingAnew;
 use xp_state_node::partition::Partition;
 use xp_transport::{Now, Stored};
 
-use super::ledger::{Journal, Ledger};
+use super::ledger;
 
 /// A build of the domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +40,7 @@ impl Build {
 
     /// What a process of this build hosts.
     pub(super) fn domain(self) -> Arc<Registry> {
-        let all = Domain::new().host::<Ledger>().host::<Journal>();
+        let all = ledger::domain();
         let mut registry = Registry::default();
         for category in all.registry().categories() {
             let ledger = all.registry().get(category).expect("it is one of them");

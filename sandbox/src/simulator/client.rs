@@ -15,10 +15,11 @@ use xp_protocol::{Address, Attempt, ConnectionId, TimeMs};
 use super::agenda::{ClientDue as Due, Due as Planned};
 use super::deeds::{self, Stream};
 use super::history::{Life, What};
+use super::ledger::is_room;
 use super::ledger::{Command, Query, Whose};
 use super::link::{Hello, Link, ToClient, ToEdge};
 use super::names::{ClientId, SocketId};
-use super::plan::{ENTITIES, EPOCH_MS, Plan, settings};
+use super::plan::{ENTITIES, EPOCH_MS, Plan, ROOM, settings};
 use super::stage::Stage;
 
 /// The pause between two things a client does, in milliseconds.
@@ -27,6 +28,12 @@ const THINK_MS: RangeInclusive<u64> = 5..=225;
 const TELLING_THINK_MS: RangeInclusive<u64> = 5..=60;
 /// The same where nobody is left in peace.
 const DENSE_THINK_MS: RangeInclusive<u64> = 1..=4;
+
+/// How often a command greets somebody, where there are rooms.
+const GREETS: f64 = 0.2;
+
+/// How often a command spoils its book, where that happens.
+const SPOILS: f64 = 0.1;
 
 /// How often one that floods says something, in milliseconds.
 const FLOOD_MS: u64 = 2;
@@ -57,7 +64,7 @@ impl Client {
             life: Life {
                 number: 0,
                 connection: ConnectionId(Uuid::from_u128(dice.random())),
-                address: address(dice.random_range(0..ENTITIES)),
+                address: address(dice.random_range(0..stage.plan.entities())),
             },
             machine: Machine::new(settings(), Attempt(0)),
             socket: None,
@@ -141,6 +148,8 @@ impl Client {
             0..=69 if stage.plan.asking => self.query(stage),
             // Whose goodbye is lost is noticed only where many say goodbye.
             60..=95 if stage.plan.keeps_little() => self.leave(stage),
+            // A room is seen for a moment.
+            60..=84 if is_room(&self.life.address) => self.leave(stage),
             0..=79 => self.command(stage),
             80..=89 => self.query(stage),
             90..=93 => self.wave(stage),
@@ -337,7 +346,7 @@ impl Client {
         if over {
             if self.dice.random_bool(0.5) {
                 self.life.connection = ConnectionId(Uuid::from_u128(self.dice.random()));
-                self.life.address = address(self.dice.random_range(0..ENTITIES));
+                self.life.address = address(self.dice.random_range(0..stage.plan.entities()));
             }
             let pause = self.dice.random_range(20..=1_520);
             stage.after(pause, Planned::Client(self.id, Due::Begin));
@@ -370,6 +379,7 @@ impl Client {
 /// The entities of all lanes, by one number.
 pub(super) fn address(id: u64) -> Address {
     let category = match Whose::of(id) {
+        _ if id >= ENTITIES => ROOM,
         Whose::Ledger => "ledger",
         Whose::Journal => "journal",
     };
@@ -383,6 +393,13 @@ fn json(word: &impl Serialize) -> Payload {
 /// A command at random, which carries `id`.
 fn words(id: u64, plan: &Plan, dice: &mut ChaCha8Rng) -> Payload {
     let other = dice.random_range(0..ENTITIES);
+    if plan.spoils && dice.random_bool(SPOILS) {
+        return json(&Command::Spoil { id });
+    }
+    if plan.rooms && dice.random_bool(GREETS) {
+        let other = dice.random_range(0..plan.entities());
+        return json(&Command::Greet { id, other });
+    }
     // What waits for a timer leaves the log quiet meanwhile.
     let kind = match plan {
         Plan { telling: true, .. } => 59..87,

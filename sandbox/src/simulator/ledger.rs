@@ -1,13 +1,21 @@
 //! The domain of the simulation: every word of it carries an id, so that each can be found again.
 
+mod room;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
+use xp_domain_sdk::Domain;
 use xp_domain_sdk::prelude::*;
 
 use super::plan::LANES;
+use room::greet;
+
+pub use room::Room;
+pub(super) use room::is_room;
 
 /// Notes down what it is told, and by whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +28,21 @@ pub struct Book<const SIDE: bool> {
     pub here: BTreeMap<String, bool>,
     /// Reminders that have not fired.
     pub reminders: BTreeMap<String, u64>,
+    /// Whether something is in it that has no encoded form.
+    #[serde(
+        default,
+        skip_serializing_if = "is_sound",
+        serialize_with = "without_form"
+    )]
+    pub spoilt: bool,
+}
+
+fn is_sound(spoilt: &bool) -> bool {
+    !spoilt
+}
+
+fn without_form<S: Serializer>(_: &bool, _: S) -> Result<S::Ok, S::Error> {
+    Err(S::Error::custom("it is spoilt"))
 }
 
 /// Of the one lane.
@@ -77,6 +100,10 @@ pub enum Command {
     Wave { id: u64 },
     /// Kills the process that decides it.
     Poison { id: u64 },
+    /// Noted, and the book can no longer be encoded until something else is.
+    Spoil { id: u64 },
+    /// Noted, and told to another entity, where it leaves no trace.
+    Greet { id: u64, other: u64 },
 }
 
 /// What clients ask.
@@ -95,6 +122,8 @@ pub enum Signal {
     Due { id: u64 },
     /// Told by another book.
     Note { id: u64 },
+    /// Told by another entity, and of no consequence.
+    Greeted { id: u64 },
     /// Asked by another book.
     Consent { id: u64 },
     /// The answer of a ledger.
@@ -119,6 +148,7 @@ pub enum Event {
     Whispered { id: u64 },
     Boasted { id: u64 },
     Refused { id: u64 },
+    Spoilt { id: u64 },
     Asking { id: u64 },
     Asked { id: u64, yes: bool },
     Told { id: u64 },
@@ -170,6 +200,19 @@ pub(super) fn has_struck() -> bool {
     STRUCK.replace(false)
 }
 
+/// All kinds of entity.
+pub(super) fn domain() -> Domain {
+    Domain::new()
+        .host::<Ledger>()
+        .host::<Journal>()
+        .host::<Room>()
+}
+
+/// The process that decides this is dead.
+pub(super) fn strike() {
+    STRUCK.set(true);
+}
+
 impl From<Event> for Output {
     fn from(event: Event) -> Self {
         Self::Happened(event)
@@ -177,7 +220,7 @@ impl From<Event> for Output {
 }
 
 impl<const SIDE: bool> Entity for Book<SIDE> {
-    const CATEGORY: Category = Category::new(LANES[SIDE as usize].category);
+    const CATEGORY: Category = Category::new(LANES[SIDE as usize].categories[0]);
     type Claims = User;
     type Command = Command;
     type Query = Query;
@@ -222,13 +265,18 @@ impl<const SIDE: bool> Entity for Book<SIDE> {
                     Signal::Due { id },
                 )
                 .reply(self.say(id)),
+            Command::Spoil { id } => decision.publish(Event::Spoilt { id }).reply(self.say(id)),
             Command::Leave { id } => decision
                 .publish(Event::Added { id })
                 .terminate(cx.connection())
                 .reply(self.say(id)),
             Command::Wave { id } => decision.glimpse_others(Output::Waved { id }),
+            Command::Greet { id, other } => {
+                let decision = decision.publish(Event::Added { id }).reply(self.say(id));
+                greet(decision, other, id)
+            }
             Command::Poison { id } => {
-                STRUCK.set(true);
+                strike();
                 decision.publish(Event::Added { id }).reply(self.say(id))
             }
         })
@@ -238,6 +286,7 @@ impl<const SIDE: bool> Entity for Book<SIDE> {
         let decision = cx.decision();
         Ok(match signal {
             Signal::Due { id } => decision.publish(Event::Reminded { id }),
+            Signal::Greeted { .. } => decision,
             Signal::Note { id } => decision.publish(Event::Noted { id }),
             Signal::Consent { id } if id % 5 == 0 => return Err(Rejection::Refused { id }),
             Signal::Consent { id } => decision
@@ -271,6 +320,16 @@ impl<const SIDE: bool> Entity for Book<SIDE> {
                 .wrapping_mul(1_099_511_628_211)
                 .wrapping_add(u64::from(*byte) + 1)
         }) & ((1 << 53) - 1);
+        self.spoilt = match event {
+            Event::Spoilt { .. } => true,
+            // These leave it as it is, and no message of the others is one that leaves it spoilt.
+            Event::Whispered { .. }
+            | Event::Boasted { .. }
+            | Event::Refused { .. }
+            | Event::Lost { .. }
+            | Event::Gone { .. } => self.spoilt,
+            _ => false,
+        };
         match event {
             Event::Came { connection } | Event::Back { connection } => {
                 self.here.insert(connection.to_string(), true);
@@ -291,6 +350,7 @@ impl<const SIDE: bool> Entity for Book<SIDE> {
             | Event::Whispered { .. }
             | Event::Boasted { .. }
             | Event::Refused { .. }
+            | Event::Spoilt { .. }
             | Event::Asking { .. }
             | Event::Asked { .. }
             | Event::Told { .. }

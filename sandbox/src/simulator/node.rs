@@ -95,7 +95,7 @@ pub(super) fn lanes() -> Lanes {
             planned.partitions,
             planned.outbound_partitions,
         );
-        lanes.with(lane, [planned.category])
+        lanes.with(lane, planned.categories.iter().copied())
     })
 }
 
@@ -206,7 +206,7 @@ impl Node {
 
     fn clock(&mut self, stage: &Stage) -> Now {
         let read = self.read(stage);
-        self.timekeeper.judge(read, &limits(stage.plan.without))
+        self.timekeeper.judge(read, &limits(&stage.plan))
     }
 
     /// What its machine's clock says.

@@ -34,7 +34,7 @@ impl Place {
     #[must_use]
     pub fn of(address: &Address) -> Self {
         let mut lanes = LANES.iter();
-        let lane = lanes.find(|lane| lane.category == address.category());
+        let lane = lanes.find(|lane| lane.categories.contains(&address.category()));
         let lane = lane.expect("every category has its lane");
         Self {
             lane: lane.name,

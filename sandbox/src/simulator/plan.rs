@@ -13,21 +13,25 @@ use super::switch::Switch;
 pub const LANES: [Lane; 2] = [
     Lane {
         name: "main",
-        category: "ledger",
+        categories: &["ledger", ROOM],
         partitions: 3,
         outbound_partitions: 2,
         entities: 4,
     },
     Lane {
         name: "side",
-        category: "journal",
+        categories: &["journal"],
         partitions: 2,
         outbound_partitions: 3,
         entities: 2,
     },
 ];
-/// How many entities there are.
+/// How many books there are.
 pub const ENTITIES: u64 = LANES[0].entities + LANES[1].entities;
+/// The category of the entities that never have an event.
+pub const ROOM: &str = "room";
+/// How many of them there are, where a plan has them.
+const ROOMS: u64 = 8;
 /// How many chain records of a partition may be under way to `outbound` at once.
 pub(super) const CHAINED_MAX: usize = 12;
 /// For how long clients leave nobody in peace, in milliseconds.
@@ -35,25 +39,37 @@ const DENSE_MS: u64 = 4_000;
 /// When virtual time begins, in milliseconds since the Unix epoch.
 pub const EPOCH_MS: u64 = 1_700_000_000_000;
 
+/// The largest record that the platform appends where they are small, in bytes; and the largest that the log takes then.
+const RECORD_BYTES_MAX: usize = 4 << 10;
+const LOGGED_BYTES_MAX: usize = 5 << 10;
+/// The largest piece of what is too large, in bytes.
+const PIECE_BYTES_MAX: usize = 48;
+
+/// How long who has left is remembered where there are rooms, in milliseconds: little longer than the log may take to
+/// land a Connect once more.
+const SHORT_MEMORY_MS: u64 = 1_500;
+
 /// So few messages that a partition without an owner soon misses some.
 const KEPT: u64 = 40;
 /// So few that clients leave again and again, because their goodbyes are what is lost.
 const KEPT_LITTLE: u64 = 8;
-/// More than edges let wait that hold back.
+/// More than edges let wait that hold back, where nearly all of it is large.
 const KEPT_IN_A_FLOOD: u64 = 400;
+/// The same where much of it is small: an edge lets 4 MiB wait, and each message weighs a little more than 1 KiB.
+const KEPT_IN_A_DENSE_FLOOD: u64 = 8_000;
 
 /// A lane of the simulated entities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lane {
     /// Its name, the prefix of its topics.
     pub name: &'static str,
-    /// The one category that it serves.
-    pub category: &'static str,
+    /// The categories that it serves, books first.
+    pub categories: &'static [&'static str],
     /// Its partitions of `inbound` and `events`.
     pub partitions: u32,
     /// Its partitions of `outbound`; edges read one that all lanes have.
     pub outbound_partitions: u32,
-    /// How many entities it has.
+    /// How many books it has.
     pub entities: u64,
 }
 
@@ -85,6 +101,12 @@ pub struct Plan {
     pub weather: Weather,
     /// Whether processes run builds of the domain that cannot read everything, until the weather is good.
     pub builds: bool,
+    /// Whether there are entities without events, which people visit and which are forgotten soon.
+    pub rooms: bool,
+    /// Whether entities have states at times that cannot be encoded.
+    pub spoils: bool,
+    /// Whether the log takes small records only, so that most of what edges hear comes in pieces.
+    pub pieces: bool,
     /// Whether anything is done to the processes.
     pub acts: bool,
     /// Whether nothing else is done than to move partitions away from owners that hear of it late.
@@ -118,7 +140,10 @@ impl Plan {
             telling: false,
             dense: seed % 8 == 3,
             weather: Weather::ALL,
-            builds: false,
+            builds: seed % 6 == 1,
+            rooms: seed % 9 == 6,
+            pieces: seed % 9 == 4,
+            spoils: seed % 9 == 2,
             acts: true,
             moves: false,
             takeovers: false,
@@ -132,13 +157,48 @@ impl Plan {
     /// A run in which one client says more than its partition takes, and nothing else goes wrong.
     #[must_use]
     pub fn flood(seed: u64) -> Self {
+        let dense = Self::rough(seed).dense;
+        let kept = match dense {
+            true => KEPT_IN_A_DENSE_FLOOD,
+            false => KEPT_IN_A_FLOOD,
+        };
         Self {
             flood: true,
-            kept: Some(KEPT_IN_A_FLOOD),
-            // Nobody else is in a hurry: who is answered late is answered late because of the flood.
-            dense: false,
+            kept: Some(kept),
             asking: false,
             ..Self::fair(seed)
+        }
+    }
+
+    /// A flood of which the log keeps less than edges let wait, because so many small messages weigh so little: partitions
+    /// miss some again and again, and none of them was acknowledged.
+    #[must_use]
+    pub fn overrun(seed: u64) -> Self {
+        Self {
+            dense: true,
+            kept: Some(KEPT_IN_A_FLOOD),
+            ..Self::flood(seed)
+        }
+    }
+
+    /// Whether edges keep a flood from overrunning its partition.
+    pub(super) fn holds_back(&self) -> bool {
+        let kept_min = match self.dense {
+            true => KEPT_IN_A_DENSE_FLOOD,
+            false => KEPT_IN_A_FLOOD,
+        };
+        self.flood && self.kept.is_some_and(|kept| kept >= kept_min)
+    }
+
+    /// A run with faults, in which every process can read all there is, people meet in books alone, and records and
+    /// states are small and sound.
+    fn plain(seed: u64) -> Self {
+        Self {
+            builds: false,
+            rooms: false,
+            spoils: false,
+            pieces: false,
+            ..Self::rough(seed)
         }
     }
 
@@ -149,7 +209,7 @@ impl Plan {
             weather: Weather::NONE,
             acts: false,
             kept: None,
-            ..Self::rough(seed)
+            ..Self::plain(seed)
         }
     }
 
@@ -160,7 +220,7 @@ impl Plan {
             takeovers: true,
             asking: false,
             weather: Weather::NONE,
-            ..Self::rough(seed)
+            ..Self::plain(seed)
         }
     }
 
@@ -177,10 +237,22 @@ impl Plan {
     /// where the log is quiet and partitions move away from owners that hear of it late.
     #[must_use]
     pub fn revealing(seed: u64, switch: Switch) -> Self {
-        let plan = Self::rough(seed).without(switch);
+        let plan = Self::plain(seed).without(switch);
         match switch {
             Switch::Parking => Self {
                 builds: true,
+                ..plan
+            },
+            Switch::Removals => Self {
+                rooms: true,
+                ..plan
+            },
+            Switch::WholeSnapshots => Self {
+                spoils: true,
+                ..plan
+            },
+            Switch::Pieces => Self {
+                pieces: true,
                 ..plan
             },
             Switch::FlowControl => Self::flood(seed).without(switch),
@@ -227,7 +299,23 @@ impl Plan {
             clients: 12,
             weather: Weather::INBOUND,
             acts: false,
-            ..Self::rough(seed)
+            ..Self::plain(seed)
+        }
+    }
+
+    /// How many entities clients may enter.
+    pub(super) fn entities(&self) -> u64 {
+        match self.rooms {
+            true => ENTITIES + ROOMS,
+            false => ENTITIES,
+        }
+    }
+
+    /// The largest record that a lane's topics take, in bytes.
+    pub(super) fn logged_bytes_max(&self) -> usize {
+        match self.pieces {
+            true => LOGGED_BYTES_MAX,
+            false => usize::MAX,
         }
     }
 
@@ -317,6 +405,15 @@ impl fmt::Display for Plan {
         if self.builds != usual.builds {
             write!(f, " builds={}", self.builds)?;
         }
+        if self.rooms != usual.rooms {
+            write!(f, " rooms={}", self.rooms)?;
+        }
+        if self.pieces != usual.pieces {
+            write!(f, " pieces={}", self.pieces)?;
+        }
+        if self.spoils != usual.spoils {
+            write!(f, " spoils={}", self.spoils)?;
+        }
         if self.telling {
             write!(f, " telling=true")?;
         }
@@ -393,6 +490,9 @@ impl Plan {
             "clients" => self.clients = value.parse().ok()?,
             "nodes" => self.nodes = value.parse().ok()?,
             "builds" => self.builds = value.parse().ok()?,
+            "rooms" => self.rooms = value.parse().ok()?,
+            "spoils" => self.spoils = value.parse().ok()?,
+            "pieces" => self.pieces = value.parse().ok()?,
             "dense" => self.dense = value.parse().ok()?,
             "moves" => self.moves = value.parse().ok()?,
             "takeovers" => self.takeovers = value.parse().ok()?,
@@ -426,14 +526,28 @@ impl Plan {
 }
 
 /// The bounds of the simulated partitions: short times, so that a run sees every ending.
-pub(super) fn limits(without: Option<Switch>) -> Limits {
-    let memory_ms = match without {
-        Some(Switch::Memory) => 0,
+pub(super) fn limits(plan: &Plan) -> Limits {
+    let memory_ms = match plan {
+        Plan {
+            without: Some(Switch::Memory),
+            ..
+        } => 0,
+        Plan { rooms: true, .. } => SHORT_MEMORY_MS,
         _ => 6_000,
     };
-    let clock_doubt_ms = match without {
+    let clock_doubt_ms = match plan.without {
         Some(Switch::ClockDoubt) => 0,
         _ => 5_000,
+    };
+    let usual = Limits::default();
+    let sizes = match plan.pieces {
+        true => Limits {
+            record_bytes_max: RECORD_BYTES_MAX,
+            piece_bytes_max: PIECE_BYTES_MAX,
+            large_flight_bytes_max: 16 * PIECE_BYTES_MAX,
+            ..usual
+        },
+        false => usual,
     };
     Limits {
         memory_ms,
@@ -448,7 +562,7 @@ pub(super) fn limits(without: Option<Switch>) -> Limits {
         uncommitted_max: 64,
         outbound_records_max: CHAINED_MAX,
         clock_doubt_ms,
-        ..Limits::default()
+        ..sizes
     }
 }
 

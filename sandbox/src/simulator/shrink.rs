@@ -66,6 +66,22 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
             dense: false,
             ..*plan
         },
+        Plan {
+            builds: false,
+            ..*plan
+        },
+        Plan {
+            rooms: false,
+            ..*plan
+        },
+        Plan {
+            spoils: false,
+            ..*plan
+        },
+        Plan {
+            pieces: false,
+            ..*plan
+        },
     ];
     smaller.extend(shorter(plan));
     smaller.extend(spared(plan));

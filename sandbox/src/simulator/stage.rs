@@ -7,10 +7,11 @@ use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
 use xp_protocol::{Offset, PartitionId, TimeMs};
+use xp_state_node::large::{is_large, record_bytes};
 use xp_transport::simulated::{AppendId, Faults, ProducerId, SimEvent, SimLog};
 use xp_transport::{Record, Stored, TopicPartition};
 
-use super::agenda::{Asker, ClientDue, Due, EdgeDue, NodeAck};
+use super::agenda::{Asker, ClientDue, Due, EdgeDue, NodeAck, Part};
 use super::history::{History, What};
 use super::link::{Link, ToClient, ToEdge};
 use super::names::{EdgeId, NodeId, SocketId};
@@ -35,8 +36,8 @@ pub(super) struct Stage {
     pub(super) open: Vec<bool>,
     /// How many poisonous messages clients are still to send.
     pub(super) poison: u64,
-    /// Chain records under way to `outbound`, and the most that were, by process and partition.
-    pub(super) chained: BTreeMap<(NodeId, Place), (usize, usize)>,
+    /// Chain records under way to `outbound`, and the most that were, by process and life of a partition there.
+    pub(super) chained: BTreeMap<(NodeId, Part), (usize, usize)>,
     /// Processes that reach neither log nor sockets, until when.
     cut_off: BTreeMap<ProducerId, TimeMs>,
     agenda: BTreeMap<(TimeMs, u64), Due>,
@@ -150,7 +151,13 @@ impl Stage {
         record: Record,
         asker: Asker,
     ) {
-        let id = if self.cut_off_until(producer) > self.now {
+        let bytes = record_bytes(&record);
+        let is_refused = lane_of(at).is_some() && bytes > self.plan.logged_bytes_max();
+        if is_refused {
+            let alarm = format!("the log refuses a record of {bytes} bytes for {at:?}");
+            self.note(What::Alarm(alarm));
+        }
+        let id = if is_refused || self.cut_off_until(producer) > self.now {
             self.log.append_in_vain(self.now, producer, at)
         } else {
             self.log.append(self.now, producer, at, record)
@@ -243,8 +250,10 @@ impl Stage {
     }
 
     fn count_chained(&mut self, asker: &Asker, leaves: bool) {
-        if let Asker::Node(node, NodeAck::Emitted(part, _)) = asker {
-            let chained = self.chained.entry((*node, part.place));
+        if let Asker::Node(node, NodeAck::Emitted(part, emission)) = asker
+            && !is_large(*emission)
+        {
+            let chained = self.chained.entry((*node, *part));
             let (under_way, most) = chained.or_default();
             *under_way = match leaves {
                 true => *under_way + 1,

@@ -58,8 +58,14 @@ pub enum Switch {
     OldestTell,
     /// R35: snapshots are written before their cut is committed.
     CommittedSnapshots,
+    /// R35: what cannot be encoded is left out of snapshots.
+    WholeSnapshots,
+    /// R45: what was forgotten is found again in a snapshot that was cut before.
+    Removals,
     /// R46: an owner that is not warm keeps its partition as long as it lives.
     Yields,
+    /// R41: pieces are put together in the order in which they come.
+    Pieces,
     /// R42: an edge holds nothing back for an owner that is behind.
     FlowControl,
     /// R42: nobody is asked what was lost in a hole in `inbound`.
@@ -97,7 +103,10 @@ impl Switch {
         Self::TellNumbers,
         Self::OldestTell,
         Self::CommittedSnapshots,
+        Self::WholeSnapshots,
+        Self::Removals,
         Self::Yields,
+        Self::Pieces,
         Self::FlowControl,
         Self::AskAfterAHole,
         Self::Parking,
@@ -111,7 +120,8 @@ impl Switch {
             Self::Trying => 9,
             Self::Lease => 16,
             Self::Release => 31,
-            Self::Memory => 1,
+            Self::Memory | Self::Pieces => 1,
+            Self::WholeSnapshots => 14,
             Self::OldestTell => 28,
             Self::AskAfterAHole => 12,
             _ => 0,
@@ -142,6 +152,8 @@ impl Switch {
             Some(Self::Parking) => rules.parking = false,
             Some(Self::OldestTell) => rules.oldest_tell = false,
             Some(Self::CommittedSnapshots) => rules.committed_snapshots = false,
+            Some(Self::WholeSnapshots) => rules.whole_snapshots = false,
+            Some(Self::Removals) => rules.removals = false,
             Some(Self::Yields) => rules.yields = false,
             Some(Self::AskAfterAHole) => rules.ask_after_a_hole = false,
             _ => {}
@@ -159,6 +171,7 @@ impl Switch {
             Some(Self::Repair) => rules.repair = false,
             Some(Self::SocketAttempts) => rules.attempts = false,
             Some(Self::Pending) => rules.pending = false,
+            Some(Self::Pieces) => rules.pieces = false,
             _ => {}
         }
         rules

@@ -98,6 +98,7 @@ impl Partition {
                 }
                 record
             }
+            Err(_) if !self.setting.rules.whole_snapshots => return true,
             Err(fault) => {
                 let Some(record) = self.store_behind(&address, host.as_ref(), &fault) else {
                     return false;

@@ -14,10 +14,10 @@ use crate::simulator::world::Outcome;
 /// All of it.
 #[derive(Default)]
 pub(super) struct Book {
-    /// Each entity's commits in order.
+    /// Each entity's commits in order, since it was last forgotten.
     pub(super) pages: BTreeMap<Address, Vec<Page>>,
-    /// Commits of entities that had no event yet, and of which nothing was kept: their revisions began anew.
-    pub(super) forgotten: Vec<Page>,
+    /// Earlier lives of entities that had no event yet, and of which nothing was kept: their revisions began anew.
+    pub(super) forgotten: BTreeMap<Address, Vec<Vec<Page>>>,
     /// Each partition's valid records in order.
     pub(super) valid: BTreeMap<Place, Vec<Valid>>,
     /// The processes that were about to decide a message of `inbound` when nobody knew what had killed an owner (R16).
@@ -135,8 +135,9 @@ impl Book {
             };
             let pages = self.pages.entry(address).or_default();
             let exists = pages.iter().any(|page| !page.events.is_empty());
-            if page.commit.revision == Revision(1) && !exists {
-                self.forgotten.append(pages);
+            if page.commit.revision == Revision(1) && !exists && !pages.is_empty() {
+                let lives = self.forgotten.entry(page.address.clone());
+                lives.or_default().push(std::mem::take(pages));
             }
             pages.push(page);
         }
@@ -153,9 +154,22 @@ impl Book {
 
     /// All pages, entity by entity.
     pub(super) fn all(&self) -> impl Iterator<Item = &Page> {
-        self.pages.values().flatten().chain(&self.forgotten)
+        self.lives().flatten()
     }
 
+    /// The lives of all entities: more than one of those that were forgotten.
+    pub(super) fn lives(&self) -> impl Iterator<Item = &[Page]> {
+        let all = self.forgotten.values().flatten().chain(self.pages.values());
+        all.map(Vec::as_slice)
+    }
+
+    /// All pages of an entity, whenever it was forgotten.
+    pub(super) fn ever(&self, address: &Address) -> impl Iterator<Item = &Page> {
+        let forgotten = self.forgotten.get(address).into_iter().flatten();
+        forgotten.flatten().chain(self.of(address))
+    }
+
+    /// The pages of an entity since it was last forgotten.
     pub(super) fn of(&self, address: &Address) -> &[Page] {
         self.pages.get(address).map_or(&[], Vec::as_slice)
     }
@@ -169,12 +183,14 @@ impl Book {
             .filter(|page| page.commit.revision == revision)
     }
 
-    /// The ledger at this revision.
+    /// The ledger at this revision; nothing was written down before it was forgotten.
     pub(super) fn sum(&self, address: &Address, revision: Revision) -> Option<Sum> {
         if revision == Revision(0) {
             return Some(Sum::default());
         }
-        self.page(address, revision).map(|page| page.after)
+        let page = self.page(address, revision);
+        let page = page.or_else(|| self.ever(address).find(|at| at.commit.revision == revision));
+        page.map(|page| page.after)
     }
 
     /// Where each thing that carries an id happened, by a choice of events.

@@ -11,6 +11,7 @@ use xp_protocol::{ConnectionId, FaultCode, MessageNumber, Revision};
 use super::book::{Book, Page};
 use super::lives::Biography;
 use super::{Case, Findings};
+use crate::simulator::ledger::is_room;
 use crate::simulator::ledger::{Event, Rejection, Reply};
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
@@ -42,6 +43,7 @@ fn effect(event: &Event) -> Option<u64> {
         | Event::Whispered { id }
         | Event::Boasted { id }
         | Event::Refused { id }
+        | Event::Spoilt { id }
         | Event::Asking { id }
         | Event::Told { id }
         | Event::Reminding { id } => Some(*id),
@@ -93,15 +95,16 @@ fn numbers(biography: &Biography, found: &mut Findings) {
     }
 }
 
-/// The stored answers, by session, number and commit.
-type StoredAnswers = BTreeMap<(ConnectionId, MessageNumber, Revision), Stored>;
+/// The stored answers, by session, number and commit; more than one where an entity was forgotten between.
+type StoredAnswers = BTreeMap<(ConnectionId, MessageNumber, Revision), Vec<Stored>>;
 
 fn stored(book: &Book) -> StoredAnswers {
     let mut stored = StoredAnswers::new();
     for page in book.all() {
         for change in &page.commit.changes {
             if let Some((connection, n, answer)) = page.commit.answered(change) {
-                stored.insert((connection, n, page.commit.revision), answer);
+                let key = (connection, n, page.commit.revision);
+                stored.entry(key).or_default().push(answer);
             }
         }
     }
@@ -123,15 +126,26 @@ fn answer(
     let revision = answered.answer.revision();
     match stored.get(&(biography.life.connection, n, revision)) {
         None => return Err(format!("the log has no answer to number {n} at {revision}")),
-        Some(kept) if same(&answered.answer, kept) => {}
+        Some(kept) if kept.iter().any(|kept| same(&answered.answer, kept)) => {}
         Some(kept) => {
             let heard = &answered.answer;
             return Err(format!("it heard {heard:?}, the log has {kept:?}"));
         }
     }
-    let page = case.book.page(&biography.life.address, revision);
-    let killed = page.is_some_and(|page| case.book.has_killed(page.lane, &page.commit.cause));
-    fits(id, killed, &answered.answer, effects)
+    let address = &biography.life.address;
+    let mut pages = case.book.ever(address);
+    let killed = pages.any(|page| {
+        let is_it = page.commit.revision == revision;
+        is_it && case.book.has_killed(page.lane, &page.commit.cause)
+    });
+    let excuses = Excuses {
+        killed,
+        spoils: case.outcome.plan.spoils,
+    };
+    if is_room(address) {
+        return unwritten(id, excuses, &answered.answer, effects);
+    }
+    fits(id, excuses, &answered.answer, effects)
 }
 
 fn same(heard: &Answer, kept: &Stored) -> bool {
@@ -143,7 +157,16 @@ fn same(heard: &Answer, kept: &Stored) -> bool {
     }
 }
 
-fn fits(id: u64, killed: bool, heard: &Answer, effects: &[&Page]) -> Result<(), String> {
+/// What may have kept a command from its effect.
+#[derive(Clone, Copy)]
+struct Excuses {
+    /// Two processes may have died of it.
+    killed: bool,
+    /// Its entity may have had a state that cannot be encoded, and messages that leave it so are faults.
+    spoils: bool,
+}
+
+fn fits(id: u64, excuses: Excuses, heard: &Answer, effects: &[&Page]) -> Result<(), String> {
     match heard {
         Answer::Reply { payload, .. } => replied(id, payload, effects),
         Answer::Reject { payload, .. } => {
@@ -155,7 +178,8 @@ fn fits(id: u64, killed: bool, heard: &Answer, effects: &[&Page]) -> Result<(), 
         }
         Answer::Fault { code, .. } => {
             let right = match (code, effects) {
-                (FaultCode::Poisonous, []) => killed,
+                (FaultCode::Poisonous, []) => excuses.killed,
+                (FaultCode::Misuse, []) => excuses.spoils,
                 (FaultCode::Unreadable, []) => true,
                 (FaultCode::Unanswered, effects) => !effects.is_empty(),
                 _ => false,
@@ -165,6 +189,21 @@ fn fits(id: u64, killed: bool, heard: &Answer, effects: &[&Page]) -> Result<(), 
                 .ok_or_else(|| format!("it heard fault {}", code.name()))
         }
     }
+}
+
+/// A room's answer: nothing is written down.
+fn unwritten(id: u64, excuses: Excuses, heard: &Answer, effects: &[&Page]) -> Result<(), String> {
+    let Answer::Reply { payload, .. } = heard else {
+        return fits(id, excuses, heard, effects);
+    };
+    let reply: Reply = payload.read().map_err(|error| error.to_string())?;
+    let said = Reply {
+        id,
+        ..Reply::default()
+    };
+    (reply == said && effects.is_empty())
+        .then_some(())
+        .ok_or_else(|| format!("a room replied {reply:?}"))
 }
 
 fn replied(id: u64, payload: &Payload, effects: &[&Page]) -> Result<(), String> {

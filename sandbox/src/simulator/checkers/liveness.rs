@@ -86,9 +86,9 @@ fn ended(case: &Case<'_>, biography: &Biography) -> Result<(), String> {
             if *of == connection)
     };
     let forgotten = |change: &Change| *change == Change::SessionForgotten(connection);
-    let pages = case.book.of(&biography.life.address);
     let has = |wanted: &dyn Fn(&Change) -> bool| {
-        let mut changes = pages.iter().flat_map(|page| &page.commit.changes);
+        let pages = case.book.ever(&biography.life.address);
+        let mut changes = pages.flat_map(|page| &page.commit.changes);
         changes.any(wanted)
     };
     let right = match end {

@@ -20,7 +20,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         writers(case, *lane, valid, &mut found);
         causes(*lane, valid, &mut found);
     }
-    for pages in case.book.pages.values() {
+    for pages in case.book.lives() {
         revisions(pages, &mut found);
         chains(pages, &mut found);
     }

@@ -1,10 +1,13 @@
 //! The entities of owners and mirrors, and of whoever starts from their last snapshots, are what the log folds to.
 
-use xp_domain_sdk::Domain;
+use std::collections::BTreeSet;
+
+use xp_protocol::events::Change;
 use xp_protocol::{Address, Revision};
 
+use super::book::Page;
 use super::{Case, Findings};
-use crate::simulator::ledger::{Journal, Ledger};
+use crate::simulator::ledger;
 use crate::simulator::place::Place;
 use crate::simulator::world::{Sight, States};
 
@@ -17,28 +20,58 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
 }
 
 fn fold(case: &Case<'_>) -> (States, Findings) {
-    let domain = Domain::new()
-        .host::<Ledger>()
-        .host::<Journal>()
-        .registry()
-        .clone();
+    let domain = ledger::domain().registry().clone();
     let (mut states, mut found) = (States::new(), Findings::new());
+    for pages in case.book.forgotten.values().flatten() {
+        if let Some(last) = pages.last().filter(|_| !is_forgotten(pages)) {
+            let what = "it began anew behind this, and something of it was still waited for";
+            found.push((last.place(), what.to_owned()));
+        }
+    }
     for (address, pages) in &case.book.pages {
         let host = domain.get(address.category());
-        let host = host.expect("the domain hosts both");
+        let host = host.expect("the domain hosts all");
         let mut instance = host.fresh();
         for page in pages.iter().filter(|page| !page.events.is_empty()) {
             if let Err(fault) = instance.apply(&page.value) {
                 found.push((page.place(), fault.to_string()));
             }
         }
+        if is_forgotten(pages) {
+            continue;
+        }
         let revision = pages
             .last()
             .map_or(Revision(0), |page| page.commit.revision);
-        let state = instance.encode().expect("ledgers can be encoded");
-        states.insert(address.clone(), (revision, state));
+        // Nobody can say how a book is that is spoilt.
+        if let Ok(state) = instance.encode() {
+            states.insert(address.clone(), (revision, state));
+        }
     }
     (states, found)
+}
+
+/// Whether nothing of an entity is kept: it never had an event, and nobody and nothing waits for it.
+fn is_forgotten(pages: &[Page]) -> bool {
+    let (mut sessions, mut timers, mut asks) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut tickets, mut parked) = (BTreeSet::new(), 0);
+    for change in pages.iter().flat_map(|page| &page.commit.changes) {
+        match change {
+            Change::SessionBegun(of) => drop(sessions.insert(of.connection)),
+            Change::SessionForgotten(of) => drop(sessions.remove(of)),
+            Change::TimerSet { name, .. } => drop(timers.insert(name)),
+            Change::TimerCleared(name) => drop(timers.remove(name)),
+            Change::Asked { conversation, .. } => drop(asks.insert(conversation)),
+            Change::AskClosed(conversation) => drop(asks.remove(conversation)),
+            Change::TicketOpened { ticket, .. } => drop(tickets.insert(ticket)),
+            Change::TicketClosed(ticket) => drop(tickets.remove(ticket)),
+            Change::Parked(_) => parked += 1,
+            Change::Unparked => parked -= 1,
+            _ => {}
+        }
+    }
+    let waiting = sessions.len() + timers.len() + asks.len() + tickets.len() + parked;
+    waiting == 0 && pages.iter().all(|page| page.events.is_empty())
 }
 
 fn compare(sight: &Sight, folded: &States, found: &mut Findings) {
@@ -56,5 +89,11 @@ fn compare(sight: &Sight, folded: &States, found: &mut Findings) {
             Some(_) => continue,
         };
         found.push((address.to_string(), what));
+    }
+    for (address, (revision, _)) in states {
+        if known(address) && !folded.contains_key(address) {
+            let what = format!("{whose} has it at revision {revision}, and the log nothing of it");
+            found.push((address.to_string(), what));
+        }
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
     let plan = case.outcome.plan;
     let until = TimeMs(EPOCH_MS + plan.busy_ms + plan.calm_ms - UNDER_WAY_MS);
     let mut found = Findings::new();
-    for (address, pages) in &case.book.pages {
+    for pages in case.book.lives() {
         let mut set: BTreeMap<&str, TimeMs> = BTreeMap::new();
         for page in pages {
             if let Err(what) = fired(page, &set) {
@@ -30,7 +30,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         }
         for (name, _) in set.iter().filter(|(_, due)| **due < until) {
             let what = format!("timer {name} never fired");
-            found.push((address.to_string(), what));
+            found.extend(pages.last().map(|page| (page.place(), what)));
         }
     }
     reminders(case, &mut found);

@@ -42,7 +42,7 @@ impl Node {
             incarnation: self.incarnation,
             lanes: Arc::clone(&self.lanes),
             domain: Arc::clone(&self.domain),
-            limits: Arc::new(limits(stage.plan.without)),
+            limits: Arc::new(limits(&stage.plan)),
             store: self.disk.store(place),
             lease_ms: LEASE_MS,
             rules: Switch::owner(stage.plan.without),

@@ -14,14 +14,16 @@ use xp_transport::{Now, Stored, TopicPartition};
 use super::{Outcome, Sight, World};
 use crate::simulator::build::read;
 use crate::simulator::place::Place;
-use crate::simulator::plan::{ENTITIES, limits};
+use crate::simulator::plan::limits;
 use crate::simulator::stage::{events, inbound, outbound};
 use crate::simulator::switch::Switch;
 use crate::simulator::{client, node};
 
 impl World {
     pub(super) fn outcome(mut self) -> Outcome {
-        let addresses: Vec<_> = (0..ENTITIES).map(client::address).collect();
+        let addresses: Vec<_> = (0..self.stage.plan.entities())
+            .map(client::address)
+            .collect();
         let read = |at: &TopicPartition| self.stage.read(at, Offset(0), usize::MAX);
         let topic = |at: fn(Place) -> TopicPartition| -> Logged {
             let places = Place::all();
@@ -145,7 +147,7 @@ impl World {
             incarnation: Incarnation(uuid::Uuid::nil()),
             lanes: Arc::new(node::lanes()),
             domain: Arc::clone(&self.domain),
-            limits: Arc::new(limits(self.stage.plan.without)),
+            limits: Arc::new(limits(&self.stage.plan)),
             store,
             lease_ms: LEASE_MS,
             rules: Switch::owner(self.stage.plan.without),
