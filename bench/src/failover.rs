@@ -10,6 +10,7 @@ mod report;
 mod fault;
 mod load;
 mod bare;
+mod ready;
 mod owners;
 mod cluster;
 

@@ -117,6 +117,17 @@ impl Process {
         words: &[&str],
         more: &[(&str, String)],
     ) -> Result<(Self, String)> {
+        let (process, mut output) = Self::spawn(home, words, more)?;
+        let line = next_line(&mut output, words)?;
+        drain(output);
+        Ok((process, line))
+    }
+
+    fn spawn(
+        home: &Home,
+        words: &[&str],
+        more: &[(&str, String)],
+    ) -> Result<(Self, BufReader<ChildStdout>)> {
         let program = program()?;
         let child = Command::new(&program)
             .envs(STATE_NODE)
@@ -131,8 +142,25 @@ impl Process {
             format!("{} does not start; {build}", program.display())
         })?;
         let stdout = child.stdout.take().context("its output is piped")?;
-        let process = Self(child);
-        Ok((process, first_line(stdout, words)?))
+        Ok((Self(child), BufReader::new(stdout)))
+    }
+
+    /// Starts a state node that answers over HTTP, and waits until it says that it is ready. It says before where it
+    /// answers.
+    pub(crate) fn start_answering(
+        home: &Home,
+        words: &[&str],
+        more: &[(&str, String)],
+    ) -> Result<(Self, SocketAddr)> {
+        let mut more = more.to_vec();
+        more.push(("XP__STATE_NODE__LISTEN", "127.0.0.1:0".to_owned()));
+        let (process, mut output) = Self::spawn(home, words, &more)?;
+        let answers = next_line(&mut output, words)?;
+        next_line(&mut output, words)?;
+        drain(output);
+        let addr = answers.trim_end().rsplit("http://").next();
+        let addr = addr.with_context(|| format!("no address in {answers:?}"))?;
+        Ok((process, addr.parse()?))
     }
 
     pub(crate) fn kill(mut self) -> Result<()> {
@@ -190,8 +218,7 @@ fn program() -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name("bench-node"))
 }
 
-fn first_line(stdout: ChildStdout, words: &[&str]) -> Result<String> {
-    let mut output = BufReader::new(stdout);
+fn next_line(output: &mut BufReader<ChildStdout>, words: &[&str]) -> Result<String> {
     let mut line = String::new();
     if output.read_line(&mut line)? == 0 {
         bail!(
@@ -199,7 +226,10 @@ fn first_line(stdout: ChildStdout, words: &[&str]) -> Result<String> {
             words.join(" ")
         );
     }
-    // Whatever else it prints must not fill the pipe.
-    std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
     Ok(line)
+}
+
+/// Whatever else it prints must not fill the pipe.
+fn drain(mut output: BufReader<ChildStdout>) {
+    std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
 }

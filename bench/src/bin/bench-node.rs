@@ -91,7 +91,7 @@ impl Entity for Sower {
     }
 }
 
-/// Counts, and notices when a number is missing or comes twice.
+/// Counts, and notices when a number is missing or comes twice. Rings when it was told to.
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Tally {
     counted: u64,
@@ -101,7 +101,21 @@ struct Tally {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 enum Count {
+    Count {
+        number: u64,
+    },
+    /// In so many milliseconds everybody who watches is told so.
+    Ring {
+        number: u64,
+        after_ms: u64,
+    },
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum Happened {
     Count { number: u64 },
+    Rang { number: u64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,21 +129,35 @@ impl Entity for Tally {
     type Claims = ();
     type Command = Count;
     type Query = Counted;
-    type Signal = Never;
-    type Event = Count;
-    type Output = Count;
+    type Signal = Happened;
+    type Event = Happened;
+    type Output = Happened;
     type Reply = Tally;
     type Rejection = Never;
 
     fn decide(&self, count: Count, cx: &Cx<Self>) -> Outcome<Self> {
-        Ok(cx.decision().publish(count))
+        let decision = cx.decision();
+        Ok(match count {
+            Count::Count { number } => decision.publish(Happened::Count { number }),
+            Count::Ring { number, after_ms } => {
+                let after = std::time::Duration::from_millis(after_ms);
+                decision.schedule("ring", after, Happened::Rang { number })
+            }
+        })
+    }
+
+    fn signal(&self, rang: Happened, cx: &SignalCx<Self>) -> Outcome<Self> {
+        Ok(cx.decision().publish(rang))
     }
 
     fn answer(&self, Counted::Tally: Counted, _: &Cx<Self>) -> Result<Tally, Never> {
         Ok(self.clone())
     }
 
-    fn apply(&mut self, Count::Count { number }: Count) {
+    fn apply(&mut self, happened: Happened) {
+        let Happened::Count { number } = happened else {
+            return;
+        };
         self.counted += 1;
         // Numbers start over with every client.
         self.out_of_order += u64::from(number != self.counted);

@@ -1,6 +1,7 @@
 //! Brokers, three state nodes, each with a disk of its own, and two edges.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use rustix::process::Signal;
@@ -25,7 +26,7 @@ pub(super) enum Brokers {
 pub(super) struct Cluster {
     pub(super) doors: Vec<Door>,
     pub(super) kafka: LocalKafka,
-    nodes: BTreeMap<&'static str, Process>,
+    nodes: BTreeMap<&'static str, (Process, SocketAddr)>,
     _edges: Vec<Process>,
     home: Home,
 }
@@ -70,13 +71,22 @@ impl Cluster {
             let brokers = self.kafka.bootstrap_of(Listener::Severable)?;
             more.push(("XP__KAFKA__BROKERS", list(&brokers)));
         }
-        let (process, _) = Process::start_with(&self.home, &words, &more)?;
-        self.nodes.insert(node, process);
+        let started = Process::start_answering(&self.home, &words, &more)?;
+        self.nodes.insert(node, started);
         Ok(())
     }
 
+    /// Where every node answers over HTTP.
+    pub(super) fn answering(&self) -> Vec<SocketAddr> {
+        let nodes = self.nodes.values().map(|(_, addr)| *addr);
+        nodes
+            .chain(self.doors.iter().map(|door| door.addr))
+            .collect()
+    }
+
     pub(super) fn kill(&mut self, node: &str) -> Result<()> {
-        self.nodes.remove(node).context("it runs")?.kill()
+        let (process, _) = self.nodes.remove(node).context("it runs")?;
+        process.kill()
     }
 
     /// Another process takes its place.
@@ -87,13 +97,13 @@ impl Cluster {
 
     /// SIGTERM, and waits for its end.
     pub(super) fn terminate(&mut self, node: &str) -> Result<()> {
-        let process = self.nodes.remove(node).context("it runs")?;
+        let (process, _) = self.nodes.remove(node).context("it runs")?;
         process.signal(Signal::TERM)?;
         process.wait()
     }
 
     pub(super) fn signal(&self, node: &str, signal: Signal) -> Result<()> {
-        self.nodes[node].signal(signal)
+        self.nodes[node].0.signal(signal)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What goes wrong.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 use super::cluster::Brokers;
@@ -38,6 +40,16 @@ impl Fault {
             self,
             Self::BrokerStopped | Self::BrokerRestarted | Self::Broker
         )
+    }
+
+    /// When timers that are set just before it fall due: while the only broker is away. Nothing where some broker serves
+    /// all the time.
+    pub(super) fn timers_due(self) -> Option<Duration> {
+        match self {
+            Self::BrokerStopped => Some(Duration::from_secs(2)),
+            Self::BrokerRestarted => Some(Duration::from_secs(1)),
+            _ => None,
+        }
     }
 
     /// Of its entities.

@@ -23,6 +23,23 @@ const PENDING_MAX: usize = 100_000;
 #[serde(tag = "type", content = "data")]
 enum Count {
     Count { number: u64 },
+    Ring { number: u64, after_ms: u64 },
+}
+
+/// What an entity shows.
+#[derive(Deserialize)]
+#[serde(tag = "type", content = "data")]
+enum Shown {
+    Count {},
+    Rang { number: u64 },
+}
+
+/// A timer that every entity is told to set.
+#[derive(Clone, Copy, Debug)]
+struct Ring {
+    number: u64,
+    after: Duration,
+    due: Instant,
 }
 
 #[derive(Serialize)]
@@ -63,6 +80,9 @@ struct Shared {
     answered: Vec<Option<Instant>>,
     failed: u64,
     closed_sockets: u64,
+    /// The timer that was set last, and how late each entity's was heard.
+    ring: Option<Ring>,
+    late: Vec<Option<Duration>>,
 }
 
 type Book = Arc<Mutex<Shared>>;
@@ -76,6 +96,7 @@ pub(super) struct Load {
     /// From entity to partition.
     pub(super) partitions: Vec<u32>,
     ends: watch::Sender<bool>,
+    rings: watch::Sender<Option<Ring>>,
     counting: Option<std::thread::JoinHandle<Result<Damage>>>,
 }
 
@@ -99,17 +120,19 @@ impl Load {
         let place = |address: &Address| address.partition(PARTITIONS).0;
         let partitions = all.iter().map(place).collect();
         let (ends, ended) = watch::channel(false);
+        let (rings, told) = watch::channel(None);
         let (doors, kept) = (doors.to_vec(), Arc::clone(&book));
         let counting = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            runtime.block_on(count_all(doors, all, every, kept, ended))
+            runtime.block_on(count_all(doors, all, (every, ended, told), kept))
         });
         Ok(Self {
             book,
             partitions,
             ends,
+            rings,
             counting: Some(counting),
         })
     }
@@ -129,6 +152,34 @@ impl Load {
         bail!("commands are not answered within {PATIENCE:?}")
     }
 
+    /// Every entity is told to set a timer that falls due so long after now.
+    pub(super) fn set_timers(&self, after: Duration) {
+        let mut book = open(&self.book);
+        let ring = Ring {
+            number: book.ring.map_or(1, |last| last.number + 1),
+            after,
+            due: now() + after,
+        };
+        book.ring = Some(ring);
+        book.late = vec![None; self.partitions.len()];
+        drop(book);
+        self.rings.send_replace(Some(ring));
+    }
+
+    /// Waits until the timers of all entities were heard, and says how late each was: from when it was due until a client
+    /// heard of it.
+    pub(super) fn late(&self) -> Result<Vec<Duration>> {
+        let began = now();
+        while began.elapsed() < PATIENCE {
+            let late: Option<Vec<_>> = open(&self.book).late.iter().copied().collect();
+            match late {
+                Some(late) => return Ok(late),
+                None => pause(Duration::from_millis(5)),
+            }
+        }
+        bail!("timers are not heard of within {PATIENCE:?}")
+    }
+
     /// Ends counting, and compares what was acknowledged with what the entities have counted.
     pub(super) fn end(mut self) -> Result<Damage> {
         self.ends.send_replace(true);
@@ -140,9 +191,12 @@ impl Load {
 async fn count_all(
     doors: Vec<Door>,
     entities: Vec<Address>,
-    every: Duration,
+    (every, ended, told): (
+        Duration,
+        watch::Receiver<bool>,
+        watch::Receiver<Option<Ring>>,
+    ),
     book: Book,
-    ended: watch::Receiver<bool>,
 ) -> Result<Damage> {
     let mut counting = Vec::new();
     for (entity, address) in (0..).zip(entities) {
@@ -150,7 +204,8 @@ async fn count_all(
         let url = format!("ws://{}", door.addr);
         let options = Options::new(url, address, door.token.clone());
         let (handle, items) = Client::connect(options)?.split();
-        tokio::spawn(look(items, Arc::clone(&book)));
+        tokio::spawn(look(entity, items, Arc::clone(&book)));
+        tokio::spawn(set_timers(handle.clone(), told.clone()));
         let one = One {
             entity,
             handle,
@@ -170,10 +225,44 @@ async fn count_all(
     Ok(damage)
 }
 
-async fn look(mut items: Items, book: Book) {
+async fn look(entity: u32, mut items: Items, book: Book) {
     while let Some(item) = items.next().await {
-        if matches!(item, Item::Lost { .. }) {
-            open(&book).closed_sockets += 1;
+        match item {
+            Item::Lost { .. } => open(&book).closed_sockets += 1,
+            Item::Event { payload, .. } => open(&book).hear(entity, &payload),
+            _ => {}
+        }
+    }
+}
+
+/// Tells the entity of each timer as soon as it is wanted.
+async fn set_timers(handle: Handle, mut told: watch::Receiver<Option<Ring>>) -> Result<()> {
+    while told.changed().await.is_ok() {
+        let wanted = *told.borrow_and_update();
+        if let Some(Ring { number, after, .. }) = wanted {
+            let after_ms = u64::try_from(after.as_millis())?;
+            let payload = Payload::json(&Count::Ring { number, after_ms })?;
+            handle.submit(payload).await?.await?;
+        }
+    }
+    Ok(())
+}
+
+impl Shared {
+    /// An entity shows something: that a timer fell due, perhaps.
+    fn hear(&mut self, entity: u32, payload: &Payload) {
+        let Ok(shown) = payload.read::<Vec<Shown>>() else {
+            return;
+        };
+        let rings = shown.into_iter().filter_map(|shown| match shown {
+            Shown::Rang { number } => Some(number),
+            Shown::Count {} => None,
+        });
+        for number in rings {
+            let ring = self.ring.filter(|ring| ring.number == number);
+            if let (Some(ring), Some(late)) = (ring, self.late.get_mut(entity as usize)) {
+                late.get_or_insert(now().saturating_duration_since(ring.due));
+            }
         }
     }
 }

@@ -22,6 +22,10 @@ pub(super) struct Outcome {
     pub(super) pauses: Vec<Vec<Duration>>,
     /// For each trial, the longest wait of a bare client of Kafka; nothing where Kafka is not away.
     pub(super) bare: Vec<Duration>,
+    /// For each trial, how long after the only broker answered again all nodes were ready; nothing where it never was away.
+    pub(super) ready: Vec<Duration>,
+    /// For each trial, how late each entity's timer was that fell due meanwhile.
+    pub(super) late: Vec<Vec<Duration>>,
     pub(super) damage: Damage,
 }
 
@@ -40,6 +44,8 @@ impl Outcome {
             fault,
             pauses: Vec::new(),
             bare: Vec::new(),
+            ready: Vec::new(),
+            late: Vec::new(),
             damage: Damage::default(),
         }
     }
@@ -57,7 +63,12 @@ impl Outcome {
                     .last()
                     .map(|bare| format!(", a bare client {}", ms(*bare)));
                 let bare = bare.unwrap_or_default();
-                format!("{entities} entities, median {middle}, worst {worst}{bare}")
+                let ready = self.ready.last();
+                let ready = ready.map(|ready| format!(", ready after {}", ms(*ready)));
+                let late = self.late.last().and_then(|late| late.iter().max());
+                let late = late.map(|late| format!(", timers up to {} late", ms(*late)));
+                let (ready, late) = (ready.unwrap_or_default(), late.unwrap_or_default());
+                format!("{entities} entities, median {middle}, worst {worst}{bare}{ready}{late}")
             },
         )
     }
@@ -75,27 +86,20 @@ impl Outcome {
     fn row(&self) -> String {
         let (title, trials, all) = (self.fault.title(), self.pauses.len(), self.all());
         if all.is_empty() {
-            return format!("| {title} | {trials} | 0 | – | – | – | – | – |");
+            return format!("| {title} | {trials} | 0 | – | – | – | – | – | – | – |");
         }
         let (entities, worst) = (all.len(), Spread::of(self.worst()));
         let all = Spread::of(all);
         format!(
-            "| {title} | {trials} | {entities} | {} | {} | {} | {} | {} |",
+            "| {title} | {trials} | {entities} | {} | {} | {} | {} | {} | {} | {} |",
             ms(all.at(0.5)),
             ms(all.at(0.99)),
             ms(all.at(1.0)),
             ms(worst.at(0.5)),
-            self.bare_cell(),
+            cell(&self.bare),
+            cell(&self.ready),
+            cell(&self.late.concat()),
         )
-    }
-
-    /// Median and worst.
-    fn bare_cell(&self) -> String {
-        if self.bare.is_empty() {
-            return "–".to_owned();
-        }
-        let bare = Spread::of(self.bare.clone());
-        format!("{}, {}", ms(bare.at(0.5)), ms(bare.at(1.0)))
     }
 
     fn damage_row(&self) -> String {
@@ -109,6 +113,15 @@ impl Outcome {
         let title = self.fault.title();
         format!("| {title} | {lost} | {doubled} | {out_of_order} | {failed} | {closed_sockets} |")
     }
+}
+
+/// Median and worst.
+fn cell(times: &[Duration]) -> String {
+    if times.is_empty() {
+        return "–".to_owned();
+    }
+    let times = Spread::of(times.to_vec());
+    format!("{}, {}", ms(times.at(0.5)), ms(times.at(1.0)))
 }
 
 /// A class's name, and how many belong to it; empty classes at both ends are left out.
@@ -153,11 +166,12 @@ impl fmt::Display for Report {
             f,
             "Three state nodes, two edges and Kafka on one machine; {entities} entities, and every {every_ms} ms a \
              command is due on each. A pause is the longest wait of any command of one entity in one trial, from the \
-             moment it was due to its answer.\n"
+             moment it was due to its answer. Where the only broker is away, all nodes are ready so long after it answers \
+             again, and a timer that fell due meanwhile is late until a client hears of it.\n"
         )?;
         writeln!(
             f,
-            "| | trials | pauses | median | p99 | worst | median of each trial's worst | a bare client: median, worst |\n|---|---|---|---|---|---|---|---|"
+            "| | trials | pauses | median | p99 | worst | median of each trial's worst | a bare client: median, worst | all ready: median, worst | timers late: median, worst |\n|---|---|---|---|---|---|---|---|---|---|"
         )?;
         for outcome in &self.outcomes {
             writeln!(f, "{}", outcome.row())?;
@@ -191,6 +205,41 @@ fn bars(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn cells(outcome: &Outcome) -> Vec<String> {
+        let row = outcome.row();
+        let cells = row.trim_matches('|').split('|');
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_row_says_when_all_were_ready_and_how_late_timers_were() {
+        let seconds = |all: &[u64]| all.iter().copied().map(Duration::from_secs).collect();
+        let mut outcome = Outcome::of(Fault::BrokerRestarted);
+        outcome.pauses = vec![seconds(&[11, 12]), seconds(&[13, 14])];
+        outcome.ready = seconds(&[2, 2, 7]);
+        outcome.late = vec![seconds(&[10, 11]), seconds(&[18])];
+        let row = cells(&outcome);
+        assert_eq!(row[7..], ["–", "2000 ms, 7000 ms", "11000 ms, 18000 ms"]);
+        assert!(
+            outcome
+                .last()
+                .contains("ready after 7000 ms, timers up to 18000 ms late")
+        );
+        let mut report = Report::of(&asked());
+        report.add(outcome);
+        let report = report.to_string();
+        let mut table = report.lines().filter(|line| line.starts_with('|'));
+        let columns = |line: Option<&str>| line.unwrap_or_default().matches('|').count();
+        let first: Vec<_> = (0..3).map(|_| columns(table.next())).collect();
+        assert_eq!(first, [11; 3], "{report}");
+        assert_eq!(cells(&Outcome::of(Fault::Killed)).len(), row.len());
+    }
+
+    fn asked() -> Asked {
+        use clap::Parser;
+        Asked::parse_from(["failover"])
+    }
 
     #[test]
     fn a_histogram_counts_everything_once_and_leaves_empty_ends_out() {

@@ -14,6 +14,7 @@ use super::cluster::{Cluster, LANE, PARTITIONS, SEVERABLE, STATE_NODES};
 use super::fault::Fault;
 use super::load::Load;
 use super::owners::{Owned, Owners, pause, place};
+use super::ready::all_ready;
 use super::report::Outcome;
 use crate::figures::now;
 
@@ -22,6 +23,8 @@ const LONG: Duration = Duration::from_secs(5);
 /// For how long commands still belong to a trial whose fault is over.
 const AFTERMATH: Duration = Duration::from_millis(1_500);
 
+/// How long it takes at the most until every entity has set its timer.
+const TIMERS_SET: Duration = Duration::from_millis(200);
 /// How long the only broker stands still, and how long it is away before it is started again.
 const STOPPED: Duration = Duration::from_secs(4);
 const AWAY: Duration = Duration::from_millis(1_100);
@@ -76,7 +79,18 @@ impl Stage {
             let owned = self.owners.calm()?;
             load.waits(now())?;
             let began = now();
+            let timers = fault.timers_due();
+            if let Some(after) = timers {
+                load.set_timers(after);
+                pause(TIMERS_SET);
+            }
             let concerned = self.strike(fault, trial, &owned)?;
+            let answers = now();
+            if timers.is_some() {
+                let ready = all_ready(&self.cluster.answering())?;
+                outcome.ready.push(ready.saturating_duration_since(answers));
+                outcome.late.push(load.late()?);
+            }
             let ended = now() + AFTERMATH;
             pause(AFTERMATH);
             if let Some(bare) = &bare {
