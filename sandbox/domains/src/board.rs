@@ -47,6 +47,8 @@ pub enum Command {
 #[serde(tag = "type", content = "data")]
 pub enum Query {
     Count,
+    /// All strokes, as large as they may be together.
+    All,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -115,6 +117,9 @@ pub enum Reply {
     Count {
         strokes: usize,
     },
+    All {
+        strokes: BTreeMap<u64, Stroke>,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -168,6 +173,9 @@ impl Entity for Board {
         match query {
             Query::Count => Ok(Reply::Count {
                 strokes: self.strokes.len(),
+            }),
+            Query::All => Ok(Reply::All {
+                strokes: self.strokes.clone(),
             }),
         }
     }

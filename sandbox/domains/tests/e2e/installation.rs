@@ -88,6 +88,7 @@ macro_rules! installation_tests {
             together::two_pipes_see_each_other
             together::a_crowd_over_all_edges_sees_one_board
             large::a_board_larger_than_a_record_is_shown_whole
+            large::an_answer_larger_than_a_record_arrives_whole
             large::who_missed_more_than_a_record_sees_every_stroke_once
             large::a_crowd_before_a_large_board_is_let_in_and_nobody_is_closed
             python::python_without_our_code_the_documentations_client_and_xp_connect_see_each_other

@@ -16,6 +16,8 @@ use crate::radio::Radio;
 const POINTS: usize = 1_000;
 /// So many strokes are more than 1 MiB.
 const STROKES: usize = 75;
+/// So many make an answer of 1.06 MB and a little more.
+const ANSWERED: usize = 43;
 /// So many are half of it.
 const HALF: usize = 22;
 const DIALS: usize = 200;
@@ -69,7 +71,11 @@ async fn draw<I: Installation>(who: &str, strokes: usize, at: &I) {
 /// Each stroke with every one of its points.
 fn is_whole(shown: &Payload, strokes: usize) -> bool {
     let shown: Value = shown.read().unwrap();
-    let board = shown[0]["data"]["strokes"].as_object().unwrap();
+    has_all(&shown[0]["data"], strokes)
+}
+
+fn has_all(board: &Value, strokes: usize) -> bool {
+    let board = board["strokes"].as_object().unwrap();
     let all = |stroke: &Value| stroke["points"].as_array().unwrap().len() == POINTS;
     board.len() == strokes && board.values().all(all)
 }
@@ -81,6 +87,26 @@ pub(crate) async fn a_board_larger_than_a_record_is_shown_whole<I: Installation>
         let (client, shown) = enter(&format!("bob{nth}"), url, &installation).await;
         assert!(is_whole(&shown, STROKES), "edge {nth} shows another board");
         client.close().await;
+    }
+    installation.end().await;
+}
+
+/// An answer is no part of the chain: it comes in pieces of its own.
+pub(crate) async fn an_answer_larger_than_a_record_arrives_whole<I: Installation>() {
+    let mut installation = I::start().await;
+    draw("ana", ANSWERED, &installation).await;
+    for (nth, url) in installation.urls().iter().enumerate() {
+        let (client, _) = enter(&format!("bob{nth}"), url, &installation).await;
+        let handle = client.handle();
+        let (_, mut items) = client.split();
+        let looking = tokio::spawn(async move { while items.next().await.is_some() {} });
+        let answer = timeout(PATIENCE, handle.query(&json!({"type": "All"}))).await;
+        let reply: Value = answer.expect("an answer").unwrap().reply().unwrap();
+        let bytes = reply.to_string().len();
+        assert!((1_060_000..1_100_000).contains(&bytes), "{bytes} bytes");
+        assert!(has_all(&reply["data"], ANSWERED), "edge {nth} answers less");
+        handle.close().await;
+        looking.await.unwrap();
     }
     installation.end().await;
 }
@@ -100,7 +126,8 @@ pub(crate) async fn who_missed_more_than_a_record_sees_every_stroke_once<I: Inst
         view.see(&next(&mut phone).await);
     }
     assert_eq!(view.wrong, Vec::<String>::new());
-    assert_eq!(view.resumed + view.started_over, 1, "{:?}", view.losses);
+    let came_back = (view.resumed, view.started_over);
+    assert_eq!(came_back, (1, 0), "{:?}", view.losses);
     phone.close().await;
     installation.end().await;
 }
