@@ -14,6 +14,7 @@ mod outage;
 mod cluster;
 mod asleep;
 mod zombie;
+mod hanging;
 mod reader;
 mod kafka;
 mod together;
