@@ -213,9 +213,6 @@ settings! {
         /// `busy` and `/ready` is 503, then commands, and first those of the subjects with the most. Where `inbound`
         /// is kept in memory it must keep well more than this, or messages are lost there and sent again.
         partition_behind_max: Size = Size(32 << 20),
-        /// How long something may wait for the owner of a lane partition without a word from it that it takes anything.
-        /// Beyond, `/ready` is 503. An owner says what it has taken after two seconds at the latest.
-        partition_takes_within: Span = Span::from_secs(5),
         /// What `busy` tells the client to wait. Clients repeat their whole window then, for as long as an outage of
         /// the log takes: twice the window in this time must stay below `frames-per-second`, or they are closed
         /// `too-fast` for doing as they were told.

@@ -201,7 +201,6 @@ fn open(config: &Config, lanes: &Lanes, defined: &[config::Lane]) -> HashMap<Str
         unanswered_max: config.limits.partition_unanswered_max as usize,
         bytes_max: config.limits.partition_bytes_max.0,
         behind_max: config.limits.partition_behind_max.0 as u64,
-        takes_within: config.limits.partition_takes_within.0,
     };
     let open = |lane: &config::Lane| (lane.name.clone(), Arc::new(Lane::new(lane, bounds)));
     let open: HashMap<_, _> = defined.iter().map(open).collect();

@@ -132,12 +132,6 @@ impl Account {
         lock(&self.landed).waiting.clear();
     }
 
-    /// Whether anything is in the log that the owner has not said to have taken.
-    #[must_use]
-    pub fn waits(&self) -> bool {
-        !lock(&self.landed).waiting.is_empty()
-    }
-
     /// How much waits.
     #[must_use]
     pub fn waiting(&self) -> u64 {

@@ -26,6 +26,9 @@ use crate::outlet::Outlet;
 pub(crate) use appender::Appender;
 pub(crate) use stall::Patience;
 
+/// An owner of which nothing was heard for so long, although much waits, takes nothing.
+const TAKES_WITHIN: Duration = Duration::from_secs(5);
+
 /// How much one partition takes before it sheds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -33,8 +36,6 @@ pub(crate) struct Bounds {
     pub(crate) bytes_max: usize,
     /// What may wait for the owner, of all edges together.
     pub(crate) behind_max: u64,
-    /// An owner of which nothing was heard for so long, although something waits, takes nothing.
-    pub(crate) takes_within: Duration,
 }
 
 /// One lane, as this edge writes to it.
@@ -60,7 +61,7 @@ pub(crate) struct Partition {
     own: Arc<Share>,
     /// Whether it was said that the owner is behind.
     behind: AtomicBool,
-    /// When its owner last said that it had taken something, or since when something waits for it.
+    /// When its owner last said that it had taken something, or when little began to be much.
     took_at: Mutex<Instant>,
     /// The log leaves its appends without an answer, or refuses them.
     stalled: AtomicBool,
@@ -179,8 +180,8 @@ impl Partition {
 
     /// Whether its owner is so far behind that everybody is held back, or takes nothing of what waits.
     pub(crate) fn is_behind(&self) -> bool {
-        let takes_nothing = || self.took_at().elapsed() >= self.bounds.takes_within;
-        self.account.is_behind() || self.account.waits() && takes_nothing()
+        let waits = self.account.waiting() >= CALM;
+        self.account.is_behind() || waits && self.took_at().elapsed() >= TAKES_WITHIN
     }
 
     fn took_at(&self) -> MutexGuard<'_, Instant> {
@@ -287,7 +288,7 @@ impl Partition {
 
     /// The log has these.
     fn landed(&self, charges: Vec<(Offset, Charge)>) {
-        if !self.account.waits() {
+        if self.account.waiting() < CALM {
             *self.took_at() = Instant::now();
         }
         self.account.landed(charges);

@@ -10,10 +10,6 @@ const MESSAGE: u64 = 1 << 10;
 /// how far the owner is behind.
 pub const NOTICE: u64 = 512 << 10;
 
-/// And at the latest so many milliseconds after it has taken something that it has not said, so that an edge knows an owner
-/// that takes nothing from one that is told little.
-pub const NOTICE_MS: u64 = 2_000;
-
 /// What a message of so many bytes weighs.
 #[must_use]
 pub const fn weight(bytes: usize) -> u64 {

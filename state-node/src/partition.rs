@@ -279,7 +279,6 @@ impl Partition {
         self.checkpoint(now);
         self.passivate(now);
         self.take_snapshot(now);
-        self.say_taken_if_due(now);
         self.drain(now);
     }
 

@@ -1,7 +1,7 @@
 //! An owner that is behind: what is held back, of whom, and until when (R42).
 
 use xp_edge::flow::BUDGET_MIN;
-use xp_edge::units::{Size, Span};
+use xp_edge::units::Size;
 use xp_edge::{Config, Readiness};
 use xp_protocol::inbound::Action;
 use xp_protocol::outbound::{Item, Outbound, Recipients, Socket};
@@ -113,30 +113,6 @@ async fn an_edge_whose_partition_takes_less_than_it_is_told_is_not_ready_until_i
     }
     assert_eq!(world.edge.readiness(), Readiness::Behind);
     let partition = "board/1".parse::<Address>().unwrap().partition(2);
-    world.owner.has_taken(partition, Offset(10_000));
-    until("all is taken", || world.edge.is_ready()).await;
-}
-
-/// However little it is: a partition that is dead says so of one message as of a thousand.
-#[tokio::test]
-async fn an_edge_whose_partition_takes_nothing_is_not_ready_while_anything_waits() {
-    let mut config = config();
-    config.limits.partition_takes_within = Span::from_millis(200);
-    let world = World::with(config).await;
-    let partition = "board/1".parse::<Address>().unwrap().partition(2);
-    let mut ana = world.join("ana", 1).await;
-    world.owner.has_taken(partition, Offset(1));
-    until("the owner is known to have taken it", || {
-        world.edge.is_ready()
-    })
-    .await;
-    world.owner.moods(|moods| moods.sleeps = true);
-    ana.send("send 1 x").await;
-    until("it has taken nothing for too long", || {
-        world.edge.readiness() == Readiness::Behind
-    })
-    .await;
-    // A word that it takes some of it is enough: it goes on.
     world.owner.has_taken(partition, Offset(10_000));
     until("all is taken", || world.edge.is_ready()).await;
 }

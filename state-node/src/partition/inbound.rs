@@ -39,7 +39,7 @@ impl Partition {
         }
         // What follows no record of this batch need not wait for the next acknowledgement.
         self.drain(now);
-        self.say_taken_if_due(now);
+        self.say_taken_if_much();
     }
 
     /// Decides one record of `inbound`; a poisonous one has ended two processes (R16).
@@ -51,7 +51,7 @@ impl Partition {
             return;
         }
         owner.inbound = stored.offset.next();
-        owner.untold.took(stored, now.running);
+        owner.untold.took(stored);
         match codec::decode::<Inbound>(&stored.record.header) {
             Ok(inbound) => self.hear(stored, poisonous, inbound, now),
             Err(error) => {

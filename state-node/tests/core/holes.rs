@@ -159,21 +159,3 @@ fn what_the_edges_must_hear_is_repeated_until_it_arrives() {
     desk.pass(100);
     assert_eq!(told(&desk), [10]);
 }
-
-/// R42: or an edge could not tell an owner that takes nothing from one that has little to say.
-#[test]
-fn what_was_taken_is_said_after_a_while_however_little_it_is() {
-    let mut desk = Desk::owning();
-    desk.connect(ANA, None);
-    desk.settle();
-    desk.notices.clear();
-    desk.pass(1_999);
-    desk.settle();
-    assert_eq!(told(&desk), [0; 0]);
-    desk.pass(1);
-    assert_eq!(told(&desk), [1]);
-    desk.settle();
-    desk.notices.clear();
-    desk.pass(5_000);
-    assert_eq!(told(&desk), [0; 0], "it is said once");
-}

@@ -74,7 +74,7 @@ impl Partition {
             self.take(&stored, poisonous, now);
         }
         self.drain(now);
-        self.say_taken_if_due(now);
+        self.say_taken_if_much();
     }
 
     fn next(&mut self, stored: &Stored, now: Now) -> Next {

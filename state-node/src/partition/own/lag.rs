@@ -1,15 +1,16 @@
 //! How far the partition is with `inbound` reaches the edges, which hold back what they would append (R42).
 //!
-//! After so much that both sides have agreed on it says what it has taken, to the edges that it has heard since; where
-//! little is said, after a while. A successor begins with it, because what the last owner said may have died with it.
+//! After so much that both sides have agreed on it says what it has taken, to the edges that it has heard since. Where
+//! little is said, nothing is; a successor begins with it, because what the last owner said may have died with it.
 
 use std::collections::BTreeSet;
 
 use bytes::{Bytes, BytesMut};
 use xp_protocol::cluster::Kind;
+use xp_protocol::flow::NOTICE;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{Incarnation, Offset, PartitionId, codec};
-use xp_transport::{Now, Record};
+use xp_transport::Record;
 
 use super::super::{Owner, Partition};
 use crate::gate::Output;
@@ -31,10 +32,12 @@ impl Partition {
         }
     }
 
-    /// Says what was taken, if it is much or was long ago.
-    pub(in crate::partition) fn say_taken_if_due(&mut self, now: Now) {
-        let is_due = |owner: &mut Owner| owner.untold.is_due(now.running);
-        if self.owner().is_some_and(is_due) {
+    /// Says what was taken, if it is much.
+    pub(in crate::partition) fn say_taken_if_much(&mut self) {
+        if self
+            .owner()
+            .is_some_and(|owner| owner.untold.weight >= NOTICE)
+        {
             self.say_taken();
         }
     }
