@@ -87,10 +87,17 @@ fn a_record_of_the_first_version_is_an_entity_for_which_nothing_waits() {
     }
 }
 
+/// What the second version of the header could hold.
+fn without_names(mut header: Fold) -> Fold {
+    header.suspects.names.clear();
+    header.suspects.earlier.clear();
+    header
+}
+
 #[test]
 fn a_header_of_the_second_version_is_one_whose_suspects_have_no_names() {
     for (name, value) in [
-        ("fold-header-full-v2", samples::header_of_version_2()),
+        ("fold-header-full-v2", without_names(samples::header())),
         ("fold-header-empty-v2", Fold::default()),
     ] {
         let former = std::fs::read(directory().join(format!("{name}.bin"))).unwrap();

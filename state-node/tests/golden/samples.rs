@@ -72,7 +72,7 @@ fn address(text: &str) -> Address {
     text.parse().expect("the samples' addresses are right")
 }
 
-fn header() -> Fold {
+pub(crate) fn header() -> Fold {
     let tell = Tell {
         target: slice(3),
         number: 8,
@@ -120,19 +120,6 @@ fn command(n: u64) -> MessageName {
         address: address("auction/7"),
         connection: ConnectionId(uuid(0xc0)),
         n: MessageNumber(n),
-    }
-}
-
-/// What the second version of the header held, which knew no names.
-pub(crate) fn header_of_version_2() -> Fold {
-    let header = header();
-    let tries = header.suspects.tries.clone();
-    Fold {
-        suspects: Suspects {
-            tries,
-            ..Suspects::default()
-        },
-        ..header
     }
 }
 

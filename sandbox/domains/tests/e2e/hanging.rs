@@ -1,5 +1,5 @@
-//! Domain code that never returns, in a real process (R47): it stops its own partition, and a person can see which
-//! entity and which message it was.
+//! Domain code that never returns, or ends its process, in a real process. What never returns stops its own partition, and
+//! a person can see which entity and which message it was (R47); what ends the process is a fault after some deaths (R16).
 
 use std::fs::File;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
-use xp_client::{Client, Handle, Options, Payload};
-use xp_protocol::Address;
+use xp_client::{Answer, Client, Handle, Options, Payload};
+use xp_protocol::{Address, FaultCode};
 use xplatform::sandbox::Secret;
 use xplatform::sandbox::config::secret_file;
 
@@ -31,9 +31,18 @@ struct Hanging {
 
 impl Hanging {
     async fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::start_on("127.0.0.1:0", tempfile::tempdir().unwrap()).await
+    }
+
+    /// The process has ended, and another one begins where it listened.
+    async fn start_again(self) -> Self {
+        let listen = self.url.strip_prefix("ws://").unwrap().to_owned();
+        Self::start_on(&listen, self.data).await
+    }
+
+    async fn start_on(listen: &str, data: TempDir) -> Self {
         let mut command = program(env!("CARGO_BIN_EXE_xp-hanging"), data.path());
-        command.args(["dev", "--listen", "127.0.0.1:0", "--data"]);
+        command.args(["dev", "--listen", listen, "--data"]);
         command.arg(data.path());
         command.env("XP__STATE_NODE__LISTEN", "127.0.0.1:0");
         command.env("XP__STATE_NODE__STUCK", "500 ms");
@@ -159,4 +168,37 @@ async fn a_second_signal_ends_a_process_at_once_whose_domain_code_does_not_retur
         messages.contains("before everything was drained"),
         "{messages}"
     );
+}
+
+/// One unawares, one among others, two alone.
+const DEATHS_MAX: usize = 4;
+
+/// The log of a single process forgets `inbound` with it: the client sends its command again, and it is known by its name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_ends_each_process_it_is_sent_to_is_answered_with_a_fault() {
+    let mut hanging = Hanging::start().await;
+    let ana = hanging.connect("ana", &counter(1));
+    assert_eq!(count(&ana).await, 1);
+    let abort = ana.submit(Payload::json("Abort").unwrap()).await.unwrap();
+    let mut answer = std::pin::pin!(abort);
+    let mut deaths = 0;
+    let answer = loop {
+        tokio::select! {
+            answer = &mut answer => break answer.unwrap(),
+            _ = hanging.process.ends() => {
+                deaths += 1;
+                assert!(deaths <= DEATHS_MAX, "the command has no answer after {deaths} deaths");
+                hanging = hanging.start_again().await;
+            }
+        }
+    };
+    let poisonous = matches!(
+        &answer,
+        Answer::Fault {
+            code: FaultCode::Poisonous,
+            ..
+        }
+    );
+    assert!(poisonous && deaths >= 2, "{answer:?} after {deaths} deaths");
+    assert_eq!(count(&ana).await, 2, "the entity goes on");
 }

@@ -1,4 +1,4 @@
-//! A platform whose domain does not always return: a node for tests, which hosts nothing else.
+//! A platform whose domain does not always return, or ends its process: a node for tests, which hosts nothing else.
 
 use std::process::ExitCode;
 
@@ -14,6 +14,7 @@ struct Counter {
 enum Command {
     Count,
     Hang,
+    Abort,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -36,6 +37,7 @@ impl Entity for Counter {
             Command::Hang => loop {
                 std::thread::park();
             },
+            Command::Abort => std::process::abort(),
         }
     }
 
