@@ -7,7 +7,8 @@
 //! one of them may be poison, but not which: they count for nothing, and the next owner takes those one at a time.
 //!
 //! An inbound log that is gone with its process holds no suspect any more; their clients send them again, under the
-//! names by which the log knows them. So there everything is tried for as long as clients need to come back.
+//! names by which the log knows them. So there everything is tried for as long as clients need to come back, and it takes
+//! more deaths to be sure.
 
 use std::collections::BTreeSet;
 
@@ -22,6 +23,10 @@ use crate::suspects::SOMEBODY;
 
 /// How many processes may die of one message.
 const TRIES_MAX: usize = 2;
+
+/// The same for what is sent again because the inbound log of the last owner is gone. There a restart tries whatever its
+/// clients send again, so that somebody who ends the process with `kill -9` a few times may hit the same message twice.
+const TRIES_RESENT_MAX: usize = 4;
 
 /// How many messages are tried together.
 const TOGETHER_MAX: usize = 256;
@@ -109,9 +114,16 @@ impl Partition {
             return Next::Take { poisonous: false };
         };
         let offset = stored.offset;
-        if self.died_of(offset, name.as_ref()) >= TRIES_MAX {
+        let is_resent = self.owner().is_some_and(|owner| owner.resent);
+        let tries_max = if is_resent {
+            TRIES_RESENT_MAX
+        } else {
+            TRIES_MAX
+        };
+        let died = self.died_of(offset, name.as_ref());
+        if died >= tries_max {
             let message = name.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(place = %self.setting.place, %offset, message, "a message has ended two processes and is not decided a third time");
+            tracing::error!(place = %self.setting.place, %offset, message, died, "a message has ended as many processes as it may and is not decided again");
             if name
                 .as_ref()
                 .is_some_and(|name| self.fold.suspects.is_of_earlier(name))
