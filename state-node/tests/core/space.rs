@@ -36,6 +36,7 @@ fn write(store: &SledStore, entity: Option<Bytes>) {
         header: sealed(b"header"),
         entities: vec![(board(), entity)],
         pending: Vec::new(),
+        ahead: None,
     };
     store.write(batch).unwrap();
 }
