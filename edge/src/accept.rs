@@ -13,13 +13,13 @@ use tracing::{debug, info, warn};
 use xp_protocol::CloseCode;
 
 use crate::arrivals::Arrival;
-use crate::backlog::Closing;
 use crate::connection::{self, Connection};
 use crate::handshake::{self, Admitted, Wish};
 use crate::http::{self, Asked, HttpError};
 use crate::limits::Counted;
 use crate::network::Network;
 use crate::node::Node;
+use crate::outlet::Closing;
 use crate::{files, proxy};
 
 /// How often it is said that files run out.

@@ -9,8 +9,8 @@ use xp_protocol::CloseCode;
 
 use super::inlet::Inlet;
 use super::writer::Writer;
-use crate::backlog::Closing;
 use crate::node::Node;
+use crate::outlet::Closing;
 use crate::wire;
 
 /// Closes a socket that may not come in.

@@ -7,9 +7,6 @@
 mod liveness;
 mod waits;
 mod fairness;
-mod outages;
-mod tokens;
-mod slow;
 mod shown;
 mod outbound;
 mod commands;
@@ -75,9 +72,6 @@ const CHECKERS: &[Checker] = &[
     ("liveness", liveness::check),
     ("waits", waits::check),
     ("fairness", fairness::check),
-    ("outages", outages::check),
-    ("tokens", tokens::check),
-    ("slow", slow::check),
 ];
 
 /// What the checkers read.

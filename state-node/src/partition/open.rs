@@ -120,12 +120,8 @@ impl Partition {
                 reason,
             })?;
         }
-        let ahead = match partition.setting.rules.ahead {
-            true => ahead.0,
-            false => Default::default(),
-        };
         let following = partition.following(opening.first);
-        partition.role = Role::Following(following.with_ahead(ahead));
+        partition.role = Role::Following(following.with_ahead(ahead.0));
         Ok(partition)
     }
 

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use xp_client::Lost;
-use xp_edge::backlog::Backlog;
 use xp_edge::flow::Room;
 use xp_edge::session::{Identity, Limits, Session, Step};
 use xp_edge::watch::Watch;
@@ -13,7 +12,7 @@ use xp_protocol::outbound::Socket;
 use xp_protocol::{Address, CloseCode, TimeMs, codec};
 use xp_transport::Record;
 
-use super::{Connection, Edge, RESUME_MS, SHED, Shown, bounds};
+use super::{Connection, Edge, RESUME_MS, SHED};
 use crate::simulator::history::What;
 use crate::simulator::lane::Fate;
 use crate::simulator::link::{Hello, ToClient, ToEdge};
@@ -38,7 +37,7 @@ impl Edge {
 
     pub(super) fn accept(&mut self, id: SocketId, hello: Hello, stage: &mut Stage) {
         let refuse = |code: CloseCode| ToClient::Closed(Lost::Code(code.number()));
-        let (Some(joined), false) = (self.joined, self.evicted || self.draining) else {
+        let (Some(joined), false) = (self.joined, self.evicted) else {
             return stage.say_to_client(id, refuse(CloseCode::Draining));
         };
         let Hello {
@@ -47,7 +46,6 @@ impl Edge {
             connection,
             attempt,
             since,
-            expires,
         } = hello;
         let socket = Socket {
             connection,
@@ -66,7 +64,11 @@ impl Edge {
             self.close(replaced, CloseCode::Replaced, stage);
         }
         let now = self.now(stage);
-        let identity = identity(subject.as_str(), expires, stage);
+        let identity = Identity {
+            subject: subject.as_str().into(),
+            expires: TimeMs(u64::MAX),
+            about: "{}".into(),
+        };
         self.connections.insert(
             id,
             Connection {
@@ -74,8 +76,6 @@ impl Edge {
                 address: address.clone(),
                 session: Session::new(now, session_limits(), identity),
                 held: VecDeque::new(),
-                backlog: Backlog::new(bounds(stage.plan.without)),
-                writing: VecDeque::new(),
             },
         );
         stage.say_to_client(id, ToClient::Opened);
@@ -106,15 +106,7 @@ impl Edge {
                 let payload = Bytes::copy_from_slice(payload);
                 self.pass(&address, socket, action, payload, Fate::With(id), stage);
             }
-            Step::Answer(frame) => {
-                let answer = Shown {
-                    bytes: frame,
-                    text: true,
-                    counts: false,
-                };
-                connection.writing.push_back(answer);
-                self.write(id, stage);
-            }
+            Step::Answer(frame) => stage.say_to_client(id, ToClient::Frame(frame, true)),
             Step::Hold => connection.held.push_back((frame.clone(), text)),
             Step::Close(code, reason) => {
                 stage.note(What::Fault(format!(
@@ -123,15 +115,7 @@ impl Edge {
                 )));
                 self.close(id, code, stage);
             }
-            Step::Verify(token) => {
-                let (subject, expires) = token.split_once(' ').expect("clients have tokens");
-                let expires = TimeMs(expires.parse().expect("clients have tokens"));
-                let fresh = identity(subject, expires, stage);
-                if let Step::Close(code, _) = connection.session.refreshed(fresh, b"{}") {
-                    self.close(id, code, stage);
-                }
-            }
-            Step::Nothing => {}
+            Step::Verify(_) | Step::Nothing => {}
         }
     }
 
@@ -185,27 +169,6 @@ impl Edge {
             .for_each(|lane| lane.send(me, stage));
     }
 
-    /// Writes what a socket takes. A client that does not listen takes little.
-    pub(super) fn write(&mut self, socket: SocketId, stage: &mut Stage) {
-        let Some(connection) = self.connections.get_mut(&socket) else {
-            return;
-        };
-        stage.waited_max = stage.waited_max.max(connection.backlog.frames());
-        let taken = connection.backlog.take();
-        connection.writing.extend(taken.items);
-        while stage.takes_more(socket)
-            && let Some(shown) = connection.writing.pop_front()
-        {
-            if shown.counts {
-                connection.backlog.written(1, shown.bytes.len());
-            }
-            stage.say_to_client(socket, ToClient::Frame(shown.bytes, shown.text));
-        }
-        if let Some(closing) = taken.closing {
-            self.close(socket, closing.code, stage);
-        }
-    }
-
     pub(super) fn close(&mut self, socket: SocketId, code: CloseCode, stage: &mut Stage) {
         let closed = ToClient::Closed(Lost::Code(code.number()));
         stage.say_to_client(socket, closed);
@@ -238,18 +201,6 @@ impl Edge {
     ) {
         let action = Action::Disconnect { left };
         self.pass(address, socket, action, Bytes::new(), Fate::Owed, stage);
-    }
-}
-
-fn identity(subject: &str, expires: TimeMs, stage: &Stage) -> Identity {
-    let expires = match stage.plan.without {
-        Some(Switch::TokenEnds) => TimeMs(u64::MAX),
-        _ => expires,
-    };
-    Identity {
-        subject: subject.into(),
-        expires,
-        about: "{}".into(),
     }
 }
 
