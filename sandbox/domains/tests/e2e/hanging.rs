@@ -153,8 +153,9 @@ async fn a_decide_that_never_returns_stops_its_partition_alone_and_the_process_e
     assert_eq!(hanging.process.ends().await, Some(0));
 }
 
+/// What was not stuck is handed over within milliseconds, so the first signal may have done all when the second one comes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_signal_ends_a_process_at_once_whose_domain_code_does_not_return() {
+async fn a_process_whose_domain_code_does_not_return_ends_at_a_second_signal_at_the_latest() {
     let mut hanging = Hanging::start().await;
     let ana = hanging.connect("ana", &counter(1));
     assert_eq!(count(&ana).await, 1);
@@ -162,12 +163,10 @@ async fn a_second_signal_ends_a_process_at_once_whose_domain_code_does_not_retur
     hanging.status_says(&["for counter/1"]).await;
     hanging.terminate().await;
     hanging.process.signal("TERM").await;
-    assert_eq!(hanging.process.ends().await, Some(1));
+    let code = hanging.process.ends().await;
     let messages = hanging.messages();
-    assert!(
-        messages.contains("before everything was drained"),
-        "{messages}"
-    );
+    let cut_short = messages.contains("before everything was drained");
+    assert_eq!(code, Some(i32::from(cut_short)), "{messages}");
 }
 
 /// One unawares, one among others, four alone.
