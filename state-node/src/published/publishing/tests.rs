@@ -41,7 +41,7 @@ fn value(n: u64, position: u64) -> Bytes {
     let size = if n.is_multiple_of(3) { 3_000 } else { 30 };
     let mut value = position.to_le_bytes().to_vec();
     value.resize(size, u8::try_from(n % 200).unwrap());
-    value.into()
+    sealed(&value)
 }
 
 fn header(position: u64) -> Bytes {
