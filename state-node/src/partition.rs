@@ -44,7 +44,7 @@ use crate::store::SnapshotStore;
 use founders::Founders;
 use record::{bare, record};
 use role::{
-    Caution, Checkpointed, Following, Former, Hole, Owner, Resume, Role, Scan, Uncommitted, Unsent,
+    Caution, Checkpointed, Following, Hole, Owner, Resume, Role, Scan, Uncommitted, Unsent,
 };
 
 pub use describe::{Description, Reason};

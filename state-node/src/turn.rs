@@ -20,7 +20,7 @@ use crate::draft::{Deliveries, Draft, ticket_at};
 use crate::entity::{Entity, Session};
 use crate::limits::Limits;
 
-pub use refusal::{passing, refuse};
+pub use refusal::refuse;
 pub use welcome::{unwelcome, welcome};
 
 /// What surrounds a turn.
@@ -41,7 +41,7 @@ pub struct Turn<'a> {
     pub trace: Option<Box<str>>,
     /// All of them, but in a simulator.
     pub rules: Rules,
-    /// The message has ended two processes: no domain code is asked about it (R16).
+    /// The message has ended as many processes as it may: no domain code is asked about it (R16).
     pub poisonous: bool,
 }
 

@@ -7,7 +7,7 @@ use xp_protocol::events::{Commit, Event};
 use xp_protocol::{Address, Epoch, Offset, Revision, Seq};
 use xp_transport::{Now, Stored};
 
-use super::{Following, Former, Partition, Role, Unsent, key};
+use super::{Caution, Following, Partition, Role, Unsent, key};
 use crate::action::Action;
 use crate::entity::{Cure, Quarantine};
 use crate::fold::Verdict;
@@ -63,19 +63,17 @@ impl Partition {
         {
             return self.stop_truncated(end);
         }
-        let (died, inbound) = (
-            self.fold.claim.is_some() && !self.fold.released,
-            self.fold.inbound_log,
-        );
+        let unclean = self.fold.claim.is_some() && !self.fold.released;
+        let inbound = self.fold.inbound_log;
         match self.fold.step(stored.offset, &event) {
             Verdict::Ignored if mine => self.claim_again(now),
             Verdict::Claimed if mine => {
-                let former = match died {
-                    false => Former::Released,
-                    true if inbound == self.fold.inbound_log => Former::Died,
-                    true => Former::DiedWithInbound,
+                let resent = inbound != self.fold.inbound_log;
+                let caution = match unclean {
+                    true => Caution::Asking { resent },
+                    false => Caution::None,
                 };
-                self.begin_owning(former, now);
+                self.begin_owning(caution, now);
                 // Placement may have changed its mind while the claim was on its way: who is no owner by the fold must
                 // not answer like one, and hands over at once (R13, R17).
                 self.assign(now);

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use xp_domain_sdk::host::Payload;
-use xp_protocol::cluster::Kind;
 use xp_protocol::codec;
 use xp_protocol::events::{Attachment, Cause, Ending};
 use xp_protocol::inbound::{Action as Said, Inbound, Word};
@@ -42,7 +41,7 @@ impl Partition {
         self.say_taken_if_much();
     }
 
-    /// Decides one record of `inbound`; a poisonous one has ended two processes (R16).
+    /// Decides one record of `inbound`; a poisonous one has ended as many processes as it may (R16).
     pub(super) fn take(&mut self, stored: &Stored, poisonous: bool, now: Now) {
         let Some(owner) = self.owner().filter(|owner| owner.may_decide()) else {
             return;
@@ -117,10 +116,14 @@ impl Partition {
         if let Some(owner) = self.owner() {
             owner.untold.from(client.edge);
         }
-        if self.closes_lost(heard, &client) {
+        let (connection, attempt) = (client.connection, client.attempt);
+        let asking = Socket {
+            connection,
+            attempt,
+        };
+        if self.closes_lost(heard, &client, asking) {
             return;
         }
-        let (connection, attempt) = (client.connection, client.attempt);
         let said = |text| turn::Said {
             connection,
             attempt,
@@ -151,10 +154,6 @@ impl Partition {
                 turn.claims(entity, connection, attempt, heard.value.clone())
             }),
             Said::Resume { since } => {
-                let asking = Socket {
-                    connection,
-                    attempt,
-                };
                 self.resume_gap(&heard.address, client.edge, asking, since);
             }
         }
@@ -162,7 +161,7 @@ impl Partition {
 
     /// R44: closes the socket of who speaks to a lost entity. Its session is as unknown as everything else, so its edge is
     /// asked where it listens.
-    fn closes_lost(&mut self, heard: &Heard, client: &Client) -> bool {
+    fn closes_lost(&mut self, heard: &Heard, client: &Client, asking: Socket) -> bool {
         if let Err(reason) = self.load(&heard.address) {
             self.set_aside(&reason);
             return true;
@@ -170,20 +169,8 @@ impl Partition {
         if !self.is_lost(&heard.address) {
             return false;
         }
-        let gone = matches!(client.action, Said::Disconnect { .. });
-        let edge = self.members.get(client.edge).map(|(who, _)| who.kind);
-        if let (Some(Kind::Edge { outbound }), false) = (edge, gone) {
-            let socket = Attachment {
-                connection: client.connection,
-                attempt: client.attempt,
-                subject: Default::default(),
-                claims: Bytes::new(),
-                edge: client.edge,
-                joined: Offset(0),
-                outbound,
-            };
-            let session = turn::passing(&socket);
-            self.close_plain(&heard.address, &session, CloseCode::Quarantined);
+        if !matches!(client.action, Said::Disconnect { .. }) {
+            self.close_asking(&heard.address, client.edge, asking, CloseCode::Quarantined);
         }
         true
     }

@@ -18,7 +18,7 @@ mod lag;
 use xp_protocol::{Offset, Seq};
 use xp_transport::Now;
 
-use super::{Caution, Checkpointed, Former, Owner, Partition, Role};
+use super::{Caution, Checkpointed, Owner, Partition, Role};
 use crate::action::Action;
 use crate::draft::chain_records;
 use crate::gate::{Bound, Emitter, Gate, Output};
@@ -27,8 +27,7 @@ use crate::tells::Tells;
 impl Partition {
     /// R8: the claim has been read back. First everything that may not have gone out goes out again, then the
     /// sessions are checked against the view, then inbound is read.
-    pub(super) fn begin_owning(&mut self, former: Former, now: Now) {
-        let unclean = former != Former::Released;
+    pub(super) fn begin_owning(&mut self, caution: Caution, now: Now) {
         let base = self.epoch().0;
         let bound = Bound {
             records: self.setting.limits.outbound_records_max,
@@ -71,12 +70,7 @@ impl Partition {
             scan: None,
             next_scan: 0,
             held: Default::default(),
-            caution: if unclean {
-                Caution::Asking
-            } else {
-                Caution::None
-            },
-            resent: former == Former::DiedWithInbound,
+            caution,
             wary_until: None,
             releasing: false,
             displaced: false,
@@ -94,7 +88,7 @@ impl Partition {
         self.say_where_it_begins();
         self.repeat_tells(now);
         self.check_sessions(now);
-        if unclean {
+        if !matches!(caution, Caution::None) {
             self.actions.push(Action::FindInboundEnd);
         }
         self.actions.push(Action::ReadInbound { from: inbound });

@@ -115,9 +115,7 @@ pub(super) struct Owner {
     /// Taken from the inbound log and not looked at yet: messages that are taken one at a time (R16).
     pub(super) held: VecDeque<Stored>,
     pub(super) caution: Caution,
-    /// What the last owner may have died of is in no inbound log any more, and is sent again (R16).
-    pub(super) resent: bool,
-    /// Until when everything is tried for that reason.
+    /// Until when everything is tried, because what the last owner may have died of is sent again (R16).
     pub(super) wary_until: Option<TimeMs>,
     pub(super) releasing: bool,
     /// Another node should own the partition: queries are answered no more (R13).
@@ -141,24 +139,14 @@ pub(super) struct Hole {
     pub(super) left: Option<u64>,
 }
 
-/// How the epoch before an owner's ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Former {
-    /// There was none, or it ended with a `Release`.
-    Released,
-    /// Its owner may have died of a message that is in `inbound`.
-    Died,
-    /// Its owner may have died of a message, and `inbound` is gone with it (R4).
-    DiedWithInbound,
-}
-
 /// R16: after an epoch that ended without `Release`, some message may have ended its owner.
 #[derive(Clone, Copy)]
 pub(super) enum Caution {
     /// None is needed, or none any more.
     None,
-    /// Up to where the suspects reach is being asked.
-    Asking,
+    /// Up to where the suspects reach is being asked. Where they are `resent`, the inbound log that had them is gone (R4),
+    /// and their clients send them again.
+    Asking { resent: bool },
     /// Messages before this offset are tried before they are taken.
     Until(Offset),
     /// Those before `upto` are about to be taken, once this last record of it is committed.

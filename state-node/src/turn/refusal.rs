@@ -35,7 +35,6 @@ pub fn refuse(wanted: &Attachment, revision: Revision, text: bool, answer: &Answ
 }
 
 /// A socket as if it had a session.
-#[must_use]
-pub fn passing(wanted: &Attachment) -> Session {
+fn passing(wanted: &Attachment) -> Session {
     Session::new(wanted.clone())
 }

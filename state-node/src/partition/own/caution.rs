@@ -46,17 +46,10 @@ impl Partition {
     /// Where `inbound` ended when this node's claim was read back.
     pub fn inbound_end(&mut self, end: Offset, now: Now) {
         if let Some(owner) = self.owner()
-            && matches!(owner.caution, Caution::Asking)
+            && let Caution::Asking { resent } = owner.caution
         {
-            let (until, wary_until) = match owner.resent {
-                true => (
-                    Offset(u64::MAX),
-                    Some(now.running.plus_ms(RESENT_WITHIN_MS)),
-                ),
-                false => (end, None),
-            };
-            owner.caution = Caution::Until(until);
-            owner.wary_until = wary_until;
+            owner.wary_until = resent.then(|| now.running.plus_ms(RESENT_WITHIN_MS));
+            owner.caution = Caution::Until(if resent { Offset(u64::MAX) } else { end });
         }
         self.take_held(now);
     }
@@ -90,7 +83,7 @@ impl Partition {
         let is_over = |until: Option<TimeMs>| until.is_some_and(|until| now.running >= until);
         match caution {
             Caution::None => Next::Take { poisonous: false },
-            Caution::Asking => Next::Wait,
+            Caution::Asking { .. } => Next::Wait,
             Caution::Trying { seq, .. } if seq > committed => Next::Wait,
             Caution::Trying { until, upto, .. } => {
                 owner.caution = Caution::Tried { until, upto };
@@ -114,11 +107,9 @@ impl Partition {
             return Next::Take { poisonous: false };
         };
         let offset = stored.offset;
-        let is_resent = self.owner().is_some_and(|owner| owner.resent);
-        let tries_max = if is_resent {
-            TRIES_RESENT_MAX
-        } else {
-            TRIES_MAX
+        let tries_max = match self.owner().and_then(|owner| owner.wary_until) {
+            Some(_) => TRIES_RESENT_MAX,
+            None => TRIES_MAX,
         };
         let died = self.died_of(offset, name.as_ref());
         if died >= tries_max {

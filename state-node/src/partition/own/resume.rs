@@ -37,14 +37,20 @@ impl Partition {
             Some(session) if session.is_socket(asking.attempt) => {
                 self.resume(address, connection, since, false)
             }
-            _ => self.close_asking(address, edge, asking),
+            _ => self.close_asking(address, edge, asking, CloseCode::ComeBack),
         }
     }
 
     /// R23: a resume for an attempt that is no longer attached is answered by a close, which goes to whoever asks: the
     /// session may have a socket at another edge by now, or be forgotten. An edge that this node does not know yet asks
     /// again.
-    fn close_asking(&mut self, address: &Address, edge: Incarnation, asking: Socket) {
+    pub(in crate::partition) fn close_asking(
+        &mut self,
+        address: &Address,
+        edge: Incarnation,
+        asking: Socket,
+        code: CloseCode,
+    ) {
         let Some((
             &Who {
                 kind: Kind::Edge { outbound },
@@ -56,7 +62,6 @@ impl Partition {
             return;
         };
         let mut outputs = Deliveries::default();
-        let code = CloseCode::ComeBack;
         let to = Recipients::Only(vec![asking]);
         outputs.push(Some(outbound), to, Item::Close { code }, &[]);
         self.put_plain(address, outputs);

@@ -232,12 +232,7 @@ impl Partition {
         }
     }
 
-    pub(in crate::partition) fn close_plain(
-        &mut self,
-        address: &Address,
-        session: &Session,
-        code: CloseCode,
-    ) {
+    pub(super) fn close_plain(&mut self, address: &Address, session: &Session, code: CloseCode) {
         let mut outputs = Deliveries::default();
         outputs.to_session(session, Item::Close { code }, &[]);
         self.put_plain(address, outputs);
