@@ -8,8 +8,6 @@ mod line;
 mod readable;
 mod validity;
 
-use std::io::Write;
-
 use anyhow::Result;
 use xp_protocol::lane::{
     CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
@@ -19,6 +17,9 @@ use xp_transport::kafka::Kafka;
 
 use crate::command_line::Show;
 use crate::configuration::{self, Overrides};
+use crate::process::print;
+
+pub(crate) use shared::next_batch;
 
 /// Prints what was asked for; with `--follow` it ends only when interrupted.
 pub(crate) async fn run(asked: Show) -> Result<()> {
@@ -76,10 +77,4 @@ fn described(topics: &[(String, u32)]) -> String {
     } else {
         described.join(", ")
     }
-}
-
-fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
 }

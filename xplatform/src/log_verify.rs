@@ -4,7 +4,6 @@ mod source;
 mod page;
 mod pace;
 
-use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +13,7 @@ use xp_state_node::verification::{Bounds, Report, Verification};
 use crate::Domain;
 use crate::command_line::Verify;
 use crate::configuration::{self, Overrides};
-use crate::process;
+use crate::process::{self, print};
 use pace::Pace;
 use page::Totals;
 use source::{Place, Source};
@@ -87,10 +86,4 @@ async fn replay(source: &Source, place: &Place, mut verification: Verification) 
         }
         pace.begins_again();
     }
-}
-
-fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
 }

@@ -5,7 +5,7 @@ pub(crate) mod files;
 mod signals;
 pub(crate) mod stderr;
 
-use std::io::{ErrorKind, IsTerminal};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result, bail};
 use tracing_subscriber::EnvFilter;
@@ -47,6 +47,13 @@ pub(crate) fn log_to_stderr() -> Result<()> {
         stderr::tell_panics();
     }
     Ok(())
+}
+
+/// To stdout, at once.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }
 
 pub(crate) fn hosts_something(domain: &Domain) -> Result<()> {

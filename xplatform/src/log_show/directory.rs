@@ -8,8 +8,9 @@ use xp_protocol::{Offset, PartitionId};
 use xp_transport::embedded;
 
 use super::view::View;
-use super::{described, is_asked_for, print};
+use super::{described, is_asked_for};
 use crate::command_line::Show;
+use crate::process::print;
 
 /// How often a followed log is looked at again.
 const FOLLOW: Duration = Duration::from_millis(200);

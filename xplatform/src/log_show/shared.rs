@@ -1,5 +1,6 @@
 //! A log that others share, through the trait that nodes read it by.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -98,15 +99,26 @@ impl Reading {
     }
 
     async fn batch(&mut self, bounds: &Bounds, patience: Duration) -> Result<Vec<Stored>> {
-        let next = tokio::time::timeout(patience, self.reader.next()).await;
-        let next = next.with_context(|| {
-            format!(
-                "nothing came of {} from offset {} for {patience:?}, although it goes up to {}",
-                self.at, self.view.next, bounds.next
-            )
-        })?;
-        Ok(next?)
+        let missing = self.view.next..bounds.next;
+        next_batch(self.reader.as_mut(), &self.at, missing, patience).await
     }
+}
+
+/// The next records of a partition that has more, `missing`: nothing for `patience` is an error.
+pub(crate) async fn next_batch(
+    reader: &mut dyn Reader,
+    at: &TopicPartition,
+    missing: Range<Offset>,
+    patience: Duration,
+) -> Result<Vec<Stored>> {
+    let batch = tokio::time::timeout(patience, reader.next()).await;
+    let batch = batch.with_context(|| {
+        let Range { start, end } = missing;
+        format!(
+            "nothing came of {at} from offset {start} for {patience:?}, although it goes up to {end}"
+        )
+    })?;
+    Ok(batch?)
 }
 
 /// Prints what comes, in the order in which it comes.

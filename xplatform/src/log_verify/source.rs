@@ -11,6 +11,7 @@ use xp_transport::kafka::Kafka;
 use xp_transport::{Log, Stored, TopicPartition, embedded};
 
 use crate::command_line::Verify;
+use crate::log_show::next_batch;
 
 /// A log that is only read.
 pub(super) enum Source {
@@ -159,10 +160,7 @@ impl Source {
                 let end = end.unwrap_or_default();
                 let mut reader = log.read(at, next);
                 while next < end {
-                    let batch = tokio::time::timeout(*patience, reader.next()).await;
-                    let batch = batch.with_context(|| {
-                        format!("nothing came of {at} from offset {next} for {patience:?}, although it goes up to {end}")
-                    })??;
+                    let batch = next_batch(reader.as_mut(), at, next..end, *patience).await?;
                     for stored in batch.iter().filter(|stored| stored.offset < end) {
                         each(stored);
                     }
