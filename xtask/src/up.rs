@@ -119,7 +119,15 @@ impl Installation {
 
     fn build(&self) -> Result<()> {
         println!("building the example domains …");
-        let build = ["build", "--release", "--package", "xp-domains"];
+        // Beside it the package has nodes for tests.
+        let build = [
+            "build",
+            "--release",
+            "--package",
+            "xp-domains",
+            "--bin",
+            "xp",
+        ];
         let status = cargo::command(&self.root, &build).status();
         if !status.context("cannot start cargo")?.success() {
             bail!("the example domains cannot be built; see above");
