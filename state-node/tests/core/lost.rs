@@ -8,7 +8,7 @@ use xp_state_node::store::Batch;
 
 use crate::desk::{ANA, Desk, Socket};
 use crate::game::FIRST;
-use crate::quarantine::{OTHER, deploy, games, held, moves, play, store};
+use crate::quarantine::{OTHER, deploy, games, held, moves, play, quarantined, store};
 use crate::tells::tell_as;
 
 const OTHER_AGAIN: Socket = Socket {
@@ -42,10 +42,6 @@ fn spoil(desk: &mut Desk, entity: Option<Bytes>, waiting: Option<Bytes>) {
 fn stored(desk: &Desk) -> (Bytes, Option<Bytes>) {
     let record = desk.store.entity(&ana()).unwrap().unwrap();
     (record, desk.store.pending_of(&ana()).unwrap())
-}
-
-fn quarantined(desk: &Desk) -> Vec<String> {
-    desk.core.quarantined().map(Address::to_string).collect()
 }
 
 #[test]

@@ -57,6 +57,11 @@ pub(crate) fn deploy<const B: u8>(desk: &mut Desk) {
     desk.heard();
 }
 
+/// What this build has set aside.
+pub(crate) fn quarantined(desk: &Desk) -> Vec<String> {
+    desk.core.quarantined().map(Address::to_string).collect()
+}
+
 pub(crate) fn moves(desk: &mut Desk, entity: &str) -> String {
     let address: Address = entity.parse().unwrap();
     let (_, state) = desk.core.inspect(&address).unwrap().expect("it is sound");

@@ -1,17 +1,11 @@
 //! R44: a timer or a word that this build cannot read is not used up. It waits, and its entity with it.
 
-use xp_protocol::Address;
-
-use crate::desk::{ANA, Desk, Socket};
+use crate::desk::{ANA, Socket};
 use crate::game::{FIRST, NO_SIGNALS};
-use crate::quarantine::{OTHER, deploy, games, held, moves, play, store};
+use crate::quarantine::{OTHER, deploy, games, held, moves, play, quarantined, store};
 use crate::tells::tell_as;
 
-fn quarantined(desk: &Desk) -> Vec<String> {
-    desk.core.quarantined().map(Address::to_string).collect()
-}
-
-/// §1.3 of issue 10: a renamed signal used its timer up.
+/// A signal that was renamed once used its timer up.
 #[test]
 fn a_timer_whose_signal_cannot_be_read_stays_due_for_a_build_that_can() {
     let mut desk = games();
