@@ -8,6 +8,7 @@ mod pieces;
 
 use std::ops::Bound;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use xp_protocol::{Address, LanePartition};
@@ -37,6 +38,29 @@ fn config(dir: &Path, cache_bytes: u64) -> sled::Config {
     config.flush_every_ms(Some(1000))
 }
 
+/// For how long a directory is waited for that somebody else holds: sled lets go of it some moments after the last
+/// handle is gone, as where a process or a test opens again what it has just closed.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+const LOCK_LOOK: Duration = Duration::from_millis(10);
+
+fn opened(config: &sled::Config) -> sled::Result<sled::Db> {
+    let began = Instant::now();
+    loop {
+        match config.open() {
+            Err(error) if is_held(&error) && began.elapsed() < LOCK_WAIT => {
+                std::thread::sleep(LOCK_LOOK);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Whether somebody else holds the directory; sled says so in words only.
+fn is_held(error: &sled::Error) -> bool {
+    let lock = |error: &std::io::Error| error.to_string().contains("could not acquire lock");
+    matches!(error, sled::Error::Io(error) if lock(error))
+}
+
 impl SledStores {
     /// Opens or makes the directory. A store that was written under another boot of the machine has every
     /// checksum verified (R35); what fails is thrown away, and the log rebuilds it.
@@ -46,12 +70,12 @@ impl SledStores {
     pub fn open(dir: &Path, cache_bytes: u64, boot: &str) -> Result<Self, StoreError> {
         space::settle(dir)?;
         let config = config(dir, cache_bytes);
-        let db = match config.open() {
+        let db = match opened(&config) {
             Ok(db) => db,
             Err(sled::Error::Corruption { .. }) => {
                 tracing::error!(dir = %dir.display(), "the snapshots are damaged; they are thrown away and the log is replayed");
                 std::fs::remove_dir_all(dir).map_err(failed)?;
-                config.open().map_err(failed)?
+                opened(&config).map_err(failed)?
             }
             Err(error) => return Err(StoreError(format!("{}: {error}", dir.display()))),
         };
@@ -73,7 +97,7 @@ impl SledStores {
             tracing::warn!(dir = %dir.display(), %error, "the snapshots were not written anew and keep their space");
             space::settle(dir)?;
         }
-        let db = config(dir, cache_bytes).open().map_err(failed)?;
+        let db = opened(&config(dir, cache_bytes)).map_err(failed)?;
         Ok(Self { db })
     }
 

@@ -1,6 +1,7 @@
 //! How much of the disk the snapshots take.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use xp_protocol::Address;
@@ -87,6 +88,24 @@ fn a_value_is_whole_whatever_its_size_was_and_is() {
         1,
         "the header, and no piece of what was removed"
     );
+}
+
+/// sled lets go of a directory some moments after its last handle is gone.
+#[test]
+fn a_directory_that_is_just_being_closed_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("snapshots");
+    let (stores, store) = open(&dir, "boot");
+    write(&store, Some(state(1, 100)));
+    let again = {
+        let dir = dir.clone();
+        std::thread::spawn(move || open(&dir, "boot").1.entity(&board()).unwrap())
+    };
+    // Long enough to be refused, if it did not wait.
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(!again.is_finished(), "it has what is still held");
+    drop((store, stores));
+    assert_eq!(again.join().unwrap(), Some(state(1, 100)));
 }
 
 /// Former builds stored each value whole, and sled kept the files of all former ones.
