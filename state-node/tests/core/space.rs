@@ -97,15 +97,17 @@ fn a_directory_that_is_just_being_closed_is_waited_for() {
     let dir = dir.path().join("snapshots");
     let (stores, store) = open(&dir, "boot");
     write(&store, Some(state(1, 100)));
-    let again = {
+    let (tell, told) = std::sync::mpsc::channel();
+    let opener = std::thread::spawn({
         let dir = dir.clone();
-        std::thread::spawn(move || open(&dir, "boot").1.entity(&board()).unwrap())
-    };
-    // Long enough to be refused, if it did not wait.
-    std::thread::sleep(Duration::from_millis(200));
-    assert!(!again.is_finished(), "it has what is still held");
+        move || tell.send(open(&dir, "boot").1.entity(&board()).unwrap())
+    });
+    let early = told.recv_timeout(Duration::from_millis(200));
+    assert!(early.is_err(), "it has what is still held");
     drop((store, stores));
-    assert_eq!(again.join().unwrap(), Some(state(1, 100)));
+    let read = told.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!(read, Some(state(1, 100)));
+    opener.join().unwrap().unwrap();
 }
 
 /// Former builds stored each value whole, and sled kept the files of all former ones.
