@@ -8,7 +8,7 @@ mod pieces;
 
 use std::ops::Bound;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use xp_protocol::{Address, LanePartition};
@@ -38,21 +38,23 @@ fn config(dir: &Path, cache_bytes: u64) -> sled::Config {
     config.flush_every_ms(Some(1000))
 }
 
-/// For how long a directory is waited for that somebody else holds: sled lets go of it some moments after the last
-/// handle is gone, as where a process or a test opens again what it has just closed.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
-const LOCK_LOOK: Duration = Duration::from_millis(10);
+/// How often, and how long apart, a directory is tried that somebody else holds: sled lets go of it some moments after
+/// the last handle is gone, as where a process or a test opens again what it has just closed. Two seconds in all.
+const LOCK_TRIES: u32 = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the lock is a file's: nothing tells when it is free"
+)]
 fn opened(config: &sled::Config) -> sled::Result<sled::Db> {
-    let began = Instant::now();
-    loop {
+    for _ in 1..LOCK_TRIES {
         match config.open() {
-            Err(error) if is_held(&error) && began.elapsed() < LOCK_WAIT => {
-                std::thread::sleep(LOCK_LOOK);
-            }
+            Err(error) if is_held(&error) => std::thread::sleep(LOCK_PAUSE),
             opened => return opened,
         }
     }
+    config.open()
 }
 
 /// Whether somebody else holds the directory; sled says so in words only.
