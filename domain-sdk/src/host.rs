@@ -332,6 +332,18 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether a client has said what this domain does not take: a command, a query or claims. Nobody here can mend that.
+    #[must_use]
+    pub fn is_of_client(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreadable {
+                what: "command" | "query" | "claims",
+                ..
+            }
+        )
+    }
+
     /// Whether it is a signal that this build cannot read. Another build has set the timer or told the word, and one that
     /// can read it will come.
     #[must_use]

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 use xp_protocol::CloseCode;
 
 use crate::arrivals::Arrival;
@@ -20,6 +20,7 @@ use crate::limits::Counted;
 use crate::network::Network;
 use crate::node::Node;
 use crate::outlet::Closing;
+use crate::refusals::{REST_TOLD_EVERY, Refused};
 use crate::{files, proxy};
 
 /// How often it is said that files run out.
@@ -50,6 +51,7 @@ impl Scarce {
 pub(crate) async fn run(node: Arc<Node>, listener: TcpListener, tls: Option<TlsAcceptor>) {
     let mut sockets = JoinSet::new();
     let mut scarce = Scarce::default();
+    let mut rest = tokio::time::interval(REST_TOLD_EVERY);
     while !node.state.is_draining() {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -64,6 +66,7 @@ pub(crate) async fn run(node: Arc<Node>, listener: TcpListener, tls: Option<TlsA
                 }
             },
             Some(_) = sockets.join_next() => {}
+            _ = rest.tick() => node.refusals.tell_rest(),
             () = node.state.wait_until(|state| state.is_draining()) => {}
         }
     }
@@ -150,10 +153,15 @@ where
             live(node, admitted, (read, write), asked.behind).await;
         }
         Err(refused) => {
-            report(entrance.peer, &asked, &refused);
+            let told = Refused {
+                closing: &refused,
+                peer: entrance.peer,
+                path: asked.request.uri().path(),
+            };
+            let reference = node.refusals.tell(&told, node.clock.now());
             // It counts as one that has shown no good token until it is gone.
             let until = Instant::now() + 2 * node.config.timing.close.0;
-            let parting = connection::turn_away(&node, read, write, &refused);
+            let parting = connection::turn_away(&node, read, write, (&refused, &reference));
             arrival.within(until, parting).await?;
         }
     }
@@ -231,15 +239,4 @@ where
     node.state.connected();
     let connection = Connection::new(node, partition, admitted, halves, behind).await;
     connection.run(claims, since).await;
-}
-
-fn report(peer: SocketAddr, asked: &Asked, refused: &Closing) {
-    info!(
-        target: "xp_edge::handshake",
-        code = refused.code.name(),
-        %peer,
-        path = asked.request.uri().path(),
-        detail = refused.detail,
-        "turned a client away",
-    );
 }

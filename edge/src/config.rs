@@ -30,6 +30,10 @@ pub struct Config {
     /// another `Origin` is closed `foreign-origin`; one without an `Origin` comes from no page and passes.
     #[serde(default)]
     pub origins: Vec<String>,
+    /// Whether clients hear why they are turned away, beside the code; `xp dev` always tells. Elsewhere they hear a
+    /// reference, which the log line has too.
+    #[serde(default)]
+    pub explains: bool,
     /// Who is believed about where a client comes from.
     #[serde(default)]
     pub proxies: Proxies,

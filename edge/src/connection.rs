@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 use tracing::info;
 use xp_protocol::inbound::Action;
+use xp_protocol::plain::brief;
 use xp_protocol::{CloseCode, Revision};
 
 use crate::flow::Share;
@@ -329,7 +330,8 @@ where
                 if closing.code == CloseCode::Slow {
                     self.writer.drop_unstarted();
                 }
-                self.writer.push(close_frame(closing));
+                let explains = self.node.config.explains;
+                self.writer.push(close_frame(closing, explains));
             }
             End::Goodbye(code) => {
                 // 1005 stands for "no code" and is never sent.
@@ -347,10 +349,10 @@ where
             target: "xp_edge::connection",
             code = closing.code.name(),
             address = %self.outlet.address,
-            subject = %self.outlet.subject,
+            subject = %brief(&self.outlet.subject),
             connection = %self.outlet.socket.connection,
             peer = %self.outlet.peer,
-            detail = closing.detail,
+            detail = %brief(&closing.detail),
             "closed a connection",
         );
     }

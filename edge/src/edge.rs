@@ -24,6 +24,7 @@ use crate::lane::{Appender, Bounds, Lane, Patience};
 use crate::limits::Shared;
 use crate::membership::{Joining, Place};
 use crate::node::{Node, State};
+use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::{accept, fanout, membership};
 use enter::{Entered, Tailed, enter, outbound};
@@ -146,6 +147,7 @@ pub async fn start(
             config.limits.whole_bytes_max.0,
         ),
         limits: Shared::new(&config.limits),
+        refusals: Refusals::of(incarnation),
         started: Instant::now(),
         state: State::default(),
         edges: AtomicU64::new(1),

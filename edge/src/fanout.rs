@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tracing::{error, warn};
+use tracing::warn;
 use xp_protocol::inbound::Action;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{Address, CloseCode, codec};
@@ -31,7 +31,7 @@ pub(crate) async fn run(node: Arc<Node>, at: TopicPartition, mut reader: Box<dyn
             missed(&node, &at);
             continue;
         }
-        error!(target: "xp_edge::lane", %at, %failure, "an outbound partition cannot be read");
+        warn!(target: "xp_edge::lane", %at, %failure, "an outbound partition cannot be read; its sockets are closed, and it is tried again");
         node.state.went_deaf();
         // What came meanwhile is unknown, so nobody may believe to be up to date.
         node.close_all(CloseCode::LaneLost, "the outbound partition cannot be read");

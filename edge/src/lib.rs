@@ -13,6 +13,7 @@ pub(crate) mod proxy;
 pub(crate) mod fanout;
 pub(crate) mod membership;
 pub(crate) mod node;
+pub(crate) mod refusals;
 pub(crate) mod registry;
 pub(crate) mod lane;
 pub(crate) mod outlet;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tracing::{error, warn};
+use tracing::warn;
 use xp_cluster::Members;
 use xp_cluster::log::{append, enter, member};
 use xp_cluster::members::End;
@@ -125,7 +125,7 @@ pub(crate) async fn watch(node: Arc<Node>, place: Place) {
     .await;
     // What a draining edge reads is its own goodbye.
     if !node.state.is_draining() {
-        error!(target: "xp_edge::cluster", ?why, "the cluster has given this edge up; it closes all sockets");
+        warn!(target: "xp_edge::cluster", ?why, "the cluster has given this edge up; it closes all sockets, and joins again");
     }
     node.state.evict(why);
     node.close_all(CloseCode::ComeBack, "the cluster has given this edge up");

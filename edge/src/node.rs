@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::jwt::Verifier;
 use crate::lane::{Fate, Lane, Partition};
 use crate::limits::Shared;
+use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::session::Now;
 
@@ -42,6 +43,7 @@ pub(crate) struct Node {
     pub(crate) registry: Registry,
     pub(crate) verifier: Verifier,
     pub(crate) limits: Shared,
+    pub(crate) refusals: Refusals,
     pub(crate) state: State,
     /// How many edges there were when it was last looked.
     pub(crate) edges: AtomicU64,

@@ -119,7 +119,7 @@ pub enum ServerFrame<'a> {
         /// The domain's rejection.
         payload: &'a [u8],
     },
-    /// `fault <id> <revision> <code>`: taken, without effect.
+    /// `fault <id> <revision> <code> #<reference> …`: taken, without effect.
     Fault {
         /// What failed.
         id: RequestId,
@@ -127,6 +127,8 @@ pub enum ServerFrame<'a> {
         revision: Revision,
         /// Why.
         code: FaultCode,
+        /// For people: the reference by which the server's log knows it, and in development the reason. May be empty.
+        said: &'a str,
     },
     /// `busy <id> <retry_ms>`: not taken; send the same again.
     Busy {
@@ -307,13 +309,18 @@ impl<'a> ServerFrame<'a> {
                     takes: "<id> <revision> and a payload",
                 }),
             b"fault" => answer(rest)
-                .and_then(|(id, revision, code)| {
-                    let code = FaultCode::from_name(text(code)?)?;
-                    Some(Self::Fault { id, revision, code })
+                .and_then(|(id, revision, rest)| {
+                    let (code, said) = word(rest);
+                    Some(Self::Fault {
+                        id,
+                        revision,
+                        code: FaultCode::from_name(text(code)?)?,
+                        said: text(said)?,
+                    })
                 })
                 .ok_or(FrameError::Argument {
                     verb: "fault",
-                    takes: "<id> <revision> <code>",
+                    takes: "<id> <revision> <code>, and words for people",
                 }),
             b"busy" => {
                 let (id, retry) = word(rest);
@@ -370,9 +377,21 @@ impl<'a> ServerFrame<'a> {
                 revision,
                 payload,
             } => frame(format_args!("reject {id} {revision} "), payload),
-            Self::Fault { id, revision, code } => {
-                frame(format_args!("fault {id} {revision} {}", code.name()), &[])
-            }
+            Self::Fault {
+                id,
+                revision,
+                code,
+                said: "",
+            } => frame(format_args!("fault {id} {revision} {}", code.name()), &[]),
+            Self::Fault {
+                id,
+                revision,
+                code,
+                said,
+            } => frame(
+                format_args!("fault {id} {revision} {} {said}", code.name()),
+                &[],
+            ),
             Self::Busy { id, retry_ms } => frame(format_args!("busy {id} {retry_ms}"), &[]),
             Self::Pong { echo, time } => frame(format_args!("pong {echo} {time}"), &[]),
         }

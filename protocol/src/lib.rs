@@ -15,6 +15,8 @@ pub mod rules;
 pub mod address;
 pub mod murmur2;
 pub mod ids;
+pub mod plain;
+pub mod sample;
 
 pub use address::{Address, AddressError};
 pub use codes::{CloseCode, FaultCode};

@@ -128,6 +128,7 @@ proptest! {
         code in strategy::fault(),
         payload in strategy::bytes(),
         echo in "[!-~]{1,64}",
+        said in any::<String>(),
     ) {
         let payload = payload.as_ref();
         let (revision, n) = (Revision(numbers.0), xp_protocol::MessageNumber(numbers.1));
@@ -138,7 +139,8 @@ proptest! {
             ServerFrame::Ephemeral { payload },
             ServerFrame::Reply { id: id.clone(), revision, payload },
             ServerFrame::Reject { id: id.clone(), revision, payload },
-            ServerFrame::Fault { id: id.clone(), revision, code },
+            ServerFrame::Fault { id: id.clone(), revision, code, said: "" },
+            ServerFrame::Fault { id: id.clone(), revision, code, said: &said },
             ServerFrame::Busy { id, retry_ms: n.0 },
             ServerFrame::Pong { echo: &echo, time: TimeMs(n.0) },
         ];

@@ -117,6 +117,9 @@ settings! {
         /// it does, as JSON. Nobody is asked for a token, so let it be an address that only operators reach. Port 0
         /// takes a free one. Left out: nowhere.
         listen: Option<SocketAddr> = None,
+        /// Whether a client hears why its message faulted, beside the code; `xp dev` always tells. Elsewhere it hears a
+        /// reference, which the log line has too.
+        explains: bool = false,
         /// How often it says that it is alive. At most half of the lease, which is 250 ms (R13).
         heartbeat: Span = Span::from_millis(100),
         /// How long the log may take to answer when the node starts. Then it does not start.
@@ -222,6 +225,7 @@ impl StateNode {
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {
+            explains: self.explains,
             answers_per_session: self.answers_per_session,
             grace_ms: self.grace.ms(),
             memory_ms: self.memory.ms(),
@@ -394,6 +398,7 @@ fn edge(secret: PathBuf) -> xp_edge::Config {
             leeway: Span::from_secs(5),
         },
         origins: Vec::new(),
+        explains: false,
         proxies: xp_edge::config::Proxies::default(),
         limits: xp_edge::config::Limits::default(),
         timing: xp_edge::config::Timing::default(),

@@ -14,7 +14,7 @@ use xp_protocol::{Address, CloseCode, ConnectionId, LanePartition, Revision, Tic
 
 use crate::entity::{Entity, Session};
 
-pub use answer::{answer_item, stored};
+pub use answer::{Failure, answer_item, failure_item, reference, stored};
 pub use deliveries::{Deliveries, chain_records, frames_for, outbound, socket};
 
 /// A commit without a place: everything one message does to one entity.

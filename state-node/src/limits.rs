@@ -5,6 +5,8 @@ use crate::pace::Pace;
 /// Bounds and times of a partition. Each field says what happens when it is hit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// Whether a client hears why its message faulted; else it hears a reference that the line of the log has too.
+    pub explains: bool,
     /// B: answers kept per session, and how far a client may be ahead of its oldest unanswered command (R30).
     pub answers_per_session: usize,
     /// How long a session without a socket may come back, in milliseconds; then it is over (R26).
@@ -106,6 +108,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            explains: false,
             answers_per_session: 64,
             grace_ms: 30_000,
             memory_ms: 600_000,

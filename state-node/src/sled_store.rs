@@ -75,7 +75,7 @@ impl SledStores {
         let db = match opened(&config) {
             Ok(db) => db,
             Err(sled::Error::Corruption { .. }) => {
-                tracing::error!(dir = %dir.display(), "the snapshots are damaged; they are thrown away and the log is replayed");
+                tracing::warn!(dir = %dir.display(), "the snapshots are damaged; they are thrown away and the log is replayed");
                 std::fs::remove_dir_all(dir).map_err(failed)?;
                 opened(&config).map_err(failed)?
             }
@@ -107,7 +107,7 @@ impl SledStores {
         for name in partitions(&self.db) {
             let tree = self.db.open_tree(&name).map_err(failed)?;
             if !is_sound(&tree) {
-                tracing::error!(place = %String::from_utf8_lossy(&name), "a snapshot fails its checksum; the partition's log is replayed");
+                tracing::warn!(place = %String::from_utf8_lossy(&name), "a snapshot fails its checksum; the partition's log is replayed");
                 tree.clear().map_err(failed)?;
             }
         }

@@ -63,7 +63,7 @@ impl Timekeeper {
         tracing::error!(
             clock = now.time.0,
             expected = expected.0,
-            "the machine's clock has stayed as it was set and is believed now (R48): timers fire by it"
+            "the machine's clock has stayed as it was set and is believed now (R48): timers fire by it. See that it is kept (NTP)"
         );
         self.doubted = None;
         now.time

@@ -13,15 +13,20 @@ mod refusal;
 
 use xp_domain_sdk::host::{Decided, Fault, Host, Input, Instance, Payload, SceneData};
 use xp_protocol::events::Cause;
+use xp_protocol::plain::brief;
 use xp_protocol::rules::Rules;
+use xp_protocol::sample::Sample;
 use xp_protocol::{Address, Attempt, ConnectionId, FaultCode, TimeMs};
 
-use crate::draft::{Deliveries, Draft, ticket_at};
+use crate::draft::{Deliveries, Draft, Failure, reference, ticket_at};
 use crate::entity::{Entity, Session};
 use crate::limits::Limits;
 
-pub use refusal::refuse;
+pub use refusal::{No, refuse};
 pub use welcome::{unwelcome, welcome};
+
+/// What clients did wrong, as this process tells of it: there is one log, so there is one.
+static OF_CLIENTS: Sample = Sample::new();
 
 /// What surrounds a turn.
 pub struct Turn<'a> {
@@ -89,7 +94,7 @@ impl Said<'_> {
 }
 
 impl Turn<'_> {
-    fn decide(&self, entity: &Entity, input: &Input<'_>) -> Result<Decided, FaultCode> {
+    fn decide(&self, entity: &Entity, input: &Input<'_>) -> Result<Decided, Failure> {
         self.decide_as(entity, entity.instance.as_ref(), input)
     }
 
@@ -99,7 +104,7 @@ impl Turn<'_> {
         entity: &Entity,
         instance: &dyn Instance,
         input: &Input<'_>,
-    ) -> Result<Decided, FaultCode> {
+    ) -> Result<Decided, Failure> {
         self.sound(entity, handler(input), |_, scene| {
             instance.decide(input, scene)
         })
@@ -111,7 +116,7 @@ impl Turn<'_> {
         entity: &Entity,
         handler: &'static str,
         run: impl FnOnce(&dyn Instance, &SceneData<'_>) -> Result<T, Fault>,
-    ) -> Result<T, FaultCode> {
+    ) -> Result<T, Failure> {
         self.may_ask(entity)?;
         let outcome = run(entity.instance.as_ref(), &self.scene(entity));
         outcome.map_err(|fault| self.faulted(&fault, handler))
@@ -121,13 +126,9 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// R44: when this build cannot read the signal, which must wait for one that can.
-    fn hear(
-        &self,
-        entity: &Entity,
-        input: &Input<'_>,
-    ) -> Result<Result<Decided, FaultCode>, Fault> {
-        if let Err(code) = self.may_ask(entity) {
-            return Ok(Err(code));
+    fn hear(&self, entity: &Entity, input: &Input<'_>) -> Result<Result<Decided, Failure>, Fault> {
+        if let Err(failure) = self.may_ask(entity) {
+            return Ok(Err(failure));
         }
         match entity.instance.decide(input, &self.scene(entity)) {
             Err(fault) if fault.is_unread_signal() && self.rules.parking => Err(fault),
@@ -136,25 +137,38 @@ impl Turn<'_> {
     }
 
     /// Whether domain code may be asked about the entity and the message.
-    fn may_ask(&self, entity: &Entity) -> Result<(), FaultCode> {
+    fn may_ask(&self, entity: &Entity) -> Result<(), Failure> {
         // Whoever asks has looked before (R44).
         if entity.is_quarantined() {
-            return Err(FaultCode::Quarantined);
+            return Err(FaultCode::Quarantined.into());
         }
         match self.poisonous {
-            true => Err(FaultCode::Poisonous),
+            true => Err(FaultCode::Poisonous.into()),
             false => Ok(()),
         }
     }
 
-    fn faulted(&self, fault: &Fault, handler: &'static str) -> FaultCode {
+    fn faulted(&self, fault: &Fault, handler: &'static str) -> Failure {
         self.log(fault, handler);
-        code(fault)
+        self.failure(code(fault), &fault.to_string())
     }
 
-    /// A fault names the entity and the message.
+    /// What a client hears of a message that failed, and `why`.
+    fn failure(&self, code: FaultCode, why: &str) -> Failure {
+        Failure::new(code, self.seed, self.limits, why)
+    }
+
+    /// A fault names the entity and the message. What a client did wrong is no error of this side, and as many as it
+    /// likes must not fill the log.
     fn log(&self, fault: &Fault, handler: &'static str) {
-        tracing::error!(entity = %self.address, cause = ?self.cause, handler, %fault, "a message faulted");
+        let (entity, cause, reference) = (self.address, &self.cause, reference(self.seed));
+        let why = fault.to_string();
+        if !fault.is_of_client() {
+            tracing::error!(%entity, ?cause, handler, fault = why, reference, "a message faulted: the domain's code is to be mended");
+        } else if let Some(untold) = OF_CLIENTS.take(self.now.0) {
+            let fault = brief(&why);
+            tracing::info!(%entity, ?cause, handler, %fault, reference, untold, "a client's message faulted: the client is to be mended");
+        }
     }
 
     fn scene(&self, entity: &Entity) -> SceneData<'_> {

@@ -124,7 +124,9 @@ impl Open {
             std::mem::take(&mut *self.journals.lock().unwrap_or_else(PoisonError::into_inner));
         for journal in journals {
             if journal.join().is_err() {
-                tracing::error!("a journal panicked; what it had acknowledged is safe");
+                tracing::error!(
+                    "a journal panicked; what it had acknowledged is safe. This is a bug: report it, with what is above"
+                );
             }
         }
         self.lock

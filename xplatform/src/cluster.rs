@@ -6,7 +6,6 @@ mod request;
 mod picture;
 mod following;
 
-use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -16,6 +15,7 @@ use xp_transport::kafka::Kafka;
 
 use crate::command_line::{Cluster, Shape, Sources};
 use crate::configuration::{self, Overrides};
+use crate::process::print;
 use following::Following;
 use picture::Picture;
 use request::Request;
@@ -32,7 +32,7 @@ pub(crate) async fn run(asked: Cluster) -> Result<()> {
     // The end of a client blocks.
     tokio::task::spawn_blocking(move || drop(log)).await?;
     let answer = done?;
-    std::io::stdout().write_all(answer.text.as_bytes())?;
+    print(&answer.text)?;
     match answer.failure {
         Some(failure) => bail!(failure),
         None => Ok(()),

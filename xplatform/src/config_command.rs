@@ -1,13 +1,12 @@
 //! `xp config`: check, show, describe.
 
-use std::io::Write;
-
 use anyhow::Result;
 use xp_domain_sdk::host::Registry;
 use xp_sandbox::lanes::Served;
 
 use crate::command_line::{Config, Sources};
 use crate::configuration::{self, Loaded, Overrides, Problem, reference, show};
+use crate::process::print;
 
 pub(crate) fn run(asked: &Config, registry: &Registry) -> Result<()> {
     let page = match asked {
@@ -15,8 +14,7 @@ pub(crate) fn run(asked: &Config, registry: &Registry) -> Result<()> {
         Config::Show(sources) => show::show(&load(sources)?),
         Config::Reference => reference::page(),
     };
-    std::io::stdout().write_all(page.as_bytes())?;
-    Ok(())
+    print(&page)
 }
 
 fn check(sources: &Sources, registry: &Registry) -> Result<String> {

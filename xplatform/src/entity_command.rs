@@ -1,6 +1,5 @@
 //! `xp entity`: how one entity is, and another try to read one that is in quarantine. The state node that holds it answers.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use xp_protocol::Address;
 
 use crate::command_line::{Entity, Of};
 use crate::configuration::{self, Overrides};
+use crate::process::print;
 
 /// For how long the state node is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub(crate) async fn run(asked: Entity) -> Result<()> {
     if status != 200 {
         bail!("{}", body.trim_end());
     }
-    std::io::stdout().write_all(body.as_bytes())?;
+    print(&body)?;
     match cure(&body).filter(|_| is_retry) {
         Some(cure) => bail!(
             "{} is still in quarantine, and nothing that comes for it is lost meanwhile. What would mend it: {cure}",

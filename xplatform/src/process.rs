@@ -4,11 +4,13 @@ pub(crate) mod progress;
 pub(crate) mod files;
 mod signals;
 pub(crate) mod stderr;
+mod fields;
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result, bail};
 use tracing_subscriber::EnvFilter;
+use xp_protocol::plain::plain_lines;
 use xp_sandbox::backend::BackendError;
 use xp_sandbox::config::secret_file;
 use xp_sandbox::{Config, Secret, StartError};
@@ -40,6 +42,7 @@ pub(crate) fn log_to_stderr() -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .fmt_fields(fields::Plain)
         .with_writer(lines)
         .with_ansi(std::io::stderr().is_terminal());
     // A program that set up its own is left alone.
@@ -49,11 +52,22 @@ pub(crate) fn log_to_stderr() -> Result<()> {
     Ok(())
 }
 
-/// To stdout, at once.
+/// Nobody reads this command's output any more, as when `head` has seen enough: that is no error.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output any more")]
+pub(crate) struct Unread;
+
+/// To stdout, at once. What a terminal would act on is shown by its number, whoever said it.
 pub(crate) fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+    print_to(&mut std::io::stdout().lock(), text)
+}
+
+fn print_to(out: &mut impl Write, text: &str) -> Result<()> {
+    let written = out.write_all(plain_lines(text).as_bytes());
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Unread.into()),
+        written => Ok(written?),
+    }
 }
 
 pub(crate) fn hosts_something(domain: &Domain) -> Result<()> {
@@ -144,6 +158,38 @@ fn said_by(loaded: &Loaded, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What takes so many bytes, and then its reader is gone.
+    struct Head(usize);
+
+    impl Write for Head {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            match taken {
+                0 => Err(ErrorKind::BrokenPipe.into()),
+                taken => Ok(taken),
+            }
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_seen_enough_is_no_error() {
+        assert!(print_to(&mut Head(100), "short").is_ok());
+        let gone = print_to(&mut Head(3), "longer").expect_err("nobody reads");
+        assert!(gone.is::<Unread>());
+    }
+
+    #[test]
+    fn what_is_printed_moves_no_terminal() {
+        let mut out = Vec::new();
+        print_to(&mut out, "{\"id\": \"a\u{9b}2J\"}\n").unwrap();
+        assert_eq!(out, b"{\"id\": \"a\\u009b2J\"}\n");
+    }
 
     #[test]
     fn a_build_without_checks_is_refused_unless_it_is_allowed() {

@@ -7,7 +7,7 @@ use clap::Parser;
 
 use crate::command_line::{CommandLine, Log, Task};
 use crate::log_verify::Undecided;
-use crate::process::{Replaced, stderr};
+use crate::process::{Replaced, Unread, stderr};
 use crate::{
     Domain, cluster, config_command, connect, dev, edge_command, entity_command, log_show,
     log_verify, state_node_command, token, topics,
@@ -35,7 +35,9 @@ impl Domain {
             Err(error) => error.exit(),
         };
         let ended = self.carry_out(line, program);
-        if let Err(error) = &ended {
+        if let Err(error) = &ended
+            && !error.is::<Unread>()
+        {
             stderr::say(&format!("error: {error:#}"));
         }
         stderr::finish();
@@ -59,10 +61,12 @@ impl Domain {
     }
 }
 
-/// Starting a replaced process again would only replace the other one in turn; and who cannot tell says neither yes nor
-/// no.
+/// Starting a replaced process again would only replace the other one in turn; who cannot tell says neither yes nor no;
+/// and whose reader has seen enough has done what was wanted.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.is::<Replaced>() {
+    if error.is::<Unread>() {
+        ExitCode::SUCCESS
+    } else if error.is::<Replaced>() {
         ExitCode::from(3)
     } else if error.is::<Undecided>() {
         ExitCode::from(2)

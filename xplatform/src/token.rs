@@ -1,7 +1,5 @@
 //! `xp token`: a development token on standard output.
 
-use std::io::Write;
-
 use anyhow::Result;
 use xp_sandbox::config::secret_file;
 use xp_sandbox::{Grant, Secret};
@@ -9,6 +7,7 @@ use xp_transport::Clock;
 
 use crate::command_line::Token;
 use crate::configuration::{self, Overrides};
+use crate::process::print;
 
 pub(crate) fn run(asked: Token) -> Result<()> {
     let config = configuration::load(
@@ -24,6 +23,5 @@ pub(crate) fn run(asked: Token) -> Result<()> {
         ttl: asked.ttl,
     };
     let token = secret.sign(&grant, Clock::system().now());
-    writeln!(std::io::stdout(), "{token}")?;
-    Ok(())
+    print(&format!("{token}\n"))
 }

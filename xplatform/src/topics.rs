@@ -2,8 +2,6 @@
 
 mod page;
 
-use std::io::Write;
-
 use anyhow::{Context, Result, bail};
 use xp_domain_sdk::host::Registry;
 use xp_sandbox::lanes::Served;
@@ -12,6 +10,7 @@ use xp_transport::kafka::topics::{self, Topic};
 
 use crate::command_line::{Sources, Topics};
 use crate::configuration::{self, Overrides};
+use crate::process::print;
 
 /// Who asks, in the brokers' logs.
 const CLIENT: &str = "xp-topics";
@@ -32,7 +31,7 @@ pub(crate) async fn run(asked: Topics, registry: &Registry) -> Result<()> {
             page::described(&topics::describe(&config, &wanted).await?)
         }
     };
-    std::io::stdout().write_all(outcome.text.as_bytes())?;
+    print(&outcome.text)?;
     match outcome.failure {
         Some(failure) => bail!(failure),
         None => Ok(()),

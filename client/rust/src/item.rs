@@ -167,6 +167,8 @@ pub enum Answer {
         revision: Revision,
         /// Why.
         code: FaultCode,
+        /// For people: the reference by which the server's log knows it, and in development the reason. May be empty.
+        said: Box<str>,
     },
 }
 

@@ -338,8 +338,19 @@ impl Machine {
                 revision,
                 payload: part,
             }) => self.reject(now, id, revision, payload(part), &mut out),
-            Ok(ServerFrame::Fault { id, revision, code }) => {
-                self.answer(now, id, Answer::Fault { revision, code }, &mut out);
+            Ok(ServerFrame::Fault {
+                id,
+                revision,
+                code,
+                said,
+            }) => {
+                let said = said.into();
+                let fault = Answer::Fault {
+                    revision,
+                    code,
+                    said,
+                };
+                self.answer(now, id, fault, &mut out);
             }
             Ok(ServerFrame::Busy { id, retry_ms }) => self.busy(now, &id, retry_ms),
             Ok(ServerFrame::Pong { .. }) => {}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use xp_protocol::CloseCode;
+use xp_protocol::plain::plain;
 
 use super::inlet::Inlet;
 use super::writer::Writer;
@@ -13,14 +14,26 @@ use crate::node::Node;
 use crate::outlet::Closing;
 use crate::wire;
 
-/// Closes a socket that may not come in.
-pub(crate) async fn turn_away<R, W>(node: &Node, read: R, write: W, refused: &Closing)
-where
+/// Closes a socket that may not come in, for this reason and with this reference.
+pub(crate) async fn turn_away<R, W>(
+    node: &Node,
+    read: R,
+    write: W,
+    (refused, reference): (&Closing, &str),
+) where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
     let mut writer = Writer::new(write);
-    writer.push(close_frame(refused));
+    let is_told = explained(refused, node.config.explains);
+    let frame = match is_told {
+        true => close_frame(refused, true),
+        false => wire::close(
+            refused.code.number(),
+            &format!("{} {reference}", refused.code.name()),
+        ),
+    };
+    writer.push(frame);
     part(
         &mut writer,
         &mut Inlet::new(read),
@@ -29,11 +42,16 @@ where
     .await;
 }
 
-pub(super) fn close_frame(closing: &Closing) -> Bytes {
+/// Whether the client hears the detail: where the edge explains itself, and what only its author can mend.
+fn explained(closing: &Closing, explains: bool) -> bool {
+    !closing.detail.is_empty() && (explains || closing.code == CloseCode::ProtocolError)
+}
+
+pub(super) fn close_frame(closing: &Closing, explains: bool) -> Bytes {
     let name = closing.code.name();
-    let reason = match (closing.code, closing.detail.as_str()) {
-        (CloseCode::ProtocolError, detail) if !detail.is_empty() => format!("{name}: {detail}"),
-        _ => name.to_owned(),
+    let reason = match explained(closing, explains) {
+        true => format!("{name}: {}", plain(&closing.detail)),
+        false => name.to_owned(),
     };
     wire::close(closing.code.number(), &reason)
 }

@@ -143,7 +143,7 @@ impl<C: Fn(&Partition, &str)> Appender<C> {
     fn give_up(&mut self) {
         let reason = "the log has not taken an append for too long";
         let at = &self.partition.at;
-        error!(target: "xp_edge::lane", %at, reason, "closing the partition's sockets");
+        error!(target: "xp_edge::lane", %at, reason, "closing the partition's sockets: see that the brokers answer and have room, or the disk of the embedded log");
         (self.close_sockets)(&self.partition, reason);
         self.failed.retain(|entry| !entry.is_lost());
     }

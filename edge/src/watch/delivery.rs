@@ -41,7 +41,16 @@ pub(super) fn shown(item: &Item, payload: &Bytes) -> Option<Shown> {
                 payload,
             },
         ),
-        Item::Fault { id, revision, code } => (true, ServerFrame::Fault { id, revision, code }),
+        Item::Fault { id, revision, code } => {
+            let said = std::str::from_utf8(payload).unwrap_or_default();
+            let fault = ServerFrame::Fault {
+                id,
+                revision,
+                code,
+                said,
+            };
+            (true, fault)
+        }
         Item::Welcome { .. }
         | Item::Resumed { .. }
         | Item::Close { .. }

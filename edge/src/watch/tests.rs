@@ -249,7 +249,10 @@ fn an_answer_of_a_resumed_commit_comes_after_its_event() {
         payload_bytes: 1,
     });
     let effects = give(&mut watch, 0, &answer);
-    assert_eq!(effects[1..], ["1.2: event 5 x", "1.2: fault 3 5 panicked"]);
+    assert_eq!(
+        effects[1..],
+        ["1.2: event 5 x", "1.2: fault 3 5 panicked x"]
+    );
 }
 
 #[test]
@@ -265,12 +268,12 @@ fn a_stored_answer_that_is_here_before_its_commit_is_a_gap() {
         record(None, vec![(Recipients::Only(vec![ana]), item)])
     };
     let effects = give(&mut watch, 0, &stored(4));
-    assert_eq!(effects, ["1.1: fault 3 4 panicked"]);
+    assert_eq!(effects, ["1.1: fault 3 4 panicked x"]);
     assert_eq!(give(&mut watch, 0, &stored(5)), ["1.1: resume 4"]);
     let effects = give(&mut watch, 0, &resumed(ana, 4, 5, false));
     assert_eq!(effects, ["1.1: event 5 x"]);
     let effects = give(&mut watch, 0, &stored(5));
-    assert_eq!(effects, ["1.1: fault 3 5 panicked"]);
+    assert_eq!(effects, ["1.1: fault 3 5 panicked x"]);
 }
 
 #[test]

@@ -104,7 +104,7 @@ async fn a_token_without_a_required_claim_is_a_bad_one() {
             &world,
             dial,
             CloseCode::BadToken,
-            &format!("\\\"{reason}\\\" is missing"),
+            &format!("\"{reason}\" is missing"),
         )
         .await;
     }

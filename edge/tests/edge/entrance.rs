@@ -58,6 +58,49 @@ async fn silent_sockets_give_way_to_clients_and_probes() {
     assert_eq!(&answer, b"HTTP/1.1 200");
 }
 
+/// Anybody may dial, and say what it likes.
+#[tokio::test]
+async fn who_is_turned_away_again_and_again_fills_no_log_and_forges_no_line() {
+    let world = World::new().await;
+    let forged = format!("/v1/board/%1b%0aERROR{}", "x".repeat(4_000));
+    let mut reasons = Vec::new();
+    for _ in 0..60 {
+        let mut socket = world.dial("ana").path(&forged).open().await;
+        let reason = socket.reason().await;
+        assert!(reason.starts_with("unknown-address #"), "{reason}");
+        let dial = Dial::to(world.edge.addr()).connection(1).bearer("nonsense");
+        reasons.push(dial.open().await.reason().await);
+    }
+    let lines = world.logs.lines();
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("turned a client away"));
+    let told: Vec<_> = told.collect();
+    assert!(told.iter().all(|line| line.len() < 700), "{told:#?}");
+    assert!(
+        lines.iter().all(|line| !line.contains('\u{1b}')),
+        "{lines:#?}"
+    );
+    assert!(
+        lines.iter().all(|line| !line.contains("ERROR ")),
+        "{lines:#?}"
+    );
+    // Five of each code in a second; the dials take a few.
+    assert!(told.len() < 100, "{}", told.len());
+    let first = reasons.first().unwrap();
+    let reference = first.strip_prefix("bad-token ").unwrap();
+    let has_it = |line: &&String| line.contains(&format!("reference={reference:?}"));
+    assert!(lines.iter().any(|line| has_it(&line)), "{first}: {told:#?}");
+}
+
+#[tokio::test]
+async fn who_develops_hears_why_it_is_turned_away() {
+    let world = limited(|config| config.explains = true).await;
+    let dial = Dial::to(world.edge.addr()).connection(1).bearer("nonsense");
+    let reason = dial.open().await.reason().await;
+    assert!(reason.starts_with("bad-token: "), "{reason}");
+}
+
 #[tokio::test]
 async fn an_edge_that_is_full_says_so_and_still_answers_probes() {
     let world = limited(|config| config.limits.connections_max = 1).await;

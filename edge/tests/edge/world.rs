@@ -54,6 +54,7 @@ pub fn config() -> Config {
         tls: None,
         tokens: tokens(vec![Key::Secret(SECRET.to_owned())]),
         origins: vec!["https://good.example".to_owned()],
+        explains: false,
         proxies: Proxies::default(),
         limits: Limits::default(),
         timing: Timing {

@@ -148,7 +148,7 @@ fn server_frames_with_other_arguments_are_refused() {
         "reject ? 1 ",
         "fault 1 2",
         "fault 1 2 nonsense",
-        "fault 1 2 panicked ",
+        "fault 1 2 ",
         "busy 1",
         "busy 1 2 3",
         "pong x",
@@ -177,9 +177,20 @@ fn frames_are_written_as_documented() {
                 id: id.clone(),
                 revision,
                 code: FaultCode::Panicked,
+                said: "",
             }
             .encode(),
             "fault ?q1 9 panicked",
+        ),
+        (
+            ServerFrame::Fault {
+                id: id.clone(),
+                revision,
+                code: FaultCode::Unreadable,
+                said: "#0000007f unreadable command: it has no `type`",
+            }
+            .encode(),
+            "fault ?q1 9 unreadable #0000007f unreadable command: it has no `type`",
         ),
         (
             ServerFrame::Busy { id, retry_ms: 250 }.encode(),

@@ -6,10 +6,12 @@ use xp_protocol::events::{Answer, Change, Routed};
 use xp_protocol::frame::RequestId;
 use xp_protocol::inbound::{AnswerKind, Told};
 use xp_protocol::outbound::{Delivery, Item, Recipients};
+use xp_protocol::plain::plain;
 use xp_protocol::{Address, ConnectionId, FaultCode, MessageNumber, Revision};
 
 use super::{Draft, Word};
 use crate::entity::Runtime;
+use crate::limits::Limits;
 
 impl Draft {
     /// Stores and delivers the answer to a session's command (R30).
@@ -21,11 +23,35 @@ impl Draft {
         n: MessageNumber,
         answer: Answer,
     ) {
-        if let Some(session) = runtime.session(connection) {
-            let (item, payload) = answer_item(RequestId::Number(n), self.revision, text, &answer);
-            if session.is_live() {
-                self.shown.to_session(session, item, &payload);
-            }
+        let delivered = answer_item(RequestId::Number(n), self.revision, text, &answer);
+        self.deliver_answer(runtime, connection, n, answer, delivered);
+    }
+
+    /// The same of a message that failed. What is said beside the code is delivered and not stored: an answer that is
+    /// repeated comes without it.
+    pub fn fail_session(
+        &mut self,
+        runtime: &Runtime,
+        connection: ConnectionId,
+        n: MessageNumber,
+        failure: &Failure,
+    ) {
+        let delivered = failure_item(RequestId::Number(n), self.revision, failure);
+        let answer = Answer::Fault(failure.code);
+        self.deliver_answer(runtime, connection, n, answer, delivered);
+    }
+
+    fn deliver_answer(
+        &mut self,
+        runtime: &Runtime,
+        connection: ConnectionId,
+        n: MessageNumber,
+        answer: Answer,
+        (item, payload): (Item, Bytes),
+    ) {
+        let session = runtime.session(connection);
+        if let Some(session) = session.filter(|session| session.is_live()) {
+            self.shown.to_session(session, item, &payload);
         }
         self.changes.push(Change::Answered {
             connection,
@@ -111,6 +137,56 @@ pub fn answer_item(
             Bytes::new(),
         ),
     }
+}
+
+/// The delivery of a fault, with what is said beside it.
+#[must_use]
+pub fn failure_item(id: RequestId, revision: Revision, failure: &Failure) -> (Item, Bytes) {
+    let code = failure.code;
+    let item = Item::Fault { id, revision, code };
+    (item, Bytes::copy_from_slice(failure.said.as_bytes()))
+}
+
+/// Why a message was taken without effect, and what its client hears beside the code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What the client's program goes by.
+    pub code: FaultCode,
+    /// For people; may be empty.
+    pub said: Box<str>,
+}
+
+/// The most bytes of a reason that a client hears.
+const SAID_BYTES_MAX: usize = 1 << 10;
+
+impl Failure {
+    /// A message with this `seed` failed, and `why`. The client hears a reference, which the line of the log has too, and
+    /// where the node explains itself also why.
+    #[must_use]
+    pub fn new(code: FaultCode, seed: u64, limits: &Limits, why: &str) -> Self {
+        let reference = reference(seed);
+        let why = &why[..why.floor_char_boundary(SAID_BYTES_MAX)];
+        let said = match limits.explains {
+            true => format!("{reference} {}", plain(why)),
+            false => reference,
+        };
+        let said = said.into();
+        Self { code, said }
+    }
+}
+
+impl From<FaultCode> for Failure {
+    fn from(code: FaultCode) -> Self {
+        let said = Box::default();
+        Self { code, said }
+    }
+}
+
+/// What joins a client's fault and the line of the log about it: drawn for each message.
+#[must_use]
+pub fn reference(seed: u64) -> String {
+    let drawn = (seed ^ (seed >> 32)) & u64::from(u32::MAX);
+    format!("#{drawn:08x}")
 }
 
 /// The stored form of a domain's outcome.

@@ -177,7 +177,7 @@ impl Partition {
                  another node has them"
             ));
         }
-        tracing::error!(place = %self.setting.place, reason, "the snapshot is thrown away and the log replayed");
+        tracing::warn!(place = %self.setting.place, reason, "the snapshot is thrown away and the log replayed");
         if !matches!(self.role, Role::Over) {
             self.actions.push(Action::Clear);
         }

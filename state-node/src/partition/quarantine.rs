@@ -299,7 +299,7 @@ impl Partition {
                 continue;
             };
             if same && crc32c::crc32c(&state) != theirs.hash {
-                tracing::error!(entity = %theirs.address, revision = %theirs.revision, "refolded state differs from the owner's");
+                tracing::error!(entity = %theirs.address, revision = %theirs.revision, "the state folded anew differs from the owner's: its `apply` must depend on nothing but the state and the event");
                 self.diverged.push(theirs.address.clone());
             }
         }

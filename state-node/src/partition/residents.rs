@@ -158,7 +158,7 @@ impl Partition {
         let entity = self.entities.get(address);
         let sound = entity.filter(|entity| !entity.is_quarantined());
         if let Some(waiting) = sound.map(Waiting::all) {
-            tracing::error!(entity = %address, "what waits for an entity could not be read from the snapshot's index, and was taken from the entity's own record");
+            tracing::warn!(entity = %address, "what waits for an entity could not be read from the snapshot's index, and was taken from the entity's own record");
             self.wake(address, waiting);
         }
         Ok(())

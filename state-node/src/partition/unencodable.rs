@@ -17,7 +17,11 @@ impl Partition {
     /// The events that an entity has just applied, before they are appended. Where its state cannot be encoded with
     /// them, it is put back, and they are a fault: at the first commit in memory, after many events, and as long as
     /// a snapshot has found it so.
-    pub(super) fn prove(&mut self, address: &Address, events: &Bytes) -> Result<(), FaultCode> {
+    pub(super) fn prove(
+        &mut self,
+        address: &Address,
+        events: &Bytes,
+    ) -> Result<(), (FaultCode, String)> {
         let Some(entity) = self.entities.get_mut(address) else {
             return Ok(());
         };
@@ -31,15 +35,15 @@ impl Partition {
         let Err(fault) = check(host.as_ref(), entity) else {
             return Ok(());
         };
-        tracing::error!(entity = %address, %fault, "a message faulted: the state after its events cannot be encoded, so no snapshot could keep it");
+        tracing::error!(entity = %address, %fault, "a message faulted: the state after its events cannot be encoded, so no snapshot could keep it; mend the state's serialization");
         entity.kept.take_back();
         if let Err(reason) = self.put_back(address, host.as_ref()) {
-            tracing::error!(entity = %address, reason, "the state before these events is read from the log");
+            tracing::warn!(entity = %address, reason, "the state before these events is read from the log");
             if let Some(owner) = self.owner() {
                 owner.spoilt = true;
             }
         }
-        Err(FaultCode::Misuse)
+        Err((FaultCode::Misuse, fault.to_string()))
     }
 
     /// What a follower has applied is the log's: it is kept, whatever becomes of it.
@@ -120,7 +124,7 @@ impl Partition {
         };
         match &made {
             Ok(_) if is_news => {
-                tracing::error!(entity = %address, %fault, "the state cannot be encoded; its snapshot keeps the former state and the events since, and messages that leave it so are faults");
+                tracing::error!(entity = %address, %fault, "the state cannot be encoded; its snapshot keeps the former state and the events since, and messages that leave it so are faults; mend the state's serialization");
             }
             Err(reason) if is_news => {
                 tracing::error!(entity = %address, %fault, reason, "the state cannot be encoded; no snapshot of its partition is cut until that is mended, and the log keeps everything");

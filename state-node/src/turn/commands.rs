@@ -7,7 +7,7 @@ use xp_protocol::{CloseCode, FaultCode, MessageNumber};
 
 use super::refusal::close;
 use super::{Said, Turn, Turned};
-use crate::draft::{Deliveries, Draft, answer_item, stored};
+use crate::draft::{Deliveries, Draft, Failure, answer_item, failure_item, reference, stored};
 use crate::entity::{Entity, Session};
 
 impl Turn<'_> {
@@ -37,7 +37,7 @@ impl Turn<'_> {
         draft.awaiter = Some(awaiter.clone());
         match self.decide(entity, &input) {
             Ok(decided) => self.answered(entity, &mut draft, decided, Some(awaiter)),
-            Err(code) => self.fault(entity, &mut draft, Some(awaiter), code),
+            Err(failure) => self.fault(entity, &mut draft, Some(awaiter), &failure),
         }
         Turned::Commit(Box::new(draft))
     }
@@ -49,11 +49,11 @@ impl Turn<'_> {
         entity: &Entity,
         mut changes: Vec<Change>,
         awaiter: Option<Awaiter>,
-        code: FaultCode,
+        failure: &Failure,
     ) -> Draft {
         let mut draft = self.draft(entity);
         draft.changes.append(&mut changes);
-        self.fault(entity, &mut draft, awaiter, code);
+        self.fault(entity, &mut draft, awaiter, failure);
         draft
     }
 
@@ -92,14 +92,12 @@ impl Turn<'_> {
         let answer = self.sound(entity, "ask", |instance, scene| {
             instance.answer(said.connection, &said.payload, scene)
         });
-        let answer = answer.map_or_else(Answer::Fault, |outcome| stored(&outcome));
-        let answer = self.bounded(answer);
-        let (item, payload) = answer_item(
-            RequestId::Tag(tag),
-            entity.runtime.revision,
-            self.host.is_text(),
-            &answer,
-        );
+        let answer = answer.and_then(|outcome| self.bounded(stored(&outcome)));
+        let (id, revision) = (RequestId::Tag(tag), entity.runtime.revision);
+        let (item, payload) = match answer {
+            Ok(answer) => answer_item(id, revision, self.host.is_text(), &answer),
+            Err(failure) => failure_item(id, revision, &failure),
+        };
         let mut outputs = Deliveries::default();
         outputs.to_session(session, item, &payload);
         Turned::Unlogged {
@@ -111,16 +109,18 @@ impl Turn<'_> {
 
 impl Turn<'_> {
     /// R41: an answer that is larger than anything may be is a fault with a name.
-    fn bounded(&self, answer: Answer) -> Answer {
+    fn bounded(&self, answer: Answer) -> Result<Answer, Failure> {
         let (Answer::Reply(payload) | Answer::Reject(payload)) = &answer else {
-            return answer;
+            return Ok(answer);
         };
         let (bytes, max) = (payload.len(), self.limits.whole_bytes_max);
         if bytes <= max {
-            return answer;
+            return Ok(answer);
         }
-        tracing::error!(entity = %self.address, bytes, max, "a query faulted: its answer is too large; let it ask for less, or raise whole-bytes-max");
-        Answer::Fault(FaultCode::TooLarge)
+        let reference = reference(self.seed);
+        tracing::error!(entity = %self.address, bytes, max, reference, "a query faulted: its answer is too large; let it ask for less, or raise whole-bytes-max");
+        let why = format!("the answer has {bytes} bytes of at most {max}");
+        Err(self.failure(FaultCode::TooLarge, &why))
     }
 }
 

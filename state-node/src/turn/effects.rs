@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use xp_domain_sdk::host::{Decided, Input, Outcome, Reply, Tell};
-use xp_protocol::events::{Answer, Awaiter, Change, Ending};
+use xp_protocol::events::{Awaiter, Change, Ending};
 use xp_protocol::inbound::Told;
-use xp_protocol::{CloseCode, ConnectionId, FaultCode, TicketId, TimeMs};
+use xp_protocol::{CloseCode, ConnectionId, TicketId, TimeMs};
 
 use super::Turn;
-use crate::draft::{Draft, Word, stored, ticket_at};
+use crate::draft::{Draft, Failure, Word, stored, ticket_at};
 use crate::entity::Entity;
 
 impl Turn<'_> {
@@ -66,12 +66,11 @@ impl Turn<'_> {
         entity: &Entity,
         draft: &mut Draft,
         awaiter: Option<Awaiter>,
-        code: FaultCode,
+        failure: &Failure,
     ) {
         match awaiter {
             Some(Awaiter::Session { connection, n }) => {
-                let answer = Answer::Fault(code);
-                draft.answer_session(&entity.runtime, self.host.is_text(), connection, n, answer);
+                draft.fail_session(&entity.runtime, connection, n, failure);
             }
             Some(Awaiter::Entity {
                 address,

@@ -1,12 +1,13 @@
 //! Words to a socket that has no session, or has it no more: outside the chain, and logged nowhere.
 
-use xp_protocol::events::{Answer, Attachment};
+use bytes::Bytes;
+use xp_protocol::events::Attachment;
 use xp_protocol::frame::RequestId;
 use xp_protocol::outbound::Item;
 use xp_protocol::{CloseCode, MessageNumber, Revision};
 
 use super::Turned;
-use crate::draft::{Deliveries, answer_item};
+use crate::draft::{Deliveries, Failure, failure_item};
 use crate::entity::Session;
 
 /// Closes a socket outside the chain.
@@ -20,11 +21,24 @@ pub(super) fn close(wanted: &Attachment, code: CloseCode) -> Turned {
     }
 }
 
+/// Why a connection is refused.
+#[derive(Debug)]
+pub enum No {
+    /// The domain's word.
+    Reject(Bytes),
+    /// The claims cannot be read, or the domain's code failed.
+    Fault(Failure),
+}
+
 /// The entity said no to a connection: neither commit nor entity remains.
-pub fn refuse(wanted: &Attachment, revision: Revision, text: bool, answer: &Answer) -> Turned {
+pub fn refuse(wanted: &Attachment, revision: Revision, text: bool, no: &No) -> Turned {
     let session = passing(wanted);
     let mut outputs = Deliveries::default();
-    let (item, payload) = answer_item(RequestId::Number(MessageNumber(0)), revision, text, answer);
+    let id = RequestId::Number(MessageNumber(0));
+    let (item, payload) = match no {
+        No::Reject(payload) => (Item::Reject { id, revision, text }, payload.clone()),
+        No::Fault(failure) => failure_item(id, revision, failure),
+    };
     outputs.to_session(&session, item, &payload);
     let code = CloseCode::Refused;
     outputs.to_session(&session, Item::Close { code }, &[]);

@@ -8,9 +8,9 @@ use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Ending};
 use xp_protocol::{Attempt, CloseCode, ConnectionId, FaultCode, MessageNumber, Revision, TicketId};
 
 use super::parked::send_away;
-use super::refusal::{close, refuse};
-use super::{Turn, Turned, code};
-use crate::draft::{After, Draft};
+use super::refusal::{No, close, refuse};
+use super::{Turn, Turned};
+use crate::draft::{After, Draft, Failure};
 use crate::entity::{Entity, Phase, Session, attached};
 
 impl Turn<'_> {
@@ -64,9 +64,9 @@ impl Turn<'_> {
 
     fn begin(self, entity: &mut Entity, wanted: Attachment) -> Turned {
         if let Err(fault) = entity.instance.roster(&attached(&wanted)) {
-            self.log(&fault, "connect");
+            let failure = self.faulted(&fault, "connect");
             leave(entity, wanted.connection);
-            return self.refuse(entity, &wanted, &Answer::Fault(code(&fault)));
+            return self.refuse(entity, &wanted, &No::Fault(failure));
         }
         let connection = wanted.connection;
         match accepted(self.decide(entity, &Input::Connected(connection))) {
@@ -78,9 +78,9 @@ impl Turn<'_> {
                 self.effects(entity, &mut draft, decided);
                 Turned::Commit(Box::new(draft))
             }
-            Err(answer) => {
+            Err(no) => {
                 leave(entity, connection);
-                self.refuse(entity, &wanted, &answer)
+                self.refuse(entity, &wanted, &no)
             }
         }
     }
@@ -94,9 +94,9 @@ impl Turn<'_> {
         }
     }
 
-    fn refuse(&self, entity: &Entity, wanted: &Attachment, answer: &Answer) -> Turned {
+    fn refuse(&self, entity: &Entity, wanted: &Attachment, no: &No) -> Turned {
         let revision = entity.runtime.revision;
-        refuse(wanted, revision, self.host.is_text(), answer)
+        refuse(wanted, revision, self.host.is_text(), no)
     }
 
     fn attach(
@@ -108,8 +108,8 @@ impl Turn<'_> {
     ) -> Turned {
         let connection = wanted.connection;
         if let Err(fault) = readable(entity, session, &wanted) {
-            self.log(&fault, "reconnect");
-            return self.refuse(entity, &wanted, &Answer::Fault(code(&fault)));
+            let failure = self.faulted(&fault, "reconnect");
+            return self.refuse(entity, &wanted, &No::Fault(failure));
         }
         let mut draft = self.draft(entity);
         if session.is_attached() {
@@ -247,14 +247,14 @@ fn leave(entity: &mut Entity, connection: ConnectionId) {
 }
 
 /// The decision of a `connected` that lets the session begin, or why it does not.
-fn accepted(decided: Result<Decided, FaultCode>) -> Result<Decided, Answer> {
+fn accepted(decided: Result<Decided, Failure>) -> Result<Decided, No> {
     match decided {
-        Err(code) => Err(Answer::Fault(code)),
+        Err(failure) => Err(No::Fault(failure)),
         Ok(Decided {
             reply: Reply::Now(Outcome::Rejection(no)),
             event_count: 0,
             ..
-        }) => Err(Answer::Reject(no)),
+        }) => Err(No::Reject(no)),
         Ok(decided) => Ok(decided),
     }
 }

@@ -60,7 +60,7 @@ impl Turn<'_> {
         };
         match self.hear(entity, &input)? {
             Ok(decided) => self.answered(entity, draft, decided, None),
-            Err(code) => self.fault(entity, draft, None, code),
+            Err(failure) => self.fault(entity, draft, None, &failure),
         }
         Ok(Some(()))
     }
@@ -76,7 +76,8 @@ impl Turn<'_> {
         let open = busy.tickets.get(&ticket)?;
         draft.changes.push(Change::TicketClosed(ticket));
         let awaiter = Some(open.awaiter.clone());
-        self.fault(entity, draft, awaiter, FaultCode::Unanswered);
+        let failure = FaultCode::Unanswered.into();
+        self.fault(entity, draft, awaiter, &failure);
         Some(())
     }
 }

@@ -85,7 +85,7 @@ impl Turn<'_> {
                 }
                 self.answered(entity, draft, decided, awaiter);
             }
-            Err(code) => self.fault(entity, draft, awaiter, code),
+            Err(failure) => self.fault(entity, draft, awaiter, &failure),
         }
         Ok(())
     }
@@ -115,7 +115,7 @@ impl Turn<'_> {
         };
         match self.hear(entity, &input)? {
             Ok(decided) => self.answered(entity, draft, decided, None),
-            Err(code) => self.fault(entity, draft, None, code),
+            Err(failure) => self.fault(entity, draft, None, &failure),
         }
         Ok(())
     }

@@ -80,7 +80,7 @@ impl Journal {
         match self.write(&group, now) {
             Ok(runs) => self.succeed(group, runs),
             Err(reason) => {
-                tracing::error!(topic = %self.topic.config.name, reason, "records were not appended");
+                tracing::error!(topic = %self.topic.config.name, reason, "records were not appended: make room on the disk of the data directory, or mend it");
                 group.fail(&self.topic, &reason);
             }
         }

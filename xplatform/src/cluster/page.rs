@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use xp_protocol::plain::plain;
+
 use super::picture::{MemberRow, MirrorRow, PartitionRow, Picture, State, counted, written};
 
 /// One screen: lanes, members, and what should be looked at.
@@ -119,6 +121,10 @@ fn mirror(mirror: &MirrorRow) -> String {
 /// Columns as wide as their widest cell; the last one as it is.
 fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let head = head.iter().map(|word| (*word).to_owned()).collect();
+    let plain = |cell: String| plain(&cell).into_owned();
+    let rows = rows
+        .into_iter()
+        .map(|row| row.into_iter().map(plain).collect());
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<_> = (0..rows[0].len())

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use xp_client::{Answer, Item, Lost};
+use xp_protocol::plain::plain;
 use xp_protocol::{CloseCode, Revision};
 
 use super::line::readable;
@@ -61,8 +62,13 @@ impl Printer {
             Answer::Reject { revision, payload } => {
                 self.line(Colour::Red, head("reject", revision), &readable(payload))
             }
-            Answer::Fault { revision, code } => {
-                self.line(Colour::Red, head("fault", revision), code.name())
+            Answer::Fault {
+                revision,
+                code,
+                said,
+            } => {
+                let rest = format!("{} {said}", code.name());
+                self.line(Colour::Red, head("fault", revision), rest.trim_end())
             }
         }
     }
@@ -75,11 +81,11 @@ impl Printer {
     }
 
     fn line(self, colour: Colour, head: String, rest: &str) -> String {
-        let head = self.paint.on(colour, &head);
+        let head = self.paint.on(colour, &plain(&head));
         if rest.is_empty() {
             head
         } else {
-            format!("{head} {rest}")
+            format!("{head} {}", plain(rest))
         }
     }
 }
@@ -97,8 +103,10 @@ fn lost(why: &Lost) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xp_client::Payload;
+    use proptest::prelude::*;
+    use xp_client::{End, Payload};
     use xp_protocol::FaultCode;
+    use xp_protocol::plain::acts;
 
     const PLAIN: Printer = Printer {
         paint: Paint::Never,
@@ -123,11 +131,39 @@ mod tests {
         let fault = Answer::Fault {
             revision: Revision(7),
             code: FaultCode::Unreadable,
+            said: "#7f unreadable command".into(),
         };
         assert_eq!(
             PLAIN.answer("?q1", &fault, Duration::ZERO),
-            "fault ?q1 7 unreadable"
+            "fault ?q1 7 unreadable #7f unreadable command"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_anybody_shows_moves_a_terminal(said in any::<String>()) {
+            let said = format!("{said}\n\u{1b}]0;\u{7}\u{9b}\u{202e}{said}");
+            let payload = Payload::text(said.clone());
+            let (revision, shown) = (Revision(1), payload.clone());
+            let items = [
+                Item::Welcome { revision, shown: shown.clone() },
+                Item::StartedOver { revision, shown },
+                Item::Event { revision, payload: payload.clone() },
+                Item::Ephemeral { payload: payload.clone() },
+                Item::Lost { why: Lost::Transport(said.clone()), retry_ms: 1 },
+                Item::Closed(End::Refused(Some(payload.clone()))),
+            ];
+            for item in items {
+                prop_assert!(!PLAIN.item(&item).contains(acts), "{item:?}");
+            }
+            let reply = Answer::Reply { revision, payload: payload.clone() };
+            let reject = Answer::Reject { revision, payload };
+            let fault = Answer::Fault { revision, code: FaultCode::Misuse, said: said.into() };
+            for answer in [reply, reject, fault] {
+                let line = PLAIN.answer("1", &answer, Duration::ZERO);
+                prop_assert!(!line.contains(acts), "{answer:?}");
+            }
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::advice;
 use super::input::Input;
 use super::line::{HELP, Line};
 use super::print::Printer;
+use crate::process::stderr;
 
 /// Requests on their way to the client's task, which itself holds at most its window.
 const REQUESTS_MAX: usize = 16;
@@ -167,7 +168,7 @@ impl Session {
         if self.printer.latency {
             self.input.print(line);
         } else {
-            eprintln!("{line}");
+            stderr::say(&line);
         }
     }
 

@@ -6,12 +6,13 @@ use xp_protocol::codec::{DecodeError, Format};
 use xp_protocol::events::{Cause, Commit, Event};
 use xp_protocol::inbound::Inbound;
 use xp_protocol::outbound::Outbound;
+use xp_protocol::plain::plain;
 use xp_protocol::snapshots::Published;
 use xp_protocol::{Offset, PartitionId, TimeMs, codec};
 use xp_state_node::utc::utc;
 use xp_transport::Stored;
 
-use super::readable::{payload, readable, text_of};
+use super::readable::{payload, payloads, readable, text_of};
 use super::validity::{Validity, Verdict};
 
 /// One record, decoded as far as it can be.
@@ -48,7 +49,7 @@ impl Entry {
             offset: stored.offset,
             time: stored.time,
             key: String::from_utf8_lossy(&record.key).into_owned(),
-            value: payload(&record.value),
+            value: value(topic, stored),
             raw: text_of(&record.value),
             header: header(topic, stored, validity),
         }
@@ -57,7 +58,7 @@ impl Entry {
     /// One object per record, all of the header in it.
     pub(super) fn json(&self) -> String {
         let (kind, header) = match &self.header {
-            Header::Event(event, _) => (Event::NAME, readable(event)),
+            Header::Event(event, _) => (Event::NAME, event_of(event)),
             Header::Other(format, header) => (*format, header.clone()),
             Header::Unreadable(why) => ("unreadable", Value::from(why.as_str())),
         };
@@ -71,7 +72,7 @@ impl Entry {
             "key": self.key, "format": kind, "header": header, "value": self.value,
             "valid": valid, "void": void,
         });
-        line.to_string()
+        plain(&line.to_string()).into_owned()
     }
 
     /// A line, and for a commit one more for each thing it did.
@@ -121,7 +122,7 @@ impl Entry {
                     " claim by {} view {}.{} attempt {}",
                     claim.incarnation, claim.view.generation, claim.view.offset, claim.attempt
                 );
-                text.push_str(&line);
+                push(text, "", &line);
             }
             Event::Commit(commit) => self.commit(text, commit, &place),
             Event::Checkpoint(checkpoint) => push(
@@ -145,7 +146,7 @@ impl Entry {
             commit.revision,
             cause(&commit.cause)
         );
-        text.push_str(&head);
+        push(text, "", &head);
         if commit.event_count > 0 {
             push(text, "\n    events ", &self.raw);
         }
@@ -166,9 +167,10 @@ impl Entry {
     }
 }
 
+/// `head` is of this program; `rest` may be anybody's.
 fn push(text: &mut String, head: &str, rest: &str) {
     text.push_str(head);
-    text.push_str(rest);
+    text.push_str(&plain(rest));
 }
 
 fn header(topic: &str, stored: &Stored, validity: &mut Validity) -> Header {
@@ -188,6 +190,29 @@ fn header(topic: &str, stored: &Stored, validity: &mut Validity) -> Header {
     decoded.unwrap_or_else(|error| Header::Unreadable(error.to_string()))
 }
 
+/// An event with what it shows as a list, one payload for each delivery: stored, they stand one behind the other.
+fn event_of(event: &Event) -> Value {
+    let mut shown = readable(event);
+    if let Event::Commit(commit) = event {
+        let lengths = commit.deliveries.iter();
+        let lengths = lengths.map(|routed| routed.delivery.payload_bytes);
+        shown["Commit"]["frames"] = payloads(&commit.frames, lengths);
+    }
+    shown
+}
+
+/// The value as it is; on `outbound` a list, one payload for each delivery.
+fn value(topic: &str, stored: &Stored) -> Value {
+    let record = &stored.record;
+    match codec::decode::<Outbound>(&record.header) {
+        Ok(outbound) if topic.ends_with(".outbound") => {
+            let lengths = outbound.deliveries.iter();
+            payloads(&record.value, lengths.map(|one| one.payload_bytes))
+        }
+        _ => payload(&record.value),
+    }
+}
+
 fn other<T: Format>(bytes: &[u8]) -> Result<Header, DecodeError> {
     codec::decode::<T>(bytes).map(|value| Header::Other(T::NAME, readable(&value)))
 }
@@ -204,6 +229,8 @@ fn cause(cause: &Cause) -> String {
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use proptest::prelude::*;
+    use xp_protocol::plain::acts;
     use xp_protocol::{Epoch, Seq};
     use xp_transport::Record;
 
@@ -333,5 +360,81 @@ mod tests {
             (&json!("inbound"), &json!(true))
         );
         assert_eq!(object["value"]["type"], "Draw");
+    }
+
+    fn commit(name: &str, frames: &[&[u8]]) -> Event {
+        use xp_protocol::Revision;
+        use xp_protocol::events::{Cause, Change, Routed};
+        use xp_protocol::outbound::{Delivery, Item, Recipients};
+        let routed = |frame: &&[u8]| Routed {
+            partition: None,
+            delivery: Delivery {
+                to: Recipients::Everybody,
+                item: Item::Ephemeral { text: true },
+                payload_bytes: frame.len().try_into().unwrap(),
+            },
+        };
+        Event::Commit(Box::new(Commit {
+            epoch: Epoch(0),
+            seq: Seq(1),
+            sent: Offset(0),
+            cause: Cause::Verdict {
+                edge: xp_protocol::Incarnation(uuid::Uuid::nil()),
+            },
+            now: TimeMs(0),
+            revision: Revision(1),
+            trace: None,
+            seed: 0,
+            event_count: 0,
+            changes: vec![Change::TimerCleared(name.into())],
+            links: Vec::new(),
+            deliveries: frames.iter().map(routed).collect(),
+            frames: frames.concat().into(),
+            tells: Vec::new(),
+        }))
+    }
+
+    fn entry_of(event: &Event, key: &str, value: &str) -> Entry {
+        let record = Record {
+            key: Bytes::copy_from_slice(key.as_bytes()),
+            header: codec::encode(event).into(),
+            value: Bytes::copy_from_slice(value.as_bytes()),
+        };
+        let stored = Stored {
+            offset: Offset(3),
+            time: TimeMs(0),
+            record,
+        };
+        let mut validity = Validity::default();
+        Entry::new("main.events", PartitionId(1), &stored, &mut validity)
+    }
+
+    #[test]
+    fn frames_are_a_list_of_payloads_whatever_they_are() {
+        let frames = |all: &[&[u8]]| {
+            let entry = entry_of(&commit("close", all), "board/1", "");
+            let object: Value = serde_json::from_str(&entry.json()).unwrap();
+            object["header"]["Commit"]["frames"].clone()
+        };
+        assert_eq!(frames(&[]), json!([]));
+        assert_eq!(frames(&[b"[1,2]"]), json!([[1, 2]]));
+        assert_eq!(frames(&[b"[1]", b"null"]), json!([[1], null]));
+        assert_eq!(frames(&[b"\x00\xff", b"hi"]), json!(["0x00ff", "hi"]));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_a_client_said_moves_a_terminal(said in any::<String>()) {
+            let said = format!("{said}\n\u{1b}[2J\u{9b}\u{202e}{said}");
+            let entry = entry_of(&commit(&said, &[said.as_bytes()]), &said, &said);
+            let json = entry.json();
+            prop_assert!(!json.contains(acts), "{json:?}");
+            let object: Value = serde_json::from_str(&json).unwrap();
+            prop_assert_eq!(&object["header"]["Commit"]["frames"][0], &json!(said));
+            // Line ends are this program's: each begins with its own indentation.
+            let text = entry.text();
+            let mut lines = text.split("\n    ");
+            prop_assert!(!lines.any(|line| line.contains(acts)), "{text:?}");
+        }
     }
 }

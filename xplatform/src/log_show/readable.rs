@@ -16,6 +16,20 @@ pub(super) fn payload(bytes: &[u8]) -> Value {
     }
 }
 
+/// Payloads that stand one behind the other in `all`, as a list; as one if the lengths do not fit.
+pub(super) fn payloads(all: &[u8], lengths: impl Iterator<Item = u32>) -> Value {
+    let mut rest = all;
+    let mut list = Vec::new();
+    for length in lengths {
+        let Some((one, behind)) = rest.split_at_checked(length as usize) else {
+            return vec![payload(all)].into();
+        };
+        list.push(payload(one));
+        rest = behind;
+    }
+    list.into()
+}
+
 /// Domain bytes as text, or in hex.
 pub(super) fn text_of(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(|_| hex(bytes), str::to_owned)

@@ -11,6 +11,7 @@ use xp_transport::{Bounds, Log, Reader, Stored, TopicPartition};
 use super::view::View;
 use super::{described, is_asked_for};
 use crate::command_line::Show;
+use crate::process::stderr;
 
 /// Batches that were read and not yet printed. At the bound reading waits for the printing.
 const WAITING_MAX: usize = 16;
@@ -81,10 +82,10 @@ impl Reading {
         let bounds = log.bounds(at).await?;
         let is_judged = at.topic.ends_with(".events");
         if is_judged && bounds.first > Offset(0) {
-            eprintln!(
+            stderr::say(&format!(
                 "{at} begins at offset {}: retention took what was before, so records count or not from the first claim that is left",
                 bounds.first
-            );
+            ));
         }
         // Elsewhere nothing depends on what was before.
         let start = if is_judged {

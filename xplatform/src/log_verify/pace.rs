@@ -7,6 +7,8 @@ use std::time::Duration;
 use xp_protocol::{LanePartition, Offset, TimeMs};
 use xp_transport::Clock;
 
+use crate::process::stderr;
+
 /// Nothing is said of what is over by then, and then as often as that.
 const EVERY: Duration = Duration::from_secs(5);
 /// How often the clock is looked at, in records.
@@ -42,7 +44,7 @@ impl Pace {
             return;
         }
         self.told = now;
-        eprintln!("{}", self.line(at, end));
+        stderr::say(&self.line(at, end));
     }
 
     pub(super) fn begins_again(&mut self) {

@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use xp_protocol::LanePartition;
+use xp_protocol::plain::plain;
 use xp_state_node::verification::{Late, Report};
 
 /// What this build cannot read of one partition, a line each; nothing when there is nothing.
 pub(super) fn found(place: &LanePartition, report: &Report) -> String {
     let mut page = String::new();
     let mut line =
-        |text: String| writeln!(page, "{place} {text}").expect("a String takes all text");
+        |text: String| writeln!(page, "{place} {}", plain(&text)).expect("a String takes all text");
     for finding in &report.findings {
         line(finding.to_string());
     }
@@ -27,7 +28,7 @@ pub(super) fn found(place: &LanePartition, report: &Report) -> String {
 
 /// Of a partition that cannot be replayed.
 pub(super) fn late(late: &Late) -> String {
-    format!("{late}\n")
+    format!("{}\n", plain(&late.to_string()))
 }
 
 /// All partitions together.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
+use xp_protocol::plain::plain_lines;
 
 /// Bytes that wait to be written. A line beyond is lost and counted.
 const QUEUED_BYTES_MAX: usize = 1 << 20;
@@ -193,7 +194,7 @@ pub(super) fn tell_panics() {
 
 /// Says a line to whoever runs the process.
 pub(crate) fn say(line: &str) {
-    let line = format!("{line}\n");
+    let line = format!("{}\n", plain_lines(line));
     match STDERR.get() {
         Some(lines) => lines.push(line.as_bytes()),
         // A command, not a server: it has nothing else to do, and nobody else to tell of it.
@@ -214,4 +215,4 @@ pub(crate) fn finish() {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

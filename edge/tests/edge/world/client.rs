@@ -112,6 +112,17 @@ impl Client {
         frame
     }
 
+    /// The close frame's reason, whatever frames come before it.
+    pub async fn reason(&mut self) -> String {
+        loop {
+            match self.next().await {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.reason.to_string(),
+                Some(Ok(_)) => {}
+                other => panic!("a close frame, not {other:?}"),
+            }
+        }
+    }
+
     /// The close code of the socket's end, whatever frames come before it.
     pub async fn closed(&mut self) -> CloseCode {
         loop {

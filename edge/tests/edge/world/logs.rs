@@ -49,11 +49,15 @@ impl Logs {
         }
     }
 
-    /// Whether some line has all of these.
-    pub fn have(&self, parts: &[&str]) -> bool {
+    pub fn lines(&self) -> Vec<String> {
         let bytes = self.lines.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();
-        text.lines()
-            .any(|line| parts.iter().all(|part| line.contains(part)))
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Whether some line has all of these.
+    pub fn have(&self, parts: &[&str]) -> bool {
+        let has = |line: &String| parts.iter().all(|part| line.contains(part));
+        self.lines().iter().any(has)
     }
 }

@@ -42,6 +42,21 @@ async fn the_log_is_shown_to_people_and_to_programs() {
     assert!(cluster.out.contains("Join"), "{}", cluster.out);
 }
 
+/// As `xp log show | head` does: it reads a little and goes.
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_hears_no_complaint() {
+    let data = tempfile::tempdir().unwrap();
+    with_a_stroke(data.path()).await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut show = xp(&["log", "show"], data.path());
+    let child = show.stdout(writer).spawn().unwrap();
+    drop(show);
+    let ended = child.wait_with_output().await.unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), said.as_str()), (Some(0), ""));
+}
+
 #[tokio::test]
 async fn a_log_that_is_not_there_says_where_it_was_looked_for() {
     let data = tempfile::tempdir().unwrap();

@@ -185,7 +185,7 @@ impl Shell<'_> {
         self.flying.push(Box::pin(async move {
             let written = writing.await;
             if let Err(error) = &written {
-                tracing::error!(%place, %error, "a snapshot was not written; the log keeps everything");
+                tracing::error!(%place, %error, "a snapshot was not written; the log keeps everything. Make room on the disk of the data directory, or mend it");
             }
             Done::Saved(written.is_ok())
         }));

@@ -62,7 +62,7 @@ pub(super) async fn fold_anew(
         folding = match read.await {
             Ok(folding) => folding,
             Err(error) => {
-                tracing::error!(%error, "folding entities anew ended early; they stay in quarantine");
+                tracing::error!(%error, "folding entities anew ended early; they stay in quarantine until `xp entity retry` or a restart");
                 return Vec::new();
             }
         };

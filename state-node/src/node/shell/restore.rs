@@ -59,7 +59,7 @@ pub(super) async fn restore(
         }
         Ok(Outcome::Nothing | Outcome::Older(_)) => Ok(false),
         Err(error) if is_whole => {
-            tracing::error!(%place, %error, "the published snapshot is not used; the log is replayed");
+            tracing::warn!(%place, %error, "the published snapshot is not used; the log is replayed");
             Ok(false)
         }
         Err(error) => Err(error.to_string()),

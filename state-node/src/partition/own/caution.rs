@@ -114,7 +114,7 @@ impl Partition {
         let died = self.died_of(offset, name.as_ref());
         if died >= tries_max {
             let message = name.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(place = %self.setting.place, %offset, message, died, "a message has ended as many processes as it may and is not decided again");
+            tracing::error!(place = %self.setting.place, %offset, message, died, "a message has ended as many processes as it may and is not decided again: its sender gets a fault; `xp log show` has the message, and the code that it ends is to be mended");
             if name
                 .as_ref()
                 .is_some_and(|name| self.fold.suspects.is_of_earlier(name))

@@ -9,7 +9,7 @@ use xp_protocol::{Address, FaultCode};
 use xp_transport::{Now, Record};
 
 use super::super::{Faulted, Partition, record};
-use crate::draft::{Deliveries, Draft, chain_records};
+use crate::draft::{Deliveries, Draft, Failure, chain_records, reference};
 use crate::entity::Entity;
 use crate::gate::Output;
 use crate::turn::{self, Turn};
@@ -22,21 +22,35 @@ impl Partition {
             return self.put_off(address, &draft, now);
         }
         if let Some(to) = self.unreachable(&draft) {
-            tracing::error!(entity = %address, %to, "a message faulted: it tells a category that no lane serves");
-            return self.commit_fault(address, &draft, FaultCode::Misuse);
+            let reference = reference(draft.seed);
+            tracing::error!(entity = %address, %to, reference, "a message faulted: it tells a category that no lane serves; add that category to a lane, or mend the domain's code");
+            let why = format!("it tells {to}, whose category no lane serves");
+            let failure = self.failure(&draft, FaultCode::Misuse, &why);
+            return self.commit_fault(address, &draft, failure);
         }
         let Some((commit, record)) = self.place(address, &draft) else {
             return;
         };
         let bytes = record.header.len() + record.value.len();
         if bytes > self.setting.limits.record_bytes_max {
-            tracing::error!(entity = %address, bytes, "a message faulted: its record would be too large");
-            return self.commit_fault(address, &draft, FaultCode::TooLarge);
+            let reference = reference(draft.seed);
+            let max = self.setting.limits.record_bytes_max;
+            tracing::error!(entity = %address, bytes, max, reference, "a message faulted: its record would be too large; let the domain record less at once, or raise record-bytes-max");
+            let why = format!("its record would have {bytes} bytes of at most {max}");
+            let failure = self.failure(&draft, FaultCode::TooLarge, &why);
+            return self.commit_fault(address, &draft, failure);
         }
         match self.apply_own(address, &draft, &commit.cause) {
             Ok(()) => self.accept(address, commit, record, draft),
-            Err(code) => self.commit_fault(address, &draft, code),
+            Err((code, why)) => {
+                let failure = self.failure(&draft, code, &why);
+                self.commit_fault(address, &draft, failure);
+            }
         }
+    }
+
+    fn failure(&self, draft: &Draft, code: FaultCode, why: &str) -> Failure {
+        Failure::new(code, draft.seed, &self.setting.limits, why)
     }
 
     /// An entity that is told and lives nowhere.
@@ -53,7 +67,7 @@ impl Partition {
         address: &Address,
         draft: &Draft,
         cause: &Cause,
-    ) -> Result<(), FaultCode> {
+    ) -> Result<(), (FaultCode, String)> {
         let Some(entity) = self.entities.get_mut(address) else {
             return Ok(());
         };
@@ -63,7 +77,8 @@ impl Partition {
         let Err(fault) = entity.instance.apply(&draft.events) else {
             return self.prove(address, &draft.events);
         };
-        tracing::error!(entity = %address, ?cause, %fault, "a message faulted: its events cannot be applied");
+        let reference = reference(draft.seed);
+        tracing::error!(entity = %address, ?cause, %fault, reference, "a message faulted: its events cannot be applied; the domain's code is to be mended");
         if let Some(owner) = self.owner() {
             owner.spoilt = true;
         }
@@ -71,7 +86,7 @@ impl Partition {
         if let Cause::Inbound(offset) = cause {
             self.faulted.messages.insert(*offset);
         }
-        Err(turn::code(&fault))
+        Err((turn::code(&fault), fault.to_string()))
     }
 
     /// What the next life of this partition must not apply again.
@@ -149,9 +164,9 @@ impl Partition {
     }
 
     /// The message is taken without effect: what it would have told and recorded is dropped.
-    pub(super) fn commit_fault(&mut self, address: &Address, failed: &Draft, code: FaultCode) {
+    pub(super) fn commit_fault(&mut self, address: &Address, failed: &Draft, failure: Failure) {
         if let Some(wanted) = failed.begins() {
-            self.refuse_begun(address, wanted, code);
+            self.refuse_begun(address, wanted, failure);
             // No commit says that this message was taken, and whoever comes next must not meet it again.
             if let Some(owner) = self.owner().filter(|owner| owner.spoilt) {
                 let at = owner.checkpointed.at;
@@ -179,7 +194,7 @@ impl Partition {
             rules: self.setting.rules,
             poisonous: false,
         };
-        let mut draft = turn.failed(entity, kept, failed.awaiter.clone(), code);
+        let mut draft = turn.failed(entity, kept, failed.awaiter.clone(), &failure);
         draft.after = failed.after;
         if let Some((commit, record)) = self.place(address, &draft) {
             self.accept(address, commit, record, draft);

@@ -86,7 +86,7 @@ impl Partition {
         };
         match turned {
             Turned::Commit(draft) if faulted => {
-                self.commit_fault(address, &draft, FaultCode::Panicked)
+                self.commit_fault(address, &draft, FaultCode::Panicked.into())
             }
             Turned::Commit(draft) => self.commit(address, *draft, now),
             Turned::Unlogged { outputs, leased } => {
@@ -104,7 +104,7 @@ impl Partition {
             tracing::error!(
                 entity = %address, ahead_ms,
                 "an entity's time is set back: an owner's clock had been ahead (R48). Timers that it set meanwhile fire \
-                 late; others like it are told of once a minute"
+                 late; others like it are told of once a minute. See that the clocks of all machines are kept (NTP)"
             );
         } else {
             self.told_ahead = told;

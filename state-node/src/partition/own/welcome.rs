@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xp_domain_sdk::host::{RosterChange, Welcome};
-use xp_protocol::events::{Answer, Attachment, Cause, Change, TimerKey};
+use xp_protocol::events::{Attachment, Cause, Change, TimerKey};
 use xp_protocol::outbound::{Item, Recipients, Socket};
 use xp_protocol::{
-    Address, Attempt, CloseCode, ConnectionId, FaultCode, Incarnation, MessageNumber, PartitionId,
+    Address, Attempt, CloseCode, ConnectionId, Incarnation, MessageNumber, PartitionId,
 };
 
 use super::super::{Partition, Unsent};
-use crate::draft::{After, Deliveries, socket};
+use crate::draft::{After, Deliveries, Failure, socket};
 use crate::entity::Session;
 use crate::gate::Output;
-use crate::turn::{self, Turn, Turned};
+use crate::turn::{self, No, Turn, Turned};
 
 /// What a rendering counts at the least, in bytes.
 const GREETING_BYTES: usize = 1024;
@@ -194,8 +194,8 @@ impl Partition {
         };
         match turn::welcome(&turn, entity, session) {
             Ok(welcome) => Some(welcome),
-            Err(code) => {
-                let outputs = turn::unwelcome(&turn, entity, session, code);
+            Err(failure) => {
+                let outputs = turn::unwelcome(entity, session, &failure);
                 self.put_plain(address, outputs);
                 None
             }
@@ -239,7 +239,12 @@ impl Partition {
     }
 
     /// A connection whose `connected` came to too much: neither commit nor session remains.
-    pub(super) fn refuse_begun(&mut self, address: &Address, wanted: &Attachment, code: FaultCode) {
+    pub(super) fn refuse_begun(
+        &mut self,
+        address: &Address,
+        wanted: &Attachment,
+        failure: Failure,
+    ) {
         let Some(host) = self.setting.domain.get(address.category()).cloned() else {
             return;
         };
@@ -253,7 +258,7 @@ impl Partition {
             .expect("leaving the roster reads no bytes");
         let revision = entity.runtime.revision;
         let forgettable = entity.runtime.is_forgettable();
-        let refused = turn::refuse(wanted, revision, host.is_text(), &Answer::Fault(code));
+        let refused = turn::refuse(wanted, revision, host.is_text(), &No::Fault(failure));
         if let Turned::Unlogged { outputs, .. } = refused {
             self.put_plain(address, outputs);
         }

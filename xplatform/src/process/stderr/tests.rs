@@ -26,6 +26,34 @@ impl Write for Reader {
     }
 }
 
+/// Keeps what is written.
+#[derive(Clone, Default)]
+pub(in crate::process) struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Kept {
+    pub(in crate::process) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Kept {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
 struct Log {
     lines: Lines,
     tell: mpsc::Sender<io::Result<()>>,
