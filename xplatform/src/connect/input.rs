@@ -65,10 +65,12 @@ impl Input {
 fn type_lines(editor: &mut DefaultEditor, send: &mpsc::Sender<String>) {
     loop {
         match editor.readline("> ") {
-            Ok(line) => {
+            Ok(typed) => {
                 // A history that cannot be kept is no reason to stop.
-                let _ = editor.add_history_entry(&line);
-                if send.blocking_send(line).is_err() {
+                let _ = editor.add_history_entry(&typed);
+                // A paste of several lines comes as one.
+                let mut lines = typed.lines().map(str::to_owned);
+                if lines.any(|line| send.blocking_send(line).is_err()) {
                     return;
                 }
             }

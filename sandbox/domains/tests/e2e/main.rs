@@ -7,6 +7,7 @@ mod pipes;
 mod command_line;
 mod bad_input;
 mod log_lines;
+mod terminal;
 mod builds;
 mod files;
 mod embedded;
