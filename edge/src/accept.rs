@@ -13,13 +13,13 @@ use tracing::{debug, warn};
 use xp_protocol::CloseCode;
 
 use crate::arrivals::Arrival;
+use crate::backlog::Closing;
 use crate::connection::{self, Connection};
 use crate::handshake::{self, Admitted, Wish};
 use crate::http::{self, Asked, HttpError};
 use crate::limits::Counted;
 use crate::network::Network;
 use crate::node::Node;
-use crate::outlet::Closing;
 use crate::refusals::{REST_TOLD_EVERY, Refused};
 use crate::{files, proxy};
 

@@ -22,12 +22,13 @@ use xp_protocol::inbound::Action;
 use xp_protocol::plain::brief;
 use xp_protocol::{CloseCode, Revision};
 
+use crate::backlog::Closing;
 use crate::flow::Share;
 use crate::handshake::{Admitted, Places};
 use crate::lane::{Fate, Partition};
 use crate::limits::Rate;
 use crate::node::Node;
-use crate::outlet::{Closing, Item, Outlet};
+use crate::outlet::{Item, Outlet};
 use crate::session::{Due, Limits, Session, Step};
 use crate::watch::Means;
 use crate::wire;

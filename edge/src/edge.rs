@@ -20,10 +20,11 @@ use xp_transport::{AppendError, Clock, Log, ReadError};
 
 use crate::config::{self, Config, Lanes};
 use crate::jwt::{KeyError, Verifier};
-use crate::lane::{Appender, Bounds, Lane, Patience};
+use crate::lane::{Appender, Bounds, Lane};
 use crate::limits::Shared;
 use crate::membership::{Joining, Place};
 use crate::node::{Node, State};
+use crate::passage::Patience;
 use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::{accept, fanout, membership};
@@ -227,9 +228,9 @@ fn spawn_lanes(node: &Arc<Node>, tasks: &mut JoinSet<()>, readers: Vec<Tailed>) 
 fn patience(node: &Node) -> Patience {
     let timing = &node.config.timing;
     Patience {
-        retry: timing.retry.0,
-        stall: timing.lane_stall.0,
-        sockets: timing.lane_patience.0,
+        retry_ms: timing.retry.ms(),
+        stall_ms: timing.lane_stall.ms(),
+        sockets_ms: timing.lane_patience.ms(),
     }
 }
 

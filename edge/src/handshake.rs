@@ -10,11 +10,12 @@ use xp_protocol::frame::BEARER_PREFIX;
 use xp_protocol::outbound::Socket;
 use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, Revision};
 
+use crate::backlog::{Bounds, Closing};
 use crate::jwt::{TokenError, Verified};
 use crate::limits::Counted;
 use crate::network::Network;
 use crate::node::Node;
-use crate::outlet::{Bounds, Closing, Outlet};
+use crate::outlet::Outlet;
 
 /// What the URL and the headers ask for.
 #[derive(Debug, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 //! goes into the next.
 
 mod appender;
-mod stall;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,9 +21,9 @@ use xp_transport::{Record, TopicPartition};
 use crate::config;
 use crate::flow::{Account, BUDGET_MIN, CALM, Charge, Room, Share};
 use crate::outlet::Outlet;
+use crate::passage::Freight;
 
 pub(crate) use appender::Appender;
-pub(crate) use stall::Patience;
 
 /// An owner of which nothing was heard for so long, although much waits, takes nothing.
 const TAKES_WITHIN: Duration = Duration::from_secs(5);
@@ -97,8 +96,11 @@ fn bytes(record: &Record) -> usize {
     record.key.len() + record.header.len() + record.value.len()
 }
 
-impl Entry {
-    /// An append of its socket was given up, so nothing of it may reach the log any more.
+impl Freight for Entry {
+    fn is_loose(&self) -> bool {
+        matches!(self.fate, Fate::Loose)
+    }
+
     fn is_lost(&self) -> bool {
         matches!(&self.fate, Fate::With(outlet) if outlet.is_lost())
     }
@@ -265,16 +267,11 @@ impl Partition {
         }
     }
 
-    /// All that waits, less what lost its socket to an append that was given up.
+    /// All that waits.
     fn group(&self) -> Vec<Entry> {
         let mut queue = self.lock();
-        let entries = std::mem::take(&mut queue.entries);
         queue.bytes = 0;
-        drop(queue);
-        entries
-            .into_iter()
-            .filter(|entry| !entry.is_lost())
-            .collect()
+        std::mem::take(&mut queue.entries).into()
     }
 
     /// The log has it, and the owner has it to take.

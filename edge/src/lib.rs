@@ -1,7 +1,8 @@
 //! Terminates websocket clients: handshake, sessions, fan-out. Never decodes a domain payload.
 //!
 //! The decisions are in [`session`] (what a client's frame leads to) and [`watch`] (what an entity's
-//! record leads to) and [`flow`] (what is held back for an owner that is behind), plain state machines without sockets and clocks; everything else moves bytes.
+//! record leads to), [`flow`] (what is held back for an owner that is behind),
+//! [`passage`] (what is appended again when the log is away) and [`backlog`] (what waits for a slow client), plain state machines without sockets and clocks; everything else moves bytes.
 #![warn(missing_docs)]
 
 pub mod edge;
@@ -21,6 +22,8 @@ pub mod jwt;
 pub mod session;
 pub mod watch;
 pub mod flow;
+pub mod passage;
+pub mod backlog;
 pub(crate) mod wire;
 pub(crate) mod limits;
 pub(crate) mod arrivals;

@@ -1,6 +1,5 @@
 //! What waits for one client, between the fan-out and its connection.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,6 +9,7 @@ use tokio::sync::Notify;
 use xp_protocol::outbound::Socket;
 use xp_protocol::{Address, CloseCode};
 
+use crate::backlog::{Backlog, Bounds, Pushed, Taken};
 use crate::watch::Means;
 
 /// One thing for a connection, in order.
@@ -23,27 +23,12 @@ pub(crate) enum Item {
     Coming,
 }
 
-/// Why a connection is to end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Closing {
-    pub(crate) code: CloseCode,
-    pub(crate) detail: String,
-}
-
-/// How much may wait.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) bytes_max: usize,
-    pub(crate) frames_max: usize,
-}
-
 /// The one queue towards a client. Shared by the fan-out, the registry and the connection.
 pub(crate) struct Outlet {
     pub(crate) address: Address,
     pub(crate) socket: Socket,
     pub(crate) subject: Box<str>,
     pub(crate) peer: SocketAddr,
-    bounds: Bounds,
     /// An append of this socket failed, so nothing later of it may reach the log (R30).
     lost: AtomicBool,
     /// The client has other claims than those it connected with.
@@ -52,24 +37,12 @@ pub(crate) struct Outlet {
     wake: Notify,
 }
 
-#[derive(Default)]
 struct Queue {
-    items: VecDeque<Item>,
-    bytes: usize,
-    frames: usize,
-    closing: Option<Closing>,
+    backlog: Backlog<Item>,
     /// The connection sleeps until its next flush and need not be woken for what can wait.
     dozing: bool,
     /// Something that leaves at once came since the last flush.
     urgent: bool,
-    /// The connection is over; whatever comes is dropped.
-    over: bool,
-}
-
-/// What a connection finds.
-pub(crate) struct Taken {
-    pub(crate) items: VecDeque<Item>,
-    pub(crate) closing: Option<Closing>,
 }
 
 impl Outlet {
@@ -85,10 +58,13 @@ impl Outlet {
             socket,
             subject,
             peer,
-            bounds,
             lost: AtomicBool::new(false),
             renewed: AtomicBool::new(false),
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue {
+                backlog: Backlog::new(bounds),
+                dozing: false,
+                urgent: false,
+            }),
             wake: Notify::new(),
         }
     }
@@ -110,23 +86,24 @@ impl Outlet {
     /// Queues a frame that may wait for the next flush. Over the bounds the client is `slow`.
     pub(crate) fn push(&self, frame: Bytes) {
         let mut queue = self.lock();
-        queue.bytes += frame.len();
-        queue.frames += 1;
-        let over = queue.bytes > self.bounds.bytes_max || queue.frames > self.bounds.frames_max;
-        // One frame alone always passes, or a large one could never be sent.
-        if over && queue.frames > 1 {
-            queue.bytes -= frame.len();
-            queue.frames -= 1;
-            return self.slow(queue);
-        }
         let wakes = !queue.dozing;
-        self.add(queue, Item::Frame(frame), wakes);
+        match queue.backlog.push(frame.len(), Item::Frame(frame)) {
+            Pushed::Waits if wakes => self.rouse(queue),
+            Pushed::Slow => {
+                drop(queue);
+                self.wake.notify_one();
+            }
+            Pushed::Waits | Pushed::Dropped => {}
+        }
     }
 
     /// Queues a frame that leaves at once and does not count towards the bounds: a welcome, an answer,
     /// or what a resume repeats.
     pub(crate) fn push_now(&self, item: Item) {
-        self.add(self.lock(), item, true);
+        let mut queue = self.lock();
+        if queue.backlog.push_now(item) == Pushed::Waits {
+            self.rouse(queue);
+        }
     }
 
     /// A piece came of what the client waits for.
@@ -134,40 +111,16 @@ impl Outlet {
         self.push_now(Item::Coming);
     }
 
-    fn add(&self, mut queue: MutexGuard<'_, Queue>, item: Item, wakes: bool) {
-        if queue.over || queue.closing.is_some() {
-            return;
-        }
-        queue.items.push_back(item);
-        if wakes {
-            queue.dozing = false;
-            queue.urgent = true;
-        }
-        drop(queue);
-        if wakes {
-            self.wake.notify_one();
-        }
-    }
-
-    fn slow(&self, mut queue: MutexGuard<'_, Queue>) {
-        if queue.closing.is_some() || queue.over {
-            return;
-        }
-        queue.items = VecDeque::new();
-        queue.closing = Some(Closing {
-            code: CloseCode::Slow,
-            detail: format!("{} frames of {} bytes waited", queue.frames, queue.bytes),
-        });
+    fn rouse(&self, mut queue: MutexGuard<'_, Queue>) {
+        queue.dozing = false;
+        queue.urgent = true;
         drop(queue);
         self.wake.notify_one();
     }
 
     /// Ends the connection after all that is queued. The first reason stands.
     pub(crate) fn close(&self, code: CloseCode, detail: impl Into<String>) {
-        let mut queue = self.lock();
-        let detail = detail.into();
-        queue.closing.get_or_insert(Closing { code, detail });
-        drop(queue);
+        self.lock().backlog.close(code, detail.into());
         self.wake.notify_one();
     }
 
@@ -180,15 +133,12 @@ impl Outlet {
     }
 
     /// All that waits, unless it can wait longer. What was taken counts until [`Self::written`] says so.
-    pub(crate) fn take(&self) -> Option<Taken> {
+    pub(crate) fn take(&self) -> Option<Taken<Item>> {
         let mut queue = self.lock();
-        if queue.dozing && queue.closing.is_none() {
+        if queue.dozing && !queue.backlog.is_closing() {
             return None;
         }
-        Some(Taken {
-            items: std::mem::take(&mut queue.items),
-            closing: queue.closing.clone(),
-        })
+        Some(queue.backlog.take())
     }
 
     /// Nothing waits any longer.
@@ -198,23 +148,19 @@ impl Outlet {
 
     /// The socket took `frames` counted frames of `bytes` in all.
     pub(crate) fn written(&self, frames: usize, bytes: usize) {
-        let mut queue = self.lock();
-        queue.frames = queue.frames.saturating_sub(frames);
-        queue.bytes = queue.bytes.saturating_sub(bytes);
+        self.lock().backlog.written(frames, bytes);
     }
 
     /// Lets what can wait, wait: from now on only what leaves at once wakes the connection.
     pub(crate) fn doze(&self) {
         let mut queue = self.lock();
-        queue.dozing = !queue.urgent || queue.items.is_empty();
+        queue.dozing = !queue.urgent || queue.backlog.is_empty();
         queue.urgent = false;
     }
 
     /// Drops whatever comes from now on.
     pub(crate) fn end(&self) {
-        let mut queue = self.lock();
-        queue.over = true;
-        queue.items = VecDeque::new();
+        self.lock().backlog.end();
     }
 
     pub(crate) async fn woken(&self) {

@@ -10,7 +10,7 @@ use xp_protocol::plain::brief;
 use xp_protocol::sample::Sample;
 use xp_protocol::{CloseCode, Incarnation, TimeMs};
 
-use crate::outlet::Closing;
+use crate::backlog::Closing;
 
 /// How often it is said how many were not told of.
 pub(crate) const REST_TOLD_EVERY: Duration = Duration::from_secs(10);

@@ -87,6 +87,8 @@ pub enum Due {
     Close(CloseCode, &'static str),
 }
 
+const TOKEN_ENDED: &str = "the token ended on the live socket";
+
 /// One socket's machine.
 #[derive(Debug)]
 pub struct Session {
@@ -175,6 +177,9 @@ impl Session {
     /// One message of the client, at `now`. `room` says what the lane takes.
     pub fn on_frame<'a>(&mut self, now: Now, room: Room, text: bool, frame: &'a [u8]) -> Step<'a> {
         self.heard(now);
+        if now.time >= self.identity.expires {
+            return Step::Close(CloseCode::TokenExpired, TOKEN_ENDED.to_owned());
+        }
         if matches!(self.phase, Phase::Pending { .. }) {
             return Step::Hold;
         }
@@ -290,10 +295,7 @@ impl Session {
     pub fn on_time(&mut self, now: Now) -> Due {
         let silence = now.running.since_ms(self.heard);
         if now.time >= self.identity.expires {
-            Due::Close(
-                CloseCode::TokenExpired,
-                "the token ended on the live socket",
-            )
+            Due::Close(CloseCode::TokenExpired, TOKEN_ENDED)
         } else if matches!(self.phase, Phase::Pending { until } if now.running >= until) {
             Due::Close(CloseCode::ComeBack, "the entity did not answer in time")
         } else if silence >= self.limits.silent_ms {

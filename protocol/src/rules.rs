@@ -44,6 +44,8 @@ pub struct Rules {
     pub committed_snapshots: bool,
     /// R35: no cut passes an entity that is not in it. Off: what cannot be encoded is left out of it.
     pub whole_snapshots: bool,
+    /// R36: what an entity of a restored snapshot has seen is not applied to it again. Off: it is.
+    pub ahead: bool,
     /// R45: what was forgotten is not found again in a snapshot that was cut before.
     pub removals: bool,
     /// R46: an owner that is not warm for longer than a moment yields to a member that is. Off: it keeps its partition
@@ -77,6 +79,7 @@ impl Default for Rules {
             oldest_tell: true,
             committed_snapshots: true,
             whole_snapshots: true,
+            ahead: true,
             removals: true,
             yields: true,
             ask_after_a_hole: true,

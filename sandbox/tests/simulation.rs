@@ -184,6 +184,38 @@ fn partitions_miss_messages_in_some_runs_and_are_none_the_worse() {
 }
 
 #[test]
+fn edges_keep_their_sockets_while_the_log_is_away_for_a_while() {
+    let failures = sweep(seeds(0..12), threads(), Plan::outages, |_| {});
+    let first: String = failures.iter().take(3).map(told_of).collect();
+    assert!(failures.is_empty(), "{first}");
+}
+
+#[test]
+fn a_client_that_hardly_listens_is_closed_and_nobody_else_notices() {
+    let failures = sweep(seeds(0..6), threads(), Plan::slow, |_| {});
+    let first: String = failures.iter().take(3).map(told_of).collect();
+    assert!(failures.is_empty(), "{first}");
+    let is_closed = |seed| {
+        let story = run(Plan::slow(seed)).history.tail(usize::MAX);
+        story.contains("Code(4402)")
+    };
+    assert!((0..6).any(is_closed), "nobody was ever slow");
+}
+
+/// R36: what is deleted is published, and whoever lost its disk goes on from there.
+#[test]
+fn what_is_published_takes_the_place_of_what_was_deleted() {
+    let failures = sweep(seeds(0..24), threads(), Plan::published, |_| {});
+    let first: String = failures.iter().take(3).map(told_of).collect();
+    let all: Vec<_> = failures.iter().map(|failure| failure.plan.seed).collect();
+    assert!(failures.is_empty(), "seeds {all:?} failed:\n{first}");
+    let story = run(Plan::published(0)).history.tail(usize::MAX);
+    for kept in [" on\")", " restores "] {
+        assert!(story.contains(kept), "nothing of `{kept}` in\n{story}");
+    }
+}
+
+#[test]
 fn a_command_waits_no_longer_than_a_takeover_takes() {
     let failures = sweep(seeds(0..40), threads(), Plan::takeovers, |_| {});
     let first: String = failures.iter().take(3).map(told_of).collect();

@@ -1,22 +1,31 @@
 //! The state of a partition on `{lane}.snapshots`: written by a mirror, read by a node that has none of it.
 //!
-//! What is written and what is made of it are two state machines without I/O; around them a task publishes what the
-//! snapshot store holds, and another fills an empty store.
+//! What is written, what is made of it, and in which order are state machines without I/O; around them a task publishes
+//! what the snapshot store holds, and another fills an empty store.
 
 pub mod restoring;
 pub mod publishing;
+pub mod choice;
+pub mod filling;
+pub mod writing;
+pub mod pages;
 pub mod publisher;
 pub mod restorer;
 pub mod changes;
 
 pub use changes::Changes;
+pub use filling::{Filling, Outcome};
+pub use pages::Page;
 pub use publisher::Publisher;
 pub use publishing::Publishing;
 pub use restorer::{Damaged, Restored, Restorer, Standing, Survey};
-pub use restoring::{Outcome, RestoreError, Restoring};
+pub use restoring::{RestoreError, Restoring};
+pub use writing::Writing;
 
 use bytes::Bytes;
-use xp_protocol::{Offset, codec};
+use xp_protocol::snapshots::{Published, mark_key};
+use xp_protocol::{ClaimId, Offset, codec};
+use xp_transport::Record;
 
 use crate::fold::Fold;
 use crate::snapshot;
@@ -33,6 +42,12 @@ pub fn position(store: &dyn SnapshotStore) -> Result<Option<(Bytes, Offset)>, St
         let fold: Fold = codec::decode(snapshot::unsealed(&header).ok()?).ok()?;
         Some((header, fold.last_valid?))
     }))
+}
+
+/// A record that only draws a place in the log: the beginning of an epoch, or the end up to which somebody reads.
+#[must_use]
+pub fn mark(id: ClaimId) -> Record {
+    publisher::record(mark_key(id), &Published::Mark { id }, Bytes::new())
 }
 
 #[cfg(test)]

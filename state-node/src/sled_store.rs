@@ -202,12 +202,6 @@ impl SnapshotStore for SledStore {
         pieces::get(&self.tree, AHEAD)
     }
 
-    fn set_ahead(&self, ahead: Bytes) -> Result<(), StoreError> {
-        let mut changes = sled::Batch::default();
-        pieces::put(&self.tree, &mut changes, AHEAD.to_vec(), &ahead)?;
-        self.tree.apply_batch(changes).map_err(failed)
-    }
-
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let mut changes = sled::Batch::default();
         for (kind, entries) in [(ENTITY, batch.entities), (PENDING, batch.pending)] {
@@ -220,7 +214,10 @@ impl SnapshotStore for SledStore {
             }
         }
         pieces::put(&self.tree, &mut changes, HEADER.to_vec(), &batch.header)?;
-        pieces::remove(&self.tree, &mut changes, AHEAD.to_vec())?;
+        match batch.ahead {
+            Some(ahead) => pieces::put(&self.tree, &mut changes, AHEAD.to_vec(), &ahead)?,
+            None => pieces::remove(&self.tree, &mut changes, AHEAD.to_vec())?,
+        }
         self.tree.apply_batch(changes).map_err(failed)
     }
 

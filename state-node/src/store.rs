@@ -21,6 +21,8 @@ pub struct Batch {
     pub entities: Vec<(Address, Option<Bytes>)>,
     /// Timers and watching edges of the changed entities; `None` removes them.
     pub pending: Vec<(Address, Option<Bytes>)>,
+    /// Which entities have seen more than the header; `None` when none has.
+    pub ahead: Option<Bytes>,
 }
 
 /// The snapshots of one partition.
@@ -55,17 +57,11 @@ pub trait SnapshotStore: Send + Sync + 'static {
     /// When the store cannot be read.
     fn addresses(&self, after: Option<&Address>, count: usize) -> Result<Vec<Address>, StoreError>;
 
-    /// Which entities have seen more than the header, as [`SnapshotStore::set_ahead`] said since the last batch.
+    /// Which entities have seen more than the header, as the last batch said.
     ///
     /// # Errors
     /// When the store cannot be read.
     fn ahead(&self) -> Result<Option<Bytes>, StoreError>;
-
-    /// Says which entities have seen more than the header; holds until the next batch is written.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    fn set_ahead(&self, ahead: Bytes) -> Result<(), StoreError>;
 
     /// Applies a batch atomically.
     ///
@@ -153,15 +149,10 @@ impl SnapshotStore for MemoryStore {
         Ok(self.memory().ahead.clone())
     }
 
-    fn set_ahead(&self, ahead: Bytes) -> Result<(), StoreError> {
-        self.memory().ahead = Some(ahead);
-        Ok(())
-    }
-
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let mut memory = self.memory();
         memory.header = Some(batch.header);
-        memory.ahead = None;
+        memory.ahead = batch.ahead;
         put(&mut memory.entities, batch.entities);
         put(&mut memory.pending, batch.pending);
         Ok(())

@@ -10,8 +10,8 @@ use xp_protocol::plain::plain;
 
 use super::inlet::Inlet;
 use super::writer::Writer;
+use crate::backlog::Closing;
 use crate::node::Node;
-use crate::outlet::Closing;
 use crate::wire;
 
 /// Closes a socket that may not come in, for this reason and with this reference.

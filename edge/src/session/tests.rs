@@ -223,6 +223,20 @@ fn a_token_ends_on_the_live_socket() {
     ));
 }
 
+/// What comes just then, before anybody has looked at the time, came too late.
+#[test]
+fn nothing_passes_once_its_token_has_ended() {
+    let mut session = Session::new(at(0), LIMITS, ana(5_000));
+    session.accepted(MessageNumber(0));
+    let mut say = |ms, n| {
+        let frame = format!("send {n} x");
+        let step = session.on_frame(at(ms), Room::Free, true, frame.as_bytes());
+        matches!(step, Step::Close(CloseCode::TokenExpired, _))
+    };
+    assert!(!say(4_999, 1));
+    assert!(say(5_000, 2));
+}
+
 #[test]
 fn a_silent_client_is_pinged_once_and_then_closed() {
     let mut session = welcomed(0);

@@ -1,6 +1,6 @@
 //! What is due in a run, for whom, and what appends are for.
 
-use xp_protocol::{Address, Offset, Revision};
+use xp_protocol::{Address, ClaimId, Offset, Revision};
 use xp_state_node::partition::Faulted;
 use xp_state_node::store::Batch;
 use xp_state_node::tells::TellId;
@@ -44,6 +44,10 @@ pub(super) enum NodeDue {
     Rescan(Part, Scan),
     Save(Part, Batch),
     FoldAnew(Part, Offset, Vec<(Address, Revision)>),
+    /// What a partition publishes goes on, in one of its epochs.
+    Publish(Part, u64),
+    /// A partition is restored, in one of its attempts.
+    Restore(Place, u64),
     Reopen(Place, Faulted),
 }
 
@@ -56,6 +60,10 @@ pub(super) enum NodeAck {
     Batch(Part, u64, usize),
     Emitted(Part, u64),
     Told(Part, Place, TellId),
+    /// One of the records of an epoch.
+    Published(Part, u64, usize),
+    /// The mark of an attempt to restore.
+    Marked(Place, u64, ClaimId),
 }
 
 /// A partition in one of its lives on this process: late answers of an earlier one are ignored.
@@ -85,6 +93,7 @@ impl NodeDue {
                 | Self::InboundEnd(_)
                 | Self::Gap(..)
                 | Self::Rescan(..)
+                | Self::Restore(..)
                 | Self::Answer(_, Some(_))
         )
     }
@@ -143,6 +152,8 @@ pub(super) enum Act {
     Weather,
     /// The newest records of a partition are lost, acknowledged or not.
     Truncate,
+    /// The oldest `events` are deleted.
+    CutShort,
     /// From here on nothing goes wrong.
     Calm,
 }
@@ -156,6 +167,7 @@ impl std::fmt::Debug for Act {
             Self::Stutter(..) => "Stutter",
             Self::Weather => "Weather",
             Self::Truncate => "Truncate",
+            Self::CutShort => "CutShort",
             Self::Calm => "Calm",
         })
     }

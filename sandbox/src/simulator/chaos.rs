@@ -3,7 +3,9 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use xp_protocol::Offset;
-use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
+use xp_protocol::lane::{
+    CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
+};
 use xp_transport::simulated::Faults;
 
 use super::deeds::{Stream, stream};
@@ -18,17 +20,20 @@ fn topics(kind: usize) -> Vec<String> {
     match kind {
         0 => vec![CLUSTER_TOPIC.to_owned()],
         1 => of(events_topic),
-        2 => of(inbound_topic),
-        _ => of(outbound_topic),
+        INBOUND => of(inbound_topic),
+        OUTBOUND => of(outbound_topic),
+        _ => of(snapshots_topic),
     }
 }
 
 /// How many kinds of topic there are.
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 /// The `cluster` log.
 const CLUSTER: usize = 0;
 /// What partitions hear.
 const INBOUND: usize = 2;
+/// Where nothing lands twice.
+const SNAPSHOTS: usize = 4;
 /// The only one in which appends of one producer may overtake each other.
 const OUTBOUND: usize = 3;
 
@@ -42,6 +47,10 @@ pub(super) fn weather(stage: &mut Stage) {
             if kind == INBOUND && stage.plan.rooms {
                 // A Connect that lands once more, behind its goodbye, begins a session that nobody has; should its
                 // welcome be lost, nobody ends it. Where people come and go as they do in rooms, that happens.
+                drawn.duplication = 0.0;
+            }
+            if kind == SNAPSHOTS {
+                // Its producers are idempotent, and a publisher that hears of a failure begins anew.
                 drawn.duplication = 0.0;
             }
             let faults = match kind == CLUSTER && stage.plan.takeovers {
@@ -92,7 +101,7 @@ fn draw(random: &mut ChaCha8Rng, bad: f64, ordered: bool) -> Faults {
 }
 
 pub(super) fn slow(stage: &mut Stage, dice: &mut ChaCha8Rng) {
-    let kind = dice.random_range(1..KINDS);
+    let kind = dice.random_range(1..=OUTBOUND);
     let faults = Faults {
         delay_ms: 20..=250,
         acknowledgement_ms: 0..=150,
@@ -107,12 +116,21 @@ pub(super) fn slow(stage: &mut Stage, dice: &mut ChaCha8Rng) {
 
 /// Nothing reaches `outbound`.
 pub(super) fn lose_outbound(stage: &mut Stage) {
+    lose(stage, OUTBOUND);
+}
+
+/// Nothing reaches `inbound`.
+pub(super) fn lose_inbound(stage: &mut Stage) {
+    lose(stage, INBOUND);
+}
+
+fn lose(stage: &mut Stage, kind: usize) {
     let faults = Faults {
         loss: 1.0,
         timeout_ms: 300,
         ..quick()
     };
-    for topic in topics(OUTBOUND) {
+    for topic in topics(kind) {
         stage.log.set_topic_faults(&topic, faults.clone());
     }
 }

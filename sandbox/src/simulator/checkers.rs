@@ -7,6 +7,9 @@
 mod liveness;
 mod waits;
 mod fairness;
+mod outages;
+mod tokens;
+mod slow;
 mod shown;
 mod outbound;
 mod commands;
@@ -72,6 +75,9 @@ const CHECKERS: &[Checker] = &[
     ("liveness", liveness::check),
     ("waits", waits::check),
     ("fairness", fairness::check),
+    ("outages", outages::check),
+    ("tokens", tokens::check),
+    ("slow", slow::check),
 ];
 
 /// What the checkers read.

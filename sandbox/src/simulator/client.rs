@@ -35,6 +35,10 @@ const GREETS: f64 = 0.2;
 /// How often a command spoils its book, where that happens.
 const SPOILS: f64 = 0.1;
 
+/// For how long a token is good, where tokens end, in milliseconds.
+const TOKEN_MS: u64 = 3_000;
+/// Who takes care refreshes a token that is good for less than this, in milliseconds.
+const FRESH_MS: u64 = 1_000;
 /// How often one that floods says something, in milliseconds.
 const FLOOD_MS: u64 = 2;
 /// How many bytes that has.
@@ -47,6 +51,8 @@ pub(super) struct Client {
     socket: Option<(SocketId, Attempt)>,
     calls: BTreeMap<Call, u64>,
     said: u64,
+    /// When the token of its present socket ends.
+    expires: TimeMs,
     tick_at: Option<TimeMs>,
     began: TimeMs,
     /// Its own random numbers: the other clients' doings move none of its.
@@ -70,6 +76,7 @@ impl Client {
             socket: None,
             calls: BTreeMap::new(),
             said: 0,
+            expires: TimeMs(u64::MAX),
             tick_at: None,
             began: stage.now,
             dice,
@@ -140,6 +147,10 @@ impl Client {
         if self.life.number == 0 || self.machine.has_ended() {
             return;
         }
+        // Every other one sees to it that its token is fresh.
+        if self.id.0.is_multiple_of(2) && self.expires <= stage.now.plus_ms(FRESH_MS) {
+            self.refresh(stage);
+        }
         if is_dense {
             return self.chatter(stage);
         }
@@ -158,6 +169,30 @@ impl Client {
             96..=97 if self.began.plus_ms(20) <= stage.now => self.reload(stage),
             _ => self.talk_much(stage),
         }
+    }
+
+    /// A fresh token for the socket that is open.
+    fn refresh(&mut self, stage: &mut Stage) {
+        let Some((_, attempt)) = self.socket else {
+            return;
+        };
+        let expires = self.take_token(attempt, stage);
+        let token = format!("{} {expires}", self.subject());
+        let actions = self.machine.token(&token);
+        self.perform(actions, stage);
+    }
+
+    fn take_token(&mut self, attempt: Attempt, stage: &mut Stage) -> TimeMs {
+        if stage.plan.tokens {
+            self.expires = stage.now.plus_ms(TOKEN_MS);
+            let token = What::Token(self.life.clone(), attempt, self.expires);
+            stage.note(token);
+        }
+        self.expires
+    }
+
+    fn subject(&self) -> String {
+        format!("person-{}", self.id.0)
     }
 
     /// What leaves nobody in peace, and sets no timer that would.
@@ -313,10 +348,11 @@ impl Client {
                 Action::Dial { attempt, since } => {
                     let hello = Hello {
                         address: self.life.address.clone(),
-                        subject: format!("person-{}", self.id.0),
+                        subject: self.subject(),
                         connection: self.life.connection,
                         attempt,
                         since,
+                        expires: self.take_token(attempt, stage),
                     };
                     self.dial(hello, stage);
                 }
@@ -363,6 +399,7 @@ impl Client {
             attempt,
             to_edge: Default::default(),
             to_client: Default::default(),
+            listens: (stage.plan.slow && self.id.0 == 0).then_some(stage.now),
             cut: false,
         };
         stage.links.insert(socket, link);

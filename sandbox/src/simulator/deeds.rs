@@ -44,11 +44,13 @@ pub(super) enum Mischief {
     ReplaceLivingEdge,
     FreezeEdge,
     CutOffEdge,
+    DrainEdge,
     Cut,
     SlowTopic,
     ChangeLeader,
     SetClock,
     LoseOutbound,
+    LoseInbound,
 }
 
 /// Random numbers of a run that are drawn apart from all others.
@@ -94,6 +96,7 @@ fn drawn(plan: &Plan) -> Vec<Deed> {
             mischief: match (plan.moves, plan.takeovers) {
                 _ if plan.without == Some(Switch::Bounded) => Mischief::LoseOutbound,
                 _ if plan.without == Some(Switch::ClockDoubt) => Mischief::SetClock,
+                _ if plan.outages => Mischief::LoseInbound,
                 (true, _) => Mischief::MoveFromDeafNode,
                 (_, true) => takeover(&mut random),
                 _ => match mischief(&mut random) {
@@ -105,7 +108,7 @@ fn drawn(plan: &Plan) -> Vec<Deed> {
             },
             dice: random.random(),
         });
-        at_ms += random.random_range(if plan.takeovers {
+        at_ms += random.random_range(if plan.takeovers || plan.outages {
             TAKEOVER_MS
         } else {
             PAUSE_MS
@@ -144,6 +147,7 @@ fn mischief(random: &mut ChaCha8Rng) -> Mischief {
         90..=92 => Mischief::SetClock,
         93..=94 => Mischief::LoseOutbound,
         95..=96 => Mischief::PanicPartition,
+        98..=99 => Mischief::DrainEdge,
         _ => Mischief::SlowTopic,
     }
 }

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use xp_cluster::log as record;
 use xp_cluster::members::{self, Members};
 use xp_cluster::timing::{EDGE_HEARTBEAT_MS, TAIL};
+use xp_edge::backlog::{Backlog, Bounds};
+use xp_edge::passage::{News, Patience};
 use xp_edge::session::{Due as SessionDue, Now, Session};
 use xp_edge::watch::Watch;
 use xp_protocol::cluster::{Kind, Member, Who};
@@ -17,10 +19,10 @@ use xp_protocol::{Address, CloseCode, Incarnation, Offset, PartitionId, TimeMs};
 use xp_transport::simulated::ProducerId;
 
 use super::agenda::{Asker, Due as Planned, EdgeAck as Ack, EdgeDue as Due};
-use super::lane::Lane;
+use super::lane::{Lane, patience};
 use super::names::{EdgeId, SocketId};
 use super::place::Place;
-use super::plan::LANES;
+use super::plan::{LANES, WAITING_MAX};
 use super::stage::{Stage, cluster, outbound};
 use super::switch::Switch;
 
@@ -30,6 +32,8 @@ const TICK_MS: u64 = 50;
 const RESUME_MS: u64 = 500;
 /// How many records one reading takes at most.
 const READ_MAX: u64 = 12;
+/// How many clients are sent away at once by an edge that leaves.
+const SENT_AWAY: usize = 1;
 /// How often a command is shed for no reason, per command.
 const SHED: f64 = 0.01;
 
@@ -37,8 +41,31 @@ struct Connection {
     socket: Socket,
     address: Address,
     session: Session,
+    /// What waits for the client, and what of it its socket is to take.
+    backlog: Backlog<Shown>,
+    writing: VecDeque<Shown>,
     /// Frames behind one that waits for the welcome.
     held: VecDeque<(Bytes, bool)>,
+}
+
+/// A frame for a client.
+struct Shown {
+    bytes: Bytes,
+    text: bool,
+    /// It counts towards the bounds.
+    counts: bool,
+}
+
+/// How much may wait for a client.
+fn bounds(without: Option<Switch>) -> Bounds {
+    let frames_max = match without {
+        Some(Switch::Slow) => usize::MAX,
+        _ => WAITING_MAX,
+    };
+    Bounds {
+        bytes_max: usize::MAX,
+        frames_max,
+    }
 }
 
 pub(super) struct Edge {
@@ -50,6 +77,8 @@ pub(super) struct Edge {
     pub(super) frozen_until: TimeMs,
     joined: Option<Offset>,
     evicted: bool,
+    /// It sends its clients elsewhere and then leaves.
+    draining: bool,
     outbound: PartitionId,
     /// Where it reads on, in each lane.
     outbound_next: BTreeMap<Place, Offset>,
@@ -57,6 +86,7 @@ pub(super) struct Edge {
     watches: BTreeMap<Address, Watch<SocketId>>,
     connections: BTreeMap<SocketId, Connection>,
     lanes: BTreeMap<Place, Lane>,
+    patience: Patience,
     skew_ms: u64,
 }
 
@@ -77,12 +107,14 @@ impl Edge {
             frozen_until: TimeMs(0),
             joined: None,
             evicted: false,
+            draining: false,
             outbound,
             outbound_next: BTreeMap::new(),
             members: None,
             watches: BTreeMap::new(),
             connections: BTreeMap::new(),
             lanes: BTreeMap::new(),
+            patience: patience(&stage.plan),
             skew_ms: stage.up_to(200),
         }
     }
@@ -100,8 +132,35 @@ impl Edge {
         }
     }
 
+    /// Leaves in order: accepts nobody, sends clients elsewhere bit by bit, and waits until the entities know.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether it has left.
+    pub(super) fn has_left(&self) -> bool {
+        self.draining && !self.alive
+    }
+
+    fn go_on_leaving(&mut self, stage: &mut Stage) {
+        let some: Vec<_> = self.sockets().take(SENT_AWAY).collect();
+        let is_empty = some.is_empty();
+        for socket in some {
+            self.close(socket, CloseCode::Draining, stage);
+        }
+        if is_empty && self.lanes.values_mut().all(Lane::is_paid) {
+            let leave = Member::Leave {
+                incarnation: self.incarnation,
+            };
+            self.say(&leave, Asker::Nobody, stage);
+            self.alive = false;
+        }
+    }
+
     fn lane(&mut self, place: Place) -> &mut Lane {
-        self.lanes.entry(place).or_insert_with(|| Lane::new(place))
+        let patience = self.patience;
+        let lane = self.lanes.entry(place);
+        lane.or_insert_with(|| Lane::new(place, patience))
     }
 
     pub(super) fn sockets(&self) -> impl Iterator<Item = SocketId> + '_ {
@@ -136,7 +195,7 @@ impl Edge {
                     who: self.who(),
                     joined: self.joined.expect("it beats once it has joined"),
                     sent: self.now(stage).time,
-                    leaving: false,
+                    leaving: self.draining,
                     warm: Vec::new(),
                 };
                 self.say(&beat, Asker::Nobody, stage);
@@ -146,7 +205,8 @@ impl Edge {
             Due::PollCluster => self.read_cluster(stage),
             Due::PollOutbound(lane) => self.read_outbound(lane, stage),
             Due::Retry(place) => {
-                self.lane(place).retry();
+                let news = self.lane(place).retry(stage);
+                self.heard_of(place, news, stage);
                 self.send(stage);
             }
             Due::Message(socket) => self.message(socket, stage),
@@ -155,13 +215,23 @@ impl Edge {
             Due::Answer(Ack::Lane(place, group, index), offset) => {
                 let id = self.id;
                 let lane = self.lane(place);
-                let lost = lane.answered(id, (group, index), offset, stage);
-                for socket in lost {
-                    self.lane(place).forget(socket);
-                    self.close(socket, CloseCode::LaneLost, stage);
-                }
+                lane.answered(id, (group, index), offset, stage);
                 self.send(stage);
             }
+        }
+    }
+
+    /// A partition's log was away for too long: its sockets are closed.
+    fn heard_of(&mut self, place: Place, news: Option<News>, stage: &mut Stage) {
+        if news != Some(News::CloseSockets) {
+            return;
+        }
+        let connections = self.connections.iter();
+        let here = connections.filter(|(_, connection)| Place::of(&connection.address) == place);
+        let sockets: Vec<_> = here.map(|(socket, _)| *socket).collect();
+        self.lane(place).lose(&sockets);
+        for socket in sockets {
+            self.close(socket, CloseCode::LaneLost, stage);
         }
     }
 
@@ -226,12 +296,18 @@ impl Edge {
         let now = self.now(stage);
         let sockets: Vec<_> = self.sockets().collect();
         for socket in sockets {
+            self.write(socket, stage);
             let Some(connection) = self.connections.get_mut(&socket) else {
                 continue;
             };
             if let SessionDue::Close(code, _) = connection.session.on_time(now) {
                 self.close(socket, code, stage);
             }
+        }
+        let places: Vec<_> = self.lanes.keys().copied().collect();
+        for place in places {
+            let news = self.lane(place).on_time(stage);
+            self.heard_of(place, news, stage);
         }
         let addresses: Vec<_> = self.watches.keys().cloned().collect();
         for address in addresses {
@@ -240,6 +316,9 @@ impl Edge {
                 .get_mut(&address)
                 .map(|watch| watch.repairs(now.running, usize::MAX));
             self.apply(&address, effects.unwrap_or_default(), stage);
+        }
+        if self.draining {
+            self.go_on_leaving(stage);
         }
         self.plan(stage, TICK_MS, Due::Tick);
         self.send(stage);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use xp_client::Item;
 use xp_client::item::Answered;
-use xp_protocol::{Address, ConnectionId, TimeMs};
+use xp_protocol::{Address, Attempt, ConnectionId, TimeMs};
 
 /// Everything that was seen, in order.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +48,8 @@ pub enum What {
     Shown(Life, Item),
     /// It waves: a volatile word that carries this id.
     Waved(Life, u64),
+    /// It has a token for the socket of this attempt until then.
+    Token(Life, Attempt, TimeMs),
     /// Its socket brought a frame that an exact platform does not send.
     Unexpected(Life, String),
     /// Its process ends without a word.
@@ -56,6 +58,8 @@ pub enum What {
     Fault(String),
     /// Messages were dropped from `inbound` before their partition had read them.
     Missed(String),
+    /// Events were deleted, or what was published took their place on a node.
+    Kept(String),
     /// The platform itself says that something is wrong.
     Alarm(String),
     /// From here on nothing goes wrong any more.

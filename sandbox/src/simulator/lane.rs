@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use xp_edge::flow::{Account, BUDGET_MIN, Charge, Room};
+use xp_edge::passage::{Freight, News, Passage, Patience};
 use xp_protocol::Offset;
 use xp_protocol::flow::weight;
 use xp_transport::Record;
@@ -12,15 +13,21 @@ use xp_transport::simulated::ProducerId;
 use super::agenda::{Asker, Due as Planned, EdgeAck as Ack, EdgeDue as Due};
 use super::names::{EdgeId, SocketId};
 use super::place::Place;
+use super::plan::{OUTAGE_MS, Plan};
 use super::stage::{Stage, inbound};
+use super::switch::Switch;
 
-/// How long to wait after a failed append, in milliseconds.
-const RETRY_MS: u64 = 50;
+/// How long it waits for the log.
+const PATIENCE: Patience = Patience {
+    retry_ms: 50,
+    stall_ms: 150,
+    sockets_ms: 1_000,
+};
 
 /// What becomes of an entry whose append fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// Its socket is closed, and what queued behind it is dropped (R30).
+    /// It is appended again for as long as its socket lives (R30).
     With(SocketId),
     /// It is appended again (R28).
     Owed,
@@ -32,6 +39,17 @@ struct Entry {
     record: Record,
     fate: Fate,
     charge: Charge,
+    lost: bool,
+}
+
+impl Freight for Entry {
+    fn is_loose(&self) -> bool {
+        self.fate == Fate::Loose
+    }
+
+    fn is_lost(&self) -> bool {
+        self.lost
+    }
 }
 
 pub(super) struct Lane {
@@ -39,18 +57,22 @@ pub(super) struct Lane {
     /// What its owner has not taken (R42).
     account: Arc<Account>,
     queue: VecDeque<Entry>,
-    flying: Vec<(Entry, Option<Option<Offset>>)>,
+    passage: Passage<Entry>,
+    flying: Vec<Entry>,
+    answers: Vec<Option<Option<Offset>>>,
     group: u64,
     waits: bool,
 }
 
 impl Lane {
-    pub(super) fn new(place: Place) -> Self {
+    pub(super) fn new(place: Place, patience: Patience) -> Self {
         Self {
             place,
             account: Account::new(BUDGET_MIN),
             queue: VecDeque::new(),
+            passage: Passage::new(patience),
             flying: Vec::new(),
+            answers: Vec::new(),
             group: 0,
             waits: false,
         }
@@ -58,7 +80,10 @@ impl Lane {
 
     /// What it takes of a subject.
     pub(super) fn room(&self, subject: &str) -> Room {
-        self.account.share(subject).room()
+        match self.passage.is_stalled() {
+            true => Room::Nothing,
+            false => self.account.share(subject).room(),
+        }
     }
 
     /// Its owner has taken everything before `upto`.
@@ -67,18 +92,35 @@ impl Lane {
     }
 
     pub(super) fn push(&mut self, record: Record, fate: Fate, subject: &str) {
+        if fate == Fate::Loose && self.passage.is_stalled() {
+            return;
+        }
         let bytes = record.key.len() + record.header.len() + record.value.len();
         let charge = self.account.share(subject).charge(weight(bytes));
         self.queue.push_back(Entry {
             record,
             fate,
             charge,
+            lost: false,
         });
     }
 
-    /// Drops what queued for a socket that lost a record (R30).
-    pub(super) fn forget(&mut self, socket: SocketId) {
-        self.queue.retain(|entry| entry.fate != Fate::With(socket));
+    /// What is of these sockets reaches the log no more (R30).
+    pub(super) fn lose(&mut self, sockets: &[SocketId]) {
+        let waiting = self.queue.iter_mut().chain(&mut self.flying);
+        for entry in waiting.chain(self.passage.failed()) {
+            if let Fate::With(socket) = entry.fate {
+                entry.lost |= sockets.contains(&socket);
+            }
+        }
+        self.passage.drop_lost();
+    }
+
+    /// Whether everything that must arrive is acknowledged.
+    pub(super) fn is_paid(&mut self) -> bool {
+        let mut waiting = self.queue.iter().chain(&self.flying);
+        waiting.all(|entry| entry.fate != Fate::Owed)
+            && self.passage.failed().all(|entry| entry.fate != Fate::Owed)
     }
 
     /// Sends what waits, unless something is under way.
@@ -87,56 +129,72 @@ impl Lane {
             return;
         }
         self.group += 1;
-        let queue = std::mem::take(&mut self.queue);
-        for entry in queue {
-            let ack = Ack::Lane(self.place, self.group, self.flying.len());
+        let queue = &mut self.queue;
+        let fresh = || std::mem::take(queue).into();
+        self.flying = self.passage.next(stage.now, fresh);
+        self.answers = vec![None; self.flying.len()];
+        for (index, entry) in self.flying.iter().enumerate() {
+            let ack = Ack::Lane(self.place, self.group, index);
             let asker = Asker::Edge(me.0, ack);
             stage.append(me.1, &inbound(self.place), entry.record.clone(), asker);
-            self.flying.push((entry, None));
         }
     }
 
-    pub(super) fn retry(&mut self) {
+    /// It waited for what failed.
+    pub(super) fn retry(&mut self, stage: &Stage) -> Option<News> {
         self.waits = false;
+        self.passage.on_time(stage.now)
     }
 
-    /// One answer. Returns the sockets that lost a record, once the whole group is answered.
+    /// What is due while it waits for the log.
+    pub(super) fn on_time(&mut self, stage: &Stage) -> Option<News> {
+        match self.waits || !self.flying.is_empty() {
+            true => self.passage.on_time(stage.now),
+            false => None,
+        }
+    }
+
+    /// One answer; does something once the whole group is answered.
     pub(super) fn answered(
         &mut self,
         me: EdgeId,
         (group, index): (u64, usize),
         offset: Option<Offset>,
         stage: &mut Stage,
-    ) -> Vec<SocketId> {
-        if group != self.group {
-            return Vec::new();
+    ) {
+        if group != self.group || self.flying.is_empty() {
+            return;
         }
-        if let Some((_, answer)) = self.flying.get_mut(index) {
-            *answer = Some(offset);
+        self.answers[index] = Some(offset);
+        if self.answers.iter().any(Option::is_none) {
+            return;
         }
-        if self.flying.iter().any(|(_, answer)| answer.is_none()) {
-            return Vec::new();
-        }
-        let mut failed = Vec::new();
-        for (entry, answer) in std::mem::take(&mut self.flying) {
-            match answer.flatten() {
-                Some(offset) => self.account.landed([(offset, entry.charge)]),
-                None => failed.push(entry),
-            }
-        }
-        if !failed.is_empty() {
+        let answers = std::mem::take(&mut self.answers).into_iter();
+        let answers = answers.map(|answer| answer.flatten().ok_or_else(|| "simulated".to_owned()));
+        let group = std::mem::take(&mut self.flying);
+        let taken = self.passage.take(stage.now, group, answers.collect());
+        let landed = taken.landed.into_iter();
+        self.account
+            .landed(landed.map(|(offset, entry)| (offset, entry.charge)));
+        if let Some(retry_ms) = self.passage.retries_in_ms() {
             self.waits = true;
             let due = Due::Retry(self.place);
-            stage.after(RETRY_MS, Planned::Edge(me, due));
+            stage.after(retry_ms, Planned::Edge(me, due));
         }
-        let mut lost = Vec::new();
-        for entry in failed.into_iter().rev() {
-            match entry.fate {
-                Fate::With(socket) => lost.push(socket),
-                Fate::Owed => self.queue.push_front(entry),
-                Fate::Loose => {}
-            }
-        }
-        lost
+    }
+}
+
+/// How long an edge waits for the log.
+pub(super) fn patience(plan: &Plan) -> Patience {
+    let sockets_ms = match plan.without {
+        Some(Switch::Patience) => 0,
+        // What is judged there is how tells flow: clients that stay through lost appends would only add to the load.
+        _ if plan.telling => 0,
+        _ if plan.outages => OUTAGE_MS * 2,
+        _ => PATIENCE.sockets_ms,
+    };
+    Patience {
+        sockets_ms,
+        ..PATIENCE
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use xp_client::Lost;
-use xp_protocol::{Address, Attempt, ConnectionId, Revision};
+use xp_protocol::{Address, Attempt, ConnectionId, Revision, TimeMs};
 
 use super::names::{ClientId, EdgeId};
 
@@ -24,6 +24,8 @@ pub(super) struct Hello {
     pub(super) connection: ConnectionId,
     pub(super) attempt: Attempt,
     pub(super) since: Option<Revision>,
+    /// When its token ends.
+    pub(super) expires: TimeMs,
 }
 
 /// What an edge says to a client.
@@ -42,6 +44,8 @@ pub(super) struct Link {
     pub(super) attempt: Attempt,
     pub(super) to_edge: VecDeque<ToEdge>,
     pub(super) to_client: VecDeque<ToClient>,
+    /// When a client that does not listen hears the next thing; `None` for one that does.
+    pub(super) listens: Option<TimeMs>,
     /// Nothing passes any more, but what each side finds out by itself.
     pub(super) cut: bool,
 }

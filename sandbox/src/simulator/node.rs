@@ -2,6 +2,8 @@
 
 mod membership;
 mod opening;
+mod restoring;
+mod publication;
 mod turns;
 mod actions;
 mod answers;
@@ -28,6 +30,9 @@ use super::place::Place;
 use super::plan::{LANES, limits};
 use super::stage::Stage;
 
+use publication::Publication;
+use restoring::Restoring;
+
 /// How often it looks what placement gives it, in milliseconds.
 const TICK_MS: u64 = 20;
 
@@ -48,6 +53,9 @@ struct Held {
     busy_until: TimeMs,
     flights: BTreeMap<u64, Flight>,
     schedule: Schedule,
+    publication: Publication,
+    /// It was restored from what is published when it was opened.
+    restored: bool,
     /// The turn that is planned; what was planned before it is so no longer.
     turn: u64,
 }
@@ -75,6 +83,10 @@ pub(super) struct Node {
     /// Since when it hands over what it owns.
     leaving: Option<TimeMs>,
     partitions: BTreeMap<Place, Held>,
+    /// Partitions that are being restored from what is published.
+    restoring: BTreeMap<Place, Restoring>,
+    /// Partitions for which what was restored could not be used: it would not be better a second time.
+    spoilt: BTreeSet<Place>,
     /// Partitions that need a person.
     stopped: BTreeSet<Place>,
     /// Partitions whose snapshots are cleared before they are opened anew.
@@ -136,6 +148,8 @@ impl Node {
             news: false,
             leaving: None,
             partitions: BTreeMap::new(),
+            restoring: BTreeMap::new(),
+            spoilt: BTreeSet::new(),
             stopped: BTreeSet::new(),
             clears: BTreeSet::new(),
             started: stage.now,
@@ -251,6 +265,8 @@ impl Node {
             Due::Rescan(part, scan) => self.rescan(part, scan, stage),
             Due::Save(part, batch) => self.save(part, batch, stage),
             Due::FoldAnew(part, upto, entities) => self.fold_anew(part, upto, entities, stage),
+            Due::Publish(part, epoch) => self.publish(part, epoch, stage),
+            Due::Restore(place, attempt) => self.restore(place, attempt, stage),
             Due::Reopen(place, faulted) => self.reopen(place, faulted, stage),
         }
     }

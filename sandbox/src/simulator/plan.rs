@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use xp_client::machine::Settings;
 use xp_protocol::TimeMs;
-use xp_state_node::Limits;
+use xp_state_node::{Limits, Pace};
 
 use super::switch::Switch;
 
@@ -36,6 +36,10 @@ const ROOMS: u64 = 8;
 pub(super) const CHAINED_MAX: usize = 12;
 /// For how long clients leave nobody in peace, in milliseconds.
 const DENSE_MS: u64 = 4_000;
+/// How many frames may wait for a client.
+pub(super) const WAITING_MAX: usize = 24;
+/// The longest time for which `inbound` is away, in milliseconds.
+pub(super) const OUTAGE_MS: u64 = 2_500;
 /// When virtual time begins, in milliseconds since the Unix epoch.
 pub const EPOCH_MS: u64 = 1_700_000_000_000;
 
@@ -119,6 +123,15 @@ pub struct Plan {
     pub truncated_ms: Option<u64>,
     /// How many of its newest records each partition of `inbound` keeps; all of them, if it is not said.
     pub kept: Option<u64>,
+    /// Whether snapshots are published, and the oldest `events` deleted that they cover.
+    pub published: bool,
+    /// Whether tokens end soon. Some clients bring fresh ones in time, the others lose their sockets.
+    pub tokens: bool,
+    /// Whether one client hardly listens until the weather is good, and nothing else is wrong. Then it is closed, and the others do not notice.
+    pub slow: bool,
+    /// Whether nothing else goes wrong than that `inbound` takes nothing for a while, again and again. Then edges keep
+    /// their sockets.
+    pub outages: bool,
     /// Whether one client waves without end at partitions that are slow.
     pub flood: bool,
     /// Acts that do not happen, by their place in the order of the run; the others stay as they are.
@@ -149,6 +162,11 @@ impl Plan {
             takeovers: false,
             truncated_ms: None,
             kept: (seed % 7 == 5).then_some(KEPT),
+            // What another build cannot read is folded anew from the whole log.
+            published: seed % 11 == 10 && seed % 6 != 1,
+            tokens: seed % 9 == 5,
+            slow: false,
+            outages: false,
             flood: false,
             spared: Places::default(),
         }
@@ -209,6 +227,39 @@ impl Plan {
             weather: Weather::NONE,
             acts: false,
             kept: None,
+            published: false,
+            tokens: false,
+            ..Self::plain(seed)
+        }
+    }
+
+    /// A run in which `inbound` is away again and again.
+    #[must_use]
+    pub fn outages(seed: u64) -> Self {
+        Self {
+            acts: true,
+            outages: true,
+            ..Self::fair(seed)
+        }
+    }
+
+    /// A run in which one client hardly listens.
+    #[must_use]
+    pub fn slow(seed: u64) -> Self {
+        Self {
+            slow: true,
+            dense: false,
+            asking: false,
+            ..Self::fair(seed)
+        }
+    }
+
+    /// A run in which snapshots are published, the oldest events deleted, and disks lost.
+    #[must_use]
+    pub fn published(seed: u64) -> Self {
+        Self {
+            published: true,
+            kept: None,
             ..Self::plain(seed)
         }
     }
@@ -219,6 +270,8 @@ impl Plan {
         Self {
             takeovers: true,
             asking: false,
+            published: false,
+            tokens: false,
             weather: Weather::NONE,
             ..Self::plain(seed)
         }
@@ -255,6 +308,13 @@ impl Plan {
                 pieces: true,
                 ..plan
             },
+            Switch::Covered | Switch::Ahead => Self::published(seed).without(switch),
+            Switch::Slow => Self::slow(seed).without(switch),
+            Switch::TokenEnds => Self {
+                tokens: true,
+                ..plan
+            },
+            Switch::Patience => Self::outages(seed).without(switch),
             Switch::FlowControl => Self::flood(seed).without(switch),
             Switch::AskAfterAHole => Self {
                 kept: Some(KEPT_LITTLE),
@@ -298,6 +358,7 @@ impl Plan {
             asking: false,
             clients: 12,
             weather: Weather::INBOUND,
+            published: false,
             acts: false,
             ..Self::plain(seed)
         }
@@ -342,9 +403,10 @@ pub struct Weather(u8);
 
 impl Weather {
     /// The names of the topics, in the order of [`super::deeds`].
-    pub(super) const TOPICS: [&'static str; 4] = ["cluster", "events", "inbound", "outbound"];
+    pub(super) const TOPICS: [&'static str; 5] =
+        ["cluster", "events", "inbound", "outbound", "snapshots"];
     /// Every topic.
-    pub const ALL: Self = Self(0b1111);
+    pub const ALL: Self = Self(0b11111);
     /// Only what partitions hear.
     pub const INBOUND: Self = Self(0b0100);
     /// No topic.
@@ -432,6 +494,18 @@ impl fmt::Display for Plan {
         if self.kept != usual.kept {
             write!(f, " kept={}", self.kept.unwrap_or(u64::MAX))?;
         }
+        if self.tokens != usual.tokens {
+            write!(f, " tokens={}", self.tokens)?;
+        }
+        if self.slow {
+            write!(f, " slow=true")?;
+        }
+        if self.outages {
+            write!(f, " outages=true")?;
+        }
+        if self.published != usual.published {
+            write!(f, " published={}", self.published)?;
+        }
         if self.flood {
             write!(f, " flood=true")?;
         }
@@ -498,6 +572,10 @@ impl Plan {
             "takeovers" => self.takeovers = value.parse().ok()?,
             "truncated" => self.truncated_ms = Some(value.parse().ok()?),
             "kept" => self.kept = Some(value.parse().ok()?),
+            "tokens" => self.tokens = value.parse().ok()?,
+            "slow" => self.slow = value.parse().ok()?,
+            "outages" => self.outages = value.parse().ok()?,
+            "published" => self.published = value.parse().ok()?,
             "flood" => self.flood = value.parse().ok()?,
             "telling" => self.telling = value.parse().ok()?,
             "asking" => self.asking = value.parse().ok()?,
@@ -562,7 +640,21 @@ pub(super) fn limits(plan: &Plan) -> Limits {
         uncommitted_max: 64,
         outbound_records_max: CHAINED_MAX,
         clock_doubt_ms,
+        publishing: pace(),
         ..sizes
+    }
+}
+
+/// How often and how much is published and restored.
+pub(super) fn pace() -> Pace {
+    Pace {
+        interval_ms: 300,
+        settle_ms: 200,
+        again_ms_max: 1_000,
+        piece_bytes: 200,
+        page_entities: 1,
+        replay_max: 60,
+        ..Pace::default()
     }
 }
 

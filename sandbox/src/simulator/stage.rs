@@ -1,11 +1,15 @@
 //! What all processes of a run share: the time, the log, the sockets, and what is due.
 
+mod shelf;
+
 use std::collections::BTreeMap;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
-use xp_protocol::lane::{CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic};
+use xp_protocol::lane::{
+    CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
+};
 use xp_protocol::{Offset, PartitionId, TimeMs};
 use xp_state_node::large::{is_large, record_bytes};
 use xp_transport::simulated::{AppendId, Faults, ProducerId, SimEvent, SimLog};
@@ -18,6 +22,12 @@ use super::names::{EdgeId, NodeId, SocketId};
 use super::place::Place;
 use super::plan::{EPOCH_MS, LANES, Plan};
 
+use shelf::Shelf;
+
+/// How long a client that does not listen takes for a message, in milliseconds.
+const SLOW_MS: u64 = 400;
+/// How many messages are in the socket of one that does not listen.
+const IN_SOCKET_MAX: usize = 4;
 /// How long a message may be under way between client and edge, in milliseconds.
 const LATENCY_MS: u64 = 12;
 
@@ -38,6 +48,10 @@ pub(super) struct Stage {
     pub(super) poison: u64,
     /// Chain records under way to `outbound`, and the most that were, by process and life of a partition there.
     pub(super) chained: BTreeMap<(NodeId, Part), (usize, usize)>,
+    /// What is published of each partition, and where its `events` begin.
+    pub(super) shelves: BTreeMap<Place, Shelf>,
+    /// The most frames that waited for a client.
+    pub(super) waited_max: usize,
     /// Processes that reach neither log nor sockets, until when.
     cut_off: BTreeMap<ProducerId, TimeMs>,
     agenda: BTreeMap<(TimeMs, u64), Due>,
@@ -70,6 +84,10 @@ pub(super) fn outbound(at: Place) -> TopicPartition {
     topic(outbound_topic(at.lane), at.partition)
 }
 
+pub(super) fn snapshots(at: Place) -> TopicPartition {
+    topic(snapshots_topic(at.lane), at.partition)
+}
+
 /// The partition of some topic of a lane, and which: `main.events` is `events` of `main`.
 pub(super) fn lane_of(at: &TopicPartition) -> Option<(Place, &str)> {
     let (name, topic) = at.topic.rsplit_once('.')?;
@@ -89,7 +107,11 @@ impl Stage {
             log.create(&inbound_topic(lane.name), lane.partitions);
             log.create(&outbound_topic(lane.name), lane.outbound_partitions);
         }
+        for lane in LANES.iter().filter(|_| plan.published) {
+            log.create(&snapshots_topic(lane.name), lane.partitions);
+        }
         Self {
+            shelves: BTreeMap::new(),
             plan,
             now: TimeMs(EPOCH_MS),
             random,
@@ -101,6 +123,7 @@ impl Stage {
             open: Vec::new(),
             poison: 0,
             chained: BTreeMap::new(),
+            waited_max: 0,
             cut_off: BTreeMap::new(),
             agenda: BTreeMap::new(),
             planned: 0,
@@ -191,6 +214,14 @@ impl Stage {
         Offset(self.end(at).0.saturating_sub(kept))
     }
 
+    /// The oldest record of `events` that is there. The log itself keeps all, for the checkers.
+    pub(super) fn first_event(&self, place: Place) -> Offset {
+        self.shelves
+            .get(&place)
+            .map(|shelf| shelf.first)
+            .unwrap_or_default()
+    }
+
     pub(super) fn end(&self, at: &TopicPartition) -> Offset {
         self.log.bounds(at).map_or(Offset(0), |bounds| bounds.next)
     }
@@ -228,6 +259,9 @@ impl Stage {
                     let writer = self.authors.get(&id).copied();
                     let writer = writer.expect("every append has its author");
                     self.writers.insert((place, offset), writer);
+                }
+                if let Some((place, "snapshots")) = lane_of(&at) {
+                    self.put_on_shelf(place, &at, offset);
                 }
                 Some(Logged::Landed(at))
             }
@@ -286,7 +320,22 @@ impl Stage {
         }
         link.to_client.push_back(message);
         let client = link.client;
-        self.after(latency, Due::Client(client, ClientDue::Message(socket)));
+        let arrives = self.now.plus_ms(latency);
+        let arrives = match &mut link.listens {
+            Some(listens) if self.now < self.plan.calm_at() => {
+                *listens = listens.plus_ms(SLOW_MS).max(arrives);
+                *listens
+            }
+            _ => arrives,
+        };
+        self.at(arrives, Due::Client(client, ClientDue::Message(socket)));
+    }
+
+    /// Whether a socket takes another frame.
+    pub(super) fn takes_more(&self, socket: SocketId) -> bool {
+        let is_calm = self.now >= self.plan.calm_at();
+        let takes = |link: &Link| link.listens.is_none() || link.to_client.len() < IN_SOCKET_MAX;
+        is_calm || self.links.get(&socket).is_none_or(takes)
     }
 
     /// The network between two sides breaks. What is under way is lost; each side notices later, or never.

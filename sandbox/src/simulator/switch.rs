@@ -66,6 +66,16 @@ pub enum Switch {
     Yields,
     /// R41: pieces are put together in the order in which they come.
     Pieces,
+    /// R36: `events` are deleted by their age alone, whatever is published.
+    Covered,
+    /// R36: an entity that was published later than its head sees again what it has seen.
+    Ahead,
+    /// An edge closes its sockets as soon as the log does not take an append.
+    Patience,
+    /// An edge lets any number of frames wait for a client that does not listen.
+    Slow,
+    /// An edge takes what comes with a token that has ended.
+    TokenEnds,
     /// R42: an edge holds nothing back for an owner that is behind.
     FlowControl,
     /// R42: nobody is asked what was lost in a hole in `inbound`.
@@ -107,6 +117,11 @@ impl Switch {
         Self::Removals,
         Self::Yields,
         Self::Pieces,
+        Self::Covered,
+        Self::Ahead,
+        Self::Patience,
+        Self::TokenEnds,
+        Self::Slow,
         Self::FlowControl,
         Self::AskAfterAHole,
         Self::Parking,
@@ -154,6 +169,7 @@ impl Switch {
             Some(Self::CommittedSnapshots) => rules.committed_snapshots = false,
             Some(Self::WholeSnapshots) => rules.whole_snapshots = false,
             Some(Self::Removals) => rules.removals = false,
+            Some(Self::Ahead) => rules.ahead = false,
             Some(Self::Yields) => rules.yields = false,
             Some(Self::AskAfterAHole) => rules.ask_after_a_hole = false,
             _ => {}

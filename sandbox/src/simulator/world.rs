@@ -44,6 +44,8 @@ pub struct Outcome {
     pub writers: BTreeMap<(Place, Offset), Incarnation>,
     /// The most chain records of a partition that any process had under way to `outbound` at once.
     pub chained_max: usize,
+    /// The most frames that waited for a client.
+    pub waited_max: usize,
     /// The processes that decide for each partition at the end, by the names of their nodes.
     pub owners: BTreeMap<Place, Vec<String>>,
     /// Entities as the processes have them at the end, and as their snapshots and the tail of the log give them.
@@ -114,6 +116,9 @@ impl World {
         }
         if let Some(at) = plan.truncated_ms {
             world.stage.after(at, Due::Chaos(Act::Truncate));
+        }
+        if plan.published {
+            world.stage.cut_short();
         }
         world.stage.after(plan.busy_ms, Due::Chaos(Act::Calm));
         for slot in 0..plan.nodes {
@@ -246,6 +251,7 @@ impl World {
                 chaos::weather(&mut self.stage);
             }
             Act::Weather => {}
+            Act::CutShort => self.stage.cut_short(),
             Act::Truncate => chaos::truncate(&mut self.stage),
             Act::Calm => {
                 chaos::good_weather(&mut self.stage);

@@ -25,6 +25,7 @@ use super::{PartitionState, Seen, Shared};
 use crate::limits::Limits;
 use crate::partition::{Faulted, FoldedAnew, Partition};
 use crate::published::Changes;
+use crate::published::choice::publishes;
 use crate::schedule::{Phase, Schedule};
 use crate::store::SnapshotStore;
 use crate::tells::TellId;
@@ -32,7 +33,6 @@ use crate::timekeeper::Timekeeper;
 use ahead::Ahead;
 use listen::{Heard, Signals};
 use read::next;
-use restore::publishes;
 
 /// How many entities in quarantine are named in `/status`.
 const NAMED_MAX: usize = 20;
@@ -83,6 +83,8 @@ type Flying = FuturesUnordered<Flight>;
 /// Why the loop was left.
 enum Left {
     Lost,
+    /// Retention has passed the place where it read: what is published goes on from there.
+    Overtaken,
     Closed,
     Stopped(String),
     Evicted,
@@ -150,6 +152,10 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
                 clears = shell.clears;
                 // What was restored and could not be used would not be better a second time.
                 may_restore = !shell.restored || shell.schedule.phase().is_warm();
+            }
+            Left::Overtaken => {
+                faulted.clone_from(shell.core.faulted());
+                may_restore = true;
             }
             Left::Closed => return Ended::Closed,
             Left::Stopped(reason) => return Ended::Stopped(reason),
@@ -303,6 +309,10 @@ impl<'a> Shell<'a> {
                 self.core.on_events(&batch, now);
                 self.inbound.forget_before(self.core.fold().inbound);
                 None
+            }
+            Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
+                tracing::warn!(place = %self.place, %wanted, %first, "events were deleted that were not read yet; the partition is opened anew");
+                Some(Left::Overtaken)
             }
             Err(error) => Some(Left::Stopped(error.to_string())),
         }

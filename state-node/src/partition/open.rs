@@ -120,8 +120,12 @@ impl Partition {
                 reason,
             })?;
         }
+        let ahead = match partition.setting.rules.ahead {
+            true => ahead.0,
+            false => Default::default(),
+        };
         let following = partition.following(opening.first);
-        partition.role = Role::Following(following.with_ahead(ahead.0));
+        partition.role = Role::Following(following.with_ahead(ahead));
         Ok(partition)
     }
 

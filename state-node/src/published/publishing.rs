@@ -7,17 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Mutex, watch};
-use xp_protocol::snapshots::{Body, Published, mark_key};
-use xp_protocol::{Address, ClaimId, Offset};
+use xp_protocol::{ClaimId, Offset};
 use xp_transport::{Acknowledged, Log, Record, TopicPartition};
 
-use super::publisher::{gone, record};
-use super::restorer::{epoch, word};
-use super::{Changes, Publisher, position};
+use super::pages::{self, Unread};
+use super::writing::{Rival, Step};
+use super::{Changes, Writing, mark};
 use crate::pace::Pace;
-use crate::snapshot;
 use crate::store::{SnapshotStore, StoreError};
 
 /// What publishes one partition.
@@ -43,21 +40,9 @@ enum Ended {
     #[error("the log cannot be read: {0}")]
     Unread(String),
     #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("the snapshot store was made anew")]
-    Cleared,
-    #[error("nothing is stored yet")]
-    Nothing,
-    #[error("more entities changed than are kept in mind")]
-    TooMany,
-    #[error("another node publishes the partition, too")]
-    Rival,
-}
-
-/// Entities at one moment.
-struct Page {
-    as_of: Offset,
-    entities: Vec<(Address, Option<Body>)>,
+    Store(#[from] Unread),
+    #[error(transparent)]
+    Rival(#[from] Rival),
 }
 
 impl Publishing {
@@ -86,8 +71,8 @@ impl Publishing {
             ..
         } = *self.pace;
         match ended {
-            None | Some(Ended::Rival) => settle_ms,
-            Some(Ended::Nothing | Ended::TooMany | Ended::Cleared) => interval_ms,
+            None | Some(Ended::Rival(_)) => settle_ms,
+            Some(Ended::Store(Unread::Nothing | Unread::TooMany | Unread::Cleared)) => interval_ms,
             Some(error) => {
                 let wait = (last * 2).clamp(interval_ms, again_ms_max);
                 tracing::warn!(at = %self.at, %error, wait_ms = wait, "publishing a partition's snapshot failed; it begins again");
@@ -97,30 +82,53 @@ impl Publishing {
     }
 
     async fn epoch(&self) -> Result<(), Ended> {
-        let max = self.pace.changes_max;
-        self.with_store(move |store, changes| {
-            changes.begin(max);
-            position(store)?.ok_or(Ended::Nothing).map(drop)
-        })
-        .await?;
+        let pace = Arc::clone(&self.pace);
+        let begins = move |store: &dyn SnapshotStore, changes: &mut Changes| {
+            pages::begin(store, changes, &pace)
+        };
+        self.with_store(begins).await?;
         let first = self.log.bounds(&self.at).await;
         let first = first
             .map_err(|error| Ended::Unread(error.to_string()))?
             .first;
         let mark = self.append(vec![mark(random_id())]).await?[0];
-        let mut writer = Writer {
-            publishing: self,
-            publisher: Publisher::new(mark, self.pace.piece_bytes),
-            next: mark.next(),
-            unread: first,
-            is_alone: false,
-            published: None,
-        };
-        writer.scan().await?;
+        let mut writing = Writing::new(mark, first, &self.pace);
         loop {
-            writer.round().await?;
-            tokio::time::sleep(Duration::from_millis(self.pace.interval_ms)).await;
+            self.step(&mut writing).await?;
         }
+    }
+
+    async fn step(&self, writing: &mut Writing) -> Result<(), Ended> {
+        let pace = Arc::clone(&self.pace);
+        match writing.step() {
+            Step::Page(after) => {
+                let page = move |store: &dyn SnapshotStore, _: &mut Changes| {
+                    pages::page(store, after.as_ref(), &pace)
+                };
+                writing.page(self.with_store(page).await?);
+            }
+            Step::Entities(some) => {
+                let page = move |store: &dyn SnapshotStore, _: &mut Changes| {
+                    pages::entities(store, &some, &pace)
+                };
+                writing.page(self.with_store(page).await?);
+            }
+            Step::Take => writing.taken(self.with_store(pages::take).await?),
+            Step::Append(records) => writing.appended(&self.append(records).await?),
+            Step::Read { from, .. } => self.read(writing, from).await?,
+            Step::Rest => tokio::time::sleep(Duration::from_millis(pace.interval_ms)).await,
+        }
+        Ok(())
+    }
+
+    async fn read(&self, writing: &mut Writing, from: Offset) -> Result<(), Ended> {
+        let mut reader = self.log.read(&self.at, from);
+        let mut goes_on = true;
+        while goes_on {
+            let batch = read_in_time(&mut *reader, self.pace.read_ms).await;
+            goes_on = writing.read(&batch.map_err(Ended::Unread)?)?;
+        }
+        Ok(())
     }
 
     async fn append(&self, records: Vec<Record>) -> Result<Vec<Offset>, Ended> {
@@ -132,14 +140,14 @@ impl Publishing {
     /// Works with the store while nobody writes it, on a thread that may block.
     async fn with_store<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&dyn SnapshotStore, &mut Changes) -> Result<T, Ended> + Send + 'static,
+        work: impl FnOnce(&dyn SnapshotStore, &mut Changes) -> Result<T, Unread> + Send + 'static,
     ) -> Result<T, Ended> {
         let mut changes = Arc::clone(&self.changes).lock_owned().await;
         let store = Arc::clone(&self.store);
         let working = tokio::task::spawn_blocking(move || work(store.as_ref(), &mut changes));
-        working
-            .await
-            .map_err(|error| StoreError(error.to_string()))?
+        let worked = working.await;
+        let worked = worked.map_err(|error| Unread::Store(StoreError(error.to_string())))?;
+        Ok(worked?)
     }
 }
 
@@ -151,131 +159,8 @@ async fn passed(turn: &mut watch::Receiver<bool>, within_ms: u64) -> bool {
         .is_ok()
 }
 
-/// A record that only draws a place in the log.
-pub(super) fn mark(id: ClaimId) -> Record {
-    record(mark_key(id), &Published::Mark { id }, Bytes::new())
-}
-
 pub(super) fn random_id() -> ClaimId {
     ClaimId(uuid::Uuid::from_u128(rand::random()))
-}
-
-/// One epoch on its way into the log.
-struct Writer<'a> {
-    publishing: &'a Publishing,
-    publisher: Publisher,
-    /// Where the next record must be, when nobody else writes.
-    next: Offset,
-    /// The first offset that nobody has looked at for the records of others.
-    unread: Offset,
-    is_alone: bool,
-    /// The position of the last head.
-    published: Option<Offset>,
-}
-
-impl Writer<'_> {
-    /// Everything that is stored, page by page, while more is stored.
-    async fn scan(&mut self) -> Result<(), Ended> {
-        let mut after = None;
-        loop {
-            let (from, pace) = (after.clone(), Arc::clone(&self.publishing.pace));
-            let page = self.publishing.with_store(move |store, _| {
-                let addresses = store.addresses(from.as_ref(), pace.page_entities)?;
-                read(store, &addresses, pace.page_bytes)
-            });
-            let page = page.await?;
-            let Some((last, _)) = page.entities.last() else {
-                return Ok(());
-            };
-            after = Some(last.clone());
-            self.write(page).await?;
-        }
-    }
-
-    /// What changed, and the head of a position that all of it has seen.
-    async fn round(&mut self) -> Result<(), Ended> {
-        let taking = self.publishing.with_store(|store, changes| {
-            let changed = changes.take().ok_or(Ended::TooMany)?;
-            Ok((changed, position(store)?.ok_or(Ended::Cleared)?))
-        });
-        let (changed, (fold, position)) = taking.await?;
-        if self.published == Some(position) {
-            return Ok(());
-        }
-        let mut changed: Vec<_> = changed.into_iter().collect();
-        while !changed.is_empty() {
-            let (some, bytes) = (changed, self.publishing.pace.page_bytes);
-            let count = some.len().min(self.publishing.pace.page_entities);
-            let reading = self.publishing.with_store(move |store, _| {
-                let page = read(store, &some[..count], bytes)?;
-                Ok((some[page.entities.len()..].to_vec(), page))
-            });
-            let (rest, page) = reading.await?;
-            changed = rest;
-            self.write(page).await?;
-        }
-        let head = self.publisher.head(fold, position);
-        self.append(vec![head]).await?;
-        let tombstones = self.publisher.tombstones();
-        self.append(tombstones).await?;
-        self.published = Some(position);
-        self.look_around().await
-    }
-
-    async fn write(&mut self, page: Page) -> Result<(), Ended> {
-        let mut records = Vec::new();
-        for (address, body) in page.entities {
-            records.extend(self.publisher.entity(&address, body.as_ref(), page.as_of));
-        }
-        self.append(records).await
-    }
-
-    /// A failed append ends the epoch: the record may arrive later, in front of its successor.
-    async fn append(&mut self, records: Vec<Record>) -> Result<(), Ended> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        for offset in self.publishing.append(records).await? {
-            self.is_alone &= offset == self.next;
-            self.next = offset.next();
-        }
-        Ok(())
-    }
-
-    /// Reads what others have written up to here, if they have: what earlier epochs left is removed, and a later one
-    /// ends this one.
-    async fn look_around(&mut self) -> Result<(), Ended> {
-        let upto = self.next;
-        if !self.is_alone {
-            self.is_alone = true;
-            let mut reader = self.publishing.log.read(&self.publishing.at, self.unread);
-            while self.unread < upto {
-                let batch = read_in_time(&mut *reader, self.publishing.pace.read_ms).await;
-                let batch = batch.map_err(Ended::Unread)?;
-                self.unread = batch.last().map_or(upto, |last| last.offset.next());
-                self.sweep(&batch).await?;
-            }
-        }
-        self.unread = self.unread.max(upto);
-        Ok(())
-    }
-
-    async fn sweep(&mut self, batch: &[xp_transport::Stored]) -> Result<(), Ended> {
-        let mut left = Vec::new();
-        for stored in batch {
-            // What a newer build writes is not ours to judge.
-            let Some(of) = word(stored).ok().as_ref().and_then(epoch) else {
-                continue;
-            };
-            if of > self.publisher.epoch() {
-                return Err(Ended::Rival);
-            }
-            if of < self.publisher.epoch() && !stored.record.value.is_empty() {
-                left.push(gone(stored.record.key.clone()));
-            }
-        }
-        self.append(left).await
-    }
 }
 
 /// The offsets of an append; an error in words when one failed or was not heard of in time.
@@ -302,39 +187,6 @@ pub(super) async fn read_in_time(
             "what was acknowledged did not come within {within_ms} ms"
         )),
     }
-}
-
-/// Some of these entities as they are now, at least one; the header is read on both sides, because a store may be
-/// cleared by whoever opens it.
-fn read(store: &dyn SnapshotStore, addresses: &[Address], bytes_max: usize) -> Result<Page, Ended> {
-    let (_, as_of) = position(store)?.ok_or(Ended::Cleared)?;
-    let mut entities = Vec::new();
-    let mut bytes = 0;
-    for address in addresses {
-        let body = body(store, address)?;
-        bytes += body.as_ref().map_or(0, |body| body.record.len());
-        entities.push((address.clone(), body));
-        if bytes > bytes_max {
-            break;
-        }
-    }
-    match position(store)? {
-        Some((_, again)) if again == as_of => Ok(Page { as_of, entities }),
-        _ => Err(Ended::Cleared),
-    }
-}
-
-fn body(store: &dyn SnapshotStore, address: &Address) -> Result<Option<Body>, StoreError> {
-    let Some(record) = store.entity(address)? else {
-        return Ok(None);
-    };
-    // What an earlier epoch has of it is whole, and would be removed.
-    if let Err(error) = snapshot::unsealed(&record) {
-        let damaged = format!("what is stored of {address} is not published: {error}");
-        return Err(StoreError(damaged));
-    }
-    let pending = store.pending_of(address)?;
-    Ok(Some(Body { record, pending }))
 }
 
 #[cfg(test)]

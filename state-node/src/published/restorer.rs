@@ -84,7 +84,7 @@ impl Survey {
 }
 
 /// An entity as a snapshot store takes it; `None` when it was removed.
-pub type Filling = (Address, Option<Body>);
+pub type Filled = (Address, Option<Body>);
 
 /// Reads one epoch.
 #[derive(Clone, Debug)]
@@ -152,7 +152,7 @@ impl Restorer {
     ///
     /// # Errors
     /// [`Damaged`].
-    pub fn take(&mut self, stored: &Stored) -> Result<Option<Filling>, Damaged> {
+    pub fn take(&mut self, stored: &Stored) -> Result<Option<Filled>, Damaged> {
         let word = word(stored)?;
         if let Published::Head(head) = &word {
             self.latest = self.latest.max(head.epoch);
@@ -188,7 +188,7 @@ impl Restorer {
         codec::decode(bytes).map_err(|error| Damaged::Header { offset, error })
     }
 
-    fn note(&mut self, entry: Entry, body: Option<Body>) -> Filling {
+    fn note(&mut self, entry: Entry, body: Option<Body>) -> Filled {
         // What is left of former writes: their own record was compacted away.
         self.take_pieces(&entry.address);
         let is_there = body.is_some();
@@ -212,7 +212,7 @@ impl Restorer {
         offset: Offset,
         piece: Piece,
         value: &Bytes,
-    ) -> Result<Option<Filling>, Damaged> {
+    ) -> Result<Option<Filled>, Damaged> {
         let writes = self.pieces.entry(piece.address).or_default();
         let pieces = writes.entry(piece.write).or_default();
         let former = pieces.insert(piece.index, value.clone());
@@ -238,7 +238,7 @@ impl Restorer {
         stored: &Stored,
         entry: Entry,
         (write, count, crc): (u64, u32, u32),
-    ) -> Result<Option<Filling>, Damaged> {
+    ) -> Result<Option<Filled>, Damaged> {
         let pieces = self.take_pieces(&entry.address).remove(&write);
         let pieces = pieces.unwrap_or_default();
         if !(0..count).eq(pieces.keys().copied()) {

@@ -67,6 +67,7 @@ fn rewrite(desk: &Desk, header: &Damage, entity: &Damage, pending: &Damage) {
             header,
             entities: vec![(address.clone(), entity.of(record))],
             pending: vec![(address, pending.of(index))],
+            ahead: None,
         };
         desk.store.write(batch).unwrap();
     }

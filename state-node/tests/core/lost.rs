@@ -33,6 +33,7 @@ fn spoil(desk: &mut Desk, entity: Option<Bytes>, waiting: Option<Bytes>) {
         header: desk.store.header().unwrap().unwrap(),
         entities: vec![(ana(), entity)],
         pending: vec![(ana(), waiting)],
+        ahead: None,
     };
     desk.store.write(batch).unwrap();
     desk.first = 4;

@@ -34,14 +34,14 @@ fn fuzzy() -> (Desk, Offset) {
     let mixed = MemoryStore::default();
     let pending = desk.store.pending_of(&address()).unwrap();
     let record = desk.store.entity(&address()).unwrap();
+    let ahead = Ahead([(address(), as_of)].into());
     let batch = Batch {
         header,
         entities: vec![(address(), record)],
         pending: vec![(address(), pending)],
+        ahead: Some(sealed(&codec::encode(&ahead))),
     };
     mixed.write(batch).unwrap();
-    let ahead = Ahead([(address(), as_of)].into());
-    mixed.set_ahead(sealed(&codec::encode(&ahead))).unwrap();
     desk.store = Arc::new(mixed);
     (desk, as_of)
 }

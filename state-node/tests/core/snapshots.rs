@@ -232,6 +232,7 @@ fn a_damaged_entity_is_rebuilt_from_the_log() {
         header: desk.store.header().unwrap().unwrap(),
         entities: vec![(address, Some(Bytes::from(record)))],
         pending: Vec::new(),
+        ahead: None,
     };
     desk.store.write(batch).unwrap();
     desk.crash();

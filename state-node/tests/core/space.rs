@@ -37,6 +37,7 @@ fn write(store: &SledStore, entity: Option<Bytes>) {
         header: sealed(b"header"),
         entities: vec![(board(), entity)],
         pending: Vec::new(),
+        ahead: None,
     };
     store.write(batch).unwrap();
 }

@@ -122,7 +122,12 @@ impl Lives {
                 self.biography(life).unexpected.push(frame.clone());
             }
             What::Died(life) => self.biography(life).over = true,
-            What::Fault(_) | What::Missed(_) | What::Alarm(_) | What::Calm => {}
+            What::Fault(_)
+            | What::Missed(_)
+            | What::Token(..)
+            | What::Kept(_)
+            | What::Alarm(_)
+            | What::Calm => {}
         }
     }
 

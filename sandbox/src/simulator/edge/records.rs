@@ -7,10 +7,9 @@ use xp_protocol::outbound::{Item, Outbound};
 use xp_protocol::{Address, codec};
 use xp_transport::Stored;
 
-use super::{Edge, READ_MAX};
+use super::{Edge, READ_MAX, Shown};
 use crate::simulator::agenda::EdgeDue as Due;
 use crate::simulator::lane::Fate;
-use crate::simulator::link::ToClient;
 use crate::simulator::names::SocketId;
 use crate::simulator::place::Place;
 use crate::simulator::stage::{Stage, outbound};
@@ -126,12 +125,23 @@ impl Edge {
             Means::Answer(id) => connection.session.answered(id),
             Means::Repeated | Means::News => {}
         }
-        stage.say_to_client(socket, ToClient::Frame(frame.clone(), text));
-        if matches!(means, Means::Accepted(_)) {
-            let held = std::mem::take(&mut connection.held);
-            for (frame, text) in held {
-                self.frame(socket, &frame, text, stage);
-            }
+        let counts = matches!(means, Means::News);
+        let shown = Shown {
+            bytes: frame.clone(),
+            text,
+            counts,
+        };
+        match counts {
+            true => connection.backlog.push(frame.len(), shown),
+            false => connection.backlog.push_now(shown),
+        };
+        let held = match means {
+            Means::Accepted(_) => std::mem::take(&mut connection.held),
+            _ => Default::default(),
+        };
+        self.write(socket, stage);
+        for (frame, text) in held {
+            self.frame(socket, &frame, text, stage);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use xp_client::Lost;
+use xp_edge::backlog::Backlog;
 use xp_edge::flow::Room;
 use xp_edge::session::{Identity, Limits, Session, Step};
 use xp_edge::watch::Watch;
@@ -12,7 +13,7 @@ use xp_protocol::outbound::Socket;
 use xp_protocol::{Address, CloseCode, TimeMs, codec};
 use xp_transport::Record;
 
-use super::{Connection, Edge, RESUME_MS, SHED};
+use super::{Connection, Edge, RESUME_MS, SHED, Shown, bounds};
 use crate::simulator::history::What;
 use crate::simulator::lane::Fate;
 use crate::simulator::link::{Hello, ToClient, ToEdge};
@@ -37,7 +38,7 @@ impl Edge {
 
     pub(super) fn accept(&mut self, id: SocketId, hello: Hello, stage: &mut Stage) {
         let refuse = |code: CloseCode| ToClient::Closed(Lost::Code(code.number()));
-        let (Some(joined), false) = (self.joined, self.evicted) else {
+        let (Some(joined), false) = (self.joined, self.evicted || self.draining) else {
             return stage.say_to_client(id, refuse(CloseCode::Draining));
         };
         let Hello {
@@ -46,6 +47,7 @@ impl Edge {
             connection,
             attempt,
             since,
+            expires,
         } = hello;
         let socket = Socket {
             connection,
@@ -64,11 +66,7 @@ impl Edge {
             self.close(replaced, CloseCode::Replaced, stage);
         }
         let now = self.now(stage);
-        let identity = Identity {
-            subject: subject.as_str().into(),
-            expires: TimeMs(u64::MAX),
-            about: "{}".into(),
-        };
+        let identity = identity(subject.as_str(), expires, stage);
         self.connections.insert(
             id,
             Connection {
@@ -76,6 +74,8 @@ impl Edge {
                 address: address.clone(),
                 session: Session::new(now, session_limits(), identity),
                 held: VecDeque::new(),
+                backlog: Backlog::new(bounds(stage.plan.without)),
+                writing: VecDeque::new(),
             },
         );
         stage.say_to_client(id, ToClient::Opened);
@@ -106,7 +106,15 @@ impl Edge {
                 let payload = Bytes::copy_from_slice(payload);
                 self.pass(&address, socket, action, payload, Fate::With(id), stage);
             }
-            Step::Answer(frame) => stage.say_to_client(id, ToClient::Frame(frame, true)),
+            Step::Answer(frame) => {
+                let answer = Shown {
+                    bytes: frame,
+                    text: true,
+                    counts: false,
+                };
+                connection.writing.push_back(answer);
+                self.write(id, stage);
+            }
             Step::Hold => connection.held.push_back((frame.clone(), text)),
             Step::Close(code, reason) => {
                 stage.note(What::Fault(format!(
@@ -115,7 +123,15 @@ impl Edge {
                 )));
                 self.close(id, code, stage);
             }
-            Step::Verify(_) | Step::Nothing => {}
+            Step::Verify(token) => {
+                let (subject, expires) = token.split_once(' ').expect("clients have tokens");
+                let expires = TimeMs(expires.parse().expect("clients have tokens"));
+                let fresh = identity(subject, expires, stage);
+                if let Step::Close(code, _) = connection.session.refreshed(fresh, b"{}") {
+                    self.close(id, code, stage);
+                }
+            }
+            Step::Nothing => {}
         }
     }
 
@@ -169,6 +185,27 @@ impl Edge {
             .for_each(|lane| lane.send(me, stage));
     }
 
+    /// Writes what a socket takes. A client that does not listen takes little.
+    pub(super) fn write(&mut self, socket: SocketId, stage: &mut Stage) {
+        let Some(connection) = self.connections.get_mut(&socket) else {
+            return;
+        };
+        stage.waited_max = stage.waited_max.max(connection.backlog.frames());
+        let taken = connection.backlog.take();
+        connection.writing.extend(taken.items);
+        while stage.takes_more(socket)
+            && let Some(shown) = connection.writing.pop_front()
+        {
+            if shown.counts {
+                connection.backlog.written(1, shown.bytes.len());
+            }
+            stage.say_to_client(socket, ToClient::Frame(shown.bytes, shown.text));
+        }
+        if let Some(closing) = taken.closing {
+            self.close(socket, closing.code, stage);
+        }
+    }
+
     pub(super) fn close(&mut self, socket: SocketId, code: CloseCode, stage: &mut Stage) {
         let closed = ToClient::Closed(Lost::Code(code.number()));
         stage.say_to_client(socket, closed);
@@ -201,6 +238,18 @@ impl Edge {
     ) {
         let action = Action::Disconnect { left };
         self.pass(address, socket, action, Bytes::new(), Fate::Owed, stage);
+    }
+}
+
+fn identity(subject: &str, expires: TimeMs, stage: &Stage) -> Identity {
+    let expires = match stage.plan.without {
+        Some(Switch::TokenEnds) => TimeMs(u64::MAX),
+        _ => expires,
+    };
+    Identity {
+        subject: subject.into(),
+        expires,
+        about: "{}".into(),
     }
 }
 

@@ -31,6 +31,7 @@ impl Node {
         let written = !stage.plan.has_faults() || !stage.chance(UNWRITTEN);
         if written {
             let flushes = stage.chance(FLUSH);
+            self.note_changes(part.place, &batch);
             self.disk.write(part.place, batch, flushes);
         }
         if let Some(held) = self.part(part) {
@@ -148,6 +149,9 @@ impl Node {
             Action::Clear => drop(self.clears.insert(place)),
             Action::Lost(_) => {
                 let faulted = held.core.faulted().clone();
+                if held.restored && !held.schedule.phase().is_warm() {
+                    self.spoilt.insert(place);
+                }
                 self.partitions.remove(&place);
                 self.plan(stage, 10, Due::Reopen(place, faulted));
             }

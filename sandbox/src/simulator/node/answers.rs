@@ -40,6 +40,12 @@ impl Node {
                 }
                 self.perform(part.place, stage);
             }
+            (Ack::Published(part, epoch, index), offset) => {
+                self.published(part, epoch, (index, offset), stage);
+            }
+            (Ack::Marked(place, attempt, id), offset) => {
+                self.marked(place, attempt, offset.map(|_| id), stage);
+            }
             (Ack::Emitted(part, id), offset) => {
                 if let Some(held) = self.part(part) {
                     held.core.emitted(id, offset.is_some(), now);

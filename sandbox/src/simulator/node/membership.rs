@@ -154,6 +154,7 @@ impl Node {
                 held.core.on_lease(self.lease, now);
                 held.core.on_members(Arc::clone(&self.seen), now);
             }
+            self.see_turn(place, stage);
             self.heard(place, Source::Members, stage);
         }
         self.look(stage);
@@ -173,8 +174,11 @@ impl Node {
                 self.tell(stage);
             }
         }
+        self.restoring.retain(|place, _| has_duty(*place));
         for place in duties.keys().map(Place::known) {
-            if !self.partitions.contains_key(&place) && !self.stopped.contains(&place) {
+            let is_open =
+                self.partitions.contains_key(&place) || self.restoring.contains_key(&place);
+            if !is_open && !self.stopped.contains(&place) {
                 self.open(place, Default::default(), stage);
             }
         }

@@ -5,34 +5,51 @@ use std::sync::Arc;
 
 use rand::Rng;
 use xp_cluster::lease::LEASE_MS;
-use xp_protocol::{Offset, TimeMs};
+use xp_protocol::TimeMs;
 use xp_state_node::action::Opening;
 use xp_state_node::partition::{Faulted, Partition, Setting};
 use xp_state_node::schedule::Schedule;
+use xp_transport::Bounds;
 
-use super::{Held, Node};
+use super::{Held, Node, Publication};
 use crate::simulator::agenda::{NodeDue as Due, Part};
-use crate::simulator::history::What;
 use crate::simulator::place::Place;
 use crate::simulator::plan::limits;
-use crate::simulator::stage::{Stage, events, inbound};
+use crate::simulator::stage::{Stage, inbound};
 use crate::simulator::switch::Switch;
 
 impl Node {
     /// R18: opened anew, if it is still this node's.
     pub(super) fn reopen(&mut self, place: Place, faulted: Faulted, stage: &mut Stage) {
         let duty = self.seen.duty(&place.into(), self.incarnation);
-        if duty.is_some() && !self.partitions.contains_key(&place) {
+        let is_open = self.partitions.contains_key(&place) || self.restoring.contains_key(&place);
+        if duty.is_some() && !is_open {
             self.open(place, faulted, stage);
         }
     }
 
     pub(super) fn open(&mut self, place: Place, faulted: Faulted, stage: &mut Stage) {
-        let now = self.clock(stage);
-        self.lives += 1;
         if self.clears.remove(&place) {
             self.disk.clear(place);
         }
+        let bounds = self.bounds(place, stage);
+        let may_restore = !self.spoilt.remove(&place);
+        if may_restore && self.restores(place, bounds, stage) {
+            return self.begin_restoring(place, faulted, bounds, stage);
+        }
+        self.begin(place, faulted, (bounds, false), stage);
+    }
+
+    /// As its disk is now.
+    pub(super) fn begin(
+        &mut self,
+        place: Place,
+        faulted: Faulted,
+        (bounds, restored): (Bounds, bool),
+        stage: &mut Stage,
+    ) {
+        let now = self.clock(stage);
+        self.lives += 1;
         let part = Part {
             place,
             life: self.lives,
@@ -50,13 +67,13 @@ impl Node {
         let identity = stage.log.identity(&inbound(place));
         let opening = Opening {
             inbound: identity.expect("the topic was created"),
-            first: Offset(0),
-            next: stage.end(&events(place)),
+            first: bounds.first,
+            next: bounds.next,
             now,
         };
         let mut core = match Partition::open(setting, opening, stage.random.random()) {
             Ok(core) => core,
-            Err(error) => return stage.note(What::Alarm(error.to_string())),
+            Err(error) => return self.stop(place, &error.to_string(), stage),
         };
         core.set_faulted(faulted);
         core.on_lease(self.lease, now);
@@ -69,10 +86,13 @@ impl Node {
             busy_until: TimeMs(0),
             flights: BTreeMap::new(),
             schedule: Schedule::new(now, Switch::owner(stage.plan.without)),
+            publication: Publication::default(),
+            restored,
             turn: 0,
         };
         self.partitions.insert(place, held);
         self.plan(stage, 1, Due::PollEvents(place));
+        self.see_turn(place, stage);
         self.tell(stage);
         self.perform(place, stage);
     }

@@ -26,6 +26,9 @@ impl Node {
         let Some(from) = held.core.next_event() else {
             return;
         };
+        if from < stage.first_event(place) {
+            return self.overtaken(place, stage);
+        }
         let at = events(place);
         if let Some(cursor) = &mut held.cursor
             && let Err(error) = stage.log.read(cursor, 1)
@@ -41,6 +44,14 @@ impl Node {
         held.core.on_events(&batch, now);
         self.heard(place, Source::Events, stage);
         self.plan(stage, 1, Due::PollEvents(place));
+    }
+
+    /// Retention has passed the place where it read.
+    fn overtaken(&mut self, place: Place, stage: &mut Stage) {
+        if let Some(held) = self.partitions.remove(&place) {
+            let faulted = held.core.faulted().clone();
+            self.plan(stage, 10, Due::Reopen(place, faulted));
+        }
     }
 
     pub(super) fn read_inbound(&mut self, place: Place, stage: &mut Stage) {
@@ -109,9 +120,15 @@ impl Node {
         }
         let now = self.clock(stage);
         let mut folding = FoldingAnew::new(&self.domain, entities, upto);
-        folding.read(&stage.read(&at, Offset(0), upto.0 as usize));
+        let folded = match stage.first_event(part.place) {
+            Offset(0) => {
+                folding.read(&stage.read(&at, Offset(0), upto.0 as usize));
+                folding.finish()
+            }
+            first => folding.fail(&format!("events begin at {first}")),
+        };
         if let Some(held) = self.part(part) {
-            held.core.folded_anew(folding.finish(), now);
+            held.core.folded_anew(folded, now);
         }
         self.perform(part.place, stage);
     }
@@ -121,6 +138,12 @@ impl Node {
         let at = events(part.place);
         if stage.end(&at) < scan.upto {
             return self.plan(stage, 5, Due::Rescan(part, scan));
+        }
+        if scan.from < stage.first_event(part.place) {
+            if let Some(held) = self.part(part) {
+                held.core.rescanned(scan.id, None, now);
+            }
+            return self.heard(part.place, Source::Answers, stage);
         }
         let count = scan.upto.0.saturating_sub(scan.from.0) as usize;
         let batch = stage.read(&at, scan.from, count);

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use xp_cluster::lease::LEASE_MS;
-use xp_protocol::{Address, Incarnation, LogIdentity, Offset};
+use xp_protocol::{Address, ClaimId, Incarnation, LogIdentity, Offset};
 use xp_state_node::action::Opening;
 use xp_state_node::partition::{OpenError, Partition, Setting};
+use xp_state_node::published::filling::Step;
+use xp_state_node::published::{Filling, mark};
 use xp_state_node::store::{MemoryStore, SnapshotStore};
 use xp_transport::simulated::ProducerId;
 use xp_transport::{Now, Stored, TopicPartition};
@@ -14,8 +16,8 @@ use xp_transport::{Now, Stored, TopicPartition};
 use super::{Outcome, Sight, World};
 use crate::simulator::build::read;
 use crate::simulator::place::Place;
-use crate::simulator::plan::limits;
-use crate::simulator::stage::{events, inbound, outbound};
+use crate::simulator::plan::{limits, pace};
+use crate::simulator::stage::{events, inbound, outbound, snapshots};
 use crate::simulator::switch::Switch;
 use crate::simulator::{client, node};
 
@@ -44,6 +46,7 @@ impl World {
         let chained_max = chained.max().unwrap_or_default();
         Outcome {
             chained_max,
+            waited_max: self.stage.waited_max,
             plan: self.stage.plan,
             history: self.stage.history,
             events: logged,
@@ -101,7 +104,27 @@ impl World {
         let anew = |_| Some(Arc::new(MemoryStore::default()) as Arc<dyn SnapshotStore>);
         let whose = "a replay of the log from its beginning".to_owned();
         let anew = self.reopen(whose, anew, logged, addresses);
-        reopened.chain([anew]).collect()
+        let restored = self.restored(logged, addresses);
+        reopened.chain([anew, restored]).collect()
+    }
+
+    /// R36: what somebody who has nothing makes of what is published and of the `events` that are left.
+    fn restored(&self, logged: &Logged, addresses: &[Address]) -> Sight {
+        let left = |(place, records): (&Place, &Vec<Stored>)| {
+            let first = self.stage.first_event(*place);
+            let left = records.iter().filter(|stored| stored.offset >= first);
+            (*place, left.cloned().collect())
+        };
+        let left: Logged = logged.iter().map(left).collect();
+        let store = |place: Place| {
+            let published = self.stage.read(&snapshots(place), Offset(0), usize::MAX);
+            self.stage
+                .shelves
+                .contains_key(&place)
+                .then(|| filled(&published))
+        };
+        let whose = "what is published and the rest of the log".to_owned();
+        self.reopen(whose, store, &left, addresses)
     }
 
     fn reopen(
@@ -154,7 +177,9 @@ impl World {
         };
         let opening = Opening {
             inbound: LogIdentity(uuid::Uuid::nil()),
-            first: Offset(0),
+            first: records
+                .first()
+                .map_or_else(|| self.stage.first_event(place), |first| first.offset),
             next: self.stage.end(&events(place)),
             now,
         };
@@ -180,6 +205,32 @@ impl World {
             .collect()
     }
 }
+
+/// A store that was filled with all that is published; an empty one, where that was not enough.
+fn filled(published: &[Stored]) -> Arc<dyn SnapshotStore> {
+    let store = MemoryStore::default();
+    let mut filling = Filling::new(None, &pace());
+    loop {
+        match filling.step() {
+            Step::Open | Step::Wait => {}
+            Step::Mark => filling.marked(MARK),
+            Step::Read => {
+                let end = Stored {
+                    offset: Offset(published.len() as u64),
+                    time: Default::default(),
+                    record: mark(MARK),
+                };
+                filling.read(&[published, &[end]].concat());
+            }
+            Step::Clear => store.clear().expect("memory forgets everything"),
+            Step::Write(batch) => store.write(batch).expect("memory takes everything"),
+            Step::Over(_) => return Arc::new(store),
+        }
+    }
+}
+
+/// Stands behind everything that is published.
+const MARK: ClaimId = ClaimId(uuid::Uuid::max());
 
 /// Whether a store holds a snapshot.
 fn is_used(store: &Arc<dyn SnapshotStore>) -> bool {

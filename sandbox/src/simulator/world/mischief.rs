@@ -21,6 +21,7 @@ use crate::simulator::history::What;
 use crate::simulator::names::{EdgeId, NodeId};
 use crate::simulator::node::Node;
 use crate::simulator::place::Place;
+use crate::simulator::plan::OUTAGE_MS;
 use crate::simulator::stage::cluster;
 
 /// Who appends what people ask for.
@@ -116,6 +117,10 @@ impl World {
                 let EdgeId(id) = self.stage.edges[dice.random_range(0..EDGES)];
                 self.stage.cut_off(self.edges[id].producer, until);
             }
+            Mischief::DrainEdge => {
+                let EdgeId(id) = self.stage.edges[dice.random_range(0..EDGES)];
+                self.edges[id].drain();
+            }
             Mischief::Cut => {
                 for _ in 0..dice.random_range(1..=3) {
                     self.cut_one(&mut dice);
@@ -129,6 +134,11 @@ impl World {
             Mischief::LoseOutbound => {
                 chaos::lose_outbound(&mut self.stage);
                 let lasts = dice.random_range(1_500..=5_000);
+                self.stage.after(lasts, Due::Chaos(Act::Weather));
+            }
+            Mischief::LoseInbound => {
+                chaos::lose_inbound(&mut self.stage);
+                let lasts = dice.random_range(300..=OUTAGE_MS);
                 self.stage.after(lasts, Due::Chaos(Act::Weather));
             }
             Mischief::SetClock => {
@@ -290,6 +300,15 @@ impl World {
     /// The same for an edge, whose process goes on until it has said goodbye for all its sockets (R28).
     pub(super) fn supervise_edge(&mut self, id: usize) {
         let slot = self.stage.edges.iter().position(|at| *at == EdgeId(id));
+        if self.edges[id].has_left() {
+            self.stage.note(What::Fault("an edge has left".to_owned()));
+            if let Some(slot) = slot {
+                self.stage.open[slot] = false;
+                let pause = self.stage.up_to(600);
+                self.stage.after(pause, Due::Chaos(Act::StartEdge(slot)));
+            }
+            return;
+        }
         if let Some(slot) = slot.filter(|_| self.edges[id].is_evicted()) {
             self.stage.note(What::Fault("an edge rejoins".to_owned()));
             self.start_edge(slot);

@@ -26,10 +26,15 @@ impl<'a> Shell<'a> {
     ) -> Result<Self, String> {
         let topics = Topics::of(shared, place);
         let log = &shared.log;
-        let bounds = log.bounds(&topics.events).await.map_err(text)?;
+        let mut bounds = log.bounds(&topics.events).await.map_err(text)?;
         let store = shared.store(place).map_err(text)?;
         let writing = shared.writing(place);
-        let restored = may_restore && restore(shared, place, &topics, &store, bounds).await?;
+        let mut restored = false;
+        while may_restore && restore(shared, place, &topics, &store, bounds).await? {
+            // It took its time, and retention may have passed what was published when it began.
+            bounds = log.bounds(&topics.events).await.map_err(text)?;
+            restored = true;
+        }
         let opening = Opening {
             inbound: log.identity(&topics.inbound).await.map_err(text)?,
             first: bounds.first,

@@ -97,9 +97,6 @@ mod tests {
         fn ahead(&self) -> Result<Option<Bytes>, StoreError> {
             self.disk.ahead()
         }
-        fn set_ahead(&self, ahead: Bytes) -> Result<(), StoreError> {
-            self.disk.set_ahead(ahead)
-        }
         fn write(&self, batch: Batch) -> Result<(), StoreError> {
             self.asked.send(()).unwrap();
             self.may.lock().unwrap().recv().unwrap();
@@ -117,7 +114,7 @@ mod tests {
         Batch {
             header: Bytes::from_static(b"header"),
             entities: vec![(address, Some(Bytes::from_static(b"state")))],
-            pending: Vec::new(),
+            ..Batch::default()
         }
     }
 

@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
-use xp_protocol::{PartitionId, TimeMs, codec};
+use bytes::Bytes;
+use xp_protocol::{Address, PartitionId, TimeMs, codec};
 use xp_transport::simulated::{Faults, Simulated};
 
 use super::*;
 use crate::fold::Fold;
 use crate::published::{Outcome, RestoreError, Restoring};
-use crate::snapshot::{Ahead, sealed, unsealed};
+use crate::snapshot::{Ahead, sealed};
 use crate::store::{Batch, MemoryStore};
 
 const TOPIC: &str = "main.snapshots";
@@ -162,11 +163,6 @@ fn content(store: &dyn SnapshotStore) -> Content {
     all.map(record).collect()
 }
 
-fn ahead(store: &MemoryStore) -> Ahead {
-    let bytes = store.ahead().unwrap().unwrap();
-    codec::decode(unsealed(&bytes).unwrap()).unwrap()
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_is_published_fills_an_empty_store() {
     let stage = Stage::new(Faults::none(), 0);
@@ -175,12 +171,33 @@ async fn what_is_published_fills_an_empty_store() {
     let store = stage.until(10).await;
     assert_eq!(content(store.as_ref()), node.content());
     assert_eq!(store.header().unwrap(), Some(header(10)));
-    assert_eq!(ahead(&store), Ahead::default());
+    assert_eq!(store.ahead().unwrap(), None);
 
     node.save(20, &[1, 3, 99], &[2, 6]).await;
     let store = stage.until(20).await;
     assert_eq!(content(store.as_ref()), node.content());
     assert_eq!(content(store.as_ref()).len(), 29);
+}
+
+/// Whoever restored a snapshot has entities that have seen more than its header. What says so is not published, so they
+/// would see again what they have seen.
+#[tokio::test(start_paused = true)]
+async fn what_was_restored_is_published_once_its_header_has_caught_up() {
+    let stage = Stage::new(Faults::none(), 0);
+    let node = stage.node(true);
+    let ahead = Ahead([(address(1), Offset(15))].into());
+    let restored = Batch {
+        header: header(10),
+        entities: vec![(address(1), Some(value(1, 15)))],
+        ahead: Some(sealed(&codec::encode(&ahead))),
+        ..Batch::default()
+    };
+    node.publishing.store.write(restored).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(stage.restored().await.unwrap().1, Outcome::Nothing);
+    node.save(20, &[2], &[]).await;
+    let store = stage.until(20).await;
+    assert_eq!(content(store.as_ref()), node.content());
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,6 +248,27 @@ async fn of_two_publishers_one_goes_on() {
         let store = stage.until(position).await;
         assert_eq!(content(store.as_ref()), one.content());
     }
+}
+
+/// What the earlier one has published may have let `events` be deleted.
+#[tokio::test(start_paused = true)]
+async fn a_later_publisher_that_is_behind_takes_nothing_from_what_is_published() {
+    let stage = Stage::new(Faults::none(), 0);
+    let first = stage.node(true);
+    first.save(20, &(0..10).collect::<Vec<_>>(), &[]).await;
+    stage.until(20).await;
+    first.turn.send_replace(false);
+    let second = stage.node(true);
+    second.save(12, &[1, 2], &[]).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let (store, outcome) = stage.restored().await.unwrap();
+    assert_eq!(outcome, Outcome::Restored(Offset(20)));
+    assert_eq!(content(store.as_ref()), first.content());
+    second.save(20, &[3, 4], &[1]).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let (store, outcome) = stage.restored().await.unwrap();
+    assert_eq!(outcome, Outcome::Restored(Offset(20)));
+    assert_eq!(content(store.as_ref()), second.content());
 }
 
 /// What could not be told apart from lost is published anew under another epoch.
