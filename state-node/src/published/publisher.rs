@@ -8,8 +8,8 @@ use xp_protocol::snapshots::{Body, Content, Entry, Head, Piece, Published, REMOV
 use xp_protocol::{Address, Offset};
 use xp_transport::Record;
 
-/// One publisher's epoch. The caller appends what it returns in order, and each head only when all before it is
-/// acknowledged; after a failed append it begins a new epoch, because what failed may still arrive later.
+/// One publisher's epoch. The caller appends what it returns in order, the kinds of a [`Written`] and each head only when
+/// all before it is acknowledged; after a failed append it begins a new epoch, because what failed may still arrive later.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     epoch: Offset,
@@ -33,6 +33,18 @@ struct Known {
     as_of: Offset,
     /// The number and count of its pieces.
     pieces: Option<(u64, u32)>,
+}
+
+/// The records of one write of an entity. The log may take some records of an append and lose others, so each kind is
+/// appended only when the one before it is acknowledged: what refers to a piece must never be there without it.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// All of its value but the end, where it is large.
+    pub pieces: Vec<Record>,
+    /// Its own record.
+    pub entity: Record,
+    /// The tombstones of the pieces that its former record referred to.
+    pub gone: Vec<Record>,
 }
 
 /// A record of `snapshots`; without a value it is a tombstone.
@@ -86,13 +98,13 @@ impl Publisher {
     }
 
     /// An entity as it is at `as_of`; `None` when there is none.
-    pub fn entity(&mut self, address: &Address, body: Option<&Body>, as_of: Offset) -> Vec<Record> {
+    pub fn entity(&mut self, address: &Address, body: Option<&Body>, as_of: Offset) -> Written {
         let former = self.known.get(address).copied();
         let replaces = self.replaces(address, former);
-        let mut records = Vec::new();
+        let mut pieces = Vec::new();
         let (content, value) = match body {
             None => (Content::Removed, Bytes::from_static(REMOVED)),
-            Some(body) => self.content(address, body, &mut records),
+            Some(body) => self.content(address, body, &mut pieces),
         };
         let entry = Entry {
             epoch: self.epoch,
@@ -107,12 +119,13 @@ impl Publisher {
             self.removed.insert(address.clone(), entry.clone());
         }
         let key = Entry::key(self.epoch, address);
-        records.push(record(key, &Published::Entity(entry), value));
-        // The former pieces are referred to until here.
         let former_pieces = former.and_then(|known| known.pieces);
-        records.extend(self.pieces_gone(address, former_pieces));
         self.note(address, content, as_of, former);
-        records
+        Written {
+            pieces,
+            entity: record(key, &Published::Entity(entry), value),
+            gone: self.pieces_gone(address, former_pieces),
+        }
     }
 
     fn replaces(&mut self, address: &Address, former: Option<Known>) -> Option<Offset> {

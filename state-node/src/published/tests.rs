@@ -124,8 +124,8 @@ impl Node {
         self.steps = steps.into_iter().rev().collect();
     }
 
-    /// One step; `dies` in the middle of it.
-    fn publish(&mut self, events: &Events, topic: &mut Topic, dies: bool) {
+    /// One step; who dies in the middle of it leaves some of its last append behind.
+    fn publish(&mut self, events: &Events, topic: &mut Topic, dies: Option<&mut ChaCha8Rng>) {
         let Some(stored) = self.stored else { return };
         if self.publisher.is_none() {
             let epoch = topic.append(gone(Bytes::from_static(b"mark")));
@@ -145,21 +145,26 @@ impl Node {
             return self.take(true);
         }
         let publisher = self.publisher.as_mut().unwrap();
-        let mut records = match step {
+        let mut appends = match step {
             Step::Scan(n) if events.at(n, stored).is_none() => Vec::new(),
             Step::Scan(n) | Step::Entity(n) => {
-                publisher.entity(&address(n), events.at(n, stored).as_ref(), stored)
+                let body = events.at(n, stored);
+                let written = publisher.entity(&address(n), body.as_ref(), stored);
+                vec![written.pieces, vec![written.entity], written.gone]
             }
-            Step::Head(position) => vec![publisher.head(fold(position), position)],
+            Step::Head(position) => vec![vec![publisher.head(fold(position), position)]],
             Step::Take => unreachable!("it is handled above"),
-            Step::Bury => publisher.tombstones(),
-            Step::Sweep => older(topic, publisher.epoch()),
+            Step::Bury => vec![publisher.tombstones()],
+            Step::Sweep => vec![older(topic, publisher.epoch())],
         };
-        if dies {
-            records.truncate(records.len() / 2);
+        if let Some(random) = dies {
             *self = Self::default();
+            appends.truncate(random.random_range(0..=appends.len()));
+            if let Some(last) = appends.last_mut() {
+                last.retain(|_| random.random_bool(0.5));
+            }
         }
-        for record in records {
+        for record in appends.into_iter().flatten() {
             topic.append(record);
         }
     }
@@ -253,7 +258,10 @@ fn live(seed: u64) -> [usize; 2] {
                 events.0.push((random.random_range(0..ENTITIES), removed));
             }
             25..40 => node.save(&events),
-            40..90 => node.publish(&events, &mut topic, random.random_bool(0.02)),
+            40..90 => {
+                let dies = random.random_bool(0.02).then_some(&mut random);
+                node.publish(&events, &mut topic, dies);
+            }
             90..94 => topic.compact(&mut random, reading.is_some()),
             94..96 => reading = Reading::begin(&topic),
             _ => {
@@ -301,7 +309,7 @@ fn published() -> (Events, Topic) {
     let mut node = Node::default();
     node.save(&events);
     for _ in 0..30 {
-        node.publish(&events, &mut topic, false);
+        node.publish(&events, &mut topic, None);
     }
     (events, topic)
 }

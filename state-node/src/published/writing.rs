@@ -2,6 +2,8 @@
 //!
 //! It has no head before it stands where the former epoch's head does: `events` may begin behind any earlier place.
 
+use std::collections::VecDeque;
+
 use xp_protocol::snapshots::Published;
 use xp_protocol::{Address, Offset};
 use xp_transport::{Record, Stored};
@@ -45,8 +47,8 @@ pub struct Rival;
 pub struct Writing {
     publisher: Publisher,
     page_entities: usize,
-    /// What is to be appended before anything else.
-    records: Vec<Record>,
+    /// What is to be appended before anything else, each when the one before it is acknowledged.
+    appends: VecDeque<Vec<Record>>,
     then: Then,
     /// The head that counts before the first one of this epoch, with its epoch.
     former: Option<(Offset, Offset)>,
@@ -86,7 +88,7 @@ impl Writing {
         Self {
             publisher: Publisher::new(mark, pace.piece_bytes),
             page_entities: pace.page_entities.max(1),
-            records: Vec::new(),
+            appends: VecDeque::new(),
             then: Then::Scan(None),
             next: mark.next(),
             unread: first,
@@ -100,8 +102,8 @@ impl Writing {
     /// What comes next; asked again only when it was given.
     pub fn step(&mut self) -> Step {
         loop {
-            if !self.records.is_empty() {
-                return Step::Append(std::mem::take(&mut self.records));
+            if let Some(records) = self.appends.pop_front() {
+                return Step::Append(records);
             }
             match &mut self.then {
                 Then::Scan(after) => return Step::Page(after.clone()),
@@ -118,7 +120,8 @@ impl Writing {
                         false => Then::Bury(position),
                     };
                     if matches!(self.then, Then::Bury(_)) {
-                        self.records = vec![self.publisher.head(fold, position)];
+                        let head = self.publisher.head(fold, position);
+                        self.append(vec![head]);
                     }
                 }
                 Then::Round(taken) => {
@@ -127,7 +130,8 @@ impl Writing {
                 }
                 Then::Bury(position) => {
                     self.published = Some(*position);
-                    self.records = self.publisher.tombstones();
+                    let tombstones = self.publisher.tombstones();
+                    self.append(tombstones);
                     self.then = Then::LookAround;
                 }
                 Then::LookAround if std::mem::replace(&mut self.is_alone, true) => {
@@ -161,9 +165,21 @@ impl Writing {
                 self.then = last.map_or(survey, |last| Then::Scan(Some(last)));
             }
         }
+        let (mut pieces, mut entities, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         for (address, body) in page.entities {
             let written = self.publisher.entity(&address, body.as_ref(), page.as_of);
-            self.records.extend(written);
+            pieces.extend(written.pieces);
+            entities.push(written.entity);
+            gone.extend(written.gone);
+        }
+        for records in [pieces, entities, gone] {
+            self.append(records);
+        }
+    }
+
+    fn append(&mut self, records: Vec<Record>) {
+        if !records.is_empty() {
+            self.appends.push_back(records);
         }
     }
 
@@ -206,6 +222,7 @@ impl Writing {
             }
             _ => {}
         }
+        let mut former = Vec::new();
         for stored in batch {
             // What a newer build writes is not ours to judge.
             let word = word(stored).ok();
@@ -214,11 +231,13 @@ impl Writing {
             };
             self.gives_way(of)?;
             if of < self.publisher.epoch() && !stored.record.value.is_empty() {
-                self.records.push(gone(stored.record.key.clone()));
+                former.push(gone(stored.record.key.clone()));
             }
         }
         let has_more = matches!(self.then, Then::Others(upto) if self.unread < upto);
-        Ok(has_more && self.records.is_empty())
+        let reads_on = has_more && former.is_empty();
+        self.append(former);
+        Ok(reads_on)
     }
 
     fn gives_way(&self, to: Offset) -> Result<(), Rival> {
