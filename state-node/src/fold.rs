@@ -189,7 +189,10 @@ impl Fold {
             Event::Commit(commit) => {
                 self.sent = commit.sent;
                 if let Cause::Inbound(offset) = commit.cause {
-                    self.move_inbound(offset.next());
+                    self.inbound = offset.next();
+                    if let Some(claim) = self.claim {
+                        self.suspects.decided(offset, claim.incarnation);
+                    }
                 }
                 for change in &commit.changes {
                     if let Change::TellTaken { source, number } = change {
@@ -203,7 +206,10 @@ impl Fold {
             }
             Event::Checkpoint(checkpoint) => {
                 self.sent = checkpoint.sent;
-                self.move_inbound(checkpoint.inbound);
+                self.inbound = checkpoint.inbound;
+                if let Some(claim) = self.claim {
+                    self.suspects.passed(checkpoint.inbound, claim.incarnation);
+                }
                 for (target, number) in &checkpoint.tells_taken {
                     self.confirm(target, *number);
                 }
@@ -226,11 +232,6 @@ impl Fold {
             }
             Event::Claim(_) => {}
         }
-    }
-
-    fn move_inbound(&mut self, next: Offset) {
-        self.inbound = next;
-        self.suspects.decided(next);
     }
 
     fn note_try(&mut self, cause: &Cause, name: Option<&MessageName>) {

@@ -10,7 +10,7 @@ use xp_protocol::{Incarnation, Offset};
 /// R16: stands for a process that has tried several messages, where it cannot be told of which it died.
 pub const SOMEBODY: Incarnation = Incarnation(uuid::Uuid::nil());
 
-/// How many messages are remembered that were tried before their inbound log was gone.
+/// How many messages are remembered that were tried where they lie no longer.
 const EARLIER_MAX: usize = 256;
 
 /// Who tried which message and is not known to have survived it.
@@ -20,7 +20,8 @@ pub struct Suspects {
     pub tries: BTreeMap<Offset, Vec<Incarnation>>,
     /// By which name its client sends such a message again, where it does.
     pub names: BTreeMap<Offset, MessageName>,
-    /// The same of messages whose inbound log is gone (R4), until they are sent again and tried once more. At most 256.
+    /// The same of messages whose inbound log is gone (R4) or which it has lost (R42), until they are sent again and tried
+    /// once more. At most 256.
     pub earlier: BTreeMap<MessageName, Vec<Incarnation>>,
 }
 
@@ -36,15 +37,41 @@ impl Suspects {
         here.into_iter().chain(earlier).flatten().copied()
     }
 
-    /// Whether a message was tried in an earlier life of the inbound log and not since.
+    /// Whether a message was tried where it lies no longer, and not since.
     pub(crate) fn is_of_earlier(&self, name: &MessageName) -> bool {
         self.earlier.contains_key(name)
     }
 
-    /// All messages before `next` are decided: nobody has died of them.
-    pub(crate) fn decided(&mut self, next: Offset) {
-        self.tries = self.tries.split_off(&next);
-        self.names = self.names.split_off(&next);
+    /// The message at `offset` is decided by a process: nobody has died of it, under no offset.
+    pub(crate) fn decided(&mut self, offset: Offset, by: Incarnation) {
+        if self.tries.is_empty() {
+            return;
+        }
+        self.tries.remove(&offset);
+        let name = self.names.remove(&offset);
+        self.passed(offset, by);
+        if let Some(name) = name {
+            self.earlier.remove(&name);
+        }
+    }
+
+    /// A process is beyond all that lies before `next`: it has survived it, or it was lost before anybody could take it
+    /// (R42). A command that was lost comes again at another offset; a query leaves no trace when it is answered, so that
+    /// one cannot be told from the other.
+    pub(crate) fn passed(&mut self, next: Offset, by: Incarnation) {
+        if self.tries.is_empty() {
+            return;
+        }
+        let later = self.tries.split_off(&next);
+        let later_names = self.names.split_off(&next);
+        let is_command = |name: &MessageName| matches!(name, MessageName::Command { .. });
+        self.names.retain(|_, name| is_command(name));
+        for tried in self.tries.values_mut() {
+            tried.retain(|tried| *tried != by);
+        }
+        self.tries.retain(|_, tried| !tried.is_empty());
+        self.inbound_is_gone();
+        (self.tries, self.names) = (later, later_names);
     }
 
     /// R4: the inbound log is gone, and its offsets with it. What has a name may be sent again.
@@ -144,7 +171,7 @@ mod tests {
         assert_eq!(died_of(&suspects, 0, 2), []);
         suspects.tried(Offset(0), Some(&command(1)), process(2));
         assert_eq!(died_of(&suspects, 0, 1), [process(1), process(2)]);
-        suspects.decided(Offset(1));
+        suspects.decided(Offset(0), process(2));
         assert_eq!(suspects, Suspects::default(), "nothing of it is left");
     }
 
@@ -153,6 +180,39 @@ mod tests {
         let mut suspects = Suspects::default();
         suspects.tried(Offset(5), None, process(1));
         suspects.inbound_is_gone();
+        assert_eq!(suspects, Suspects::default());
+    }
+
+    /// The log keeps little, and what is sent again lies elsewhere each time.
+    #[test]
+    fn a_command_that_was_lost_is_known_where_it_comes_again() {
+        let mut suspects = Suspects::default();
+        suspects.tried(Offset(5), Some(&command(1)), process(1));
+        suspects.passed(Offset(8), process(2));
+        assert_eq!(died_of(&suspects, 9, 1), [process(1)]);
+        suspects.tried(Offset(9), Some(&command(1)), process(2));
+        suspects.tried(Offset(12), Some(&command(2)), process(4));
+        suspects.decided(Offset(10), process(3));
+        assert_eq!(died_of(&suspects, 14, 1), [process(1), process(2)]);
+        suspects.tried(Offset(14), Some(&command(1)), process(4));
+        suspects.decided(Offset(14), process(4));
+        assert_eq!(
+            suspects,
+            Suspects::default(),
+            "the third has passed its own"
+        );
+    }
+
+    #[test]
+    fn a_query_that_was_passed_is_forgotten() {
+        let query = MessageName::Query {
+            address: "ledger/1".parse().unwrap(),
+            connection: ConnectionId(Uuid::from_u128(7)),
+            tag: xp_protocol::frame::Tag("again".into()),
+        };
+        let mut suspects = Suspects::default();
+        suspects.tried(Offset(5), Some(&query), process(1));
+        suspects.passed(Offset(6), process(2));
         assert_eq!(suspects, Suspects::default());
     }
 

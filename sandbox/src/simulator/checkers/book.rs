@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xp_domain_sdk::prelude::Entity;
-use xp_protocol::events::{Cause, Claim, Commit, Event as Written};
+use xp_protocol::events::{Cause, Claim, Commit, Event as Written, MessageName};
 use xp_protocol::{Address, Epoch, Incarnation, Offset, Revision, Seq, TimeMs, codec};
 use xp_transport::Stored;
 
@@ -21,9 +21,44 @@ pub(super) struct Book {
     /// Each partition's valid records in order.
     pub(super) valid: BTreeMap<Place, Vec<Valid>>,
     /// The processes that were about to decide a message of `inbound` when nobody knew what had killed an owner (R16).
-    pub(super) tries: BTreeMap<(Place, Offset), BTreeSet<Incarnation>>,
+    tries: Tries,
     /// Records that cannot be read.
     pub(super) broken: Vec<(Place, Offset)>,
+}
+
+/// Who was about to decide which message, by where it lay and by the name under which it is sent again.
+#[derive(Default)]
+struct Tries {
+    at: BTreeMap<(Place, Offset), BTreeSet<Incarnation>>,
+    names: BTreeMap<(Place, Offset), MessageName>,
+    named: BTreeMap<MessageName, BTreeSet<Incarnation>>,
+}
+
+impl Tries {
+    fn note(&mut self, lane: Place, valid: &Valid) {
+        let (trying, name) = match &valid.event {
+            Written::Trying(trying) => (trying, None),
+            Written::TryingNamed(trying, name) => (trying, Some(name)),
+            _ => return,
+        };
+        let Cause::Inbound(offset) = trying.cause else {
+            return;
+        };
+        let at = (lane, offset);
+        self.at.entry(at).or_default().insert(valid.owner);
+        if let Some(name) = name {
+            self.names.insert(at, name.clone());
+            let named = self.named.entry(name.clone()).or_default();
+            named.insert(valid.owner);
+        }
+    }
+
+    /// How many processes were about to decide the message there, wherever else it lay.
+    fn most(&self, at: (Place, Offset)) -> usize {
+        let named = self.names.get(&at).map(|name| &self.named[name]);
+        let tries = [self.at.get(&at), named].into_iter().flatten();
+        tries.map(BTreeSet::len).max().unwrap_or_default()
+    }
 }
 
 /// A record that counts.
@@ -105,12 +140,7 @@ impl Book {
     ) {
         let values: BTreeMap<_, _> = records.iter().map(|at| (at.offset, &at.record)).collect();
         for valid in self.valid.get(&lane).into_iter().flatten() {
-            if let Written::Trying(trying) | Written::TryingNamed(trying, _) = &valid.event
-                && let Cause::Inbound(offset) = trying.cause
-            {
-                let tries = self.tries.entry((lane, offset)).or_default();
-                tries.insert(valid.owner);
-            }
+            self.tries.note(lane, valid);
             let Written::Commit(commit) = &valid.event else {
                 continue;
             };
@@ -143,13 +173,18 @@ impl Book {
         }
     }
 
-    /// Whether two processes may have died of a message: then it is not decided a third time.
+    /// Whether two processes may have died of a message, wherever it lay: then it is not decided a third time.
     pub(super) fn has_killed(&self, lane: Place, cause: &Cause) -> bool {
         let Cause::Inbound(offset) = cause else {
             return false;
         };
-        let tries = self.tries.get(&(lane, *offset));
-        tries.is_some_and(|by| by.len() >= 2)
+        self.tries.most((lane, *offset)) >= 2
+    }
+
+    /// Whether two processes may have died of some message of a partition.
+    pub(super) fn has_killed_in(&self, here: Place) -> bool {
+        let mut tries = self.tries.at.iter();
+        tries.any(|((lane, _), by)| *lane == here && by.len() >= 2)
     }
 
     /// All pages, entity by entity.

@@ -83,7 +83,5 @@ fn query(case: &Case<'_>, biography: &Biography, id: u64, known: Revision) -> Re
 
 /// Whether some message of its partition may have killed two processes: a query leaves no record that says which.
 fn has_killed(case: &Case<'_>, biography: &Biography) -> bool {
-    let here = Place::of(&biography.life.address);
-    let mut tries = case.book.tries.iter();
-    tries.any(|((lane, _), by)| *lane == here && by.len() >= 2)
+    case.book.has_killed_in(Place::of(&biography.life.address))
 }
