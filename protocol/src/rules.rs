@@ -53,6 +53,8 @@ pub struct Rules {
     pub yields: bool,
     /// R42: after a hole in `inbound` the edges are asked which sockets they still hold.
     pub ask_after_a_hole: bool,
+    /// R27: the edge of a dial that came in although it is no later one is asked whether it holds its socket.
+    pub ask_of_late_dials: bool,
     /// R44: what comes for an entity in quarantine is parked. Off: it is taken without effect.
     pub parking: bool,
 }
@@ -83,6 +85,7 @@ impl Default for Rules {
             removals: true,
             yields: true,
             ask_after_a_hole: true,
+            ask_of_late_dials: true,
             parking: true,
         }
     }

@@ -17,6 +17,7 @@ mod residents;
 mod founders;
 mod role;
 mod untold;
+mod goodbyes;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

@@ -13,8 +13,9 @@ use xp_sandbox::simulator::place::Place;
 use xp_sandbox::simulator::{Failure, Plan, Switch, check, notice, run, shrink, sweep};
 use xp_transport::Stored;
 
-const USAGE: &str = "usage: xp-simulate [--seeds FROM..TO] [--threads N] [--like 'PLAN']
-           lives through the seeds (0..10000) and makes the first that fail smaller
+const USAGE: &str = "usage: xp-simulate [--seeds FROM..TO] [--threads N] [--like 'CHANGES']
+           lives through the seeds (0..10000), each by its own plan with these changes, and makes the first
+           that fail smaller
        xp-simulate --plan 'PLAN'
            lives through one plan and prints its story
        xp-simulate --switches [--seeds FROM..TO] [--threads N]
@@ -32,7 +33,8 @@ const PROGRESS: u64 = 500;
 struct Order {
     seeds: Range<u64>,
     threads: usize,
-    like: Plan,
+    /// What is different from each seed's own plan, as a plan's text.
+    like: String,
 }
 
 fn main() -> ExitCode {
@@ -58,7 +60,7 @@ fn order(words: &[&str]) -> Result<Order, String> {
     let mut order = Order {
         seeds: 0..10_000,
         threads: cores,
-        like: Plan::rough(0),
+        like: String::new(),
     };
     for pair in words.chunks(2) {
         let no = || format!("`{}` cannot be read", pair.join(" "));
@@ -69,7 +71,10 @@ fn order(words: &[&str]) -> Result<Order, String> {
                 order.seeds = number(from)?..number(to)?;
             }
             ["--threads", text] => order.threads = text.parse().map_err(|_| no())?,
-            ["--like", text] => order.like = text.parse().map_err(|error| format!("{error}"))?,
+            ["--like", text] => {
+                Plan::like(0, text).map_err(|error| error.to_string())?;
+                order.like = text.to_owned();
+            }
             _ => return Err(no()),
         }
     }
@@ -84,12 +89,7 @@ fn nightly(order: Order) -> ExitCode {
     } = order;
     let wanted = seeds.end.saturating_sub(seeds.start);
     println!("{wanted} seeds from {} on {threads} threads", seeds.start);
-    let asking = |seed| Plan::rough(seed).asking != (Plan::rough(0).asking != like.asking);
-    let plan = |seed| Plan {
-        seed,
-        asking: asking(seed),
-        ..like
-    };
+    let plan = |seed| Plan::like(seed, &like).expect("the order was read with it");
     let failures = sweep(seeds, threads, plan, |done| {
         if done % PROGRESS == 0 {
             println!("{done} of {wanted}");

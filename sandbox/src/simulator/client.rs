@@ -184,7 +184,12 @@ impl Client {
 
     fn take_token(&mut self, attempt: Attempt, stage: &mut Stage) -> TimeMs {
         if stage.plan.tokens {
-            self.expires = stage.now.plus_ms(TOKEN_MS);
+            // Towards the end they stay good, so that everything comes to rest.
+            let calm = stage.plan.calm_at().plus_ms(stage.plan.calm_ms / 2);
+            self.expires = match stage.now < calm {
+                true => stage.now.plus_ms(TOKEN_MS),
+                false => stage.now.plus_ms(stage.plan.calm_ms),
+            };
             let token = What::Token(self.life.clone(), attempt, self.expires);
             stage.note(token);
         }

@@ -1,11 +1,12 @@
 //! What a run is made of.
 
-use std::fmt;
-use std::str::FromStr;
+mod text;
+mod bounds;
 
-use xp_client::machine::Settings;
 use xp_protocol::TimeMs;
-use xp_state_node::{Limits, Pace};
+
+pub(in crate::simulator) use bounds::{limits, pace, settings};
+pub use text::NoPlan;
 
 use super::switch::Switch;
 
@@ -320,6 +321,12 @@ impl Plan {
                 kept: Some(KEPT_LITTLE),
                 ..plan
             },
+            Switch::AskOfLateDials => Self {
+                kept: Some(KEPT_LITTLE),
+                weather: Weather::EDGES,
+                acts: false,
+                ..plan
+            },
             Switch::Bounded => Self {
                 dense: true,
                 ..plan
@@ -409,6 +416,8 @@ impl Weather {
     pub const ALL: Self = Self(0b11111);
     /// Only what partitions hear.
     pub const INBOUND: Self = Self(0b0100);
+    /// What partitions hear and what they say.
+    pub const EDGES: Self = Self(0b1100);
     /// No topic.
     pub const NONE: Self = Self(0);
 
@@ -442,232 +451,5 @@ impl Places {
 
     fn iter(self) -> impl Iterator<Item = usize> {
         (0..Self::MAX).filter(move |place| self.has(*place))
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let usual = Self::rough(self.seed);
-        write!(f, "seed={}", self.seed)?;
-        if self.busy_ms != usual.busy_ms {
-            write!(f, " busy={}", self.busy_ms)?;
-        }
-        if self.calm_ms != usual.calm_ms {
-            write!(f, " calm={}", self.calm_ms)?;
-        }
-        if self.clients != usual.clients {
-            write!(f, " clients={}", self.clients)?;
-        }
-        if self.nodes != usual.nodes {
-            write!(f, " nodes={}", self.nodes)?;
-        }
-        if self.asking != usual.asking {
-            write!(f, " asking={}", self.asking)?;
-        }
-        if self.builds != usual.builds {
-            write!(f, " builds={}", self.builds)?;
-        }
-        if self.rooms != usual.rooms {
-            write!(f, " rooms={}", self.rooms)?;
-        }
-        if self.pieces != usual.pieces {
-            write!(f, " pieces={}", self.pieces)?;
-        }
-        if self.spoils != usual.spoils {
-            write!(f, " spoils={}", self.spoils)?;
-        }
-        if self.telling {
-            write!(f, " telling=true")?;
-        }
-        if self.dense != usual.dense {
-            write!(f, " dense={}", self.dense)?;
-        }
-        if self.moves {
-            write!(f, " moves=true")?;
-        }
-        if self.takeovers {
-            write!(f, " takeovers=true")?;
-        }
-        if let Some(at) = self.truncated_ms {
-            write!(f, " truncated={at}")?;
-        }
-        if self.kept != usual.kept {
-            write!(f, " kept={}", self.kept.unwrap_or(u64::MAX))?;
-        }
-        if self.tokens != usual.tokens {
-            write!(f, " tokens={}", self.tokens)?;
-        }
-        if self.slow {
-            write!(f, " slow=true")?;
-        }
-        if self.outages {
-            write!(f, " outages=true")?;
-        }
-        if self.published != usual.published {
-            write!(f, " published={}", self.published)?;
-        }
-        if self.flood {
-            write!(f, " flood=true")?;
-        }
-        if self.weather != usual.weather {
-            let named = Weather::TOPICS.iter().enumerate();
-            let bad: Vec<_> = named.filter(|(at, _)| self.weather.has(*at)).collect();
-            let names: Vec<_> = bad.into_iter().map(|(_, name)| *name).collect();
-            write!(f, " weather={}", names.join(","))?;
-        }
-        if !self.acts {
-            write!(f, " acts=none")?;
-        } else if self.spared != usual.spared {
-            let spared: Vec<_> = self.spared.iter().map(|at| at.to_string()).collect();
-            write!(f, " spared={}", spared.join(","))?;
-        }
-        if let Some(switch) = self.without {
-            write!(f, " without={switch:?}")?;
-        }
-        Ok(())
-    }
-}
-
-/// A text that is no plan.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no part of a plan; one reads `seed=42 busy=3000 calm=20000 clients=2 nodes=2 weather=events,inbound \
-         spared=0,4 asking=true acts=none without=Gate`, and all but the seed may be left out"
-)]
-pub struct NoPlan(String);
-
-impl FromStr for Plan {
-    type Err = NoPlan;
-
-    fn from_str(text: &str) -> Result<Self, NoPlan> {
-        let no = |word: &str| NoPlan(word.to_owned());
-        let mut pairs = Vec::new();
-        for word in text.split_whitespace() {
-            pairs.push(word.split_once('=').ok_or_else(|| no(word))?);
-        }
-        let seed = pairs.iter().find(|(key, _)| *key == "seed");
-        let seed = seed.map_or(Ok(0), |(_, seed)| seed.parse().map_err(|_| no(seed)))?;
-        let mut plan = Self::rough(seed);
-        for (key, value) in pairs {
-            plan.set(key, value).ok_or_else(|| no(value))?;
-        }
-        Ok(plan)
-    }
-}
-
-impl Plan {
-    fn set(&mut self, key: &str, value: &str) -> Option<()> {
-        match key {
-            "seed" => {}
-            "busy" => self.busy_ms = value.parse().ok()?,
-            "calm" => self.calm_ms = value.parse().ok()?,
-            "clients" => self.clients = value.parse().ok()?,
-            "nodes" => self.nodes = value.parse().ok()?,
-            "builds" => self.builds = value.parse().ok()?,
-            "rooms" => self.rooms = value.parse().ok()?,
-            "spoils" => self.spoils = value.parse().ok()?,
-            "pieces" => self.pieces = value.parse().ok()?,
-            "dense" => self.dense = value.parse().ok()?,
-            "moves" => self.moves = value.parse().ok()?,
-            "takeovers" => self.takeovers = value.parse().ok()?,
-            "truncated" => self.truncated_ms = Some(value.parse().ok()?),
-            "kept" => self.kept = Some(value.parse().ok()?),
-            "tokens" => self.tokens = value.parse().ok()?,
-            "slow" => self.slow = value.parse().ok()?,
-            "outages" => self.outages = value.parse().ok()?,
-            "published" => self.published = value.parse().ok()?,
-            "flood" => self.flood = value.parse().ok()?,
-            "telling" => self.telling = value.parse().ok()?,
-            "asking" => self.asking = value.parse().ok()?,
-            "acts" if value == "none" => self.acts = false,
-            "weather" => {
-                let named = |name: &str| Weather::TOPICS.iter().position(|topic| *topic == name);
-                let mut bad = Weather::NONE;
-                for name in value.split(',').filter(|name| !name.is_empty()) {
-                    bad.0 |= 1 << named(name)?;
-                }
-                self.weather = bad;
-            }
-            "spared" => {
-                for place in value.split(',') {
-                    self.spared = self.spared.with(place.parse().ok()?);
-                }
-            }
-            "without" => {
-                let mut all = Switch::ALL.iter();
-                self.without = Some(*all.find(|switch| format!("{switch:?}") == value)?);
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-}
-
-/// The bounds of the simulated partitions: short times, so that a run sees every ending.
-pub(super) fn limits(plan: &Plan) -> Limits {
-    let memory_ms = match plan {
-        Plan {
-            without: Some(Switch::Memory),
-            ..
-        } => 0,
-        Plan { rooms: true, .. } => SHORT_MEMORY_MS,
-        _ => 6_000,
-    };
-    let clock_doubt_ms = match plan.without {
-        Some(Switch::ClockDoubt) => 0,
-        _ => 5_000,
-    };
-    let usual = Limits::default();
-    let sizes = match plan.pieces {
-        true => Limits {
-            record_bytes_max: RECORD_BYTES_MAX,
-            piece_bytes_max: PIECE_BYTES_MAX,
-            large_flight_bytes_max: 16 * PIECE_BYTES_MAX,
-            ..usual
-        },
-        false => usual,
-    };
-    Limits {
-        memory_ms,
-        answers_per_session: 8,
-        grace_ms: 2_500,
-        ticket_ms: 6_000,
-        recent_commits_max: 24,
-        checkpoint_ms: 400,
-        tell_retry_ms: 500,
-        passivate_ms: 2_000,
-        resident_min: 1,
-        uncommitted_max: 64,
-        outbound_records_max: CHAINED_MAX,
-        clock_doubt_ms,
-        publishing: pace(),
-        ..sizes
-    }
-}
-
-/// How often and how much is published and restored.
-pub(super) fn pace() -> Pace {
-    Pace {
-        interval_ms: 300,
-        settle_ms: 200,
-        again_ms_max: 1_000,
-        piece_bytes: 200,
-        page_entities: 1,
-        replay_max: 60,
-        ..Pace::default()
-    }
-}
-
-/// The bounds of the simulated clients.
-pub(super) fn settings() -> Settings {
-    Settings {
-        window: 8,
-        queries_max: 4,
-        silence_ms: 1_000,
-        accept_ms: 3_000,
-        ping_after_ms: 1_500,
-        dead_after_ms: 4_000,
-        backoff_min_ms: 20,
-        backoff_max_ms: 800,
     }
 }

@@ -1,7 +1,7 @@
 //! A failing run made smaller, for whoever has to read its story.
 
 use super::deeds;
-use super::plan::{Plan, Weather};
+use super::plan::{Places, Plan, Weather};
 use super::{Violation, check, run};
 
 /// The smallest run that was found, and what is wrong with it.
@@ -60,6 +60,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         },
         Plan {
             acts: false,
+            spared: Places::default(),
             ..*plan
         },
         Plan {

@@ -80,6 +80,8 @@ pub enum Switch {
     FlowControl,
     /// R42: nobody is asked what was lost in a hole in `inbound`.
     AskAfterAHole,
+    /// R27: nobody is asked whether a dial that came in from below has a socket.
+    AskOfLateDials,
     /// R44: an entity that its build cannot read takes what comes, without effect.
     Parking,
 }
@@ -124,6 +126,7 @@ impl Switch {
         Self::Slow,
         Self::FlowControl,
         Self::AskAfterAHole,
+        Self::AskOfLateDials,
         Self::Parking,
     ];
 
@@ -139,6 +142,7 @@ impl Switch {
             Self::WholeSnapshots => 14,
             Self::OldestTell => 28,
             Self::AskAfterAHole => 12,
+            Self::AskOfLateDials => 6,
             _ => 0,
         }
     }
@@ -172,6 +176,7 @@ impl Switch {
             Some(Self::Ahead) => rules.ahead = false,
             Some(Self::Yields) => rules.yields = false,
             Some(Self::AskAfterAHole) => rules.ask_after_a_hole = false,
+            Some(Self::AskOfLateDials) => rules.ask_of_late_dials = false,
             _ => {}
         }
         rules

@@ -79,10 +79,12 @@ impl Session {
         self.phase = Phase::Attached;
     }
 
-    /// Whether an attempt is of the time before its client came down to those of now (R27).
+    /// R27: whether an attempt is of a later dial than its last socket. Once it has come in from below, a greater attempt
+    /// than it came down from is a dial of before.
     #[must_use]
-    pub fn is_of_before(&self, attempt: Attempt) -> bool {
-        self.came_down_from.is_some_and(|from| attempt > from)
+    pub fn is_before(&self, attempt: Attempt) -> bool {
+        let is_of_before = self.came_down_from.is_some_and(|from| attempt > from);
+        attempt > self.socket.attempt && !is_of_before
     }
 
     /// Whether it has a socket.

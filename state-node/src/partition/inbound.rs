@@ -136,6 +136,7 @@ impl Partition {
             Said::Connect { .. } => self.hear_connect(heard, client, now),
             Said::Disconnect { left } => {
                 let why = if left { Ending::Left } else { Ending::Lost };
+                self.note_goodbye(&heard.address, asking);
                 self.turn(heard, now, |turn, entity| {
                     turn.disconnect(entity, connection, attempt, why)
                 });
@@ -205,9 +206,13 @@ impl Partition {
         {
             return self.turn(heard, now, |turn, _| turn.too_fast(&wanted));
         }
+        let doubt = self.doubt(&heard.address, &wanted);
         self.turn(heard, now, |turn, entity| {
             turn.connect(entity, wanted, since)
         });
+        if let Some(socket) = doubt {
+            self.ask_of(&heard.address, socket);
+        }
     }
 
     /// R34: accepted iff it is the next of its source.

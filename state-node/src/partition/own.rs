@@ -13,6 +13,7 @@ mod positions;
 mod append;
 mod caution;
 mod hole;
+mod late;
 mod lag;
 
 use xp_protocol::{Offset, Seq};
@@ -78,6 +79,7 @@ impl Partition {
             released: None,
             snapshot: None,
             hole: None,
+            goodbyes: Default::default(),
             missed: 0,
             missed_said: None,
             untold: Default::default(),

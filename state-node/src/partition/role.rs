@@ -10,6 +10,7 @@ use xp_protocol::{
 };
 use xp_transport::{Record, Stored};
 
+use super::goodbyes::Goodbyes;
 use super::untold::Untold;
 use crate::fold::Rereading;
 use crate::gate::{Emitter, Gate};
@@ -125,6 +126,7 @@ pub(super) struct Owner {
     pub(super) released: Option<Seq>,
     pub(super) snapshot: Option<(Seq, u64, Batch)>,
     pub(super) hole: Option<Hole>,
+    pub(super) goodbyes: Goodbyes,
     /// Messages that were missed and not spoken of.
     pub(super) missed: u64,
     pub(super) missed_said: Option<TimeMs>,

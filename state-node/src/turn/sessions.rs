@@ -42,12 +42,9 @@ impl Turn<'_> {
 
     /// R27: a late Connect of a socket that was replaced must not take the session from the one that has it. Where
     /// nobody has it, it comes in: a client whose clock was put right counts from below, and could not return before
-    /// the session is forgotten. If it is late all the same, its edge has dropped the socket and says so behind it
-    /// (R28). Once it has come in from below, a greater attempt than it came down from is a dial of before.
+    /// the session is forgotten. If it is late all the same, its edge has dropped the socket, and is asked.
     fn is_late(&self, session: &Session, wanted: &Attachment) -> bool {
-        let attempt = wanted.attempt;
-        let is_newer = attempt > session.socket.attempt && !session.is_of_before(attempt);
-        session.is_attached() && !is_newer && self.rules.attempts
+        session.is_attached() && !session.is_before(wanted.attempt) && self.rules.attempts
     }
 
     /// Whether the entity remembers as many sessions as it may, of this subject or of everybody.

@@ -51,3 +51,26 @@ fn who_counts_up_from_below_is_never_late() {
         assert!(comes(&mut desk, attempt).contains("welcome"), "{attempt}");
     }
 }
+
+/// The sockets that the edge is asked for while a dial comes in.
+fn asked(desk: &mut Desk, attempt: u64) -> Vec<(u128, u64)> {
+    desk.left.clear();
+    desk.connect(dial(attempt), None);
+    desk.settle();
+    desk.asked()
+}
+
+/// The log may land a Connect behind its own goodbye, and lose the welcome that its edge would answer.
+#[test]
+fn the_edge_of_a_dial_that_may_be_late_is_asked_whether_it_holds_the_socket() {
+    let mut desk = Desk::owning();
+    assert_eq!(asked(&mut desk, 7), []);
+    gone(&mut desk, 9);
+    assert_eq!(asked(&mut desk, 8), [], "it is another one");
+    assert_eq!(asked(&mut desk, 9), [(1, 9)], "its goodbye came before it");
+    gone(&mut desk, 9);
+    assert_eq!(asked(&mut desk, 9), [(1, 9)], "it lands twice");
+    gone(&mut desk, 9);
+    assert_eq!(asked(&mut desk, 5), [(1, 5)], "it comes in from below");
+    assert_eq!(asked(&mut desk, 6), [], "it is newer");
+}

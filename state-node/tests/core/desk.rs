@@ -12,6 +12,7 @@ use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::events::{Commit, Event};
 use xp_protocol::frame::Tag;
 use xp_protocol::inbound::{Action as Said, Inbound, Word};
+use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{
     Address, Attempt, ConnectionId, Incarnation, LanePartition, LogIdentity, MessageNumber, Offset,
     PartitionId, Revision, Seq, TimeMs, codec,
@@ -567,6 +568,25 @@ impl Desk {
     }
 
     /// The commits in the log, whatever they are worth.
+    /// The sockets that an edge is asked for by what has left.
+    pub(crate) fn asked(&self) -> Vec<(u128, u64)> {
+        let header = |left: &Left| codec::decode::<Outbound>(&left.record.header).unwrap();
+        let deliveries = self.left.iter().flat_map(|left| header(left).deliveries);
+        let mut sockets = Vec::new();
+        for delivery in deliveries {
+            if let (Item::StillThere { edge }, Recipients::Only(only)) =
+                (delivery.item, delivery.to)
+            {
+                assert_eq!(edge.0.as_u128(), ANA.edge);
+                let name = |socket: &xp_protocol::outbound::Socket| {
+                    (socket.connection.0.as_u128(), socket.attempt.0)
+                };
+                sockets.extend(only.iter().map(name));
+            }
+        }
+        sockets
+    }
+
     pub(crate) fn commits(&self) -> Vec<Commit> {
         let events = self.log.iter().map(event);
         let commits = events.filter_map(|event| match event {

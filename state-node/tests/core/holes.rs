@@ -2,30 +2,11 @@
 
 use xp_protocol::flow::NOTICE;
 use xp_protocol::inbound::Action as Said;
-use xp_protocol::outbound::{Item, Outbound, Recipients};
+use xp_protocol::outbound::{Item, Outbound};
 use xp_protocol::{Attempt, Offset, codec};
 
 use crate::desk::{ANA, BEN, Desk, Left, Socket};
 use crate::records::add;
-
-/// The sockets that an edge is asked for.
-fn asked(left: &[Left]) -> Vec<(u128, u64)> {
-    let headers = left
-        .iter()
-        .map(|left| codec::decode::<Outbound>(&left.record.header).unwrap());
-    let deliveries = headers.flat_map(|header| header.deliveries);
-    let mut sockets = Vec::new();
-    for delivery in deliveries {
-        if let (Item::StillThere { edge }, Recipients::Only(only)) = (delivery.item, delivery.to) {
-            assert_eq!(edge.0.as_u128(), ANA.edge);
-            let names = only
-                .iter()
-                .map(|socket| (socket.connection.0.as_u128(), socket.attempt.0));
-            sockets.extend(names);
-        }
-    }
-    sockets
-}
 
 /// What the edges were told has been taken.
 fn told(desk: &Desk) -> Vec<u64> {
@@ -56,7 +37,7 @@ fn overrun() -> Desk {
 #[test]
 fn a_partition_goes_on_behind_a_hole_once_the_edges_are_asked() {
     let mut desk = overrun();
-    assert_eq!(asked(&desk.left), [(1, 1), (2, 1)]);
+    assert_eq!(desk.asked(), [(1, 1), (2, 1)]);
     assert!(!desk.core.wants_inbound() && desk.reads_inbound.is_none());
     desk.settle();
     assert_eq!(
@@ -86,13 +67,13 @@ fn who_said_goodbye_in_a_hole_is_detached_when_the_edge_says_it_again() {
 #[test]
 fn a_successor_finds_a_hole_whose_questions_have_not_arrived() {
     let mut desk = overrun();
-    assert!(!asked(&desk.left).is_empty());
+    assert!(!desk.asked().is_empty());
     desk.crash();
     desk.own();
     assert_eq!(desk.reads_inbound, Some(Offset(2)));
     desk.core.missed(Offset(10), desk.at());
     desk.perform();
-    assert_eq!(asked(&desk.left), [(1, 1), (2, 1)]);
+    assert_eq!(desk.asked(), [(1, 1), (2, 1)]);
 }
 
 /// A question that the log does not take is asked again.
@@ -105,7 +86,7 @@ fn questions_are_repeated_until_they_arrive() {
     }
     desk.left.clear();
     desk.pass(100);
-    assert_eq!(asked(&desk.left), [(1, 1), (2, 1)]);
+    assert_eq!(desk.asked(), [(1, 1), (2, 1)]);
     assert!(desk.reads_inbound.is_none());
     desk.settle();
     assert_eq!(desk.reads_inbound, Some(Offset(10)));
@@ -123,7 +104,7 @@ fn nothing_uncommitted_is_asked_about() {
     desk.perform();
     assert!(desk.left.is_empty());
     desk.settle();
-    assert_eq!(asked(&desk.left), [(1, Attempt(2).0)]);
+    assert_eq!(desk.asked(), [(1, Attempt(2).0)]);
 }
 
 #[test]

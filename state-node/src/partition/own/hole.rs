@@ -74,7 +74,7 @@ impl Partition {
         }
     }
 
-    fn ask_edge(
+    pub(super) fn ask_edge(
         &mut self,
         address: &Address,
         edge: Incarnation,
