@@ -1,21 +1,25 @@
 //! `xp cluster`: who is there, who owns what, and asking for it to be otherwise. It reads the `cluster` log as every
 //! node does, so what it shows is what the nodes act on.
 
+pub(crate) mod whereabouts;
 mod page;
 mod request;
 mod picture;
+mod claimed;
 mod following;
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
+use xp_sandbox::Config;
 use xp_transport::Log;
 use xp_transport::kafka::Kafka;
 
 use crate::command_line::{Cluster, Shape, Sources};
 use crate::configuration::{self, Overrides};
 use crate::process::print;
+use claimed::claims;
 use following::Following;
 use picture::Picture;
 use request::Request;
@@ -24,13 +28,14 @@ use request::Request;
 const CLIENT: &str = "xp-cluster";
 /// For how long somebody's word is waited for. A state node says ten times a second that it lives.
 const LISTEN: Duration = Duration::from_secs(1);
+/// For how long a partition's log is looked at to see whose claim it goes by.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// Prints what was asked for, or asks for a change and waits for it.
 pub(crate) async fn run(asked: Cluster) -> Result<()> {
     let (log, generation, patience) = open(asked.sources()).await?;
     let done = answer(&log, generation, patience, asked).await;
-    // The end of a client blocks.
-    tokio::task::spawn_blocking(move || drop(log)).await?;
+    close(log).await?;
     let answer = done?;
     print(&answer.text)?;
     match answer.failure {
@@ -57,7 +62,15 @@ impl From<String> for Answer {
 
 async fn open(sources: &Sources) -> Result<(Kafka, u64, Duration)> {
     let loaded = configuration::load(sources, &Overrides::default(), configuration::environment())?;
-    let config = loaded.config;
+    connect(&loaded.config).await
+}
+
+/// The end of a client blocks.
+async fn close(log: Kafka) -> Result<()> {
+    Ok(tokio::task::spawn_blocking(move || drop(log)).await?)
+}
+
+async fn connect(config: &Config) -> Result<(Kafka, u64, Duration)> {
     let kafka = config.kafka.as_ref().context(
         "the configuration has no section [kafka], so the log is the embedded one, and its one process is the whole cluster: ask its /ready, and `xp log show`",
     )?;
@@ -75,7 +88,7 @@ async fn answer(
     let mut following = Following::enter(log, generation, patience).await?;
     match asked {
         Cluster::Status(Shape { json, .. }) => {
-            let picture = picture(&mut following).await?;
+            let picture = looked_at(log, &mut following).await?;
             let text = shaped(json, &picture, page::status);
             let failure = picture.failure();
             Ok(Answer {
@@ -88,7 +101,7 @@ async fn answer(
             shaped(json, &picture.members, |members| page::members(members)).map(Answer::from)
         }
         Cluster::Partitions { shape, lane } => {
-            let picture = picture(&mut following).await?;
+            let picture = looked_at(log, &mut following).await?;
             let partitions = picture.of_lane(lane.as_deref())?;
             shaped(shape.json, &partitions, |rows| page::partitions(rows)).map(Answer::from)
         }
@@ -111,6 +124,14 @@ async fn answer(
 async fn picture(following: &mut Following) -> Result<Picture> {
     let is_silent = !following.hear(LISTEN).await?;
     Ok(Picture::of(&following.members, is_silent))
+}
+
+/// The same, and who owns in fact beside who should.
+async fn looked_at(log: &dyn Log, following: &mut Following) -> Result<Picture> {
+    let picture = picture(following).await?;
+    let members = &following.members;
+    let claims = claims(log, members.places().cloned(), LOOK).await;
+    Ok(picture.beside(members, &claims))
 }
 
 fn shaped<T: Serialize>(json: bool, what: &T, page: impl Fn(&T) -> String) -> Result<String> {

@@ -48,6 +48,8 @@ pub(crate) enum Task {
     /// Show who is in the cluster and who owns what (Kafka); empty a node; move a partition
     #[command(subcommand)]
     Cluster(Cluster),
+    /// Say where one entity lives: its partition, who owns that, by placement and in fact, and who mirrors it
+    Where(Where),
     /// Show how one entity is, and what waits for it; try again to read one that is in quarantine
     #[command(subcommand)]
     Entity(Entity),
@@ -152,7 +154,7 @@ pub(crate) enum Cluster {
     Status(Shape),
     /// Who is there: state nodes and edges, and what they carry
     Members(Shape),
-    /// Who owns each partition, who mirrors it, and whether that one could take over at once
+    /// Who should own each partition and who does in fact, who mirrors it, and whether that one could take over at once
     Partitions {
         #[command(flatten)]
         shape: Shape,
@@ -203,6 +205,14 @@ pub(crate) struct Shape {
     /// JSON instead of tables
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Where {
+    /// Which one, as in `board/kitchen`
+    pub(crate) address: Address,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
 }
 
 impl Cluster {
@@ -289,14 +299,15 @@ pub(crate) struct Show {
     /// Go on with what is appended, until interrupted
     #[arg(long)]
     pub(crate) follow: bool,
-    /// One JSON object per record
+    /// One JSON object per record; `frames`, and the value of an `outbound` record, are lists: a payload for each delivery
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
-    /// Say whether the configuration can be used, and if not which key of which file is wrong
+    /// Say whether the configuration can be used, and if not which key of which file is wrong; and warn of plain text and
+    /// secrets that others could reach or guess
     Check(Sources),
     /// Print every value in force and where it came from; secrets are masked
     Show(Sources),

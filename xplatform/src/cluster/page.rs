@@ -85,12 +85,13 @@ fn state(state: State) -> &'static str {
 }
 
 pub(super) fn partitions(rows: &[PartitionRow]) -> String {
-    let head = ["PARTITION", "OWNER", "MIRRORS", "MOVED TO"];
+    let head = ["PARTITION", "OWNER", "IN FACT", "MIRRORS", "MOVED TO"];
     let unowned = rows.iter().filter(|row| row.owner.is_none()).count();
     let rows = rows.iter().map(|row| {
         vec![
             row.partition.clone(),
             row.owner.clone().unwrap_or_else(|| "nobody".to_owned()),
+            row.owner_in_fact.clone(),
             row.mirrors
                 .iter()
                 .map(mirror)
@@ -111,7 +112,7 @@ pub(super) fn partitions(rows: &[PartitionRow]) -> String {
     page
 }
 
-fn mirror(mirror: &MirrorRow) -> String {
+pub(super) fn mirror(mirror: &MirrorRow) -> String {
     match mirror.warm {
         true => mirror.name.clone(),
         false => format!("{} (reading)", mirror.name),

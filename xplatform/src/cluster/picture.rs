@@ -7,6 +7,9 @@ use serde::Serialize;
 use xp_cluster::{Duty, Members};
 use xp_protocol::cluster::{Definition, Definitions, Kind, Who};
 use xp_protocol::{Incarnation, LanePartition};
+use xp_sandbox::Config;
+
+use super::claimed::{Claimed, Claims};
 
 /// All there is to see.
 #[derive(Debug, Serialize)]
@@ -69,7 +72,10 @@ pub(super) struct PartitionRow {
     pub(super) partition: String,
     #[serde(skip)]
     lane: String,
+    /// Who should own it.
     pub(super) owner: Option<String>,
+    /// Whose claim its log goes by.
+    pub(super) owner_in_fact: String,
     pub(super) mirrors: Vec<MirrorRow>,
     /// Where a person wants it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,6 +112,26 @@ impl Picture {
         };
         picture.problems = picture.judge(members);
         picture
+    }
+
+    /// The same with who owns in fact. That may differ for the moment of a move; who looks sees what is stuck.
+    pub(super) fn beside(mut self, members: &Members, claims: &Claims) -> Self {
+        for row in &mut self.partitions {
+            let mut claims = claims.iter();
+            let claim = claims.find(|(place, _)| place.to_string() == row.partition);
+            let Some((_, claimed)) = claim else { continue };
+            row.owner_in_fact = in_fact(members, claimed);
+            let wanted = row.owner.as_ref();
+            let differs = |owner: &&String| **owner != row.owner_in_fact;
+            if let (Some(owner), false) = (wanted.filter(differs), is_unknown(claimed)) {
+                let what = format!(
+                    "{} is to be owned by {owner}, and in fact {} owns it: that passes while a partition moves; when it stays, `/status` of {owner} says what it waits for",
+                    row.partition, row.owner_in_fact
+                );
+                self.problems.push(Problem { fatal: false, what });
+            }
+        }
+        self
     }
 
     /// The partitions of one lane, or of all.
@@ -226,6 +252,39 @@ impl LaneRow {
     }
 }
 
+impl PartitionRow {
+    /// Of the embedded log, whose one process owns everything.
+    pub(super) fn alone(place: &LanePartition, config: &Config) -> Self {
+        let name = &config.state_node.name;
+        Self {
+            partition: place.to_string(),
+            lane: place.lane.to_string(),
+            owner: Some(name.clone()),
+            owner_in_fact: format!(
+                "{name} (the one process on the log in {}, while it runs)",
+                config.log_dir().display()
+            ),
+            mirrors: Vec::new(),
+            moved_to: None,
+        }
+    }
+}
+
+const UNKNOWN: &str = "unknown";
+
+fn is_unknown(claimed: &Claimed) -> bool {
+    matches!(claimed, Claimed::Unknown(_))
+}
+
+fn in_fact(members: &Members, claimed: &Claimed) -> String {
+    match claimed {
+        Claimed::Nobody => "nobody".to_owned(),
+        Claimed::By(owner) if members.is_alive(*owner) => name(members, *owner),
+        Claimed::By(owner) => format!("a process that is gone ({owner})"),
+        Claimed::Unknown(why) => format!("{UNKNOWN}: {why}"),
+    }
+}
+
 impl MemberRow {
     pub(super) fn is_state_node(&self) -> bool {
         self.kind == STATE_NODE
@@ -323,6 +382,7 @@ fn row(members: &Members, place: &LanePartition) -> PartitionRow {
         partition: place.to_string(),
         lane: place.lane.to_string(),
         owner: members.owner(place).map(|owner| name(members, owner)),
+        owner_in_fact: UNKNOWN.to_owned(),
         mirrors: mirrors.map(mirror).collect(),
         moved_to: members.moves().get(place).map(ToString::to_string),
     }

@@ -6,10 +6,14 @@ use uuid::Uuid;
 use xp_cluster::Members;
 use xp_local_kafka::{LocalKafka, Options};
 use xp_protocol::cluster::{Definition, Definitions, Kind, Member, Placement, Who};
+use xp_protocol::events::{Claim, Event};
 use xp_protocol::{Incarnation, LanePartition, Offset, PartitionId, TimeMs};
 use xp_transport::kafka::topics::{self, Kind as TopicKind, Topic};
 use xp_transport::kafka::{Config, Kafka};
+use xp_transport::simulated::Simulated;
+use xp_transport::{Record, TopicPartition};
 
+use super::claimed::{Claimed, Claims};
 use super::*;
 
 const PARTITIONS: u32 = 4;
@@ -253,6 +257,107 @@ fn what_nobody_may_own_is_fatal_and_says_which_labels_are_missing() {
     assert!(page.contains("with the labels region = \"eu\""), "{page}");
     let refused = Request::moving(&members, &place(0), Some("state-1")).unwrap_err();
     assert!(refused.to_string().contains("region = \"eu\""), "{refused}");
+}
+
+#[test]
+fn who_owns_in_fact_stands_beside_who_should() {
+    let members = folded(&[
+        lanes(&[]),
+        joins(1, state_node("state-1")),
+        joins(2, state_node("state-2")),
+    ]);
+    let by = |number| Claimed::By(Incarnation(Uuid::from_u128(number)));
+    let owner = members.owner(&place(1)).unwrap();
+    let other = if owner.0.as_u128() == 1 { 2 } else { 1 };
+    let claims = Claims::from([
+        (place(0), Claimed::Nobody),
+        (place(1), Claimed::By(owner)),
+        (place(2), by(7)),
+        (place(3), Claimed::Unknown("no answer".to_owned())),
+    ]);
+    let picture = Picture::of(&members, false).beside(&members, &claims);
+    let facts: Vec<_> = picture
+        .partitions
+        .iter()
+        .map(|row| &*row.owner_in_fact)
+        .collect();
+    let gone = format!("a process that is gone ({})", Uuid::from_u128(7));
+    let serving = picture.partitions[1].owner.as_deref().unwrap();
+    assert_eq!(facts, ["nobody", serving, &gone, "unknown: no answer"]);
+    let told = |place: &str| {
+        let mut problems = picture.problems.iter();
+        problems.any(|problem| {
+            problem
+                .what
+                .starts_with(&format!("{place} is to be owned by"))
+        })
+    };
+    assert_eq!(
+        ["main/0", "main/1", "main/2", "main/3"].map(told),
+        [true, false, true, false]
+    );
+    // Somebody else decides there, and lives.
+    let claims = Claims::from([(place(1), by(other))]);
+    let picture = Picture::of(&members, false).beside(&members, &claims);
+    let wrong = picture.partitions[1].owner_in_fact.clone();
+    assert_eq!(wrong, format!("state-{other}"));
+    assert!(page::status(&picture).contains(&format!("and in fact {wrong} owns it")));
+}
+
+/// A log in memory with these events.
+async fn log_of(events: &[Event]) -> Simulated {
+    let log = Simulated::new(&[("main.events", 1)], TimeMs(0));
+    let record = |event: &Event| Record {
+        header: xp_protocol::codec::encode(event).into(),
+        ..Record::default()
+    };
+    let at = TopicPartition {
+        topic: "main.events".into(),
+        partition: PartitionId(0),
+    };
+    for event in events {
+        log.append(&at, vec![record(event)])
+            .await
+            .remove(0)
+            .unwrap();
+    }
+    log
+}
+
+fn claim(number: u128) -> Event {
+    Event::Claim(Claim {
+        id: xp_protocol::ClaimId(Uuid::from_u128(100 + number)),
+        incarnation: Incarnation(Uuid::from_u128(number)),
+        view: xp_protocol::View::default(),
+        attempt: 0,
+        rules: xp_protocol::events::RULES,
+        inbound: xp_protocol::LogIdentity(Uuid::nil()),
+    })
+}
+
+#[tokio::test]
+async fn whose_claim_the_log_goes_by_owns_in_fact() {
+    let released = |epoch| Event::Release {
+        epoch: xp_protocol::Epoch(epoch),
+        seq: xp_protocol::Seq(1),
+    };
+    for (events, expected) in [
+        (vec![], Claimed::Nobody),
+        (vec![claim(1)], Claimed::By(Incarnation(Uuid::from_u128(1)))),
+        (vec![claim(1), released(0)], Claimed::Nobody),
+        // The first one writes on, and does not know that it has lost.
+        (
+            vec![claim(1), claim(2), released(0)],
+            Claimed::By(Incarnation(Uuid::from_u128(2))),
+        ),
+    ] {
+        let log = log_of(&events).await;
+        let claims = claims(&log, std::iter::once(place(0)), LOOK).await;
+        assert_eq!(claims[&place(0)], expected);
+    }
+    let log = log_of(&[]).await;
+    let claims = claims(&log, std::iter::once(place(3)), LOOK).await;
+    assert!(matches!(&claims[&place(3)], Claimed::Unknown(_)));
 }
 
 #[test]
