@@ -87,7 +87,7 @@ pub enum Key {
     Secret(String),
     /// The environment variable that holds a shared secret, HS256.
     SecretEnv(String),
-    /// The file whose bytes are a shared secret, HS256; one newline at its end is not part of it.
+    /// The file whose bytes are a shared secret, HS256; one line end is not part of it.
     SecretFile(PathBuf),
     /// A public key: RSA means RS256, P-256 means ES256, Ed25519 means EdDSA.
     PemFile(PathBuf),

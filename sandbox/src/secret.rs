@@ -10,6 +10,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use serde_json::{Map, Value, json};
 use xp_protocol::TimeMs;
+use xp_transport::private;
 
 /// Signs tokens with HS256. Whoever has it can be anybody: for development only.
 #[derive(Clone)]
@@ -59,7 +60,10 @@ impl Secret {
                 "used",
                 "it is empty; delete it to get a new one".to_owned(),
             )),
-            Ok(text) => Ok(Some(Self(text.trim_end_matches('\n').to_owned()))),
+            Ok(text) => {
+                let secret = private::without_line_end(text.as_bytes());
+                Ok(Some(Self(String::from_utf8_lossy(secret).into_owned())))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(problem(path, "read", advise(&error))),
         }
@@ -128,7 +132,7 @@ fn random() -> io::Result<String> {
 /// Linked into place whole, so that nobody ever reads half a secret.
 fn write_private(path: &Path, secret: &str) -> io::Result<()> {
     if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
+        private::make_dir(dir)?;
     }
     let unfinished = path.with_extension(format!("new-{}", std::process::id()));
     let _ = fs::remove_file(&unfinished);

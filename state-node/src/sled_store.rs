@@ -71,6 +71,7 @@ impl SledStores {
     /// When another process holds the directory, or it cannot be written.
     pub fn open(dir: &Path, cache_bytes: u64, boot: &str) -> Result<Self, StoreError> {
         space::settle(dir)?;
+        xp_transport::private::make_dir(dir).map_err(failed)?;
         let config = config(dir, cache_bytes);
         let db = match opened(&config) {
             Ok(db) => db,

@@ -37,7 +37,6 @@ pub use inspect::{Inspection, inspect, topics};
 pub use machine::{Machine, ThisMachine};
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -84,7 +83,7 @@ impl Embedded {
     ) -> Result<Self, OpenError> {
         let dir = dir.as_ref();
         config.check()?;
-        fs::create_dir_all(dir).map_err(OpenError::io("make", dir))?;
+        crate::private::make_dir(dir).map_err(OpenError::io("make", dir))?;
         let lock = DirLock::take(dir)?;
         // Every topic opens before any journal starts, so that a failure leaves no thread behind.
         let mut topics = BTreeMap::new();

@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod kafka;
 pub mod log;
 pub mod clock;
+pub mod private;
 
 pub use clock::{Clock, Now};
 pub use log::{

@@ -5,7 +5,7 @@ use xp_domain_sdk::host::Registry;
 use xp_sandbox::lanes::Served;
 
 use crate::command_line::{Config, Sources};
-use crate::configuration::{self, Loaded, Overrides, Problem, reference, show};
+use crate::configuration::{self, Loaded, Overrides, Problem, reference, show, warnings};
 use crate::process::print;
 
 pub(crate) fn run(asked: &Config, registry: &Registry) -> Result<()> {
@@ -27,7 +27,9 @@ fn check(sources: &Sources, registry: &Registry) -> Result<String> {
             Problem::of(&problem.key, loaded.place(&problem.key), problem.what)
         })?;
     }
-    Ok("the configuration can be used\n".to_owned())
+    let warnings = warnings::warnings(&loaded.config).into_iter();
+    let warnings: String = warnings.map(|what| format!("warning: {what}\n")).collect();
+    Ok(format!("{warnings}the configuration can be used\n"))
 }
 
 fn load(sources: &Sources) -> Result<Loaded, Problem> {

@@ -4,6 +4,7 @@ mod judged;
 mod layers;
 mod problem;
 pub(crate) mod show;
+pub(crate) mod warnings;
 pub(crate) mod reference;
 
 use std::path::{Path, PathBuf};

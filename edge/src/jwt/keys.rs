@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use xp_transport::private::without_line_end;
 
 use crate::config::Key;
 
@@ -111,11 +112,7 @@ fn load(key: &Key) -> Result<Vec<Known>, KeyError> {
             let secret = std::env::var(name).map_err(|_| KeyError::Env(name.clone()))?;
             shared(secret.as_bytes()).map(|key| vec![key])
         }
-        Key::SecretFile(path) => {
-            let secret = read(path)?;
-            let secret = secret.strip_suffix(b"\n").unwrap_or(&secret);
-            shared(secret).map(|key| vec![key])
-        }
+        Key::SecretFile(path) => shared(without_line_end(&read(path)?)).map(|key| vec![key]),
         Key::PemFile(path) => pem(&read(path)?, path).map(|key| vec![key]),
         Key::JwksFile(path) => {
             let origin = path.display().to_string();

@@ -63,7 +63,7 @@ settings! {
         key_password: Option<Hidden> = None,
         /// The environment variable that holds it.
         key_password_env: Option<String> = None,
-        /// The file that holds it; one newline at its end is not part of it.
+        /// The file that holds it; one line end is not part of it.
         key_password_file: Option<PathBuf> = None,
     }
 }
@@ -79,7 +79,7 @@ settings! {
         password: Option<Hidden> = None,
         /// The environment variable that holds it.
         password_env: Option<String> = None,
-        /// The file that holds it; one newline at its end is not part of it.
+        /// The file that holds it; one line end is not part of it.
         password_file: Option<PathBuf> = None,
     }
 }

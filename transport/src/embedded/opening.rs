@@ -26,7 +26,7 @@ pub(super) fn open_durable(
     config: TopicConfig,
     machine: Arc<dyn Machine>,
 ) -> Result<(Arc<Topic>, Journal), OpenError> {
-    fs::create_dir_all(&dir).map_err(OpenError::io("make", &dir))?;
+    crate::private::make_dir(&dir).map_err(OpenError::io("make", &dir))?;
     files::sync_parent(&dir).map_err(OpenError::io("sync", &dir))?;
     let numbers = segment_numbers(&dir)?;
     let meta = meta(&dir, &config, &*machine, numbers.is_empty())?;

@@ -34,7 +34,7 @@ pub(super) struct File {
 impl File {
     pub(super) fn read(path: &Path) -> Result<Self, Problem> {
         let text = std::fs::read_to_string(path).map_err(|error| Problem::file(path, &error))?;
-        let values = toml::from_str(&text).map_err(|error| Problem::toml(path, &error))?;
+        let values = toml::from_str(&text).map_err(|error| Problem::toml(path, &text, &error))?;
         Ok(Self {
             path: path.to_owned(),
             values,

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use figment::error::Kind;
 
+use super::SECRET;
+
 /// A configuration that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) struct Problem {
@@ -44,12 +46,25 @@ impl Problem {
         )
     }
 
-    pub(super) fn toml(path: &Path, error: &dyn fmt::Display) -> Self {
-        Self::of(
-            "",
-            &path.display().to_string(),
-            format!("is not TOML: {error}"),
-        )
+    /// The line is shown, unless a secret may stand in it.
+    pub(super) fn toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let place = path.display().to_string();
+        let at = error.span().map_or(0, |span| span.start.min(text.len()));
+        let number = text.as_bytes()[..at]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count();
+        let shown = text.lines().nth(number).unwrap_or_default().to_lowercase();
+        let hides = SECRET.iter().chain(&["token", "key"]);
+        let what = match hides.clone().any(|word| shown.contains(word)) {
+            true => format!(
+                "line {}: {} (the line is not shown, as it may hold a secret)",
+                number + 1,
+                error.message()
+            ),
+            false => error.to_string(),
+        };
+        Self::of("", &place, format!("is not TOML: {what}"))
     }
 
     pub(super) fn variable(name: &str) -> Self {
@@ -69,6 +84,7 @@ impl Problem {
         // A key that is not there has no path of its own.
         if let Kind::UnknownField(name, _) = &error.kind
             && key.last() != Some(name)
+            && !is_secret(&key)
         {
             key.push(name.clone());
         }
@@ -77,12 +93,44 @@ impl Problem {
         {
             key.push(name.to_string());
         }
-        Self::of(&key.join("."), place, what(&error.kind))
+        let is_secret = is_secret(&key);
+        // What stands where the kind of a key belongs may be the key.
+        if let Some(keys) = key.iter().position(|word| word == "keys") {
+            key.truncate(keys + 2);
+        }
+        Self::of(&key.join("."), place, what(&error.kind, is_secret))
     }
 }
 
-fn what(kind: &Kind) -> String {
+/// Whether the value is a secret, or may hold one: nobody should read it in a message.
+fn is_secret(key: &[String]) -> bool {
+    let names_one = |word: &String| SECRET.contains(&word.as_str()) || word == "keys";
+    key.iter().any(names_one)
+}
+
+fn what(kind: &Kind, is_secret: bool) -> String {
     match kind {
+        Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) if is_secret => {
+            format!(
+                "must be {} (what is there is not shown, as it may be a secret)",
+                plain(wanted)
+            )
+        }
+        Kind::UnknownVariant(_, known) if is_secret => {
+            format!(
+                "must be one of {} (what is there is not shown, as it may be a secret)",
+                known.join(", ")
+            )
+        }
+        Kind::UnknownField(_, known) if is_secret => {
+            format!(
+                "has a key that is not known here; known: {}",
+                known.join(", ")
+            )
+        }
+        Kind::Message(_) if is_secret => {
+            "cannot be read (what is there is not shown, as it may be a secret)".to_owned()
+        }
         Kind::UnknownField(name, known) => unknown("key", name, known),
         Kind::UnknownVariant(name, known) => unknown("choice", name, known),
         Kind::MissingField(_) => {

@@ -344,3 +344,40 @@ fn the_example_of_a_cluster_can_be_used_by_each_of_its_processes() {
     );
     assert_eq!(places.len(), 3);
 }
+
+/// What is wrong with a secret is said, and the secret is not.
+#[test]
+fn no_message_shows_a_secret() {
+    const SECRET: &str = "hunter2-hunter2";
+    for text in [
+        format!("[kafka.sasl]\npassword = [\"{SECRET}\"]\n"),
+        format!("[kafka.sasl]\npassword = {SECRET}\"\n"),
+        format!("[edge.tokens]\nkeys = \"{SECRET}\"\n"),
+        format!("[edge.tokens]\nkeys = [\"{SECRET}\"]\n"),
+        format!("[edge.tokens]\nkeys = [{{ \"{SECRET}\" = \"x\" }}]\n"),
+        format!("[edge.tokens]\nkeys = [{{ secret = [\"{SECRET}\"] }}]\n"),
+        format!("[edge.tokens]\nkeys = [{{ secret = {SECRET} }}]\n"),
+        format!("[kafka.tls]\nkey-password = {{ a = \"{SECRET}\" }}\n"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("xp.toml");
+        std::fs::write(&file, &text).unwrap();
+        let sources = Sources {
+            config: Some(file),
+            ..Sources::default()
+        };
+        let said = load(&sources, &Overrides::default(), []);
+        let said = said
+            .err()
+            .unwrap_or_else(|| panic!("{text} can be used"))
+            .to_string();
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let variable = |name: &str| (name.to_owned(), SECRET.to_owned());
+    let said = load(
+        &Sources::default(),
+        &Overrides::default(),
+        [variable("XP__EDGE__TOKENS__KEYS")],
+    );
+    assert!(!said.err().unwrap().to_string().contains("hunter2"));
+}

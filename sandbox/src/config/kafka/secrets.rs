@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use xp_transport::kafka::Password;
+use xp_transport::private::without_line_end;
 
 /// A text that no log line shows. Written as it is: whoever prints a configuration masks it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +60,11 @@ impl Secret<'_> {
                 }
             },
             (None, None, Some(file)) => match std::fs::read_to_string(file) {
-                Ok(text) => Ok(Some(Password(without_newline(text)))),
+                Ok(text) => {
+                    let secret = without_line_end(text.as_bytes());
+                    let secret = String::from_utf8_lossy(secret).into_owned();
+                    Ok(Some(Password(secret)))
+                }
                 Err(error) => Err(unreadable(&format!("{key}-file"), file, &error)),
             },
             _ => {
@@ -69,13 +74,6 @@ impl Secret<'_> {
             }
         }
     }
-}
-
-fn without_newline(mut text: String) -> String {
-    if text.ends_with('\n') {
-        text.pop();
-    }
-    text
 }
 
 fn unreadable(key: &str, file: &Path, error: &std::io::Error) -> KafkaProblem {
