@@ -6,6 +6,7 @@ mod test_run;
 mod up;
 mod kafka;
 mod python;
+mod deny;
 mod cargo;
 mod patience;
 mod tidy;
