@@ -48,6 +48,8 @@ pub struct Rules {
     pub ahead: bool,
     /// R45: what was forgotten is not found again in a snapshot that was cut before.
     pub removals: bool,
+    /// R45: an entity is not forgotten while chain records about it are on their way.
+    pub lives: bool,
     /// R46: an owner that is not warm for longer than a moment yields to a member that is. Off: it keeps its partition
     /// as long as it lives.
     pub yields: bool,
@@ -83,6 +85,7 @@ impl Default for Rules {
             whole_snapshots: true,
             ahead: true,
             removals: true,
+            lives: true,
             yields: true,
             ask_after_a_hole: true,
             ask_of_late_dials: true,

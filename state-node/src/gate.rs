@@ -81,6 +81,14 @@ impl Gate {
         self.open.front().map(|(commit, _)| *commit)
     }
 
+    /// Whether a chain record of this key waits.
+    #[must_use]
+    pub fn speaks_of(&self, key: &[u8]) -> bool {
+        let of = |output: &Output| matches!(output, Output::Chain(_, record) if record.key == key);
+        let mut waiting = self.waiting.iter().map(|(_, output)| output);
+        waiting.any(of) || self.open.iter().any(|(_, output)| of(output))
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -228,6 +236,13 @@ impl Emitter {
         self.flying
             .front()
             .map_or(committed, |emission| emission.commit)
+    }
+
+    /// Whether a record of this key is not acknowledged.
+    #[must_use]
+    pub fn speaks_of(&self, key: &[u8]) -> bool {
+        let mut flying = self.flying.iter();
+        flying.any(|emission| emission.record.key == key)
     }
 
     /// How many records have left.

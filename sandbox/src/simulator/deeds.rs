@@ -99,12 +99,7 @@ fn drawn(plan: &Plan) -> Vec<Deed> {
                 _ if plan.outages => Mischief::LoseInbound,
                 (true, _) => Mischief::MoveFromDeafNode,
                 (_, true) => takeover(&mut random),
-                _ => match mischief(&mut random) {
-                    // Memory is shorter than such an outage there, and what an entity said before it was forgotten
-                    // would reach edges in its next life, whose revisions begin anew: nothing tells the two apart.
-                    Mischief::LoseOutbound if plan.rooms => Mischief::SlowTopic,
-                    other => other,
-                },
+                _ => mischief(&mut random),
             },
             dice: random.random(),
         });

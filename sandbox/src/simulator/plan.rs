@@ -297,7 +297,7 @@ impl Plan {
                 builds: true,
                 ..plan
             },
-            Switch::Removals => Self {
+            Switch::Removals | Switch::Lives => Self {
                 rooms: true,
                 ..plan
             },

@@ -80,6 +80,8 @@ pub enum Switch {
     FlowControl,
     /// R42: nobody is asked what was lost in a hole in `inbound`.
     AskAfterAHole,
+    /// R45: an entity is forgotten although edges may still hear of its last life.
+    Lives,
     /// R27: nobody is asked whether a dial that came in from below has a socket.
     AskOfLateDials,
     /// R44: an entity that its build cannot read takes what comes, without effect.
@@ -126,6 +128,7 @@ impl Switch {
         Self::Slow,
         Self::FlowControl,
         Self::AskAfterAHole,
+        Self::Lives,
         Self::AskOfLateDials,
         Self::Parking,
     ];
@@ -143,6 +146,7 @@ impl Switch {
             Self::OldestTell => 28,
             Self::AskAfterAHole => 12,
             Self::AskOfLateDials => 6,
+            Self::Lives => 543,
             _ => 0,
         }
     }
@@ -173,6 +177,7 @@ impl Switch {
             Some(Self::CommittedSnapshots) => rules.committed_snapshots = false,
             Some(Self::WholeSnapshots) => rules.whole_snapshots = false,
             Some(Self::Removals) => rules.removals = false,
+            Some(Self::Lives) => rules.lives = false,
             Some(Self::Ahead) => rules.ahead = false,
             Some(Self::Yields) => rules.yields = false,
             Some(Self::AskAfterAHole) => rules.ask_after_a_hole = false,

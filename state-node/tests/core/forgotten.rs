@@ -105,6 +105,32 @@ fn a_snapshot_cut_before_an_entity_was_forgotten_is_used() {
     assert_eq!(stands_at(&mut desk, VISITOR.entity), Some(1));
 }
 
+/// What is appended is committed, and nothing of it arrives at `outbound`.
+fn commit_without_arriving(desk: &mut Desk) {
+    while let Some(append) = desk.appends.pop_front() {
+        let results = desk.append(&append.records);
+        desk.answer(&append, results);
+    }
+}
+
+/// `outbound` is away for longer than the room is remembered. Its next life would count from the beginning, and edges
+/// could not tell what they hear of the last one from that.
+#[test]
+fn a_room_is_not_forgotten_while_edges_may_still_hear_of_it() {
+    let mut desk = owning();
+    desk.connect(VISITOR, None);
+    desk.say(VISITOR, Said::Disconnect { left: true }, "");
+    for _ in 0..5 {
+        desk.pass(desk.limits.memory_ms);
+        commit_without_arriving(&mut desk);
+    }
+    assert_eq!(stands_at(&mut desk, VISITOR.entity), Some(3));
+    desk.arrive();
+    desk.pass(desk.limits.memory_ms);
+    commit_without_arriving(&mut desk);
+    assert_eq!(stands_at(&mut desk, VISITOR.entity), None);
+}
+
 /// What is forgotten waits for nothing, whatever the snapshot says of it.
 #[test]
 fn a_forgotten_entity_is_told_as_one_that_never_was() {

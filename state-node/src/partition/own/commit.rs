@@ -18,7 +18,7 @@ impl Partition {
     /// R9: the encoded size is checked, the events are read back from the bytes to be appended and applied,
     /// then the record is appended.
     pub(super) fn commit(&mut self, address: &Address, draft: Draft, now: Now) {
-        if self.must_wait(&draft) {
+        if self.must_wait(&draft) || self.is_spoken_of(address, &draft) {
             return self.put_off(address, &draft, now);
         }
         if let Some(to) = self.unreachable(&draft) {

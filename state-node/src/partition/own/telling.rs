@@ -121,6 +121,20 @@ impl Partition {
         })
     }
 
+    /// Whether an entity would be forgotten while chain records about it are on their way: its next life counts its
+    /// revisions from the beginning, and an edge could not tell the one's from the other's (R20, R45).
+    pub(super) fn is_spoken_of(&self, address: &Address, draft: &Draft) -> bool {
+        let forgets = matches!(draft.cause, Cause::Timer(TimerKey::Forget(_)));
+        let (Role::Owning(owner), Some(entity)) = (&self.role, self.entities.get(address)) else {
+            return false;
+        };
+        let is_last = !entity.runtime.exists && entity.runtime.session_count() == 1;
+        forgets && is_last && self.setting.rules.lives && {
+            let key = address.to_string();
+            owner.emitter.speaks_of(key.as_bytes()) || owner.gate.speaks_of(key.as_bytes())
+        }
+    }
+
     /// A decision is dropped as if its message had not come: a client sends it again (R30, R32), an entity's
     /// partition repeats it (R34), and a timer fires later.
     pub(super) fn put_off(&mut self, address: &Address, draft: &Draft, now: Now) {
