@@ -2,7 +2,7 @@
 //! until they and all before them are acknowledged (R14). Where `outbound` is away, what is committed is held here: no
 //! more is under way at once than a bound, and less after a failure, so that little is sent twice.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use xp_protocol::events::Tell;
 use xp_protocol::rules::Rules;
@@ -108,6 +108,8 @@ pub struct Emission {
     /// The record.
     pub record: Record,
     acknowledged: bool,
+    /// The log has said yes or no.
+    answered: bool,
 }
 
 impl Emission {
@@ -120,6 +122,8 @@ impl Emission {
 #[derive(Debug)]
 pub struct Emitter {
     flying: VecDeque<Emission>,
+    /// Former copies of what left again, of which the log has said nothing yet: they are under way as well.
+    former: HashSet<u64>,
     bytes: usize,
     /// How many may fly now: fewer after a failure, and more again with each that arrives.
     window: usize,
@@ -149,6 +153,7 @@ impl Emitter {
     pub fn new(rules: Rules, bound: Bound) -> Self {
         Self {
             flying: VecDeque::new(),
+            former: HashSet::new(),
             bytes: 0,
             window: bound.records,
             bound,
@@ -171,6 +176,7 @@ impl Emitter {
             partition,
             record,
             acknowledged: false,
+            answered: false,
         });
         self.flying.back().expect("one was just pushed")
     }
@@ -178,12 +184,14 @@ impl Emitter {
     /// Whether one more may leave. After a failure none may, until those that failed leave again.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        let room = self.flying.len() < self.window && self.bytes < self.bound.bytes;
+        let under_way = self.flying.len() + self.former.len();
+        let room = under_way < self.window && self.bytes < self.bound.bytes;
         (room || self.flying.is_empty() || !self.rules.bounded) && !self.repeat
     }
 
     /// R14: done when it and all before it are acknowledged; a failure repeats it and all later ones.
     pub fn acknowledged(&mut self, id: u64, arrived: bool) {
+        self.former.remove(&id);
         let Some(first) = self.flying.front().map(|emission| emission.id) else {
             return;
         };
@@ -197,6 +205,7 @@ impl Emitter {
             return;
         };
         emission.acknowledged = arrived;
+        emission.answered = true;
         if !self.rules.prefix {
             let done = self.flying.drain(..=index);
             self.bytes -= done.map(|emission| emission.bytes()).sum::<usize>();
@@ -223,6 +232,8 @@ impl Emitter {
             self.bytes = 0;
             self.window = FIRST.min(self.bound.records);
             again = std::mem::take(&mut self.flying);
+            let unanswered = again.iter().filter(|emission| !emission.answered);
+            self.former.extend(unanswered.map(|emission| emission.id));
             // They count again when they leave.
             self.emitted -= again.len() as u64;
         }

@@ -12,9 +12,9 @@ use crate::simulator::plan::{CHAINED_MAX, EPOCH_MS};
 /// What was committed so shortly before the end need not have gone out, in milliseconds.
 const UNDER_WAY_MS: u64 = 3_000;
 
-/// How many records of a partition may be under way to an `outbound` that is away: so many, and as many of each round
-/// that leaves again before the last of the rounds before it have failed.
-const UNDER_WAY_MAX: usize = 3 * CHAINED_MAX;
+/// How many records of a partition may be under way to an `outbound` that is away: so many, and the one that always may,
+/// so that somebody learns when it is back.
+const UNDER_WAY_MAX: usize = CHAINED_MAX + 1;
 
 type Said = BTreeSet<(Place, Address, Revision)>;
 
