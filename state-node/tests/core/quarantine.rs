@@ -4,7 +4,7 @@ use xp_domain_sdk::Domain;
 use xp_domain_sdk::host::Registry;
 use xp_protocol::events::{Cause, TimerKey};
 use xp_protocol::inbound::Action as Said;
-use xp_protocol::{Address, codec};
+use xp_protocol::{Address, Offset, codec};
 use xp_state_node::Limits;
 use xp_state_node::snapshot::{self, StoredBefore, sealed};
 use xp_state_node::store::Batch;
@@ -98,7 +98,21 @@ fn one_state_that_cannot_be_read_condemns_nothing_but_itself() {
     assert_eq!(moves(&mut desk, OTHER.entity), held(r#""d4""#));
 }
 
-/// The chess game of issue 10: its flag falls and the result comes in while it is in quarantine.
+/// R42: its goodbyes are as lost as those of others, and what its edge answers is parked.
+#[test]
+fn the_sockets_of_an_entity_in_quarantine_are_asked_for_after_a_hole_too() {
+    let mut desk = games();
+    deploy::<NEW_FIELD>(&mut desk);
+    desk.send(ANA, 2, &play("e5"));
+    desk.settle();
+    assert!(quarantined(&desk).contains(&ANA.entity.to_owned()));
+    desk.left.clear();
+    desk.core.missed(Offset(desk.inbound + 10), desk.at());
+    desk.perform();
+    assert_eq!(desk.asked(), [(9, 1), (1, 1)]);
+}
+
+/// A game of chess: its flag falls and the result comes in while it is in quarantine.
 #[test]
 fn a_timer_and_a_tell_that_came_during_quarantine_are_there_after_it_once_and_in_order() {
     let mut desk = games();
@@ -264,7 +278,7 @@ fn a_state_of_another_version_is_upcast_when_it_is_touched() {
     assert_eq!(desk.core.quarantined().len(), 0);
 }
 
-/// §1.9 of issue 10: entity by entity, and the others go on.
+/// Entity by entity, and the others go on.
 #[test]
 fn a_state_of_another_version_is_folded_anew_while_others_go_on() {
     let mut desk = games();

@@ -6,7 +6,7 @@
 //! sockets that count as attached they still hold; when they have the question, the partition goes on behind the hole.
 //! Until then its position stays before it: a successor finds the same hole, and asks as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xp_protocol::events::Attachment;
 use xp_protocol::outbound::{Item, Recipients, Socket};
@@ -61,7 +61,9 @@ impl Partition {
 
     /// Each edge is asked for the sockets that count as attached.
     fn ask_edges(&mut self) {
-        let watched: Vec<_> = self.watched.iter().cloned().collect();
+        let quarantined = self.quarantined.iter();
+        let quarantined = quarantined.flat_map(|address| self.edges_of(address));
+        let watched: Vec<_> = self.watched.iter().cloned().chain(quarantined).collect();
         for (edge, address) in watched {
             if let Err(reason) = self.load(&address) {
                 return self.set_aside(&reason);
@@ -72,6 +74,16 @@ impl Partition {
                 }
             }
         }
+    }
+
+    /// The edges of an entity in quarantine, which nothing wakes: what they answer is parked (R44).
+    fn edges_of(&self, address: &Address) -> BTreeSet<(Incarnation, Address)> {
+        let entity = self.entities.get(address).into_iter();
+        let sessions = entity.flat_map(|entity| entity.runtime.sessions());
+        let attached = sessions.filter(|session| session.is_attached());
+        attached
+            .map(|session| (session.socket.edge, address.clone()))
+            .collect()
     }
 
     pub(super) fn ask_edge(
