@@ -1,5 +1,8 @@
 //! What an edge is told before it starts.
 
+mod judged;
+mod key;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::Range;
 use crate::units::{Size, Span};
+
+pub use judged::Unusable;
+pub use key::{Key, Source};
 
 /// One edge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,9 +65,11 @@ pub struct Tls {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Tokens {
-    /// The keys whose signatures count. A key fixes its algorithm; a token's header cannot choose another.
+    /// The keys whose signatures count, as in `keys = [{ jwks-url = "https://…" }]`. A key fixes its algorithm; a
+    /// token's header cannot choose another.
     pub keys: Vec<Key>,
-    /// Accepted `iss`. Empty: not checked. Otherwise a token without `iss` is refused.
+    /// Accepted `iss`. Empty: not checked. Otherwise a token without `iss` is refused. With several, each key names the
+    /// one whose tokens it signs, and a subject is called `{iss}#{sub}`: one issuer's `ana` is not another's.
     #[serde(default)]
     pub issuers: Vec<String>,
     /// Accepted `aud`. Empty: not checked. Otherwise a token without `aud` is refused.
@@ -77,25 +85,6 @@ pub struct Tokens {
 
 fn leeway() -> Span {
     Span::from_secs(5)
-}
-
-/// Where a key comes from.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub enum Key {
-    /// A shared secret, HS256; for development.
-    Secret(String),
-    /// The environment variable that holds a shared secret, HS256.
-    SecretEnv(String),
-    /// The file whose bytes are a shared secret, HS256; one line end is not part of it.
-    SecretFile(PathBuf),
-    /// A public key: RSA means RS256, P-256 means ES256, Ed25519 means EdDSA.
-    PemFile(PathBuf),
-    /// A JSON Web Key Set, read at start.
-    JwksFile(PathBuf),
-    /// A JSON Web Key Set fetched over HTTP(S), again every `jwks-refresh`, and at once when a token
-    /// names a key that is not in it.
-    JwksUrl(String),
 }
 
 /// A section of a configuration: each key with its built-in value. The caller has serde's derives in scope.

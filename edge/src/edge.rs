@@ -54,6 +54,9 @@ pub enum StartError {
         /// How many there are.
         count: u32,
     },
+    /// The configuration can be read and cannot be used.
+    #[error(transparent)]
+    Config(#[from] config::Unusable),
     /// A key cannot be had.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -117,6 +120,7 @@ pub async fn start(
     incarnation: Incarnation,
     clock: Clock,
 ) -> Result<Handle, StartError> {
+    config.judge()?;
     let verifier = Verifier::new(&config.tokens, config.timing.jwks_retry.ms())?;
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let defined = distinct(&lanes)?;

@@ -391,7 +391,7 @@ fn edge(secret: PathBuf) -> xp_edge::Config {
         outbound_partition: None,
         tls: None,
         tokens: Tokens {
-            keys: vec![Key::SecretFile(secret)],
+            keys: vec![Key::secret_file(secret)],
             issuers: Vec::new(),
             audiences: Vec::new(),
             required: Vec::new(),

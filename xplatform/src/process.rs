@@ -101,7 +101,7 @@ pub(crate) fn shares_its_log(loaded: &Loaded, role: &str) -> Result<()> {
 /// The development secret, made when it is missing; `None` when only other keys count.
 pub(crate) fn development_secret(config: &Config) -> Result<Option<Secret>> {
     let file = secret_file(&config.data);
-    let is_it = |key: &xp_edge::config::Key| matches!(key, xp_edge::config::Key::SecretFile(path) if *path == file);
+    let is_it = |key: &xp_edge::config::Key| key.secret_file.as_ref() == Some(&file);
     if !config.edge.tokens.keys.iter().any(is_it) {
         return Ok(None);
     }

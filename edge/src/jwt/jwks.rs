@@ -20,7 +20,7 @@ const SET_BYTES_MAX: u64 = 256 << 10;
 pub struct Verifier {
     demands: Demands,
     local: KeySet,
-    urls: Vec<String>,
+    remote: Vec<Key>,
     retry_ms: u64,
     keys: RwLock<Arc<KeySet>>,
     fetched: Mutex<Fetched>,
@@ -40,13 +40,10 @@ impl Verifier {
     /// [`KeyError`] names the key and what is wrong with it.
     pub fn new(tokens: &Tokens, retry_ms: u64) -> Result<Self, KeyError> {
         let local = KeySet::local(&tokens.keys)?;
-        let urls = tokens.keys.iter().filter_map(|key| match key {
-            Key::JwksUrl(url) => Some(url.clone()),
-            _ => None,
-        });
+        let remote = tokens.keys.iter().filter(|key| key.jwks_url.is_some());
         Ok(Self {
             demands: Demands::new(tokens),
-            urls: urls.collect(),
+            remote: remote.cloned().collect(),
             retry_ms,
             keys: RwLock::new(Arc::new(local.clone())),
             local,
@@ -57,7 +54,7 @@ impl Verifier {
     /// Whether there is anything to fetch.
     #[must_use]
     pub fn has_urls(&self) -> bool {
-        !self.urls.is_empty()
+        !self.remote.is_empty()
     }
 
     /// Judges a token at `now`. One whose key is unknown makes the sets be fetched again first.
@@ -82,11 +79,15 @@ impl Verifier {
             return;
         }
         fetched.at = Some(now);
-        for url in &self.urls {
-            match fetch(url.clone()).await {
+        for key in &self.remote {
+            let Some(url) = key.jwks_url.as_deref() else {
+                continue;
+            };
+            match fetch(url.to_owned()).await {
                 Ok(set) => {
                     info!(url, keys = set.keys.len(), "fetched a key set");
-                    fetched.by_url.insert(url.clone(), set);
+                    let set = set.of(key.issuer.as_ref());
+                    fetched.by_url.insert(url.to_owned(), set);
                 }
                 Err(error) => warn!(
                     url,

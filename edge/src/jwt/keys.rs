@@ -7,7 +7,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicK
 use jsonwebtoken::{Algorithm, DecodingKey};
 use xp_transport::private::without_line_end;
 
-use crate::config::Key;
+use crate::config::{Key, Source};
 
 /// The shortest shared secret, in bytes: RFC 7518 asks for as many as the hash has.
 const SECRET_BYTES_MIN: usize = 32;
@@ -15,6 +15,8 @@ const SECRET_BYTES_MIN: usize = 32;
 /// One key.
 #[derive(Clone, Debug)]
 pub struct Known {
+    /// Whose tokens it signs. A key without one signs for whoever is accepted at all.
+    pub issuer: Option<String>,
     /// Its name in a key set. A key without one fits every token of its algorithm.
     pub kid: Option<String>,
     /// The only algorithm it verifies.
@@ -74,7 +76,7 @@ impl KeySet {
         }
         let mut set = Self::default();
         for key in keys {
-            set.keys.extend(load(key)?);
+            set.keys.extend(load(key)?.of(key.issuer.as_ref()).keys);
         }
         Ok(set)
     }
@@ -92,6 +94,15 @@ impl KeySet {
         Ok(Self { keys })
     }
 
+    /// The same keys, for the tokens of one issuer.
+    #[must_use]
+    pub fn of(mut self, issuer: Option<&String>) -> Self {
+        for key in &mut self.keys {
+            key.issuer = issuer.cloned();
+        }
+        self
+    }
+
     /// The keys a token with this header may be signed by.
     pub fn fitting<'a>(
         &'a self,
@@ -105,20 +116,24 @@ impl KeySet {
     }
 }
 
-fn load(key: &Key) -> Result<Vec<Known>, KeyError> {
-    match key {
-        Key::Secret(secret) => shared(secret.as_bytes()).map(|key| vec![key]),
-        Key::SecretEnv(name) => {
-            let secret = std::env::var(name).map_err(|_| KeyError::Env(name.clone()))?;
-            shared(secret.as_bytes()).map(|key| vec![key])
+fn load(key: &Key) -> Result<KeySet, KeyError> {
+    let one = |key| KeySet { keys: vec![key] };
+    match key.source() {
+        Some(Source::Secret(secret)) => shared(secret.as_bytes()).map(one),
+        Some(Source::SecretEnv(name)) => {
+            let secret = std::env::var(name).map_err(|_| KeyError::Env(name.to_owned()))?;
+            shared(secret.as_bytes()).map(one)
         }
-        Key::SecretFile(path) => shared(without_line_end(&read(path)?)).map(|key| vec![key]),
-        Key::PemFile(path) => pem(&read(path)?, path).map(|key| vec![key]),
-        Key::JwksFile(path) => {
+        Some(Source::SecretFile(path)) => {
+            shared(without_line_end(&read(path)?)).map(one)
+        }
+        Some(Source::PemFile(path)) => pem(&read(path)?, path).map(one),
+        Some(Source::JwksFile(path)) => {
             let origin = path.display().to_string();
-            Ok(KeySet::from_jwks(&read(path)?, &origin)?.keys)
+            KeySet::from_jwks(&read(path)?, &origin)
         }
-        Key::JwksUrl(_) => Ok(Vec::new()),
+        // Fetched; and a key without one source is told of by the configuration's own check.
+        Some(Source::JwksUrl(_)) | None => Ok(KeySet::default()),
     }
 }
 
@@ -134,6 +149,7 @@ fn shared(secret: &[u8]) -> Result<Known, KeyError> {
         return Err(KeyError::Short(secret.len()));
     }
     Ok(Known {
+        issuer: None,
         kid: None,
         algorithm: Algorithm::HS256,
         key: DecodingKey::from_secret(secret),
@@ -155,6 +171,7 @@ fn pem(bytes: &[u8], path: &Path) -> Result<Known, KeyError> {
         reason: "not a public key in PEM form (RSA, P-256 or Ed25519)".to_owned(),
     })?;
     Ok(Known {
+        issuer: None,
         kid: None,
         algorithm,
         key,
@@ -181,6 +198,7 @@ fn known(jwk: &Jwk) -> Option<Known> {
         return None;
     }
     Some(Known {
+        issuer: None,
         kid: jwk.common.key_id.clone(),
         algorithm,
         key: DecodingKey::from_jwk(jwk).ok()?,

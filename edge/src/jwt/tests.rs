@@ -2,8 +2,10 @@ mod signing;
 
 use serde_json::{Value, json};
 
+use xp_protocol::TimeMs;
+
 use super::*;
-use crate::config::Key;
+use crate::config::{Key, Tokens};
 use crate::units::Span;
 use signing::{Signer, unsigned};
 
@@ -133,7 +135,12 @@ fn times_are_judged_with_leeway() {
     assert!(expired.starts_with("token-expired"), "{expired}");
     assert!(judge(&tokens(), &with("nbf", json!(1_000_005))).is_ok());
     let early = refusal(&tokens(), &with("nbf", json!(1_000_006)));
-    assert!(early.starts_with("bad-token: not valid before"), "{early}");
+    assert!(
+        early.starts_with("token-early: the token holds only 1000 ms"),
+        "{early}"
+    );
+    let far = refusal(&tokens(), &with("nbf", json!(1_000_306)));
+    assert!(far.starts_with("bad-token: not valid before"), "{far}");
     let strange = refusal(&tokens(), &with("exp", json!("soon")));
     assert!(strange.contains("\"exp\" is no time"), "{strange}");
 }
@@ -172,6 +179,105 @@ fn a_foreign_issuer_or_audience_is_refused() {
         ..tokens()
     };
     assert!(refusal(&audiences, &with("aud", json!("other"))).starts_with("bad-token"));
+}
+
+/// Whatever else stands there names nobody, so that it cannot be compared with what is accepted.
+#[test]
+fn an_issuer_or_audience_of_another_type_is_refused() {
+    let strict = Tokens {
+        issuers: vec!["issuer".to_owned()],
+        audiences: vec!["xp".to_owned()],
+        ..tokens()
+    };
+    let mut good = with("iss", json!("issuer"));
+    good["aud"] = json!(["other", "xp"]);
+    assert!(judge(&strict, &good).is_ok());
+    for (name, value) in [
+        ("iss", json!(7)),
+        ("iss", json!(["issuer"])),
+        ("iss", json!({ "issuer": "issuer" })),
+        ("iss", json!(true)),
+        ("aud", json!(7)),
+        ("aud", json!(["xp", 7])),
+        ("aud", json!(["evil", 7])),
+        ("aud", json!([["xp"]])),
+        ("aud", json!({ "xp": "xp" })),
+        ("aud", json!([])),
+    ] {
+        let mut claims = good.clone();
+        claims[name] = value.clone();
+        let refused = refusal(&strict, &claims);
+        assert!(
+            refused.starts_with("bad-token"),
+            "{name} {value}: {refused}"
+        );
+    }
+    // The same where nobody asks for them: a domain that reads them would take them for what they are not.
+    for (name, value) in [
+        ("iss", json!(7)),
+        ("aud", json!(["xp", 7])),
+        ("iss", Value::Null),
+    ] {
+        assert!(
+            judge(&tokens(), &with(name, value.clone())).is_err(),
+            "{name} {value}"
+        );
+    }
+}
+
+#[test]
+fn a_token_that_calls_something_critical_is_refused() {
+    let signer = Signer::secret();
+    let judged = |token: &str| Demands::new(&tokens()).verify(&signer.keys(), token, NOW);
+    let harmless = signer.sign_with("cty", &json!("JWT"), &claims());
+    judged(&harmless).unwrap();
+    for critical in [
+        json!(["exp"]),
+        json!(["b64"]),
+        json!([]),
+        json!("exp"),
+        json!(7),
+    ] {
+        let token = signer.sign_with("crit", &critical, &claims());
+        let error = judged(&token).unwrap_err();
+        assert_eq!(error.code(), CloseCode::BadToken, "{critical}");
+    }
+}
+
+#[test]
+fn a_key_signs_for_its_own_issuer_alone() {
+    let [a, b] = [Signer::es256(), Signer::es256()];
+    let (of_a, of_b) = (
+        "https://a.example".to_owned(),
+        "https://b.example".to_owned(),
+    );
+    let mut keys = a.keys().of(Some(&of_a));
+    keys.keys.extend(b.keys().of(Some(&of_b)).keys);
+    let both = Tokens {
+        issuers: vec![of_a.clone(), of_b.clone()],
+        ..tokens()
+    };
+    let judged = |signer: &Signer, issuer: &str| {
+        let token = signer.sign(&with("iss", json!(issuer)));
+        Demands::new(&both).verify(&keys, &token, NOW)
+    };
+    let subject = |signer: &Signer, issuer: &str| judged(signer, issuer).unwrap().identity.subject;
+    assert_eq!(&*subject(&a, &of_a), "https://a.example#ana");
+    assert_eq!(&*subject(&b, &of_b), "https://b.example#ana");
+    for (signer, other) in [(&a, &of_b), (&b, &of_a)] {
+        let error = judged(signer, other).unwrap_err();
+        assert_eq!(error.code(), CloseCode::BadToken, "{error}");
+    }
+}
+
+#[test]
+fn a_subject_of_one_issuer_alone_is_called_as_the_token_says() {
+    let one = Tokens {
+        issuers: vec!["https://a.example".to_owned()],
+        ..tokens()
+    };
+    let verified = judge(&one, &with("iss", json!("https://a.example"))).unwrap();
+    assert_eq!(&*verified.identity.subject, "ana");
 }
 
 #[test]
@@ -220,7 +326,7 @@ fn a_pem_file_says_by_itself_which_algorithm_it_is_for() {
     for signer in [Signer::rs256(), Signer::es256(), Signer::eddsa()] {
         let path = dir.path().join("key.pem");
         std::fs::write(&path, signer.public_pem()).unwrap();
-        let keys = KeySet::local(&[Key::PemFile(path)]).unwrap();
+        let keys = KeySet::local(&[Key::pem_file(path)]).unwrap();
         assert_eq!(keys.keys[0].algorithm, signer.algorithm);
         Demands::new(&tokens())
             .verify(&keys, &signer.sign(&claims()), NOW)
@@ -235,17 +341,17 @@ fn keys_that_cannot_be_had_are_named() {
     std::fs::write(&garbage, "no key").unwrap();
     for (keys, reason) in [
         (vec![], "name at least one key"),
-        (vec![Key::Secret("short".to_owned())], "at least 32 bytes"),
+        (vec![Key::secret("short".to_owned())], "at least 32 bytes"),
         (
-            vec![Key::SecretEnv("XP_NOT_SET_ANYWHERE".to_owned())],
+            vec![Key::secret_env("XP_NOT_SET_ANYWHERE".to_owned())],
             "XP_NOT_SET_ANYWHERE",
         ),
-        (vec![Key::PemFile(dir.path().join("missing"))], "missing"),
+        (vec![Key::pem_file(dir.path().join("missing"))], "missing"),
         (
-            vec![Key::PemFile(garbage.clone())],
+            vec![Key::pem_file(garbage.clone())],
             "not a public key in PEM form",
         ),
-        (vec![Key::JwksFile(garbage)], "not a JSON Web Key Set"),
+        (vec![Key::jwks_file(garbage)], "not a JSON Web Key Set"),
     ] {
         let error = KeySet::local(&keys).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
@@ -257,7 +363,7 @@ fn a_secret_file_may_end_with_a_newline() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("secret");
     std::fs::write(&path, format!("{}\n", signing::SECRET)).unwrap();
-    let keys = KeySet::local(&[Key::SecretFile(path)]).unwrap();
+    let keys = KeySet::local(&[Key::secret_file(path)]).unwrap();
     let token = Signer::secret().sign(&claims());
     Demands::new(&tokens()).verify(&keys, &token, NOW).unwrap();
 }

@@ -53,6 +53,14 @@ async fn an_expired_token_is_told_from_a_bad_one() {
 }
 
 #[tokio::test]
+async fn a_token_that_soon_holds_is_told_so() {
+    let world = World::new().await;
+    let early = sign(&json!({ "sub": "ana", "exp": time(3600), "nbf": time(60) }));
+    let dial = anonymous(&world).bearer(&early);
+    check(&world, dial, CloseCode::TokenEarly, "the token holds only").await;
+}
+
+#[tokio::test]
 async fn a_token_that_needs_no_signature_is_a_bad_one() {
     let world = World::new().await;
     // {"alg":"none"}.{"sub":"ana","exp":99999999999}.
@@ -70,7 +78,7 @@ async fn a_token_signed_with_the_public_key_as_secret_is_a_bad_one() {
     let path = dir.path().join("rsa.pem");
     std::fs::write(&path, &pem).unwrap();
     let mut config = config();
-    config.tokens = tokens(vec![Key::PemFile(path)]);
+    config.tokens = tokens(vec![Key::pem_file(path)]);
     let world = World::with(config).await;
     let forged = EncodingKey::from_secret(pem.as_bytes());
     let forged = sign_with(Algorithm::HS256, &forged, &claims("ana"));

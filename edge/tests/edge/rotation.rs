@@ -79,7 +79,7 @@ impl Signer {
 
 async fn world(addr: SocketAddr, retry: Span) -> World {
     let mut config = config();
-    config.tokens = tokens(vec![Key::JwksUrl(format!("http://{addr}/keys"))]);
+    config.tokens = tokens(vec![Key::jwks_url(format!("http://{addr}/keys"))]);
     config.timing.jwks_retry = retry;
     World::with(config).await
 }

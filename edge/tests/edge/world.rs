@@ -52,7 +52,7 @@ pub fn config() -> Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         outbound_partition: Some(0),
         tls: None,
-        tokens: tokens(vec![Key::Secret(SECRET.to_owned())]),
+        tokens: tokens(vec![Key::secret(SECRET.to_owned())]),
         origins: vec!["https://good.example".to_owned()],
         explains: false,
         proxies: Proxies::default(),

@@ -17,6 +17,7 @@ pub(super) fn judge(loaded: &Loaded) -> Result<(), Problem> {
     }
     counted_from_one(loaded)?;
     heartbeat(loaded)?;
+    edge(loaded)?;
     names(loaded)
 }
 
@@ -106,6 +107,12 @@ fn heartbeat(loaded: &Loaded) -> Result<(), Problem> {
         LEASE_MS / 2
     );
     Err(problem(loaded, KEY, what))
+}
+
+/// What the edge itself says of its part.
+fn edge(loaded: &Loaded) -> Result<(), Problem> {
+    let judged = loaded.config.edge.judge();
+    judged.map_err(|unusable| problem(loaded, &unusable.key, unusable.what))
 }
 
 /// The label `name` is every node's own, and a lane's name is a part of its topics' names.

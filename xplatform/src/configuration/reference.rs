@@ -24,6 +24,7 @@ const SOURCES: &[(&str, &str)] = &[
         include_str!("../../../sandbox/src/config/publishing.rs"),
     ),
     ("xp_edge", include_str!("../../../edge/src/config.rs")),
+    ("xp_edge", include_str!("../../../edge/src/config/key.rs")),
 ];
 
 const HEAD: &str = "\
@@ -64,16 +65,16 @@ fn table(
         .get(home, name)
         .expect("every struct of the configuration stands in SOURCES: a test reads all keys");
     heading(page, path, item);
-    let (nested, plain): (Vec<_>, Vec<_>) = item
-        .fields
-        .iter()
-        .map(|field| (field, items.of_type(home, &field.kind)))
-        .partition(|(_, item)| item.is_some());
-    for (field, _) in plain {
-        entry(page, items, home, field, value_of(values, &field.key));
+    let nested = |field: &Field| items.of_type(home, &field.kind).is_some();
+    for field in &item.fields {
+        if is_list(field) || !nested(field) {
+            entry(page, items, home, field, value_of(values, &field.key));
+        }
     }
-    for (field, inner) in nested {
-        let (home, name) = inner.expect("partitioned by it");
+    for field in &item.fields {
+        let Some((home, name)) = items.of_type(home, &field.kind) else {
+            continue;
+        };
         let (path, values) = step(path, field, value_of(values, &field.key));
         table(page, items, home, name, &path, values.as_ref());
     }
@@ -96,13 +97,20 @@ fn entry(page: &mut String, items: &Items, home: &str, field: &Field, value: Opt
     }
 }
 
-/// A map of structs is shown once, for any name, with the values of its first entry.
+fn is_list(field: &Field) -> bool {
+    field.kind.starts_with("Vec")
+}
+
+/// A map of structs is shown once, for any name, with the values of its first entry; a list of them as one of them.
 fn step(path: &str, field: &Field, value: Option<&Value>) -> (String, Option<Value>) {
     let joined = if path.is_empty() {
         field.key.clone()
     } else {
         format!("{path}.{}", field.key)
     };
+    if is_list(field) {
+        return (format!("[{joined}]"), None);
+    }
     if !field.kind.starts_with("BTreeMap") {
         return (joined, value.cloned());
     }

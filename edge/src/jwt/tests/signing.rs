@@ -83,6 +83,7 @@ impl Signer {
 
     pub(super) fn keys(&self) -> KeySet {
         let known = Known {
+            issuer: None,
             kid: None,
             algorithm: self.algorithm,
             key: self.public.clone(),
@@ -104,6 +105,17 @@ impl Signer {
 
     pub(super) fn sign(&self, claims: &Value) -> String {
         encode(&Header::new(self.algorithm), claims, &self.private).unwrap()
+    }
+
+    /// By a header that says this as well.
+    pub(super) fn sign_with(&self, name: &str, value: &Value, claims: &Value) -> String {
+        let mut header = serde_json::to_value(Header::new(self.algorithm)).unwrap();
+        header[name] = value.clone();
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(&header), part(claims));
+        let signature =
+            jsonwebtoken::crypto::sign(signed.as_bytes(), &self.private, self.algorithm).unwrap();
+        format!("{signed}.{signature}")
     }
 
     pub(super) fn sign_named(&self, kid: &str, claims: &Value) -> String {

@@ -23,6 +23,7 @@ fn every_key_that_is_written_is_described() {
         let forms = [
             format!("**`{key}`**"),
             format!("{key}]`"),
+            format!("{key}]]`"),
             format!("{key}.<name>]`"),
         ];
         assert!(
