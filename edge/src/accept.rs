@@ -17,6 +17,7 @@ use crate::backlog::Closing;
 use crate::connection::{self, Connection};
 use crate::handshake::{self, Admitted, Wish};
 use crate::http::{self, Asked, HttpError};
+use crate::jwt::KEY_WITHDRAWN;
 use crate::limits::Counted;
 use crate::network::Network;
 use crate::node::Node;
@@ -216,6 +217,11 @@ fn join(node: &Node, admitted: Admitted) -> Result<Admitted, Closing> {
         Ok(replaced) => {
             if let Some(replaced) = replaced {
                 replaced.close(CloseCode::Replaced, "a newer socket took over");
+            }
+            // Its key may have been withdrawn before it could be found here.
+            let outlet = &admitted.outlet;
+            if !node.verifier.keys().contains(&outlet.key()) {
+                outlet.close(CloseCode::TokenExpired, KEY_WITHDRAWN);
             }
             Ok(admitted)
         }

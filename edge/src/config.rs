@@ -248,9 +248,11 @@ settings! {
         /// How long a drain waits for sockets to close and for their disconnects to be acknowledged. Then the
         /// edge leaves all the same, and the state nodes detach what is left.
         drain_wait: Span = Span::from_secs(10),
-        /// How old a JSON Web Key Set fetched by URL may get.
-        jwks_refresh: Span = Span::from_secs(300),
-        /// The shortest time between two fetches of a JSON Web Key Set, however many unknown keys are named.
+        /// How old a JSON Web Key Set fetched by URL may get: for so long, and as long as it takes to fetch, a key that
+        /// was withdrawn still counts. Then the sockets that came in with it are closed `token-expired`.
+        jwks_refresh: Span = Span::from_secs(30),
+        /// The shortest time between two fetches of a JSON Web Key Set, however many unknown keys are named; one that
+        /// cannot be had is asked for so often.
         jwks_retry: Span = Span::from_secs(5),
     }
 }

@@ -25,6 +25,7 @@ use xp_protocol::{CloseCode, Revision};
 use crate::backlog::Closing;
 use crate::flow::Share;
 use crate::handshake::{Admitted, Places};
+use crate::jwt::KEY_WITHDRAWN;
 use crate::lane::{Fate, Partition};
 use crate::limits::Rate;
 use crate::node::Node;
@@ -239,6 +240,10 @@ where
         let now = self.node.clock.now();
         match self.node.verifier.check(token, now).await {
             Ok(fresh) => {
+                self.outlet.vouched_for_by(fresh.key);
+                if !self.node.verifier.keys().contains(&fresh.key) {
+                    return Some(closing(CloseCode::TokenExpired, KEY_WITHDRAWN));
+                }
                 let step = self.session.refreshed(fresh.identity, &fresh.claims);
                 self.take(step)
             }

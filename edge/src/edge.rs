@@ -1,6 +1,7 @@
 //! Starts an edge, and ends it.
 
 mod enter;
+mod upkeep;
 mod tls;
 
 use std::collections::{BTreeSet, HashMap};
@@ -22,7 +23,7 @@ use crate::config::{self, Config, Lanes};
 use crate::jwt::{KeyError, Verifier};
 use crate::lane::{Appender, Bounds, Lane};
 use crate::limits::Shared;
-use crate::membership::{Joining, Place};
+use crate::membership::Joining;
 use crate::node::{Node, State};
 use crate::passage::Patience;
 use crate::refusals::Refusals;
@@ -121,7 +122,10 @@ pub async fn start(
     clock: Clock,
 ) -> Result<Handle, StartError> {
     config.judge()?;
-    let verifier = Verifier::new(&config.tokens, config.timing.jwks_retry.ms())?;
+    for warning in config.warnings() {
+        warn!(target: "xp_edge::start", "{warning}");
+    }
+    let verifier = Verifier::new(&config.tokens, config.timing.jwks_retry.0)?;
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let defined = distinct(&lanes)?;
     let outbound = outbound(&config, &defined)?;
@@ -168,7 +172,7 @@ pub async fn start(
     });
     let mut tasks = JoinSet::new();
     spawn_lanes(&node, &mut tasks, readers);
-    spawn_upkeep(&node, &mut tasks, place);
+    upkeep::spawn(&node, &mut tasks, place);
     tasks.spawn(accept::run(Arc::clone(&node), listener, tls));
     info!(target: "xp_edge::start", %addr, %incarnation, %outbound, "accepting clients");
     Ok(Handle { addr, node, tasks })
@@ -235,31 +239,6 @@ fn patience(node: &Node) -> Patience {
         retry_ms: timing.retry.ms(),
         stall_ms: timing.lane_stall.ms(),
         sockets_ms: timing.lane_patience.ms(),
-    }
-}
-
-fn spawn_upkeep(node: &Arc<Node>, tasks: &mut JoinSet<()>, place: Place) {
-    tasks.spawn(fanout::repair(Arc::clone(node)));
-    tasks.spawn(membership::heartbeats(Arc::clone(node)));
-    tasks.spawn(membership::watch(Arc::clone(node), place));
-    tasks.spawn(forget(Arc::clone(node)));
-    if node.verifier.has_urls() {
-        tasks.spawn(refresh(Arc::clone(node)));
-    }
-}
-
-/// Keeps what the limits remember small.
-async fn forget(node: Arc<Node>) {
-    loop {
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        node.limits.forget_the_quiet();
-    }
-}
-
-async fn refresh(node: Arc<Node>) {
-    loop {
-        tokio::time::sleep(node.config.timing.jwks_refresh.0).await;
-        node.verifier.refresh(node.clock.now()).await;
     }
 }
 

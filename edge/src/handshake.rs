@@ -223,7 +223,7 @@ fn outlet(
         frames_max: limits.queue_frames_max as usize,
     };
     let subject = verified.identity.subject.clone();
-    Outlet::new(address, socket, subject, peer, bounds)
+    Outlet::new(address, socket, subject, peer, verified.key, bounds)
 }
 
 #[cfg(test)]

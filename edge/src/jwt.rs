@@ -3,22 +3,25 @@
 //! Each key fixes its one algorithm, so a token's header can choose neither `none` nor HS256 with a
 //! public key as the secret.
 
-mod jwks;
+mod verifier;
 mod demands;
 mod claims;
+mod fetch;
 mod keys;
 
 use bytes::Bytes;
 use xp_protocol::CloseCode;
 
 pub use demands::Demands;
-pub use jwks::Verifier;
-pub use keys::{KeyError, KeySet};
+pub use keys::{KeyError, KeyId, KeySet};
+pub use verifier::Verifier;
 
 use crate::session::Identity;
 
 /// The longest subject, in bytes.
 pub const SUBJECT_BYTES_MAX: usize = 255;
+/// What is said of a socket whose token no key vouches for any more.
+pub(crate) const KEY_WITHDRAWN: &str = "the key of its token was withdrawn";
 /// The longest token, in bytes; a longer one is refused before it is decoded.
 pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 
@@ -27,6 +30,8 @@ pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 pub struct Verified {
     /// Who it is about, and until when.
     pub identity: Identity,
+    /// Whose signature it is.
+    pub key: KeyId,
     /// The claims as the token's issuer wrote them: a JSON object.
     pub claims: Bytes,
 }
@@ -57,6 +62,17 @@ pub enum TokenError {
         /// What the header says.
         kid: Option<String>,
     },
+    /// No key is known for it, and a set that may hold it cannot be asked now.
+    #[error(
+        "no key for it, and {url} may have one: {}",
+        if reason.is_empty() { "it was asked before the token was made" } else { reason }
+    )]
+    NoKeys {
+        /// The set.
+        url: String,
+        /// Why it cannot be had.
+        reason: String,
+    },
     /// Anything else.
     #[error("{0}")]
     Bad(String),
@@ -69,6 +85,7 @@ impl TokenError {
         match self {
             Self::Expired { .. } => CloseCode::TokenExpired,
             Self::Early { .. } => CloseCode::TokenEarly,
+            Self::NoKeys { .. } => CloseCode::NoKeys,
             _ => CloseCode::BadToken,
         }
     }

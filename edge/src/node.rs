@@ -62,6 +62,8 @@ pub enum Readiness {
     Deaf,
     /// The cluster log does not take its heartbeats or cannot be read: it may be given up, and not even know it.
     Unheard,
+    /// A key set has never been had, so that whoever it vouches for cannot come in.
+    Keyless,
     /// A lane does not take what clients say.
     Stalled,
     /// A partition's owner takes less than clients say, or nobody owns it.
@@ -78,6 +80,9 @@ impl fmt::Display for Readiness {
             Self::Evicted => "not ready: given up by the cluster; it joins again",
             Self::Deaf => "not ready: an outbound partition cannot be read",
             Self::Unheard => "not ready: the cluster log cannot be written or read",
+            Self::Keyless => {
+                "not ready: a key set (edge.tokens.keys, jwks-url) could not be fetched yet; the log says why"
+            }
             Self::Stalled => "not ready: a lane does not take what clients say",
             Self::Behind => "not ready: a partition is not decided as fast as clients speak",
             Self::Full => {
@@ -238,6 +243,8 @@ impl Node {
             Readiness::Deaf
         } else if !state.is_in_touch() {
             Readiness::Unheard
+        } else if self.verifier.lacks_keys() {
+            Readiness::Keyless
         } else if self.partitions().iter().any(|p| p.is_stalled()) {
             Readiness::Stalled
         } else if self.partitions().iter().any(|p| p.is_behind()) {

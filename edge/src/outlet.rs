@@ -1,7 +1,7 @@
 //! What waits for one client, between the fan-out and its connection.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use xp_protocol::outbound::Socket;
 use xp_protocol::{Address, CloseCode};
 
 use crate::backlog::{Backlog, Bounds, Pushed, Taken};
+use crate::jwt::KeyId;
 use crate::watch::Means;
 
 /// One thing for a connection, in order.
@@ -29,6 +30,8 @@ pub(crate) struct Outlet {
     pub(crate) socket: Socket,
     pub(crate) subject: Box<str>,
     pub(crate) peer: SocketAddr,
+    /// Which key vouches for its token.
+    key: AtomicU64,
     /// An append of this socket failed, so nothing later of it may reach the log (R30).
     lost: AtomicBool,
     /// The client has other claims than those it connected with.
@@ -51,6 +54,7 @@ impl Outlet {
         socket: Socket,
         subject: Box<str>,
         peer: SocketAddr,
+        key: KeyId,
         bounds: Bounds,
     ) -> Self {
         Self {
@@ -58,6 +62,7 @@ impl Outlet {
             socket,
             subject,
             peer,
+            key: AtomicU64::new(key.0),
             lost: AtomicBool::new(false),
             renewed: AtomicBool::new(false),
             queue: Mutex::new(Queue {
@@ -71,6 +76,16 @@ impl Outlet {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which key vouches for the token that its client showed last.
+    pub(crate) fn key(&self) -> KeyId {
+        KeyId(self.key.load(Ordering::SeqCst))
+    }
+
+    /// Its client has shown a token by this key.
+    pub(crate) fn vouched_for_by(&self, key: KeyId) {
+        self.key.store(key.0, Ordering::SeqCst);
     }
 
     /// Its client has other claims, and the entity is told once.

@@ -71,6 +71,8 @@ close_codes! {
     Quarantined = 4408, "quarantined";
     /// The token holds only from a little later on.
     TokenEarly = 4409, "token-early";
+    /// The edge cannot get the key set that may hold this token's key.
+    NoKeys = 4410, "no-keys";
 }
 
 impl CloseCode {

@@ -1,6 +1,10 @@
 //! What cannot mean anything: values that can be read, and by which nobody could ever come in.
 
-use super::{Config, Tokens};
+use std::net::IpAddr;
+
+use http::Uri;
+
+use super::{Config, Key, Tokens};
 
 /// A value that can be read and cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +30,50 @@ impl Config {
     /// [`Unusable`] with the first key that cannot.
     pub fn judge(&self) -> Result<(), Unusable> {
         sources(&self.tokens)?;
-        issuers(&self.tokens)
+        issuers(&self.tokens)?;
+        key_sets(&self.tokens)
     }
+
+    /// What can be used, and had better be otherwise.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let urls = self.tokens.keys.iter().filter_map(Key::url);
+        let open = urls.filter(|url| is_open(url));
+        let warning = |url: &str| {
+            format!(
+                "edge.tokens.keys: {url} is fetched in the clear: whoever is between can hand in keys of his own and come in as anybody; use https"
+            )
+        };
+        open.map(warning).collect()
+    }
+}
+
+/// Whether a key set comes over a network where others could put in theirs.
+fn is_open(url: &str) -> bool {
+    let uri = url.parse::<Uri>().ok();
+    let is_plain = uri
+        .as_ref()
+        .is_some_and(|uri| uri.scheme_str() == Some("http"));
+    let host = uri.as_ref().and_then(Uri::host).unwrap_or("");
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let is_here = address.parse().is_ok_and(|at: IpAddr| at.is_loopback());
+    is_plain && !is_here && !host.eq_ignore_ascii_case("localhost")
+}
+
+/// Each key set is at an address that can be asked.
+fn key_sets(tokens: &Tokens) -> Result<(), Unusable> {
+    for url in tokens.keys.iter().filter_map(Key::url) {
+        let uri = url.parse::<Uri>().ok();
+        let scheme = uri.as_ref().and_then(Uri::scheme_str);
+        let host = uri.as_ref().and_then(Uri::host).unwrap_or("");
+        if !matches!(scheme, Some("https" | "http")) || host.is_empty() {
+            let what = format!(
+                "{url:?} is no address of a key set: write it whole, as in jwks-url = \"https://accounts.example.org/.well-known/jwks.json\""
+            );
+            return unusable("tokens.keys", what);
+        }
+    }
+    Ok(())
 }
 
 fn sources(tokens: &Tokens) -> Result<(), Unusable> {
@@ -56,7 +102,7 @@ fn issuers(tokens: &Tokens) -> Result<(), Unusable> {
         return unusable("tokens.keys", what);
     }
     for issuer in issuers {
-        let signs = |key: &super::Key| key.issuer.as_ref() == Some(issuer);
+        let signs = |key: &Key| key.issuer.as_ref() == Some(issuer);
         if !tokens.keys.iter().any(signs) {
             let what = format!("no key of edge.tokens.keys is of the issuer {issuer:?}");
             return unusable("tokens.issuers", what);
@@ -73,7 +119,6 @@ fn issuers(tokens: &Tokens) -> Result<(), Unusable> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Key;
     use super::*;
     use crate::units::Span;
 
@@ -107,6 +152,42 @@ mod tests {
         refused(&tokens(bound, &[A]), "not in edge.tokens.issuers");
         let odd = vec![Key::pem_file("a").of("a#"), Key::pem_file("b").of(B)];
         refused(&tokens(odd, &["a#", B]), "has a '#'");
+    }
+
+    #[test]
+    fn a_key_set_has_a_whole_address() {
+        for url in [
+            "accounts.example.org/keys",
+            "ftp://a.example/keys",
+            "/keys",
+            "https://",
+            "https:/a.example",
+            "",
+        ] {
+            let odd = tokens(vec![Key::jwks_url(url)], &[]);
+            let error = key_sets(&odd).unwrap_err().to_string();
+            assert!(error.contains("write it whole"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_set_in_the_clear_is_warned_of_unless_it_is_here() {
+        for open in [
+            "http://a.example/keys",
+            "http://10.0.0.1:80/keys",
+            "HTTP://a.example/keys",
+        ] {
+            assert!(is_open(open), "{open}");
+            key_sets(&tokens(vec![Key::jwks_url(open)], &[])).unwrap();
+        }
+        for fine in [
+            "https://a.example/keys",
+            "http://127.0.0.1:7/keys",
+            "http://[::1]/keys",
+            "http://localhost/keys",
+        ] {
+            assert!(!is_open(fine), "{fine}");
+        }
     }
 
     #[test]

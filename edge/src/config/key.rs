@@ -27,8 +27,9 @@ pub struct Key {
     /// A JSON Web Key Set, read at start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_file: Option<PathBuf>,
-    /// A JSON Web Key Set fetched over HTTP(S), again every `jwks-refresh`, and at once when a token
-    /// names a key that is not in it.
+    /// A JSON Web Key Set fetched over HTTPS, again every `jwks-refresh`, and at once when a token
+    /// names a key that is not in it. Plain HTTP is for this machine alone: on any other way whoever is between may hand
+    /// in keys of his own, and a warning says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_url: Option<String>,
 }
@@ -110,6 +111,12 @@ impl Key {
     pub fn of(self, issuer: impl Into<String>) -> Self {
         let issuer = Some(issuer.into());
         Self { issuer, ..self }
+    }
+
+    /// Where its set is fetched.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.jwks_url.as_deref()
     }
 
     /// Its one source; `None` when none or several are named.

@@ -77,7 +77,11 @@ impl Demands {
             about: claims.about(),
         };
         let claims = Bytes::copy_from_slice(raw.get().as_bytes());
-        Ok(Verified { identity, claims })
+        Ok(Verified {
+            identity,
+            key: key.id(),
+            claims,
+        })
     }
 
     /// Whether issuer and audience are accepted, and the key is this issuer's.

@@ -1,10 +1,13 @@
 //! Keys, each with the one algorithm it is for.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
+use serde_json::Value;
 use xp_transport::private::without_line_end;
 
 use crate::config::{Key, Source};
@@ -25,11 +28,38 @@ pub struct Known {
     pub key: DecodingKey,
 }
 
+/// Which key it is, whatever it is called: the same key of the same issuer has the same one at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(pub u64);
+
+impl Known {
+    /// Which key it is. Nobody who could choose a key would gain by one with the id of another.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        let mut hasher = DefaultHasher::new();
+        self.issuer.hash(&mut hasher);
+        self.algorithm.hash(&mut hasher);
+        match self.key.kind() {
+            DecodingKeyKind::SecretOrDer(bytes) => bytes.hash(&mut hasher),
+            DecodingKeyKind::RsaModulusExponent { n, e } => (n, e).hash(&mut hasher),
+        }
+        KeyId(hasher.finish())
+    }
+}
+
 /// All keys.
 #[derive(Clone, Debug, Default)]
 pub struct KeySet {
     /// In the order of the configuration.
     pub keys: Vec<Known>,
+    /// Entries of a published set that are no key for signatures of a kind known here.
+    pub passed_over: usize,
+}
+
+/// A published set. Each entry is read by itself: an odd one is no reason to do without the others (RFC 7517, 5).
+#[derive(serde::Deserialize)]
+struct Published {
+    keys: Vec<Value>,
 }
 
 /// Why a key cannot be had.
@@ -86,12 +116,37 @@ impl KeySet {
     /// # Errors
     /// When the text is no key set.
     pub fn from_jwks(json: &[u8], origin: &str) -> Result<Self, KeyError> {
-        let set: JwkSet = serde_json::from_slice(json).map_err(|error| KeyError::Bad {
+        let set: Published = serde_json::from_slice(json).map_err(|error| KeyError::Bad {
             origin: origin.to_owned(),
             reason: format!("not a JSON Web Key Set: {error}"),
         })?;
-        let keys = set.keys.iter().filter_map(known).collect();
-        Ok(Self { keys })
+        let published = set.keys.len();
+        let read = |entry| known(&serde_json::from_value(entry).ok()?);
+        let keys: Vec<_> = set.keys.into_iter().filter_map(read).collect();
+        Ok(Self {
+            passed_over: published - keys.len(),
+            keys,
+        })
+    }
+
+    /// The same set, if any token can be judged by it.
+    pub(super) fn usable(self) -> Result<Self, String> {
+        if self.keys.is_empty() {
+            let passed_over = self.passed_over;
+            return Err(format!(
+                "it holds no usable key, and {passed_over} of another kind"
+            ));
+        }
+        Ok(self)
+    }
+
+    /// Whether both hold the same keys under the same names, in any order.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let names = |set: &Self| -> BTreeSet<_> {
+            let named = |key: &Known| (key.kid.clone(), key.id());
+            set.keys.iter().map(named).collect()
+        };
+        names(self) == names(other)
     }
 
     /// The same keys, for the tokens of one issuer.
@@ -117,7 +172,10 @@ impl KeySet {
 }
 
 fn load(key: &Key) -> Result<KeySet, KeyError> {
-    let one = |key| KeySet { keys: vec![key] };
+    let one = |key| KeySet {
+        keys: vec![key],
+        passed_over: 0,
+    };
     match key.source() {
         Some(Source::Secret(secret)) => shared(secret.as_bytes()).map(one),
         Some(Source::SecretEnv(name)) => {
@@ -130,7 +188,9 @@ fn load(key: &Key) -> Result<KeySet, KeyError> {
         Some(Source::PemFile(path)) => pem(&read(path)?, path).map(one),
         Some(Source::JwksFile(path)) => {
             let origin = path.display().to_string();
-            KeySet::from_jwks(&read(path)?, &origin)
+            let set = KeySet::from_jwks(&read(path)?, &origin)?;
+            set.usable()
+                .map_err(|reason| KeyError::Bad { origin, reason })
         }
         // Fetched; and a key without one source is told of by the configuration's own check.
         Some(Source::JwksUrl(_)) | None => Ok(KeySet::default()),

@@ -311,6 +311,40 @@ fn a_key_set_gives_each_key_its_one_algorithm() {
     }
 }
 
+/// An issuer may publish what this build does not know, and keys of tomorrow.
+#[test]
+fn one_odd_entry_does_not_refuse_its_set() {
+    let signer = Signer::es256();
+    let with = |name: &str, value: Value| {
+        let mut jwk = signer.jwk("good");
+        jwk[name] = value;
+        jwk
+    };
+    let odd = [
+        with("kid", json!(7)),
+        with("alg", json!(256)),
+        with("alg", json!("ML-DSA-44")),
+        with("kty", json!("LMS")),
+        with("crv", json!("P-1024")),
+        with("x", json!("not base64!")),
+        with("use", json!(7)),
+        with("key_ops", json!("verify")),
+        json!("a text"),
+        json!(7),
+        Value::Null,
+        json!([]),
+        json!({}),
+    ];
+    for entry in odd {
+        let set = json!({ "keys": [entry, signer.jwk("good")], "more": 7 }).to_string();
+        let keys = KeySet::from_jwks(set.as_bytes(), "test").unwrap();
+        assert!(keys.keys.len() + keys.passed_over == 2, "{set}");
+        let token = signer.sign_named("good", &claims());
+        let judged = Demands::new(&tokens()).verify(&keys, &token, NOW);
+        judged.unwrap_or_else(|error| panic!("{entry}: {error}"));
+    }
+}
+
 #[test]
 fn symmetric_keys_and_keys_for_encryption_in_a_set_are_left_out() {
     let mut encrypting = Signer::es256().jwk("enc");

@@ -13,7 +13,14 @@ fn outlet(frames_max: usize) -> Outlet {
     };
     let address = "board/1".parse().unwrap();
     let peer = "127.0.0.1:1".parse().unwrap();
-    Outlet::new(address, socket, "ana".into(), peer, bounds)
+    Outlet::new(
+        address,
+        socket,
+        "ana".into(),
+        peer,
+        crate::jwt::KeyId(1),
+        bounds,
+    )
 }
 
 fn frame(bytes: usize) -> Bytes {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use xp_edge::config::Key;
+use xp_edge::config::{Key, Source};
 use xp_sandbox::Config;
 use xp_sandbox::config::secret_file;
 use xp_transport::private::without_line_end;
@@ -22,8 +22,8 @@ const COPIED: [&str; 6] = [
 
 /// One line for each.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
-    let mut warnings = Vec::new();
     let edge = &config.edge;
+    let mut warnings = edge.warnings();
     if is_public(edge.listen) && edge.tls.is_none() {
         warnings.push(format!(
             "edge.listen is {}, and there is no edge.tls: tokens cross the network in plain text unless a proxy in front ends TLS on this machine",
@@ -45,7 +45,7 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
     for (number, key) in edge.tokens.keys.iter().enumerate() {
         let key_is = |what: &str| format!("edge.tokens.keys[{number}] is {what}");
         let development = secret_file(&config.data);
-        if is_served && matches!(key, Key::SecretFile(path) if *path == development) {
+        if is_served && key.secret_file.as_ref() == Some(&development) {
             warnings.push(key_is(
                 "the development secret: whoever can read it can be anybody; use your issuer's key set",
             ));
@@ -80,10 +80,10 @@ fn is_local(broker: &str) -> bool {
 
 /// A shared secret, where it can be had here.
 fn secret(key: &Key) -> Option<Vec<u8>> {
-    match key {
-        Key::Secret(secret) => Some(secret.clone().into_bytes()),
-        Key::SecretEnv(name) => Some(std::env::var(name).ok()?.into_bytes()),
-        Key::SecretFile(path) => Some(without_line_end(&std::fs::read(path).ok()?).to_vec()),
+    match key.source()? {
+        Source::Secret(secret) => Some(secret.as_bytes().to_vec()),
+        Source::SecretEnv(name) => Some(std::env::var(name).ok()?.into_bytes()),
+        Source::SecretFile(path) => Some(without_line_end(&std::fs::read(path).ok()?).to_vec()),
         _ => None,
     }
 }
@@ -151,7 +151,7 @@ mod tests {
             ("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b", false),
         ] {
             let mut config = development();
-            config.edge.tokens.keys = vec![Key::Secret(secret.to_owned())];
+            config.edge.tokens.keys = vec![Key::secret(secret)];
             assert_eq!(!warnings(&config).is_empty(), guessable, "{secret}");
         }
     }

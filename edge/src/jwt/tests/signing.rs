@@ -88,7 +88,10 @@ impl Signer {
             algorithm: self.algorithm,
             key: self.public.clone(),
         };
-        KeySet { keys: vec![known] }
+        KeySet {
+            keys: vec![known],
+            passed_over: 0,
+        }
     }
 
     pub(super) fn jwk(&self, kid: &str) -> Value {
