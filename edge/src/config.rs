@@ -2,6 +2,7 @@
 
 mod judged;
 mod key;
+mod origins;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,7 +33,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Whose tokens are accepted.
     pub tokens: Tokens,
-    /// Web pages whose scripts may connect, as in `https://example.org`; `*` is any. A handshake with
+    /// Web pages whose scripts may connect, as in `https://example.org`, letter by letter as browsers send them (no slash
+    /// at the end, no port that goes without saying); `*` is any. A handshake with
     /// another `Origin` is closed `foreign-origin`; one without an `Origin` comes from no page and passes.
     #[serde(default)]
     pub origins: Vec<String>,

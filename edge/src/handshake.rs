@@ -64,7 +64,7 @@ impl Wish {
             attempt: query.number("attempt")?.map(Attempt),
             since: query.number("since")?.map(Revision),
             token: token(request),
-            origin: crate::http::header(request, ORIGIN).map(str::to_owned),
+            origin: origin(request),
         })
     }
 }
@@ -107,6 +107,12 @@ fn token(request: &Request) -> Option<String> {
         .map(|(_, token)| token.trim());
     let offered = || crate::http::protocols(request).find_map(|p| p.strip_prefix(BEARER_PREFIX));
     bearer.or_else(offered).map(str::to_owned)
+}
+
+/// The page that dials. One whose name is no ASCII is a page all the same, and none that is allowed.
+fn origin(request: &Request) -> Option<String> {
+    let origin = request.headers().get(ORIGIN)?;
+    Some(String::from_utf8_lossy(origin.as_bytes()).into_owned())
 }
 
 /// Judges a wish. What is refused is closed with the reason.
@@ -205,7 +211,8 @@ fn attempt(node: &Node, wish: &Wish, subject: &str) -> Result<Attempt, Closing> 
             format!("connection {} is of another subject", wish.connection),
         )),
         (Some(attempt), _) => Ok(attempt),
-        (None, Some(holder)) => Ok(clock.max(holder.attempt.next())),
+        // No attempt is above the last one there is: while that one is here, nobody comes behind it.
+        (None, Some(holder)) => Ok(clock.max(Attempt(holder.attempt.0.saturating_add(1)))),
         (None, None) => Ok(clock),
     }
 }

@@ -1,7 +1,10 @@
 //! The part of a handshake that is plain HTTP.
 
-use http::StatusCode;
-use http::header::{HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{
+    AUTHORIZATION, HOST, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{StatusCode, Uri};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::handshake::machine::TryParse;
@@ -147,11 +150,52 @@ where
     }
 }
 
+/// What no client and no proxy that keeps to the rules sends, so that who is in between may have read it otherwise.
+fn malformed(request: &Request) -> Option<&'static str> {
+    let headers = request.headers();
+    let count = |name: HeaderName| headers.get_all(name).iter().count();
+    let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
+    if count(HOST) != 1 {
+        Some("it takes exactly one Host (RFC 9112, 3.2)")
+    } else if count(SEC_WEBSOCKET_KEY) != 1 || !key.is_some_and(is_nonce) {
+        Some("it takes exactly one Sec-WebSocket-Key, 16 bytes in base64 (RFC 6455, 4.2.1)")
+    } else if [SEC_WEBSOCKET_VERSION, ORIGIN, AUTHORIZATION]
+        .into_iter()
+        .any(|name| count(name) > 1)
+    {
+        Some("Sec-WebSocket-Version, Origin and Authorization come once at most")
+    } else if !has_whole_escapes(request.uri()) {
+        Some("a '%' in the URL is followed by two hexadecimal digits (RFC 3986, 2.1)")
+    } else {
+        None
+    }
+}
+
+/// 16 bytes in base64 are 22 letters and two signs that fill up.
+fn is_nonce(key: &[u8]) -> bool {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+    let letters = key.strip_suffix(b"==");
+    letters.is_some_and(|letters| letters.len() == 22 && letters.iter().all(is_letter))
+}
+
+fn has_whole_escapes(uri: &Uri) -> bool {
+    let text = uri.path_and_query().map_or("", |all| all.as_str());
+    let mut behind = text.split('%').skip(1);
+    behind.all(|rest| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
 /// Accepts the upgrade; `xp.v1` is selected when it was offered, and nothing else ever.
 pub(crate) async fn upgrade<S>(stream: &mut S, request: &Request) -> Result<(), HttpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    if let Some(reason) = malformed(request) {
+        let reason = format!("this is no websocket handshake: {reason}\n");
+        return Err(answer(stream, StatusCode::BAD_REQUEST, reason).await);
+    }
     let mut response = match create_response(request) {
         Ok(response) => response,
         Err(error) => {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use http::Uri;
 
+use super::origins::never_matches;
 use super::{Config, Key, Tokens};
 
 /// A value that can be read and cannot be used.
@@ -31,7 +32,8 @@ impl Config {
     pub fn judge(&self) -> Result<(), Unusable> {
         sources(&self.tokens)?;
         issuers(&self.tokens)?;
-        key_sets(&self.tokens)
+        key_sets(&self.tokens)?;
+        origins(&self.origins)
     }
 
     /// What can be used, and had better be otherwise.
@@ -74,6 +76,15 @@ fn key_sets(tokens: &Tokens) -> Result<(), Unusable> {
         }
     }
     Ok(())
+}
+
+/// Each origin is one that a browser can send.
+fn origins(origins: &[String]) -> Result<(), Unusable> {
+    let why = |origin: &String| Some((origin.clone(), never_matches(origin)?));
+    match origins.iter().find_map(why) {
+        Some((origin, why)) => unusable("origins", format!("{origin:?} is no origin: {why}")),
+        None => Ok(()),
+    }
 }
 
 fn sources(tokens: &Tokens) -> Result<(), Unusable> {

@@ -7,7 +7,7 @@ use xp_edge::config::ToldBy;
 use xp_protocol::CloseCode;
 
 use crate::world::client::Dial;
-use crate::world::{World, config};
+use crate::world::{World, config, token};
 
 async fn ask(world: &World, request: &[u8]) -> String {
     let mut socket = TcpStream::connect(world.edge.addr()).await.unwrap();
@@ -15,7 +15,16 @@ async fn ask(world: &World, request: &[u8]) -> String {
     let mut answer = Vec::new();
     // A reset tells as much as an end.
     drop(socket.read_to_end(&mut answer).await);
-    String::from_utf8(answer).unwrap()
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The first line of the answer, of a socket that may stay open behind it.
+async fn start(world: &World, request: &[u8]) -> String {
+    let mut socket = TcpStream::connect(world.edge.addr()).await.unwrap();
+    socket.write_all(request).await.unwrap();
+    let mut line = Vec::new();
+    while !line.ends_with(b"\n") && socket.read_buf(&mut line).await.unwrap() > 0 {}
+    String::from_utf8_lossy(&line).into_owned()
 }
 
 async fn get(world: &World, path: &str) -> String {
@@ -218,4 +227,84 @@ async fn a_proxy_that_speaks_first_must() {
     let proxied = [&head[..], &addresses, request].concat();
     assert!(ask(&world, &proxied).await.contains("200 OK"));
     assert_eq!(ask(&world, request).await, "");
+}
+
+/// Whoever is in between may have read such a request otherwise than the edge does.
+#[tokio::test]
+async fn a_request_that_can_be_read_in_two_ways_is_a_bad_one() {
+    let world = World::new().await;
+    let host = "host: edge";
+    let key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";
+    let plain = "/v1/board/1?connection=00000000-0000-0000-0000-000000000001";
+    let dial = |target: &str, headers: &[&str]| {
+        let headers = headers.join("\r\n");
+        format!(
+            "GET {target} HTTP/1.1\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n{headers}\r\n\r\n"
+        )
+    };
+    let good = start(&world, dial(plain, &[host, key]).as_bytes()).await;
+    assert!(good.contains("101 Switching"), "{good}");
+    let escaped = plain.replace("board/1", "board/%31%c3%bc");
+    let good = start(&world, dial(&escaped, &[host, key]).as_bytes()).await;
+    assert!(good.contains("101 Switching"), "{good}");
+    let odd = [
+        "/v1/board/%zz",
+        "/v1/board/%",
+        "/v1/board/1%4",
+        "/v1/board/%4g",
+        "/v1/board/1?connection=%zz",
+    ];
+    let mut requests: Vec<String> = odd
+        .iter()
+        .map(|target| dial(target, &[host, key]))
+        .collect();
+    for headers in [
+        vec![key],
+        vec![host, host, key],
+        vec![host],
+        vec![host, key, key],
+        vec![host, "sec-websocket-key: short"],
+        vec![host, "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ"],
+        vec![host, "sec-websocket-key: dGhlIHNhbXBsZSBub25j*Q=="],
+        vec![host, "sec-websocket-key:"],
+        vec![
+            host,
+            key,
+            "origin: https://good.example",
+            "origin: https://evil.example",
+        ],
+        vec![
+            host,
+            key,
+            "authorization: Bearer a",
+            "authorization: Bearer b",
+        ],
+    ] {
+        requests.push(dial(plain, &headers));
+    }
+    for request in requests {
+        let answer = ask(&world, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{request}{answer}");
+    }
+}
+
+/// A name that is no ASCII was taken for none, and whoever has no origin comes from no page.
+#[tokio::test]
+async fn a_page_whose_origin_is_no_ascii_is_turned_away() {
+    let world = World::new().await;
+    let token = token("ana");
+    let dial = |origin: &[u8]| {
+        let head = "GET /v1/board/1?connection=00000000-0000-0000-0000-000000000001 HTTP/1.1\r\nhost: edge\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let ours = format!("{head}authorization: Bearer {token}\r\norigin: ");
+        [ours.as_bytes(), origin, b"\r\n\r\n"].concat()
+    };
+    let foreign: [&[u8]; 3] = [
+        "https://b\u{fc}cher.example".as_bytes(),
+        b"\xff",
+        "\u{202e}https://good.example".as_bytes(),
+    ];
+    for origin in foreign {
+        let answer = ask(&world, &dial(origin)).await;
+        assert!(answer.contains("foreign-origin"), "{answer}");
+    }
 }

@@ -103,6 +103,22 @@ async fn a_socket_that_is_not_welcomed_comes_back() {
     assert_eq!(dial.refused().await, CloseCode::ComeBack);
 }
 
+/// Nothing is above the last number there is: who leaves his own out waits until that socket is gone.
+#[tokio::test]
+async fn a_dial_behind_the_last_attempt_there_is_comes_back() {
+    let world = World::new().await;
+    let dial = world.dial("ana").connection(1);
+    let last = world
+        .dial("ana")
+        .connection(1)
+        .query("attempt=18446744073709551615");
+    let mut last = last.open().await;
+    last.expect("welcome").await;
+    assert_eq!(dial.refused().await, CloseCode::ComeBack);
+    last.send("ping here").await;
+    last.expect("pong").await;
+}
+
 #[tokio::test]
 async fn a_newer_socket_of_the_same_connection_replaces_the_older() {
     let world = World::new().await;
