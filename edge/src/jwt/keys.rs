@@ -182,9 +182,7 @@ fn load(key: &Key) -> Result<KeySet, KeyError> {
             let secret = std::env::var(name).map_err(|_| KeyError::Env(name.to_owned()))?;
             shared(secret.as_bytes()).map(one)
         }
-        Some(Source::SecretFile(path)) => {
-            shared(without_line_end(&read(path)?)).map(one)
-        }
+        Some(Source::SecretFile(path)) => shared(without_line_end(&read(path)?)).map(one),
         Some(Source::PemFile(path)) => pem(&read(path)?, path).map(one),
         Some(Source::JwksFile(path)) => {
             let origin = path.display().to_string();
