@@ -48,6 +48,8 @@ pub struct Rules {
     pub ahead: bool,
     /// R45: what was forgotten is not found again in a snapshot that was cut before.
     pub removals: bool,
+    /// R15: who takes over goes on with what it has read ahead only where that reaches back to its position.
+    pub reach: bool,
     /// R45: an entity is not forgotten while chain records about it are on their way.
     pub lives: bool,
     /// R46: an owner that is not warm for longer than a moment yields to a member that is. Off: it keeps its partition
@@ -86,6 +88,7 @@ impl Default for Rules {
             ahead: true,
             removals: true,
             lives: true,
+            reach: true,
             yields: true,
             ask_after_a_hole: true,
             ask_of_late_dials: true,

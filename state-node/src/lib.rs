@@ -13,6 +13,7 @@ pub mod action;
 pub mod gate;
 pub mod large;
 pub mod tells;
+pub mod read_ahead;
 pub mod published;
 pub mod sled_store;
 pub mod snapshot;

@@ -16,6 +16,7 @@ use xp_cluster::{Lease, Members};
 use xp_domain_sdk::host::Registry;
 use xp_protocol::{Address, Incarnation, Offset, Revision, Seq, TimeMs};
 use xp_state_node::partition::Partition;
+use xp_state_node::read_ahead::ReadAhead;
 use xp_state_node::schedule::Schedule;
 use xp_state_node::timekeeper::Timekeeper;
 use xp_state_node::{Lane, Lanes};
@@ -47,8 +48,9 @@ struct Held {
     core: Partition,
     /// Where it reads `events`: a place that notices when the log was truncated below it.
     cursor: Option<Cursor>,
-    /// The next inbound offset, while it reads inbound.
+    /// The next inbound offset, while it reads inbound; a mirror keeps what it reads.
     reads: Option<Offset>,
+    ahead: ReadAhead,
     /// Until then it is busy with what it has read, where partitions are slow.
     busy_until: TimeMs,
     flights: BTreeMap<u64, Flight>,

@@ -80,6 +80,8 @@ pub enum Switch {
     FlowControl,
     /// R42: nobody is asked what was lost in a hole in `inbound`.
     AskAfterAHole,
+    /// R15: who takes over goes on with what it has read ahead, whatever is missing before that.
+    Reach,
     /// R45: an entity is forgotten although edges may still hear of its last life.
     Lives,
     /// R27: nobody is asked whether a dial that came in from below has a socket.
@@ -128,6 +130,7 @@ impl Switch {
         Self::Slow,
         Self::FlowControl,
         Self::AskAfterAHole,
+        Self::Reach,
         Self::Lives,
         Self::AskOfLateDials,
         Self::Parking,
@@ -146,7 +149,7 @@ impl Switch {
             Self::OldestTell => 28,
             Self::AskAfterAHole => 12,
             Self::AskOfLateDials => 6,
-            Self::Lives => 543,
+            Self::Lives => 454,
             _ => 0,
         }
     }
@@ -178,6 +181,7 @@ impl Switch {
             Some(Self::WholeSnapshots) => rules.whole_snapshots = false,
             Some(Self::Removals) => rules.removals = false,
             Some(Self::Lives) => rules.lives = false,
+            Some(Self::Reach) => rules.reach = false,
             Some(Self::Ahead) => rules.ahead = false,
             Some(Self::Yields) => rules.yields = false,
             Some(Self::AskAfterAHole) => rules.ask_after_a_hole = false,

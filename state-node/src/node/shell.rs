@@ -183,7 +183,7 @@ impl<'a> Shell<'a> {
                 self.save_all().await;
                 return Left::Closed;
             }
-            if let Some(batch) = self.inbound.take() {
+            if let Some(batch) = self.inbound.read.take() {
                 self.hear(&batch);
                 continue;
             }
@@ -290,7 +290,7 @@ impl<'a> Shell<'a> {
         let Some(phase) = self.schedule.news(&self.core) else {
             return;
         };
-        if phase.is_warm() && !self.inbound.is_open() {
+        if phase.is_warm() && !self.inbound.read.is_open() {
             self.inbound = Ahead::open(self, self.core.fold().inbound);
         }
         if phase == Phase::Owning {
@@ -307,7 +307,7 @@ impl<'a> Shell<'a> {
                 self.shared.progress.replayed(batch.len() as u64);
                 let now = self.now();
                 self.core.on_events(&batch, now);
-                self.inbound.forget_before(self.core.fold().inbound);
+                self.inbound.read.forget_before(self.core.fold().inbound);
                 None
             }
             Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
@@ -330,7 +330,7 @@ impl<'a> Shell<'a> {
             Ok(batch) if self.core.is_owner() => self.hear(&batch),
             Ok(batch) => {
                 let keep = self.core.fold().inbound;
-                self.inbound.keep(batch, keep);
+                self.inbound.read.keep(batch, keep);
             }
             Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
                 self.miss(first);
@@ -358,7 +358,7 @@ impl<'a> Shell<'a> {
         self.core.on_inbound(batch, now);
         self.is_late = self.now().running.since_ms(now.running) >= LATE_MS;
         if let Some(last) = batch.last() {
-            self.inbound.passed(last.offset.next());
+            self.inbound.read.passed(last.offset.next());
         }
     }
 

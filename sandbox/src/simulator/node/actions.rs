@@ -111,7 +111,9 @@ impl Node {
                 stage.append(producer, &inbound(target), telling.record, asker);
             }
             Action::ReadInbound { from } => {
-                held.reads = Some(from);
+                if !held.ahead.begins_at(from) {
+                    held.read_from(from, &stage.plan);
+                }
                 self.plan(stage, 1, Due::PollInbound(place));
             }
             Action::Rescan {
@@ -142,7 +144,10 @@ impl Node {
                 self.plan(stage, delay, Due::InboundEnd(part));
             }
             Action::Follow { .. } => {
-                held.reads = None;
+                let inbound = held.core.fold().inbound;
+                if !held.ahead.has_heard(inbound) {
+                    held.read_from(inbound, &stage.plan);
+                }
                 held.cursor = None;
                 self.plan(stage, 1, Due::PollEvents(place));
             }

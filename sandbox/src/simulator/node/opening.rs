@@ -8,6 +8,7 @@ use xp_cluster::lease::LEASE_MS;
 use xp_protocol::TimeMs;
 use xp_state_node::action::Opening;
 use xp_state_node::partition::{Faulted, Partition, Setting};
+use xp_state_node::read_ahead::ReadAhead;
 use xp_state_node::schedule::Schedule;
 use xp_transport::Bounds;
 
@@ -83,6 +84,7 @@ impl Node {
             core,
             cursor: None,
             reads: None,
+            ahead: ReadAhead::closed(),
             busy_until: TimeMs(0),
             flights: BTreeMap::new(),
             schedule: Schedule::new(now, Switch::owner(stage.plan.without)),

@@ -3,18 +3,33 @@
 use xp_protocol::{Address, Offset, Revision};
 use xp_state_node::anew::FoldingAnew;
 use xp_state_node::large::record_bytes;
+use xp_state_node::read_ahead::ReadAhead;
 use xp_state_node::schedule::Source;
+use xp_transport::Stored;
 
-use super::Node;
+use super::{Held, Node};
 use crate::simulator::agenda::{NodeDue as Due, Part, Scan};
 use crate::simulator::history::What;
 use crate::simulator::place::Place;
+use crate::simulator::plan::Plan;
 use crate::simulator::stage::{Stage, events, inbound};
+use crate::simulator::switch::Switch;
 
 /// How many records one reading takes at most.
 const READ_MAX: u64 = 12;
+/// How many bytes a mirror reads ahead: so few that it has to forget some.
+const AHEAD_BYTES_MAX: usize = 1 << 10;
 /// How long a slow partition takes for what it has read, in milliseconds.
 const SLOW_MS: u64 = 40;
+
+impl Held {
+    /// A reader of `inbound` begins there.
+    pub(super) fn read_from(&mut self, from: Offset, plan: &Plan) {
+        let rules = Switch::owner(plan.without);
+        self.reads = Some(from);
+        self.ahead = ReadAhead::open(from, AHEAD_BYTES_MAX, rules);
+    }
+}
 
 impl Node {
     pub(super) fn read_events(&mut self, place: Place, stage: &mut Stage) {
@@ -42,6 +57,7 @@ impl Node {
             return;
         }
         held.core.on_events(&batch, now);
+        held.ahead.forget_before(held.core.fold().inbound);
         self.heard(place, Source::Events, stage);
         self.plan(stage, 1, Due::PollEvents(place));
     }
@@ -57,7 +73,6 @@ impl Node {
     pub(super) fn read_inbound(&mut self, place: Place, stage: &mut Stage) {
         let now = self.clock(stage);
         let count = 1 + stage.up_to(READ_MAX);
-        let lease = self.lease;
         let Some(held) = self.partitions.get_mut(&place) else {
             return;
         };
@@ -65,12 +80,19 @@ impl Node {
         if stage.plan.flood && stage.now < held.busy_until {
             return;
         }
+        if !held.core.is_owner() {
+            return self.read_ahead(place, from, count, stage);
+        }
         if !held.core.wants_inbound() {
             return self.plan(stage, 10, Due::PollInbound(place));
+        }
+        if let Some(batch) = held.ahead.take() {
+            return self.hear(place, &batch, stage);
         }
         let first = stage.first_kept(&inbound(place));
         if from < first {
             held.reads = None;
+            held.ahead = ReadAhead::closed();
             held.core.missed(first, now);
             let missed = format!("{place} misses {from} to {first}");
             stage.note(What::Missed(missed));
@@ -78,13 +100,42 @@ impl Node {
         }
         let batch = stage.read(&inbound(place), from, count as usize);
         let Some(last) = batch.last() else { return };
+        held.reads = Some(last.offset.next());
+        self.hear(place, &batch, stage);
+    }
+
+    fn hear(&mut self, place: Place, batch: &[Stored], stage: &mut Stage) {
+        let now = self.clock(stage);
+        let lease = self.lease;
+        let Some(held) = self.partitions.get_mut(&place) else {
+            return;
+        };
         let pause = if stage.plan.flood { SLOW_MS } else { 1 };
         held.busy_until = stage.now.plus_ms(pause);
-        held.reads = Some(last.offset.next());
         held.core.on_lease(lease, now);
-        held.core.on_inbound(&batch, now);
+        held.core.on_inbound(batch, now);
+        if let Some(last) = batch.last() {
+            held.ahead.passed(last.offset.next());
+        }
         self.heard(place, Source::Inbound, stage);
         self.plan(stage, pause, Due::PollInbound(place));
+    }
+
+    /// A mirror keeps what it reads beyond what it knows as taken.
+    fn read_ahead(&mut self, place: Place, from: Offset, count: u64, stage: &mut Stage) {
+        let first = stage.first_kept(&inbound(place));
+        let Some(held) = self.partitions.get_mut(&place) else {
+            return;
+        };
+        if from < first {
+            held.read_from(first, &stage.plan);
+            return self.plan(stage, 1, Due::PollInbound(place));
+        }
+        let batch = stage.read(&inbound(place), from, count as usize);
+        let Some(last) = batch.last() else { return };
+        held.reads = Some(last.offset.next());
+        held.ahead.keep(batch, held.core.fold().inbound);
+        self.plan(stage, 1, Due::PollInbound(place));
     }
 
     pub(super) fn inbound_end(&mut self, part: Part, stage: &mut Stage) {

@@ -1,6 +1,6 @@
 //! When a partition's shell does something: its schedule is the real one.
 
-use xp_state_node::schedule::Source;
+use xp_state_node::schedule::{Phase, Source};
 
 use super::Node;
 use crate::simulator::agenda::{NodeDue as Due, Part};
@@ -43,10 +43,17 @@ impl Node {
             return;
         };
         let news = held.schedule.news(&held.core);
+        let begins = news.is_some_and(Phase::is_warm) && !held.ahead.is_open();
+        if begins {
+            held.read_from(held.core.fold().inbound, &stage.plan);
+        }
         held.turn += 1;
         let due = Due::Turn(held.part, held.turn);
         let wait_ms = held.schedule.wait_ms(&held.core, now);
         self.plan(stage, wait_ms, due);
+        if begins {
+            self.plan(stage, 1, Due::PollInbound(place));
+        }
         if news.is_some() {
             self.tell(stage);
         }

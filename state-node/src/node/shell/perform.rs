@@ -81,14 +81,14 @@ impl Shell<'_> {
         match action {
             Action::ReadInbound { from } => {
                 self.events = None;
-                if !self.inbound.begins_at(from) {
+                if !self.inbound.read.begins_at(from) {
                     self.inbound = Ahead::open(self, from);
                 }
             }
             Action::Follow { from } => {
                 self.events = Some(self.shared.log.read(&self.topics.events, from));
                 let inbound = self.core.fold().inbound;
-                if !self.inbound.has_heard(inbound) {
+                if !self.inbound.read.has_heard(inbound) {
                     self.inbound = Ahead::open(self, inbound);
                 }
             }
