@@ -297,7 +297,13 @@ impl Plan {
                 builds: true,
                 ..plan
             },
-            Switch::Removals | Switch::Lives => Self {
+            Switch::Lives => Self {
+                rooms: true,
+                clients: 10,
+                weather: Weather::EDGES,
+                ..plan
+            },
+            Switch::Removals => Self {
                 rooms: true,
                 ..plan
             },

@@ -149,7 +149,7 @@ impl Switch {
             Self::OldestTell => 28,
             Self::AskAfterAHole => 12,
             Self::AskOfLateDials => 6,
-            Self::Lives => 454,
+            Self::Lives => 79,
             _ => 0,
         }
     }
