@@ -41,10 +41,9 @@ fn ask(at: &str) -> Result<Answer> {
         .with_context(|| format!("{at:?} is no address"))?;
     let mut stream = TcpStream::connect_timeout(&address, ANSWERED_WITHIN)?;
     stream.set_read_timeout(Some(ANSWERED_WITHIN))?;
-    write!(
-        stream,
-        "GET /ready HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n"
-    )?;
+    // In one piece: who answers after the first one may have closed before the next.
+    let request = format!("GET /ready HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     parse(&answer)
@@ -77,7 +76,8 @@ mod tests {
                 let mut request = [0; 512];
                 let _ = stream.read(&mut request);
                 let status = statuses[index.min(statuses.len() - 1)];
-                let _ = write!(stream, "HTTP/1.1 {status} X\r\n\r\nanswer {status}\n");
+                let answer = format!("HTTP/1.1 {status} X\r\n\r\nanswer {status}\n");
+                let _ = stream.write_all(answer.as_bytes());
             }
         });
         at
