@@ -80,7 +80,7 @@ pub struct Lane {
 
 /// One run: the same plan gives the same history.
 ///
-/// Its text form, which [`FromStr`] reads again, names what differs from [`Plan::rough`] of its seed:
+/// Its text form, which [`FromStr`](std::str::FromStr) reads again, names what differs from [`Plan::rough`] of its seed:
 /// `seed=42 busy=3000 clients=2 nodes=2 weather=events,inbound spared=0,4 without=Gate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
