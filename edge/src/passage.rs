@@ -160,13 +160,8 @@ impl<F: Freight> Passage<F> {
 
 #[cfg(test)]
 mod tests {
+    use super::stall::tests::PATIENCE;
     use super::*;
-
-    const PATIENCE: Patience = Patience {
-        retry_ms: 10,
-        stall_ms: 1_000,
-        sockets_ms: 30_000,
-    };
 
     #[derive(Clone, Debug, PartialEq, Eq)]
     struct Parcel {

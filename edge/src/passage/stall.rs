@@ -80,10 +80,10 @@ impl Stall {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience {
+    pub(in crate::passage) const PATIENCE: Patience = Patience {
         retry_ms: 10,
         stall_ms: 1_000,
         sockets_ms: 30_000,

@@ -14,7 +14,7 @@ use xp_edge::config::Key;
 use xp_edge::units::Span;
 use xp_protocol::CloseCode;
 
-use crate::world::client::Dial;
+use crate::world::client::{Client, Dial};
 use crate::world::{World, claims, config, time, tokens, until};
 
 /// An identity provider: serves its key set, and counts how often it was asked.
@@ -185,14 +185,20 @@ async fn a_token_made_after_the_last_request_is_no_bad_one_yet() {
     assert_eq!(provider.asked(), 1);
 }
 
-#[tokio::test]
-async fn a_set_without_a_usable_key_wipes_nothing() {
+/// An edge that fetches a set again and again, and a client that came in with its first key.
+async fn attached() -> (Provider, Signer, World, Client) {
     let (provider, addr) = Provider::start().await;
     let first = provider.rotate("first");
     let again = Span::from_millis(20);
     let world = asking(addr, Span::from_millis(0), again).await;
-    let mut ana = dial(&world, &first).connection(1).open().await;
-    ana.expect("welcome").await;
+    let mut client = dial(&world, &first).connection(1).open().await;
+    client.expect("welcome").await;
+    (provider, first, world, client)
+}
+
+#[tokio::test]
+async fn a_set_without_a_usable_key_wipes_nothing() {
+    let (provider, first, world, mut ana) = attached().await;
     for (number, entries) in [
         (2, vec![]),
         (3, vec![json!({ "kty": "oct", "k": "c2VjcmV0" })]),
@@ -209,12 +215,7 @@ async fn a_set_without_a_usable_key_wipes_nothing() {
 
 #[tokio::test]
 async fn a_withdrawn_key_ends_the_sockets_that_came_in_with_it() {
-    let (provider, addr) = Provider::start().await;
-    let first = provider.rotate("first");
-    let again = Span::from_millis(20);
-    let world = asking(addr, Span::from_millis(0), again).await;
-    let mut ana = dial(&world, &first).connection(1).open().await;
-    ana.expect("welcome").await;
+    let (provider, first, world, mut ana) = attached().await;
     let mut ben = dial(&world, &first).connection(2).open().await;
     ben.expect("welcome").await;
     let second = provider.rotate("second");
@@ -236,13 +237,8 @@ async fn a_withdrawn_key_ends_the_sockets_that_came_in_with_it() {
 
 #[tokio::test]
 async fn who_showed_a_fresh_token_in_time_stays_when_the_old_key_goes() {
-    let (provider, addr) = Provider::start().await;
-    let first = provider.rotate("first");
+    let (provider, first, world, mut ana) = attached().await;
     let old = provider.keys.lock().unwrap().clone();
-    let again = Span::from_millis(20);
-    let world = asking(addr, Span::from_millis(0), again).await;
-    let mut ana = dial(&world, &first).connection(1).open().await;
-    ana.expect("welcome").await;
     let mut ben = dial(&world, &first).connection(2).open().await;
     ben.expect("welcome").await;
     let second = provider.rotate("second");

@@ -20,6 +20,7 @@ mod timers;
 mod states;
 mod positions;
 mod log;
+mod answered;
 mod lives;
 mod book;
 

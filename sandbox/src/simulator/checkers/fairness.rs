@@ -1,7 +1,6 @@
 //! While one client says more than its partition takes, the others are answered in time, and nothing is lost (R42).
 
-use std::collections::BTreeMap;
-
+use super::answered::{Answered, answered};
 use super::{Case, Findings};
 use crate::simulator::history::What;
 
@@ -21,22 +20,18 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         true => ANSWERED_AMONG_MANY_MS,
         false => ANSWERED_MS,
     };
-    let mut called = BTreeMap::new();
-    for entry in &case.outcome.history.entries {
-        match &entry.what {
-            What::Missed(what) => found.push(("inbound".to_owned(), what.clone())),
-            What::Called(_, id) => drop(called.insert(*id, entry.at)),
-            What::Answered(_, id, _) => {
-                let called = called.remove(id).unwrap_or(entry.at);
-                let took_ms = entry.at.since_ms(called);
-                if took_ms > within_ms {
-                    found.push((
-                        format!("command {id}"),
-                        format!("its answer took {took_ms} ms"),
-                    ));
-                }
-            }
-            _ => {}
+    let history = &case.outcome.history;
+    for entry in &history.entries {
+        if let What::Missed(what) = &entry.what {
+            found.push(("inbound".to_owned(), what.clone()));
+        }
+    }
+    for Answered { id, waited_ms, .. } in answered(history) {
+        if waited_ms > within_ms {
+            found.push((
+                format!("command {id}"),
+                format!("its answer took {waited_ms} ms"),
+            ));
         }
     }
     found

@@ -1,9 +1,7 @@
 //! Where partitions only go from node to node, no command waits for longer than a takeover takes, also while it happens.
 
-use std::collections::BTreeMap;
-
+use super::answered::{Answered, answered};
 use super::{Case, Findings};
-use crate::simulator::history::What;
 use crate::simulator::plan::EPOCH_MS;
 
 /// How long a command may wait where the `cluster` log takes records up to 600 ms late, in milliseconds: silence is noticed
@@ -15,25 +13,18 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
     if !case.outcome.plan.takeovers {
         return Findings::new();
     }
-    let mut called = BTreeMap::new();
     let mut found = Findings::new();
-    for entry in &case.outcome.history.entries {
-        match &entry.what {
-            What::Called(_, id) => {
-                called.insert(*id, entry.at);
-            }
-            What::Answered(life, id, _) => {
-                let Some(at) = called.remove(id) else {
-                    continue;
-                };
-                let waited = entry.at.since_ms(at);
-                if waited > WAIT_MAX_MS {
-                    let since = at.0.saturating_sub(EPOCH_MS);
-                    let what = format!("command {id} of {since} ms waited for {waited} ms");
-                    found.push((life.address.to_string(), what));
-                }
-            }
-            _ => {}
+    for waited in answered(&case.outcome.history) {
+        let Answered {
+            life,
+            id,
+            called,
+            waited_ms,
+        } = waited;
+        if waited_ms > WAIT_MAX_MS {
+            let since = called.0.saturating_sub(EPOCH_MS);
+            let what = format!("command {id} of {since} ms waited for {waited_ms} ms");
+            found.push((life.address.to_string(), what));
         }
     }
     found
