@@ -49,9 +49,9 @@ pub struct Rules {
     /// R45: what was forgotten is not found again in a snapshot that was cut before.
     pub removals: bool,
     /// R15: who takes over goes on with what it has read ahead only where that reaches back to its position.
-    pub reach: bool,
+    pub ahead_reaches: bool,
     /// R45: an entity is not forgotten while chain records about it are on their way.
-    pub lives: bool,
+    pub forgets_when_heard: bool,
     /// R46: an owner that is not warm for longer than a moment yields to a member that is. Off: it keeps its partition
     /// as long as it lives.
     pub yields: bool,
@@ -87,8 +87,8 @@ impl Default for Rules {
             whole_snapshots: true,
             ahead: true,
             removals: true,
-            lives: true,
-            reach: true,
+            forgets_when_heard: true,
+            ahead_reaches: true,
             yields: true,
             ask_after_a_hole: true,
             ask_of_late_dials: true,

@@ -143,7 +143,7 @@ impl Fold {
             // R4: the offsets of another life of the inbound log start anew.
             self.inbound_log = Some(claim.inbound);
             self.inbound = Offset(0);
-            self.suspects.inbound_is_gone();
+            self.suspects.forget_offsets();
         }
         Verdict::Claimed
     }

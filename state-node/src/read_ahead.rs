@@ -76,7 +76,7 @@ impl ReadAhead {
 
     /// Whether an owner can begin at `from` with what is here; then it will.
     pub fn begins_at(&mut self, from: Offset) -> bool {
-        let reaches = self.begin <= from || !self.rules.reach;
+        let reaches = self.begin <= from || !self.rules.ahead_reaches;
         self.heard = self.is_open && reaches;
         self.heard
     }

@@ -70,12 +70,12 @@ impl Suspects {
             tried.retain(|tried| *tried != by);
         }
         self.tries.retain(|_, tried| !tried.is_empty());
-        self.inbound_is_gone();
+        self.forget_offsets();
         (self.tries, self.names) = (later, later_names);
     }
 
-    /// R4: the inbound log is gone, and its offsets with it. What has a name may be sent again.
-    pub(crate) fn inbound_is_gone(&mut self) {
+    /// Nothing lies any more where it was tried, as when the inbound log is gone (R4). What has a name may be sent again.
+    pub(crate) fn forget_offsets(&mut self) {
         let mut names = std::mem::take(&mut self.names);
         for (offset, by) in std::mem::take(&mut self.tries) {
             if let Some(name) = names.remove(&offset) {
@@ -166,7 +166,7 @@ mod tests {
         let mut suspects = Suspects::default();
         suspects.tried(Offset(5), Some(&command(1)), process(1));
         suspects.doubt(process(1));
-        suspects.inbound_is_gone();
+        suspects.forget_offsets();
         assert_eq!(died_of(&suspects, 0, 1), [process(1)]);
         assert_eq!(died_of(&suspects, 0, 2), []);
         suspects.tried(Offset(0), Some(&command(1)), process(2));
@@ -179,7 +179,7 @@ mod tests {
     fn what_has_no_name_is_forgotten_with_its_inbound_log() {
         let mut suspects = Suspects::default();
         suspects.tried(Offset(5), None, process(1));
-        suspects.inbound_is_gone();
+        suspects.forget_offsets();
         assert_eq!(suspects, Suspects::default());
     }
 
@@ -220,7 +220,7 @@ mod tests {
     fn who_lives_has_died_of_nothing_in_any_life_of_the_inbound_log() {
         let mut suspects = Suspects::default();
         suspects.tried(Offset(5), Some(&command(1)), process(1));
-        suspects.inbound_is_gone();
+        suspects.forget_offsets();
         suspects.tried(Offset(2), Some(&command(2)), process(2));
         suspects.survived(process(1));
         suspects.survived(process(2));
@@ -232,12 +232,12 @@ mod tests {
         let mut suspects = Suspects::default();
         suspects.tried(Offset(1), Some(&command(1_000)), process(1));
         suspects.doubt(process(1));
-        suspects.inbound_is_gone();
+        suspects.forget_offsets();
         for offset in (0..300).rev() {
             suspects.tried(Offset(offset), Some(&command(offset)), process(2));
         }
         suspects.doubt(process(2));
-        suspects.inbound_is_gone();
+        suspects.forget_offsets();
         let kept: Vec<_> = suspects.earlier.keys().cloned().collect();
         assert_eq!(kept, [command(1_000)]);
     }

@@ -297,7 +297,7 @@ impl Plan {
                 builds: true,
                 ..plan
             },
-            Switch::Lives => Self {
+            Switch::ForgetWhenHeard => Self {
                 rooms: true,
                 clients: 10,
                 weather: Weather::EDGES,

@@ -81,9 +81,9 @@ pub enum Switch {
     /// R42: nobody is asked what was lost in a hole in `inbound`.
     AskAfterAHole,
     /// R15: who takes over goes on with what it has read ahead, whatever is missing before that.
-    Reach,
+    AheadReaches,
     /// R45: an entity is forgotten although edges may still hear of its last life.
-    Lives,
+    ForgetWhenHeard,
     /// R27: nobody is asked whether a dial that came in from below has a socket.
     AskOfLateDials,
     /// R44: an entity that its build cannot read takes what comes, without effect.
@@ -130,8 +130,8 @@ impl Switch {
         Self::Slow,
         Self::FlowControl,
         Self::AskAfterAHole,
-        Self::Reach,
-        Self::Lives,
+        Self::AheadReaches,
+        Self::ForgetWhenHeard,
         Self::AskOfLateDials,
         Self::Parking,
     ];
@@ -149,7 +149,7 @@ impl Switch {
             Self::OldestTell => 28,
             Self::AskAfterAHole => 12,
             Self::AskOfLateDials => 6,
-            Self::Lives => 79,
+            Self::ForgetWhenHeard => 79,
             _ => 0,
         }
     }
@@ -180,8 +180,8 @@ impl Switch {
             Some(Self::CommittedSnapshots) => rules.committed_snapshots = false,
             Some(Self::WholeSnapshots) => rules.whole_snapshots = false,
             Some(Self::Removals) => rules.removals = false,
-            Some(Self::Lives) => rules.lives = false,
-            Some(Self::Reach) => rules.reach = false,
+            Some(Self::ForgetWhenHeard) => rules.forgets_when_heard = false,
+            Some(Self::AheadReaches) => rules.ahead_reaches = false,
             Some(Self::Ahead) => rules.ahead = false,
             Some(Self::Yields) => rules.yields = false,
             Some(Self::AskAfterAHole) => rules.ask_after_a_hole = false,

@@ -9,13 +9,11 @@ use xp_protocol::outbound::Socket;
 use super::super::Partition;
 
 impl Partition {
-    /// A goodbye has come; its session, if it has one, does not know yet.
+    /// A goodbye has come: of a dial that its session has not seen yet, it is remembered. Others are doubted anyway.
     pub(in crate::partition) fn note_goodbye(&mut self, address: &Address, socket: Socket) {
         let session = self.session(address, socket.connection);
-        if session.is_some_and(|session| session.is_socket(socket.attempt)) {
-            return;
-        }
-        if let Some(owner) = self.owner() {
+        let is_early = session.is_none_or(|session| session.is_before(socket.attempt));
+        if let Some(owner) = self.owner().filter(|_| is_early) {
             owner.goodbyes.note(address, socket);
         }
     }

@@ -129,7 +129,7 @@ impl Partition {
             return false;
         };
         let is_last = !entity.runtime.exists && entity.runtime.session_count() == 1;
-        forgets && is_last && self.setting.rules.lives && {
+        forgets && is_last && self.setting.rules.forgets_when_heard && {
             let key = address.to_string();
             owner.emitter.speaks_of(key.as_bytes()) || owner.gate.speaks_of(key.as_bytes())
         }
