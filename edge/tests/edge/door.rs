@@ -3,6 +3,7 @@
 use jsonwebtoken::{Algorithm, EncodingKey};
 use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use serde_json::json;
+use xp_edge::Config;
 use xp_edge::config::Key;
 use xp_protocol::CloseCode;
 use xp_protocol::inbound::Action;
@@ -19,6 +20,23 @@ async fn check(world: &World, dial: Dial, code: CloseCode, reason: &str) {
 
 fn anonymous(world: &World) -> Dial {
     Dial::to(world.edge.addr())
+}
+
+/// A program that is not started by a configuration file hears of it, too.
+#[tokio::test]
+async fn an_origin_that_no_browser_sends_is_refused_at_the_start() {
+    let world = World::new().await;
+    let config = Config {
+        origins: vec!["https://good.example/".to_owned()],
+        ..config()
+    };
+    let started = world.another_edge(config, 7).await;
+    let refused = started.err().expect("nobody could ever come in");
+    let said = refused.to_string();
+    assert!(
+        said.contains("edge.origins") && said.contains("\"https://good.example\""),
+        "{said}"
+    );
 }
 
 #[tokio::test]

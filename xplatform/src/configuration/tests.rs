@@ -115,6 +115,16 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             &[],
             &["log.durability", "some.toml", "fsync"],
         ),
+        (
+            "[edge]\norigins = [\"https://example.org/\"]",
+            &[],
+            &["edge.origins in ", "some.toml", "\"https://example.org\""],
+        ),
+        (
+            "[edge.tokens]\nkeys = [{ jwks-url = \"accounts.example.org/keys\" }]",
+            &[],
+            &["edge.tokens.keys in ", "some.toml", "write it whole"],
+        ),
         ("[edge\n", &[], &["some.toml", "is not TOML"]),
         (
             "[edge.limits]\nwindow = 0",
