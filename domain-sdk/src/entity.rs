@@ -20,6 +20,7 @@ pub(crate) use decision::{Asked, Given, Said, Setting, Showing, Told};
 pub(crate) use roster::Roster;
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use crate::host::{Payload, Termination};
 use crate::word::{Codec, DefaultWord, Stored, Unreadable, Word};
@@ -63,6 +64,12 @@ pub trait Entity: Sized + Send + 'static {
     /// Raise it when the state's shape or meaning changes. Each entity's older snapshot goes through
     /// [`read_state`](Self::read_state) when it is touched, or the entity is folded anew from its events.
     const STATE_VERSION: u32 = 1;
+
+    /// For how long an entity is kept that nobody uses: which has no session, remembered ones included, waits for no
+    /// timer and no answer, and has seen no message for so long. Then it ends as if it had decided
+    /// [`end`](Decision::end), without an event. `None`, the default, keeps it for ever. One that was
+    /// changed counts for an entity from its next message on.
+    const RETENTION: Option<Duration> = None;
 
     /// Who asks: what the domain needs from the token's claims. `()` when it needs nothing.
     type Claims: Word + Send;

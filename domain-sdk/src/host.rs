@@ -17,6 +17,8 @@ pub trait Host: Send + Sync + 'static {
     fn category(&self) -> &'static str;
     /// Rises when older snapshots and hashes must be set aside.
     fn state_version(&self) -> u32;
+    /// For how many milliseconds an entity is kept that nobody uses; `None` keeps it for ever.
+    fn retention_ms(&self) -> Option<u64>;
     /// Whether outputs, replies and rejections are text (JSON) rather than binary.
     fn is_text(&self) -> bool;
     /// An entity before its first event.
@@ -252,6 +254,8 @@ pub struct Decided {
     pub timers: Vec<(String, Option<(TimeMs, Bytes)>)>,
     /// Sessions to end.
     pub terminate: Vec<ConnectionId>,
+    /// Whether the entity is over, behind all of this.
+    pub ends: bool,
 }
 
 /// The answer to the message being decided.

@@ -46,6 +46,11 @@ impl<E: Entity + State> Host for Hosted<E> {
         E::STATE_VERSION
     }
 
+    fn retention_ms(&self) -> Option<u64> {
+        let ms = E::RETENTION?.as_millis();
+        Some(u64::try_from(ms).unwrap_or(u64::MAX))
+    }
+
     fn is_text(&self) -> bool {
         E::CODEC.is_text()
     }
@@ -249,6 +254,12 @@ impl<E: Entity> Live<E> {
                 "`connected` refuses a session with `Err`, not with `refuse`".to_owned(),
             ));
         }
+        if outcome.as_ref().is_ok_and(|decision| decision.ends) {
+            // Nobody could be welcomed to it.
+            return Err(Fault::Misuse(
+                "`connected` ends the entity to which the session comes: refuse the session with `Err`".to_owned(),
+            ));
+        }
         self.encoded(outcome, Awaited::No)
     }
 
@@ -373,6 +384,7 @@ fn only_glimpses<E: Entity>(decision: &Decision<E>) -> Result<(), Fault> {
         (!decision.tells.is_empty(), "tells another entity"),
         (!decision.timers.is_empty(), "touches a timer"),
         (!decision.terminate.is_empty(), "ends a session"),
+        (decision.ends, "ends the entity"),
     ];
     match forbidden.iter().find(|(is_done, _)| *is_done) {
         None => Ok(()),

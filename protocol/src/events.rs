@@ -43,8 +43,9 @@ pub enum Event {
 
 impl Format for Event {
     const NAME: &'static str = "events";
-    /// Version 2 has answers that stand among the deliveries only, what is parked (R44), and names of suspects (R16).
-    const VERSION: u8 = 2;
+    /// Version 2 has answers that stand among the deliveries only, what is parked (R44), and names of suspects (R16);
+    /// version 3 has the end of entities (R49).
+    const VERSION: u8 = 3;
     const OLDEST: u8 = 1;
 }
 
@@ -160,6 +161,8 @@ pub enum TimerKey {
     Ticket(TicketId),
     /// The first of what was parked is delivered (R44).
     Parked,
+    /// Nobody has used the entity for as long as its category keeps such ones.
+    Retention,
 }
 
 /// Who waits for a deferred answer.
@@ -291,6 +294,12 @@ pub enum Change {
     Parked(Box<Parked>),
     /// The first of what is parked was delivered (R44).
     Unparked,
+    /// The entity is over, behind all else that its commit says (R49): its state is again what it was before the first
+    /// event, its timers, tickets and conversations are void, and every session ends.
+    EntityEnded {
+        /// When the memory of the sessions ends that end with it.
+        until: TimeMs,
+    },
 }
 
 /// Something that came for an entity in quarantine, kept until it can be delivered (R44).
@@ -440,6 +449,13 @@ impl std::fmt::Display for MessageName {
 }
 
 impl Commit {
+    /// Whether the entity is over with it (R49).
+    #[must_use]
+    pub fn ends(&self) -> bool {
+        let ends = |change: &Change| matches!(change, Change::EntityEnded { .. });
+        self.changes.iter().any(ends)
+    }
+
     /// The command that a change says is answered, and how. An answer that stands among the deliveries is a
     /// slice of the frames, without a copy.
     #[must_use]

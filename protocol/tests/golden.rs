@@ -75,6 +75,7 @@ fn kind(change: &Change) -> usize {
         Change::AnsweredAsShown { .. } => 15,
         Change::Parked(_) => 16,
         Change::Unparked => 17,
+        Change::EntityEnded { .. } => 18,
     }
 }
 
@@ -82,6 +83,7 @@ fn kind(change: &Change) -> usize {
 fn the_golden_commits_hold_every_kind_of_change() {
     let changes = samples::changes().into_iter();
     let changes = changes.chain(samples::later_changes());
+    let changes = changes.chain(samples::last_changes());
     let kinds: BTreeSet<_> = changes.map(|change| kind(&change)).collect();
-    assert_eq!(kinds, (0..18).collect());
+    assert_eq!(kinds, (0..19).collect());
 }

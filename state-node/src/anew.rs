@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use xp_domain_sdk::host::{Instance, Registry};
+use xp_domain_sdk::host::{Host, Instance, Registry};
 use xp_protocol::codec;
 use xp_protocol::events::{Commit, Event};
 use xp_protocol::{Address, Offset, Revision};
@@ -22,6 +22,7 @@ pub struct FoldingAnew {
 }
 
 struct Anew {
+    host: Arc<dyn Host>,
     upto: Revision,
     seen: Revision,
     instance: Result<Box<dyn Instance>, String>,
@@ -32,11 +33,13 @@ impl FoldingAnew {
     #[must_use]
     pub fn new(domain: &Arc<Registry>, entities: Vec<(Address, Revision)>, upto: Offset) -> Self {
         let begun = entities.into_iter().filter_map(|(address, upto)| {
-            let instance = Ok(domain.get(address.category())?.fresh());
+            let host = Arc::clone(domain.get(address.category())?);
+            let instance = Ok(host.fresh());
             let seen = Revision(0);
             Some((
                 address,
                 Anew {
+                    host,
                     upto,
                     seen,
                     instance,
@@ -92,6 +95,10 @@ impl FoldingAnew {
             anew.instance = Err(format!(
                 "its events of revision {revision}, at offset {offset}: {fault}"
             ));
+        }
+        // R49: what came before is none of its life now.
+        if commit.ends() {
+            anew.instance = Ok(anew.host.fresh());
         }
     }
 

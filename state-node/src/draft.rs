@@ -7,9 +7,10 @@ mod deliveries;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use xp_domain_sdk::host::Outcome;
 use xp_protocol::events::{Attachment, Awaiter, Cause, ChainLink, Change, Tell};
 use xp_protocol::inbound::Told;
-use xp_protocol::outbound::Item;
+use xp_protocol::outbound::{Item, Recipients};
 use xp_protocol::{Address, CloseCode, ConnectionId, LanePartition, Revision, TicketId, TimeMs};
 
 use crate::entity::{Entity, Session};
@@ -42,6 +43,8 @@ pub struct Draft {
     pub volatile: Deliveries,
     /// Words to other entities, not numbered yet.
     pub tells: Vec<Word>,
+    /// Whether the entity ends behind all of this (R49).
+    pub ends: bool,
     /// What follows the commit outside the chain.
     pub after: Option<After>,
     /// Who hears of it when the message fails.
@@ -66,6 +69,8 @@ pub enum After {
     Welcome(ConnectionId),
     /// The session goes on behind this revision.
     Resume(ConnectionId, Revision),
+    /// The session's socket, which is not accepted yet, is closed: the entity is over.
+    Close(ConnectionId),
 }
 
 impl Draft {
@@ -84,6 +89,7 @@ impl Draft {
             shown: Deliveries::default(),
             volatile: Deliveries::default(),
             tells: Vec::new(),
+            ends: false,
             after: None,
             awaiter: None,
         }
@@ -92,6 +98,37 @@ impl Draft {
     /// Closes a session's socket inside the chain (R23).
     pub fn close(&mut self, session: &Session, code: CloseCode) {
         self.shown.to_session(session, Item::Close { code }, &[]);
+    }
+
+    /// R49: the entity ends, behind what is in the draft so far. Sessions are remembered `until` then.
+    pub fn end(&mut self, entity: &Entity, until: TimeMs) {
+        self.answer_askers(entity);
+        if !entity.is_unwatched() {
+            let code = CloseCode::Terminated;
+            let to = Recipients::Everybody;
+            self.shown.push(None, to, Item::Close { code }, &[]);
+        }
+        self.after = self.after.map(|after| match after {
+            After::Welcome(session) | After::Resume(session, _) | After::Close(session) => {
+                After::Close(session)
+            }
+        });
+        self.changes.push(Change::EntityEnded { until });
+    }
+
+    /// Other entities that wait for an answer hear that there is none.
+    fn answer_askers(&mut self, entity: &Entity) {
+        let tickets = entity.runtime.busy.iter().flat_map(|busy| &busy.tickets);
+        for (ticket, open) in tickets {
+            if let Awaiter::Entity {
+                address,
+                conversation,
+            } = &open.awaiter
+                && !self.changes.contains(&Change::TicketClosed(*ticket))
+            {
+                self.answer_entity(address.clone(), *conversation, Outcome::Fault);
+            }
+        }
     }
 
     /// The socket with which a session would begin.

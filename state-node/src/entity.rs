@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use xp_domain_sdk::host::{Host, Instance, RosterChange};
-use xp_protocol::events::{Answer, Change, Commit};
-use xp_protocol::{Incarnation, Offset, PartitionId, TimeMs};
+use xp_protocol::events::{Answer, Change, Commit, TimerKey};
+use xp_protocol::{Incarnation, Offset, PartitionId, Revision, TimeMs};
 
 use crate::limits::Limits;
 use crate::watched::{Seat, Watched};
@@ -85,6 +85,13 @@ impl Entity {
     #[must_use]
     pub fn is_quarantined(&self) -> bool {
         self.quarantine.is_some()
+    }
+
+    /// Whether a snapshot of it holds all that is needed to read it.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        let quarantine = self.quarantine.as_ref();
+        quarantine.is_none_or(|quarantine| quarantine.is_complete())
     }
 
     /// Whether what is stored of it is damaged, and nothing can rebuild it here. Its revision is not known, so nothing can
@@ -195,9 +202,42 @@ impl Entity {
         }
     }
 
+    /// When it ends because nobody uses it, where its category keeps such ones for a time only.
+    #[must_use]
+    pub fn retained_until(&self, host: &dyn Host) -> Option<TimeMs> {
+        let retention_ms = host.retention_ms()?;
+        let unused = self.runtime.is_unused();
+        unused.then(|| self.runtime.now.plus_ms(retention_ms))
+    }
+
+    /// All its timers and when they are due.
+    pub fn timers(&self, host: &dyn Host) -> impl Iterator<Item = (TimeMs, TimerKey)> + '_ {
+        let retained = self.retained_until(host);
+        let retained = retained.map(|until| (until, TimerKey::Retention));
+        self.runtime.timers().chain(retained)
+    }
+
+    /// When a timer is due, if it is set.
+    #[must_use]
+    pub fn due(&self, host: &dyn Host, key: &TimerKey) -> Option<TimeMs> {
+        match key {
+            TimerKey::Retention => self.retained_until(host),
+            _ => self.runtime.due(key),
+        }
+    }
+
+    /// R49: it is over, and is again what it was before its first event, also where this build could not read it.
+    fn end(&mut self, host: &dyn Host, until: TimeMs, revision: Revision) {
+        self.runtime.end(until, revision);
+        self.instance = host.fresh();
+        self.quarantine = None;
+        self.kept = Kept::default();
+        self.watched = None;
+    }
+
     /// Folds a commit whose events the instance has applied already: the owner applies them before it
     /// appends (R9), everybody else just before this call.
-    pub fn fold(&mut self, commit: &Arc<Commit>, offset: Offset, bounds: &Limits) {
+    pub fn fold(&mut self, host: &dyn Host, commit: &Arc<Commit>, offset: Offset, bounds: &Limits) {
         let Commit {
             revision,
             epoch,
@@ -211,6 +251,9 @@ impl Entity {
             revision,
         };
         for change in &commit.changes {
+            if let Change::EntityEnded { until } = change {
+                self.end(host, *until, revision);
+            }
             self.change(change, floor, bounds);
             if let Some((connection, n, answer)) = commit.answered(change) {
                 let answer = apart(answer, commit.frames.len());
@@ -225,7 +268,7 @@ impl Entity {
         self.runtime.revision = revision;
         // Never before the last one, but where that was too far ahead of the owner's clock (R48).
         self.runtime.now = commit.now;
-        self.runtime.exists |= commit.event_count > 0;
+        self.runtime.exists |= commit.event_count > 0 && !commit.ends();
         for link in &commit.links {
             let busy = self.runtime.busy.get_or_insert_default();
             busy.chain.insert(link.partition, revision);

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use xp_protocol::codec::Format;
 use xp_protocol::events::{Cause, Change, Claim, Commit, Event, MessageName};
 use xp_protocol::rules::Rules;
-use xp_protocol::{ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Seq, View};
+use xp_protocol::{
+    ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, Seq, View,
+};
 
 use crate::outstanding::Outstanding;
 use crate::suspects::Suspects;
@@ -43,6 +45,8 @@ pub struct Fold {
     pub epochs: Vec<Epoch>,
     /// Messages that may have ended a process (R16).
     pub suspects: Suspects,
+    /// No entity that has ended was above this revision: who is remembered nowhere begins behind it (R49).
+    pub ended_upto: Revision,
     /// All of them, but in a simulator.
     #[serde(skip)]
     pub rules: Rules,
@@ -53,14 +57,15 @@ const EPOCHS_MAX: usize = 64;
 
 impl Format for Fold {
     const NAME: &'static str = "fold-header";
-    /// Version 3 knows suspects by their names too.
-    const VERSION: u8 = 3;
+    /// Version 3 knows suspects by their names too, version 4 how far ended entities had come.
+    const VERSION: u8 = 4;
     const OLDEST: u8 = 2;
 
     fn lacks(version: u8) -> &'static [u8] {
         match version {
-            // No suspect has a name.
-            2 => &[0, 0],
+            // No suspect has a name, and no entity has ended.
+            2 => &[0, 0, 0],
+            3 => &[0],
             _ => &[],
         }
     }
@@ -93,6 +98,15 @@ pub enum Verdict {
 }
 
 impl Fold {
+    /// R49: the revision behind which an entity begins that is remembered nowhere.
+    #[must_use]
+    pub fn begins_behind(&self) -> Revision {
+        match self.rules.revisions_rise {
+            true => self.ended_upto,
+            false => Revision(0),
+        }
+    }
+
     /// The current epoch, if any.
     #[must_use]
     pub fn epoch(&self) -> Option<Epoch> {
@@ -198,6 +212,9 @@ impl Fold {
                     if let Change::TellTaken { source, number } = change {
                         self.tells_in.insert(source.clone(), *number);
                     }
+                }
+                if commit.ends() {
+                    self.ended_upto = self.ended_upto.max(commit.revision);
                 }
                 for tell in &commit.tells {
                     self.tells_out.insert(tell.target.clone(), tell.number);

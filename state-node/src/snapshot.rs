@@ -31,7 +31,9 @@ pub struct Stored {
 
 impl Format for Stored {
     const NAME: &'static str = "snapshot";
-    const VERSION: u8 = 2;
+    /// Version 3 has sessions that ended with their entity (R49).
+    const VERSION: u8 = 3;
+    const OLDEST: u8 = 2;
 }
 
 /// An entity's record as the first version had it: a state that has seen everything.
@@ -74,7 +76,8 @@ pub struct Pending {
 
 impl Format for Pending {
     const NAME: &'static str = "pending-index";
-    const VERSION: u8 = 2;
+    /// Version 2 has the timer of what is parked, version 3 that of retention.
+    const VERSION: u8 = 3;
     const OLDEST: u8 = 1;
 }
 

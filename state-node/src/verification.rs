@@ -204,8 +204,11 @@ impl Verification {
             }
         };
         let Held::Read(replayed) = held else { return };
+        let Some(host) = self.domain.get(address.category()) else {
+            return;
+        };
         let before = replayed.bytes();
-        let taken = replayed.take(commit, stored, &self.limits);
+        let taken = replayed.take(host.as_ref(), commit, stored, &self.limits);
         let is_forgotten = replayed.is_forgettable();
         if let Err(reason) = taken {
             let finding = Finding::new(address, commit, stored.offset, reason);
@@ -214,7 +217,7 @@ impl Verification {
             self.reading.entities.remove(&address);
             self.reading.bytes -= before;
             return;
-        } else if let Some(host) = self.domain.get(address.category()) {
+        } else {
             replayed.measure(host.as_ref());
         }
         let after = held.bytes();

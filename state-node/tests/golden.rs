@@ -51,6 +51,11 @@ fn again(format: &str, bytes: &[u8]) -> Option<Result<Vec<u8>, String>> {
                 .map_err(text)
                 .map(|value| codec::encode(&value)),
         ),
+        "snapshot" => Some(
+            codec::decode::<Stored>(bytes)
+                .map_err(text)
+                .map(|value| codec::encode(&value)),
+        ),
         _ => None,
     }
 }
@@ -87,8 +92,27 @@ fn a_record_of_the_first_version_is_an_entity_for_which_nothing_waits() {
     }
 }
 
+/// What the third version of the header could hold.
+fn without_ended(mut header: Fold) -> Fold {
+    header.ended_upto = Default::default();
+    header
+}
+
+#[test]
+fn a_header_of_the_third_version_is_one_of_a_log_in_which_nobody_ended() {
+    for (name, value) in [
+        ("fold-header-full-v3", without_ended(samples::header())),
+        ("fold-header-empty-v3", Fold::default()),
+    ] {
+        let former = std::fs::read(directory().join(format!("{name}.bin"))).unwrap();
+        let header = codec::decode::<Fold>(snapshot::unsealed(&former).unwrap()).unwrap();
+        assert_eq!(header, value, "{name}");
+    }
+}
+
 /// What the second version of the header could hold.
-fn without_names(mut header: Fold) -> Fold {
+fn without_names(header: Fold) -> Fold {
+    let mut header = without_ended(header);
     header.suspects.names.clear();
     header.suspects.earlier.clear();
     header
@@ -122,7 +146,7 @@ fn an_unknown_version_is_named() {
     let error = codec::decode::<Fold>(snapshot::unsealed(&resealed).unwrap()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "fold-header has version 99, and this build reads version 3"
+        "fold-header has version 99, and this build reads version 4"
     );
 }
 
@@ -145,14 +169,16 @@ fn every_flipped_bit_is_found() {
 #[test]
 fn the_golden_snapshot_holds_every_phase_of_a_session() {
     use xp_state_node::entity::Phase;
-    let Stored { runtime, .. } = samples::busy();
-    let phases: BTreeSet<_> = runtime
-        .sessions()
+    let all = [samples::busy(), samples::ended()];
+    let phases: BTreeSet<_> = all
+        .iter()
+        .flat_map(|stored| stored.runtime.sessions())
         .map(|session| match session.phase {
             Phase::Attached => 0,
             Phase::Detached { .. } => 1,
             Phase::Ended { .. } => 2,
+            Phase::EndedWithEntity { .. } => 3,
         })
         .collect();
-    assert_eq!(phases, (0..3).collect());
+    assert_eq!(phases, (0..4).collect());
 }

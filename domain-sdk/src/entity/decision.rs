@@ -56,6 +56,7 @@ pub struct Decision<E: Entity> {
     pub(crate) tells: Vec<Told<E::Signal>>,
     pub(crate) timers: Vec<(String, Setting<E::Signal>)>,
     pub(crate) terminate: Vec<To>,
+    pub(crate) ends: bool,
     pub(crate) misuse: Option<String>,
 }
 
@@ -164,6 +165,7 @@ impl<E: Entity> Decision<E> {
             tells: Vec::new(),
             timers: Vec::new(),
             terminate: Vec::new(),
+            ends: false,
             misuse: None,
         }
     }
@@ -298,6 +300,55 @@ impl<E: Entity> Decision<E> {
     /// Ends sessions; each sees `terminated` afterwards.
     pub fn terminate(mut self, whom: impl Into<To>) -> Self {
         self.terminate.push(whom.into());
+        self
+    }
+
+    /// The entity is over: deleted. Behind everything else that this decision says (its events are recorded, its
+    /// outputs shown, its reply given), the state is again what it was before the first event, timers and answers that it
+    /// waited for are void, open tickets go unanswered, and every session ends with close code `terminated`. It is
+    /// the end of the entity, so [`terminated`](Entity::terminated) is not asked about its sessions.
+    ///
+    /// Snapshots lose it everywhere once its sessions are no longer remembered (ten minutes by default; until then a
+    /// command that is sent again gets its stored answer). What `events` keeps of it goes with that topic's
+    /// retention.
+    ///
+    /// Whoever connects afterwards, or tells it something, begins a new life of it, from `Default`; refuse in
+    /// [`connected`](Entity::connected) what must not come to be that way. Its revisions go on above those of the life
+    /// before, so that no two commits with events of one address ever have the same.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use xp_domain_sdk::prelude::*;
+    /// # use xp_domain_sdk::testkit::Scenario;
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Game { moves: u32 }
+    /// # #[derive(Serialize, Deserialize)]
+    /// # enum Command { Move, Resign }
+    /// # #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    /// # enum Event { Moved, Resigned { by: String } }
+    /// # impl Entity for Game {
+    /// #     const CATEGORY: Category = Category::new("game");
+    /// #     type Claims = (); type Command = Command; type Query = Never; type Signal = Never;
+    /// #     type Event = Event; type Output = Event; type Reply = u32; type Rejection = Never;
+    /// fn decide(&self, command: Command, cx: &Cx<Self>) -> Outcome<Self> {
+    ///     Ok(match command {
+    ///         Command::Move => cx.decision().publish(Event::Moved).reply(self.moves + 1),
+    ///         Command::Resign => cx
+    ///             .decision()
+    ///             .publish(Event::Resigned { by: cx.subject().into() })
+    ///             .reply(self.moves)
+    ///             .end(),
+    ///     })
+    /// }
+    /// #     fn apply(&mut self, event: Event) { if event == Event::Moved { self.moves += 1 } }
+    /// # }
+    /// Scenario::<Game>::new()
+    ///     .when(Command::Move).from("ana").then_reply(1)
+    ///     .when(Command::Resign).from("ana").then_reply(1).then_ended()
+    ///     .when(Command::Move).from("ben").then_reply(1);
+    /// ```
+    pub fn end(mut self) -> Self {
+        self.ends = true;
         self
     }
 

@@ -14,6 +14,9 @@ pub(super) fn decision<E: Entity>(
     decision: Decision<E>,
     roster: &Roster<E::Claims>,
 ) -> Result<Decided, Fault> {
+    if decision.ends {
+        leaves_nothing(&decision)?;
+    }
     if let Some(misuse) = decision.misuse {
         return Err(Fault::Misuse(misuse));
     }
@@ -53,7 +56,28 @@ pub(super) fn decision<E: Entity>(
             .iter()
             .flat_map(|to| connections(to, roster))
             .collect(),
+        ends: decision.ends,
     })
+}
+
+/// Of an entity that ends nothing is left that could hear a timer or an answer, or give one later.
+fn leaves_nothing<E: Entity>(decision: &Decision<E>) -> Result<(), Fault> {
+    let asks = decision.tells.iter().any(|told| told.asked.is_some());
+    let sets = decision.timers.iter().any(|(_, set)| set.is_some());
+    let forbidden = [
+        (asks, "asks another entity; `tell` it instead"),
+        (sets, "sets a timer, which would find nobody"),
+        (
+            matches!(decision.given, Some(Given::Later)),
+            "puts its answer off; answer now",
+        ),
+    ];
+    match forbidden.iter().find(|(is_done, _)| *is_done) {
+        None => Ok(()),
+        Some((_, what)) => Err(Fault::Misuse(format!(
+            "a decision that ends its entity {what}"
+        ))),
+    }
 }
 
 /// The domain's no, which records nothing.
@@ -67,6 +91,7 @@ pub(super) fn refused<E: Entity>(no: &E::Rejection) -> Result<Decided, Fault> {
         tells: Vec::new(),
         timers: Vec::new(),
         terminate: Vec::new(),
+        ends: false,
     })
 }
 

@@ -23,6 +23,10 @@ pub(super) struct Actor {
     pub(super) timers: BTreeMap<String, (TimeMs, Bytes)>,
     pub(super) members: BTreeMap<ConnectionId, Member>,
     pub(super) revision: Revision,
+    /// When it decided last.
+    pub(super) touched: TimeMs,
+    /// How often it has ended.
+    pub(super) life: u32,
     live: Box<dyn Instance>,
     log: Vec<Bytes>,
     snapshot: Option<Snapshot>,
@@ -58,11 +62,15 @@ pub(super) enum Ticket {
 pub(super) enum Waiter {
     Nobody,
     Client(ConnectionId, Message),
-    Asker {
-        entity: Address,
-        continuation: Bytes,
-    },
+    Asker { entity: Address, asking: Asking },
     Test(Message),
+}
+
+/// What an `ask` left behind, and in which life of its entity.
+#[derive(Clone)]
+pub(super) struct Asking {
+    pub(super) continuation: Bytes,
+    pub(super) life: u32,
 }
 
 impl Actor {
@@ -75,6 +83,8 @@ impl Actor {
             timers: BTreeMap::new(),
             members: BTreeMap::new(),
             revision: Revision(0),
+            touched: TimeMs(0),
+            life: 0,
             live,
             log: Vec::new(),
             snapshot: None,
@@ -229,6 +239,25 @@ impl Actor {
         self.live
             .roster(&RosterChange::Ended(connection))
             .expect("nothing is decoded here");
+    }
+
+    /// It has ended, and is what it was before the first event. What is told of its words and events stays.
+    pub(super) fn start_over(&mut self) {
+        self.live = self.kind.host().fresh();
+        self.log.clear();
+        self.snapshot = None;
+        self.timers.clear();
+        self.members.clear();
+        self.life += 1;
+    }
+
+    /// When it ends because nobody uses it, if its kind says so.
+    pub(super) fn retained_until(&self) -> Option<TimeMs> {
+        let retention_ms = self.kind.host().retention_ms()?;
+        let open = |state: &Ticket| matches!(state, Ticket::Open { .. });
+        let waits = !self.timers.is_empty() || self.tickets.values().any(open);
+        let is_used = waits || !self.members.is_empty() || self.log.is_empty();
+        (!is_used).then(|| self.touched.plus_ms(retention_ms))
     }
 
     /// Another node takes over: from the snapshot and the log.

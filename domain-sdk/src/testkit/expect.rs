@@ -46,6 +46,17 @@ impl<E: Entity + State> Scenario<E> {
         self
     }
 
+    #[track_caller]
+    pub(super) fn expect_over(self, entity: &Address) -> Self {
+        if !self.world.step.over.contains(entity) {
+            self.fail(&format!(
+                "expected: {entity} ends\n     got: it does not{}",
+                self.faults_hint()
+            ));
+        }
+        self
+    }
+
     pub(super) fn events_json<O: Entity + State>(&self, of: &Address) -> String {
         let kind = KindOf::<O>::new();
         let commits = self

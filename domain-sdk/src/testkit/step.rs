@@ -37,6 +37,8 @@ pub(super) struct Step {
     pub(super) tells: Vec<Said>,
     pub(super) welcome: Option<Bytes>,
     pub(super) ended: Vec<ConnectionId>,
+    /// Entities that came to their end.
+    pub(super) over: Vec<Address>,
     pub(super) faults: Vec<(Address, Fault)>,
     /// Answers to messages of earlier steps.
     pub(super) late: Vec<(ConnectionId, Heard)>,

@@ -190,6 +190,19 @@ impl<E: Entity + State> Scenario<E> {
         self
     }
 
+    /// The entity of the story came to its end, and is what it was before its first event.
+    #[track_caller]
+    pub fn then_ended(self) -> Self {
+        let main = self.main.clone();
+        self.expect_over(&main)
+    }
+
+    /// Another entity came to its end.
+    #[track_caller]
+    pub fn then_ended_of<O: Entity>(self, other: At<O>) -> Self {
+        self.expect_over(other.address())
+    }
+
     /// An entity's code failed, with a message that contains this.
     #[track_caller]
     pub fn then_fault(mut self, message: &str) -> Self {

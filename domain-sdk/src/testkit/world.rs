@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use xp_protocol::{Address, ConnectionId, TicketId, TimeMs};
 
-use super::actor::{Actor, Waiter};
+use super::actor::{Actor, Asking, Waiter};
 use super::kind::Kind;
 use super::step::{Broken, Heard, Message, Step};
 use crate::host::{Input, Outcome, SceneData};
@@ -44,7 +44,7 @@ pub(super) struct World {
 struct OpenAsk {
     from: Address,
     to: Address,
-    continuation: Bytes,
+    asking: Asking,
 }
 
 enum Delivery {
@@ -52,12 +52,12 @@ enum Delivery {
         from: Address,
         to: Address,
         signal: Bytes,
-        continuation: Option<Bytes>,
+        asking: Option<Asking>,
     },
     Answer {
         from: Address,
         to: Address,
-        continuation: Bytes,
+        asking: Asking,
         outcome: Outcome,
     },
     Terminated {
@@ -71,6 +71,7 @@ enum Due {
     Timer(Address, String),
     Grace(Address, ConnectionId),
     Ticket(Address, TicketId),
+    Retention(Address),
 }
 
 impl World {

@@ -210,7 +210,9 @@ fn events() -> Vec<Sample> {
         sample("forget-timer", &fired(TimerKey::Forget(connection()))),
         sample("ticket-timer", &fired(TimerKey::Ticket(TicketId(3)))),
         sample("parked-timer", &fired(TimerKey::Parked)),
+        sample("retention-timer", &fired(TimerKey::Retention)),
         sample("parking", &changing(later_changes())),
+        sample("ended", &changing(last_changes())),
     ]
 }
 
@@ -382,6 +384,12 @@ pub(crate) fn changes() -> Vec<Change> {
             delivery: 1,
         },
     ]
+}
+
+/// What version 3 of `events` added.
+pub(crate) fn last_changes() -> Vec<Change> {
+    let until = TimeMs(1_700_000_060_000);
+    vec![Change::EntityEnded { until }]
 }
 
 /// What version 2 of `events` added.

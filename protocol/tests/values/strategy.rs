@@ -252,6 +252,7 @@ fn cause() -> impl Strategy<Value = Cause> {
         connection().prop_map(TimerKey::Forget),
         ticket().prop_map(TimerKey::Ticket),
         Just(TimerKey::Parked),
+        Just(TimerKey::Retention),
     ];
     prop_oneof![
         offset().prop_map(Cause::Inbound),
@@ -336,6 +337,7 @@ fn other_change() -> impl Strategy<Value = Change> {
         (slice(), number()).prop_map(|(source, number)| Change::TellTaken { source, number }),
         parked().prop_map(|parked| Change::Parked(Box::new(parked))),
         Just(Change::Unparked),
+        time().prop_map(|until| Change::EntityEnded { until }),
     ]
 }
 

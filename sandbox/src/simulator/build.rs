@@ -122,6 +122,10 @@ impl Host for Built {
         self.build.number()
     }
 
+    fn retention_ms(&self) -> Option<u64> {
+        self.ledger.retention_ms()
+    }
+
     fn is_text(&self) -> bool {
         self.ledger.is_text()
     }

@@ -32,6 +32,8 @@ const DENSE_THINK_MS: RangeInclusive<u64> = 1..=4;
 /// How often a command greets somebody, where there are rooms.
 const GREETS: f64 = 0.2;
 
+/// How often a client ends its book, where some do.
+const ENDS: f64 = 0.02;
 /// How often a command spoils its book, where that happens.
 const SPOILS: f64 = 0.1;
 
@@ -437,6 +439,9 @@ fn words(id: u64, plan: &Plan, dice: &mut ChaCha8Rng) -> Payload {
     let other = dice.random_range(0..ENTITIES);
     if plan.spoils && dice.random_bool(SPOILS) {
         return json(&Command::Spoil { id });
+    }
+    if plan.ends && dice.random_bool(ENDS) {
+        return json(&Command::End { id });
     }
     if plan.rooms && dice.random_bool(GREETS) {
         let other = dice.random_range(0..plan.entities());

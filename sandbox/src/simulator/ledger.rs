@@ -96,6 +96,8 @@ pub enum Command {
     Remind { id: u64, after_ms: u64 },
     /// Ends the sender's session.
     Leave { id: u64 },
+    /// Noted, and the end of the book.
+    End { id: u64 },
     /// Volatile.
     Wave { id: u64 },
     /// Kills the process that decides it.
@@ -149,6 +151,7 @@ pub enum Event {
     Boasted { id: u64 },
     Refused { id: u64 },
     Spoilt { id: u64 },
+    Ended { id: u64 },
     Asking { id: u64 },
     Asked { id: u64, yes: bool },
     Told { id: u64 },
@@ -270,6 +273,10 @@ impl<const SIDE: bool> Entity for Book<SIDE> {
                 .publish(Event::Added { id })
                 .terminate(cx.connection())
                 .reply(self.say(id)),
+            Command::End { id } => decision
+                .publish(Event::Ended { id })
+                .reply(self.say(id))
+                .end(),
             Command::Wave { id } => decision.glimpse_others(Output::Waved { id }),
             Command::Greet { id, other } => {
                 let decision = decision.publish(Event::Added { id }).reply(self.say(id));
@@ -351,6 +358,7 @@ impl<const SIDE: bool> Entity for Book<SIDE> {
             | Event::Boasted { .. }
             | Event::Refused { .. }
             | Event::Spoilt { .. }
+            | Event::Ended { .. }
             | Event::Asking { .. }
             | Event::Asked { .. }
             | Event::Told { .. }

@@ -50,7 +50,7 @@ const LOGGED_BYTES_MAX: usize = 5 << 10;
 /// The largest piece of what is too large, in bytes.
 const PIECE_BYTES_MAX: usize = 48;
 
-/// How long who has left is remembered where there are rooms, in milliseconds: little longer than the log may take to
+/// How long who has left is remembered where entities are forgotten, in milliseconds: little longer than the log may take to
 /// land a Connect once more.
 const SHORT_MEMORY_MS: u64 = 1_500;
 
@@ -108,6 +108,8 @@ pub struct Plan {
     pub builds: bool,
     /// Whether there are entities without events, which people visit and which are forgotten soon.
     pub rooms: bool,
+    /// Whether books are ended now and then, and begun again.
+    pub ends: bool,
     /// Whether entities have states at times that cannot be encoded.
     pub spoils: bool,
     /// Whether the log takes small records only, so that most of what edges hear comes in pieces.
@@ -158,6 +160,7 @@ impl Plan {
             rooms: seed % 9 == 6,
             pieces: seed % 9 == 4,
             spoils: seed % 9 == 2,
+            ends: seed % 9 == 7,
             acts: true,
             moves: false,
             takeovers: false,
@@ -215,6 +218,7 @@ impl Plan {
         Self {
             builds: false,
             rooms: false,
+            ends: false,
             spoils: false,
             pieces: false,
             ..Self::rough(seed)
@@ -307,6 +311,7 @@ impl Plan {
                 rooms: true,
                 ..plan
             },
+            Switch::RevisionsRise => Self { ends: true, ..plan },
             Switch::WholeSnapshots => Self {
                 spoils: true,
                 ..plan

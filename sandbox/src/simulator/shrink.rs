@@ -76,6 +76,10 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
             ..*plan
         },
         Plan {
+            ends: false,
+            ..*plan
+        },
+        Plan {
             spoils: false,
             ..*plan
         },

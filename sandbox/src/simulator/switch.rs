@@ -86,6 +86,8 @@ pub enum Switch {
     ForgetWhenHeard,
     /// R27: nobody is asked whether a dial that came in from below has a socket.
     AskOfLateDials,
+    /// R49: an entity that is remembered nowhere begins at revision 1, whatever it was before.
+    RevisionsRise,
     /// R44: an entity that its build cannot read takes what comes, without effect.
     Parking,
 }
@@ -133,6 +135,7 @@ impl Switch {
         Self::AheadReaches,
         Self::ForgetWhenHeard,
         Self::AskOfLateDials,
+        Self::RevisionsRise,
         Self::Parking,
     ];
 
@@ -175,6 +178,7 @@ impl Switch {
             Some(Self::Attempts) => rules.attempts = false,
             Some(Self::DenseNumbers) => rules.dense_numbers = false,
             Some(Self::TellNumbers) => rules.tell_numbers = false,
+            Some(Self::RevisionsRise) => rules.revisions_rise = false,
             Some(Self::Parking) => rules.parking = false,
             Some(Self::OldestTell) => rules.oldest_tell = false,
             Some(Self::CommittedSnapshots) => rules.committed_snapshots = false,

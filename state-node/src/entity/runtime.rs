@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Parked, TimerKey, Waiting};
-use xp_protocol::{Attempt, ConnectionId, MessageNumber, PartitionId, Revision, TicketId, TimeMs};
+use xp_protocol::{
+    Attempt, ConnectionId, FaultCode, MessageNumber, PartitionId, Revision, TicketId, TimeMs,
+};
 
 use super::session::{Floor, Phase, Session};
 
@@ -16,7 +18,7 @@ pub struct Runtime {
     pub revision: Revision,
     /// The time of the last commit; later decisions never see an earlier one.
     pub now: TimeMs,
-    /// Whether it has ever recorded an event; before that it is forgotten with its last session.
+    /// Whether it has recorded an event since it began or ended; otherwise it is forgotten with its last session.
     pub exists: bool,
     /// What most entities have none of.
     pub busy: Option<Box<Busy>>,
@@ -91,9 +93,43 @@ impl Runtime {
         !self.exists && idle && self.parked.is_empty()
     }
 
+    /// R49: who is remembered nowhere begins behind the revisions of all that have ended.
+    pub fn begin_behind(&mut self, revision: Revision) {
+        if self.is_forgettable() {
+            self.revision = revision;
+        }
+    }
+
+    /// Whether nobody uses it and it waits for nothing, although it has ever recorded an event.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.exists && self.busy.is_none() && self.parked.is_empty()
+    }
+
+    /// R49: the entity is over. Its sessions end and are remembered, so that what they send again is not taken again; an
+    /// open ticket of theirs is answered as one that nobody answered. What is parked is for whoever comes next.
+    pub(super) fn end(&mut self, until: TimeMs, revision: Revision) {
+        self.exists = false;
+        let Some(busy) = &mut self.busy else { return };
+        for ticket in std::mem::take(&mut busy.tickets).into_values() {
+            if let Awaiter::Session { connection, n } = ticket.awaiter {
+                let answer = Answer::Fault(FaultCode::Unanswered);
+                busy.with(&connection, |s| s.answers.push_back((n, revision, answer)));
+            }
+        }
+        busy.timers.clear();
+        busy.conversations.clear();
+        for session in busy.sessions.values_mut().filter(|s| s.is_live()) {
+            session.phase = Phase::EndedWithEntity { until };
+        }
+        if busy.is_idle() {
+            self.busy = None;
+        }
+    }
+
     /// R45: an entity of which nothing is remembered begins anew at the revision that the log names, whichever that is.
-    /// It never had an event, so its state is the default, and only the log knows its revision: former builds found
-    /// what they had forgotten in an older snapshot, and went on from there. Whether it is such a one.
+    /// It never had an event, or has ended, so its state is the default, and only the log knows its revision: former builds
+    /// found what they had forgotten in an older snapshot, and went on from there. Whether it is such a one.
     pub fn begin_anew_at(&mut self, revision: Revision) -> bool {
         let begins = self.is_forgettable();
         if begins {
@@ -144,13 +180,13 @@ impl Runtime {
             TimerKey::Ticket(ticket) => busy.tickets.get(ticket).map(|ticket| ticket.until),
             TimerKey::Grace(connection) => match busy.sessions.get(connection)?.phase {
                 Phase::Detached { until, .. } => Some(until),
-                Phase::Attached | Phase::Ended { .. } => None,
+                Phase::Attached | Phase::Ended { .. } | Phase::EndedWithEntity { .. } => None,
             },
             TimerKey::Forget(connection) => match busy.sessions.get(connection)?.phase {
-                Phase::Ended { until } => Some(until),
+                Phase::Ended { until } | Phase::EndedWithEntity { until } => Some(until),
                 Phase::Attached | Phase::Detached { .. } => None,
             },
-            TimerKey::Parked => None,
+            TimerKey::Parked | TimerKey::Retention => None,
         }
     }
 
@@ -202,7 +238,9 @@ impl Busy {
                 .filter_map(|(connection, session)| match session.phase {
                     Phase::Attached => None,
                     Phase::Detached { until, .. } => Some((until, TimerKey::Grace(*connection))),
-                    Phase::Ended { until } => Some((until, TimerKey::Forget(*connection))),
+                    Phase::Ended { until } | Phase::EndedWithEntity { until } => {
+                        Some((until, TimerKey::Forget(*connection)))
+                    }
                 });
         domain.chain(tickets).chain(sessions)
     }
@@ -231,8 +269,8 @@ impl Busy {
             // An answer is folded by itself: it may stand among the deliveries. The fold header keeps the
             // numbers of tells.
             C::Answered { .. } | C::AnsweredAsShown { .. } | C::TellTaken { .. } => {}
-            // They are the runtime's own.
-            C::Parked(_) | C::Unparked => {}
+            // They are the runtime's and the entity's own.
+            C::Parked(_) | C::Unparked | C::EntityEnded { .. } => {}
             C::TicketOpened { .. }
             | C::TicketClosed(_)
             | C::TimerSet { .. }

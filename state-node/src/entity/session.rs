@@ -55,6 +55,11 @@ pub enum Phase {
         /// The end of its memory.
         until: TimeMs,
     },
+    /// The same, and it is over because its entity is (R49).
+    EndedWithEntity {
+        /// The end of its memory.
+        until: TimeMs,
+    },
 }
 
 impl Session {
@@ -96,7 +101,13 @@ impl Session {
     /// Whether it is not over.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        !matches!(self.phase, Phase::Ended { .. })
+        matches!(self.phase, Phase::Attached | Phase::Detached { .. })
+    }
+
+    /// R49: whether it ended with its entity.
+    #[must_use]
+    pub fn has_ended_with_entity(&self) -> bool {
+        matches!(self.phase, Phase::EndedWithEntity { .. })
     }
 
     /// Whether `attempt` is its living socket (R27).

@@ -1,6 +1,7 @@
 //! What a partition says of one entity to whoever operates it.
 
 use serde::Serialize;
+use xp_domain_sdk::host::Host;
 use xp_protocol::events::{Parked, TimerKey, Waiting};
 use xp_protocol::{Address, TimeMs};
 
@@ -18,7 +19,7 @@ pub struct Description {
     pub address: Address,
     /// How many commits it has seen.
     pub revision: u64,
-    /// Whether it has ever recorded an event.
+    /// Whether it has recorded an event since it began or ended.
     pub exists: bool,
     /// How many sessions are remembered.
     pub session_count: usize,
@@ -65,13 +66,15 @@ impl Partition {
     pub fn describe(&mut self, address: &Address) -> Result<Option<Description>, String> {
         self.load(address)?;
         let entity = self.entities.get(address);
-        Ok(entity.map(|entity| describe(address, entity)))
+        let host = self.setting.domain.get(address.category());
+        let known = entity.zip(host);
+        Ok(known.map(|(entity, host)| describe(address, entity, host.as_ref())))
     }
 }
 
-fn describe(address: &Address, entity: &Entity) -> Description {
+fn describe(address: &Address, entity: &Entity, host: &dyn Host) -> Description {
     let runtime = &entity.runtime;
-    let timers = runtime.timers();
+    let timers = entity.timers(host);
     let timers = timers.filter(|(_, key)| *key != TimerKey::Parked);
     Description {
         address: address.clone(),
@@ -95,6 +98,12 @@ fn session(session: &Session) -> String {
         Phase::Attached => format!("{who}: attached, {} taken", session.n),
         Phase::Detached { until, .. } => format!("{who}: may come back until {}", utc(until)),
         Phase::Ended { until } => format!("{who}: over, remembered until {}", utc(until)),
+        Phase::EndedWithEntity { until } => {
+            format!(
+                "{who}: over with its entity, remembered until {}",
+                utc(until)
+            )
+        }
     }
 }
 
@@ -105,6 +114,7 @@ fn timer((due, key): (TimeMs, TimerKey)) -> Due {
         TimerKey::Forget(connection) => format!("the memory of {connection}"),
         TimerKey::Ticket(ticket) => format!("ticket {ticket}"),
         TimerKey::Parked => "what is parked".to_owned(),
+        TimerKey::Retention => "the end of an entity that nobody uses".to_owned(),
     };
     Due {
         timer,

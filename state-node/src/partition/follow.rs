@@ -65,6 +65,7 @@ impl Partition {
         }
         let unclean = self.fold.claim.is_some() && !self.fold.released;
         let inbound = self.fold.inbound_log;
+        let begins = self.fold.begins_behind().next();
         match self.fold.step(stored.offset, &event) {
             Verdict::Ignored if mine => self.claim_again(now),
             Verdict::Claimed if mine => {
@@ -79,7 +80,7 @@ impl Partition {
                 self.assign(now);
             }
             Verdict::Ignored | Verdict::Claimed => {}
-            Verdict::Valid => self.fold_event(stored, event),
+            Verdict::Valid => self.fold_event(stored, event, begins),
         }
     }
 
@@ -195,13 +196,13 @@ impl Partition {
         matches!(event, Event::Claim(claim) if claim.id == *claiming)
     }
 
-    fn fold_event(&mut self, stored: &Stored, event: Event) {
+    fn fold_event(&mut self, stored: &Stored, event: Event, begins: Revision) {
         match event {
             Event::Commit(commit) => {
                 let Some(address) = key(stored) else { return };
                 let commit = Arc::from(commit);
                 if !self.is_ahead(&address, stored.offset) {
-                    self.fold_foreign(&address, &commit, stored);
+                    self.fold_foreign(&address, &commit, stored, begins);
                 }
                 let offset = stored.offset;
                 self.unsent.push(Unsent {
@@ -218,17 +219,23 @@ impl Partition {
         self.unsent.retain(|unsent| unsent.offset >= sent);
     }
 
-    /// A follower only ever calls `apply`; what it cannot apply is set aside, not the partition.
-    fn fold_foreign(&mut self, address: &Address, commit: &Arc<Commit>, stored: &Stored) {
+    /// A follower only ever calls `apply`; what it cannot apply is set aside, not the partition. An entity of which nothing
+    /// is remembered `begins` at that revision (R49).
+    fn fold_foreign(
+        &mut self,
+        address: &Address,
+        commit: &Arc<Commit>,
+        stored: &Stored,
+        begins: Revision,
+    ) {
         let was_removed = self.is_removed(address);
         match self.entity(address) {
             Ok(Some(_)) => {}
             Ok(None) => return,
             Err(reason) => return self.set_aside(&reason),
         }
-        if self.is_lost(address)
-            || !self.agrees(address, commit.revision, was_removed, stored.offset)
-        {
+        let is_sure = was_removed || commit.revision == begins;
+        if self.is_lost(address) || !self.agrees(address, commit.revision, is_sure, stored.offset) {
             return;
         }
         if commit.event_count > 0 {
@@ -240,12 +247,13 @@ impl Partition {
         self.fold_commit(address, commit, stored.offset);
     }
 
-    /// Whether a commit is the next of its entity as it is known here, or the first since it was forgotten (R45).
+    /// Whether a commit is the next of its entity as it is known here, or the first since it was forgotten, which is sure
+    /// or not (R45).
     fn agrees(
         &mut self,
         address: &Address,
         revision: Revision,
-        was_removed: bool,
+        is_sure: bool,
         offset: Offset,
     ) -> bool {
         let Some(entity) = self.entities.get_mut(address) else {
@@ -256,8 +264,7 @@ impl Partition {
             return true;
         }
         // What is not in a snapshot may have been lost with it; what was forgotten on the way here was not.
-        let is_sure = self.replayed || was_removed || revision == Revision(1);
-        if is_sure && entity.runtime.begin_anew_at(revision) {
+        if (self.replayed || is_sure) && entity.runtime.begin_anew_at(revision) {
             return true;
         }
         let reason = format!(

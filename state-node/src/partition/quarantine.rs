@@ -87,7 +87,7 @@ impl Partition {
         let revision = entity.runtime.revision;
         // It must not be forgotten as one that never was.
         entity.runtime.exists = true;
-        let waiting = Waiting::all(entity);
+        let waiting = Waiting::all(entity, host.as_ref());
         let lost = Quarantine::without_state(Cure::Restore, reason, since, revision);
         entity.set_aside(host.as_ref(), lost);
         self.is_set_aside(address, waiting);
@@ -132,7 +132,7 @@ impl Partition {
         let Some((host, entity)) = host.zip(self.entities.get_mut(address)) else {
             return;
         };
-        let before = Waiting::all(entity);
+        let before = Waiting::all(entity, host.as_ref());
         self.unkept |= !quarantine.is_complete();
         self.reopens |= quarantine.cure == Cure::Reopen;
         entity.set_aside(host.as_ref(), quarantine);
@@ -202,17 +202,16 @@ impl Partition {
 
     /// It is sound again: what waited for it is due, and what happened to its edges meanwhile is looked at.
     fn recover(&mut self, address: &Address, instance: Box<dyn Instance>, now: Now) {
-        let Some(entity) = self.entities.get_mut(address) else {
+        let host = self.setting.domain.get(address.category());
+        let Some((host, entity)) = host.zip(self.entities.get_mut(address)) else {
             return;
         };
         entity.recover(instance);
         // What stands in the store is of before; what would make it again is held from here on.
-        if let Some(host) = self.setting.domain.get(address.category())
-            && let Ok((record, _)) = snapshot::store(host.as_ref(), entity)
-        {
+        if let Ok((record, _)) = snapshot::store(host.as_ref(), entity) {
             entity.kept.encoded(record, false);
         }
-        let after = Waiting::all(entity);
+        let after = Waiting::all(entity, host.as_ref());
         let parked = entity.runtime.parked.len();
         self.wake(address, after);
         self.quarantined.remove(address);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use std::sync::Arc;
 
+use xp_domain_sdk::host::Host;
 use xp_protocol::events::{Change, Commit, TimerKey};
 use xp_protocol::{Address, Incarnation, Offset, TimeMs};
 use xp_transport::Now;
@@ -42,7 +43,9 @@ impl Partition {
                     return Ok(());
                 }
             };
-            let waiting = entity.is_quarantined().then(|| Waiting::all(&entity));
+            let waiting = entity
+                .is_quarantined()
+                .then(|| Waiting::all(&entity, host.as_ref()));
             self.admit(address, entity);
             if let Some(waiting) = waiting {
                 self.is_set_aside(address, waiting);
@@ -69,27 +72,68 @@ impl Partition {
         let Some(host) = self.setting.domain.get(address.category()) else {
             return Ok(None);
         };
+        let behind = self.fold.begins_behind();
         if !self.entities.contains_key(address) {
             let entity = Entity::new(host.fresh(), Runtime::default());
             self.admit(address, entity);
         }
-        Ok(self.entities.get_mut(address))
+        let mut entity = self.entities.get_mut(address);
+        if let Some(entity) = &mut entity {
+            entity.runtime.begin_behind(behind);
+        }
+        Ok(entity)
     }
 
     /// Folds a commit whose events have been applied, and keeps the indexes in step.
     pub(super) fn fold_commit(&mut self, address: &Address, commit: &Arc<Commit>, offset: Offset) {
-        let Some(entity) = self.entities.get_mut(address) else {
+        let host = self.setting.domain.get(address.category()).cloned();
+        let Some((host, entity)) = host.zip(self.entities.get_mut(address)) else {
             return;
         };
-        let mut moved = Moved::by(&commit.changes, entity);
-        entity.fold(commit, offset, &self.setting.limits);
-        moved.note(&commit.changes, entity);
+        let host = host.as_ref();
+        if commit.ends() {
+            return self.fold_end(address, host, commit, offset);
+        }
+        let mut moved = Moved::by(&commit.changes, entity, host);
+        entity.fold(host, commit, offset, &self.setting.limits);
+        moved.note(&commit.changes, entity, host);
         let wakes = !entity.is_quarantined() || !self.setting.rules.parking;
         let forget = entity.runtime.is_forgettable();
         // R44: nothing wakes an entity in quarantine.
         if wakes {
             self.reindex(address, moved);
         }
+        self.has_changed(address, forget);
+    }
+
+    /// The same for a commit that ends its entity (R49), which moves everything that is indexed of it.
+    fn fold_end(
+        &mut self,
+        address: &Address,
+        host: &dyn Host,
+        commit: &Arc<Commit>,
+        offset: Offset,
+    ) {
+        let Some(entity) = self.entities.get_mut(address) else {
+            return;
+        };
+        let before = Waiting::all(entity, host);
+        let was_kept = entity.is_kept();
+        entity.fold(host, commit, offset, &self.setting.limits);
+        let after = Waiting::all(entity, host);
+        let forget = entity.runtime.is_forgettable();
+        self.silence(address, before);
+        self.wake(address, after);
+        self.quarantined.remove(address);
+        self.anew.remove(address);
+        if !was_kept {
+            self.unkept = !self.entities.values().all(Entity::is_kept);
+        }
+        self.has_changed(address, forget);
+    }
+
+    /// An entity must be stored, or removed where nothing is to be remembered of it.
+    fn has_changed(&mut self, address: &Address, forget: bool) {
         if forget {
             self.entities.remove(address);
             self.quarantined.remove(address);
@@ -157,7 +201,11 @@ impl Partition {
         self.load(address)?;
         let entity = self.entities.get(address);
         let sound = entity.filter(|entity| !entity.is_quarantined());
-        if let Some(waiting) = sound.map(Waiting::all) {
+        let host = self.setting.domain.get(address.category());
+        if let Some(waiting) = sound
+            .zip(host)
+            .map(|(e, host)| Waiting::all(e, host.as_ref()))
+        {
             tracing::warn!(entity = %address, "what waits for an entity could not be read from the snapshot's index, and was taken from the entity's own record");
             self.wake(address, waiting);
         }
@@ -200,9 +248,9 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn all(entity: &Entity) -> Self {
+    pub(super) fn all(entity: &Entity, host: &dyn Host) -> Self {
         Self {
-            timers: entity.runtime.timers().collect(),
+            timers: entity.timers(host).collect(),
             edges: entity.edges(),
         }
     }
@@ -217,10 +265,12 @@ struct Moved {
 
 impl Moved {
     /// What these changes will move, as it is before them.
-    fn by(changes: &[Change], entity: &Entity) -> Self {
+    fn by(changes: &[Change], entity: &Entity, host: &dyn Host) -> Self {
         let mut moved = Self::default();
-        for key in changes.iter().flat_map(timers_moved) {
-            let due = entity.runtime.due(&key);
+        // Every commit says that the entity is used.
+        let retention = host.retention_ms().map(|_| TimerKey::Retention);
+        for key in changes.iter().flat_map(timers_moved).chain(retention) {
+            let due = entity.due(host, &key);
             moved.timers.push((key, due, None));
         }
         moved.note_edges(changes, entity);
@@ -228,9 +278,9 @@ impl Moved {
     }
 
     /// The same after the changes.
-    fn note(&mut self, changes: &[Change], entity: &Entity) {
+    fn note(&mut self, changes: &[Change], entity: &Entity, host: &dyn Host) {
         for (key, _, after) in &mut self.timers {
-            *after = entity.runtime.due(key);
+            *after = entity.due(host, key);
         }
         self.note_edges(changes, entity);
         for (edge, watches) in &mut self.edges {

@@ -81,7 +81,7 @@ impl Partition {
             batch.pending.push((address, None));
             return true;
         };
-        let timers: Vec<_> = entity.runtime.timers().collect();
+        let timers: Vec<_> = entity.timers(host.as_ref()).collect();
         let edges: Vec<_> = entity.edges().into_iter().collect();
         let record = match snapshot::store(host.as_ref(), entity) {
             Ok((record, hash)) => {

@@ -10,6 +10,9 @@ use super::Turn;
 use crate::draft::{Draft, Failure, Word, stored, ticket_at};
 use crate::entity::Entity;
 
+/// So many bits of a conversation's name say which it is of its commit; there is no room in a record for more.
+const CONVERSATION_BITS: u32 = 20;
+
 impl Turn<'_> {
     /// A handler of the session's life, which cannot refuse: a fault in it leaves the change standing.
     pub(super) fn lifecycle(&self, entity: &Entity, draft: &mut Draft, input: &Input<'_>) {
@@ -93,6 +96,7 @@ impl Turn<'_> {
         tell(entity, draft, decided.tells);
         self.answer_tickets(entity, draft, decided.answers);
         self.terminate(entity, draft, &decided.terminate);
+        draft.ends |= decided.ends;
     }
 
     fn answer_tickets(
@@ -137,7 +141,9 @@ fn timer_change((name, timer): (String, Option<(TimeMs, Bytes)>)) -> Change {
 /// Words to other entities; those that ask are named, so that the answer finds its continuation.
 fn tell(entity: &Entity, draft: &mut Draft, tells: Vec<Tell>) {
     let busy = entity.runtime.busy.as_ref();
-    let mut last = busy.map_or(0, |busy| busy.conversation);
+    let last = busy.map_or(0, |busy| busy.conversation);
+    // An answer to a life that has ended must not be taken for one to this life (R49), and revisions never come again.
+    let mut last = last.max(draft.revision.0 << CONVERSATION_BITS);
     for tell in tells {
         let conversation = tell.continuation.map(|continuation| {
             last += 1;

@@ -35,7 +35,7 @@ impl Turn<'_> {
             if parted.has_ended(*connection) {
                 continue;
             }
-            if parted.bytes > self.limits.record_bytes_max / 2 {
+            if parted.bytes > self.limits.record_bytes_max / 2 || parted.ends() {
                 break;
             }
             self.part(&mut draft, &session);
@@ -75,6 +75,11 @@ impl Parted {
     fn has_ended(&self, connection: ConnectionId) -> bool {
         let ended = |decided: &Decided| decided.terminate.contains(&connection);
         self.decided.iter().any(ended)
+    }
+
+    /// Whether the entity is over, and with it the other sessions.
+    fn ends(&self) -> bool {
+        self.decided.last().is_some_and(|decided| decided.ends)
     }
 
     /// `disconnected` of one session. It cannot refuse: a fault in it leaves the session detached all the same.
@@ -155,6 +160,7 @@ fn join(mut all: Decided, mut next: Decided) -> Decided {
     all.shows.append(&mut next.shows);
     all.tells.append(&mut next.tells);
     all.timers.append(&mut next.timers);
+    all.ends |= next.ends;
     all
 }
 

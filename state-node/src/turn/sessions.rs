@@ -35,6 +35,9 @@ impl Turn<'_> {
                 close(&wanted, CloseCode::ForeignConnection)
             }
             Some(session) if self.is_late(session, &wanted) => Turned::Nothing,
+            Some(session) if is_over(session, &wanted, since) => {
+                close(&wanted, CloseCode::Terminated)
+            }
             Some(session) if !session.is_live() => self.begin(entity, wanted),
             Some(session) => self.attach(entity, session, wanted, since),
         }
@@ -226,6 +229,13 @@ impl Turn<'_> {
     }
 }
 
+/// R49: whether a socket wants a session back that ended with its entity, or is the one that it had: whoever comes by
+/// itself must not bring to life again what somebody has ended. A client that knows of no former session may.
+fn is_over(session: &Session, wanted: &Attachment, since: Option<Revision>) -> bool {
+    let is_back = since.is_some() || session.socket.attempt == wanted.attempt;
+    session.has_ended_with_entity() && is_back
+}
+
 /// Whether the claims of a session's new socket can be read. The roster learns of them with the commit only; the claims of
 /// the former one need not be readable any more.
 fn readable(entity: &mut Entity, session: &Session, wanted: &Attachment) -> Result<(), Fault> {
@@ -263,7 +273,9 @@ fn reason(phase: Phase) -> Termination {
             Ending::ByEntity => Termination::ByEntity,
             Ending::Lost => Termination::Expired,
         },
-        Phase::Attached | Phase::Ended { .. } => Termination::Expired,
+        Phase::Attached | Phase::Ended { .. } | Phase::EndedWithEntity { .. } => {
+            Termination::Expired
+        }
     }
 }
 

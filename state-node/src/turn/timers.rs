@@ -15,8 +15,10 @@ impl Turn<'_> {
         if self.takes_nothing(entity) {
             return Turned::Nothing;
         }
-        if *key == TimerKey::Parked {
-            return self.unpark(entity);
+        match key {
+            TimerKey::Parked => return self.unpark(entity),
+            TimerKey::Retention => return self.expire(entity),
+            _ => {}
         }
         let Some(busy) = entity.runtime.busy.as_deref() else {
             return Turned::Nothing;
@@ -35,12 +37,23 @@ impl Turn<'_> {
                 draft.changes.push(Change::SessionForgotten(*connection));
                 Some(())
             }
-            TimerKey::Parked => None,
+            TimerKey::Parked | TimerKey::Retention => None,
         };
         match fired {
             Some(()) => Turned::Commit(Box::new(draft)),
             None => Turned::Nothing,
         }
+    }
+
+    /// R49: nobody has used the entity for as long as its category keeps such ones.
+    fn expire(&self, entity: &Entity) -> Turned {
+        let until = entity.retained_until(self.host);
+        if until.is_none_or(|until| until > self.now) {
+            return Turned::Nothing;
+        }
+        let mut draft = self.draft(entity);
+        draft.ends = true;
+        Turned::Commit(Box::new(draft))
     }
 
     fn domain_timer(

@@ -40,6 +40,7 @@ impl Replayed {
     /// Folds a commit as a follower does.
     pub(super) fn take(
         &mut self,
+        host: &dyn Host,
         commit: &Arc<Commit>,
         stored: &Stored,
         limits: &Limits,
@@ -55,7 +56,7 @@ impl Replayed {
             applied.map_err(Reason::Events)?;
         }
         self.last = (stored.offset, commit.revision);
-        self.entity.fold(commit, stored.offset, limits);
+        self.entity.fold(host, commit, stored.offset, limits);
         self.folded_bytes += events.len() + stored.record.header.len();
         Ok(())
     }

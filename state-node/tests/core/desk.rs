@@ -628,7 +628,7 @@ fn client(socket: Socket, action: Said) -> Word {
 }
 
 fn lanes() -> Lanes {
-    Lanes::default().with(Lane::new("main", 1, 1), ["ledger", "room", "grid"])
+    Lanes::default().with(Lane::new("main", 1, 1), ["ledger", "room", "grid", "diary"])
 }
 
 fn setting(

@@ -18,6 +18,8 @@ mod tells;
 mod snapshots;
 mod timers;
 mod forgotten;
+mod ended;
+mod diary;
 mod unencodable;
 mod restored;
 mod damaged;

@@ -45,6 +45,7 @@ pub(crate) fn all() -> Vec<Sample> {
         sample("busy", &busy()),
         sample("idle", &idle()),
         sample("behind", &behind()),
+        sample("ended", &ended()),
         sample("busy", &before(busy())),
         sample("idle", &before(idle())),
         sample("quarantined", &quarantined()),
@@ -111,6 +112,7 @@ pub(crate) fn header() -> Fold {
             names: [(Offset(5002), command(7))].into(),
             earlier: [(command(3), vec![Incarnation(uuid(0x0c))])].into(),
         },
+        ended_upto: Revision(70),
         rules: Default::default(),
     }
 }
@@ -181,6 +183,19 @@ fn before(stored: Stored) -> StoredBefore {
         runtime: stored.runtime,
         state: stored.state,
     }
+}
+
+/// One that has ended, and whose session is remembered.
+pub(crate) fn ended() -> Stored {
+    let until = TimeMs(1_700_000_030_000);
+    let session = session(4, Phase::EndedWithEntity { until });
+    let mut stored = idle();
+    stored.runtime.exists = false;
+    stored.runtime.busy = Some(Box::new(Busy {
+        sessions: [(session.socket.connection, session)].into(),
+        ..Busy::default()
+    }));
+    stored
 }
 
 /// An entity with everything that an entity can have.
@@ -269,6 +284,7 @@ fn pending() -> Pending {
         TimerKey::Forget(connection(3)),
         TimerKey::Ticket(TicketId(7)),
         TimerKey::Parked,
+        TimerKey::Retention,
     ];
     let timers = (1_700_000_030_000..).map(TimeMs).zip(keys);
     Pending {

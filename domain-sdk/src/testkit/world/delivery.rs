@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use xp_protocol::Address;
 
-use super::super::actor::Waiter;
+use super::super::actor::{Asking, Waiter};
 use super::super::step::Broken;
 use super::{Delivery, OpenAsk, World};
 use crate::host::{Input, Origin, Outcome, Termination};
@@ -27,15 +27,11 @@ impl World {
                 "nobody waits for an answer of {to}; is it on stage, and answers for itself?"
             ))
         })?;
-        let OpenAsk {
-            from,
-            to,
-            continuation,
-        } = ask;
+        let OpenAsk { from, to, asking } = ask;
         self.queue.push_back(Delivery::Answer {
             from: to,
             to: from,
-            continuation,
+            asking,
             outcome,
         });
         self.settle()
@@ -60,17 +56,19 @@ impl World {
                 from,
                 to,
                 signal,
-                continuation,
-            } => self.deliver_tell(from, &to, &signal, continuation),
+                asking,
+            } => self.deliver_tell(from, &to, &signal, asking),
+            // What asked is over, and what lives there now has asked nobody.
+            Delivery::Answer { to, asking, .. } if self.stage(&to).life != asking.life => Ok(()),
             Delivery::Answer {
                 from,
                 to,
-                continuation,
+                asking,
                 outcome,
             } => {
                 let input = Input::Answer {
                     from: &from,
-                    continuation: &continuation,
+                    continuation: &asking.continuation,
                     outcome: &outcome,
                 };
                 self.turn(&to, &input, Waiter::Nobody)
@@ -86,25 +84,25 @@ impl World {
         from: Address,
         to: &Address,
         signal: &Bytes,
-        continuation: Option<Bytes>,
+        asking: Option<Asking>,
     ) -> Result<(), Broken> {
         if self.actor(to).is_none() {
-            let ask = continuation.map(|continuation| OpenAsk {
+            let ask = asking.map(|asking| OpenAsk {
                 from,
                 to: to.clone(),
-                continuation,
+                asking,
             });
             self.open_asks.extend(ask);
             return Ok(());
         }
         let origin = Origin::Entity {
             from: &from,
-            asked: continuation.is_some(),
+            asked: asking.is_some(),
         };
-        let waiter = match continuation {
-            Some(continuation) => Waiter::Asker {
+        let waiter = match asking {
+            Some(asking) => Waiter::Asker {
                 entity: from.clone(),
-                continuation,
+                asking,
             },
             None => Waiter::Nobody,
         };

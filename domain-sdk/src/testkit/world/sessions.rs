@@ -61,9 +61,11 @@ impl World {
         connection: ConnectionId,
     ) -> Result<(), Broken> {
         self.turn(entity, &Input::Disconnected(connection), Waiter::Nobody)?;
-        self.stage(entity).detach(connection);
-        let due = later(self.now, self.grace);
-        self.graces.insert((entity.clone(), connection), due);
+        if self.stage(entity).members.contains_key(&connection) {
+            self.stage(entity).detach(connection);
+            let due = later(self.now, self.grace);
+            self.graces.insert((entity.clone(), connection), due);
+        }
         self.settle()
     }
 
@@ -74,7 +76,8 @@ impl World {
     ) -> Result<(), Broken> {
         let connection = user.connection();
         self.turn(entity, &Input::Reconnected(connection), Waiter::Nobody)?;
-        if let Err(fault) = self.stage(entity).attach(user) {
+        let has_ended = !self.stage(entity).members.contains_key(&connection);
+        if !has_ended && let Err(fault) = self.stage(entity).attach(user) {
             self.step.faults.push((entity.clone(), fault));
         }
         self.graces.remove(&(entity.clone(), connection));
@@ -93,6 +96,9 @@ impl World {
         }
         self.graces.remove(&(entity.clone(), connection));
         self.turn(entity, &Input::Terminated(connection, why), Waiter::Nobody)?;
+        if !self.stage(entity).members.contains_key(&connection) {
+            return Ok(());
+        }
         self.stage(entity).end(connection);
         self.step.ended.push(connection);
         self.void_tickets_of(entity, connection);

@@ -6,7 +6,7 @@ use xp_protocol::{Address, TicketId, TimeMs};
 
 use super::super::actor::{Ticket, Waiter};
 use super::super::step::{Broken, Heard};
-use super::{Due, UNANSWERED, World, later};
+use super::{Due, OpenAsk, UNANSWERED, World, later};
 use crate::host::{Fault, Input, Origin, Outcome, Termination};
 
 impl World {
@@ -48,9 +48,16 @@ impl World {
             .graces
             .iter()
             .map(|((entity, connection), time)| (*time, Due::Grace(entity.clone(), *connection)));
+        let retained = self.actors.values().filter_map(|actor| {
+            let asks = |ask: &OpenAsk| ask.from == actor.address;
+            let until = actor.retained_until()?;
+            let is_used = self.open_asks.iter().any(asks);
+            (!is_used).then(|| (until, Due::Retention(actor.address.clone())))
+        });
         timers
             .chain(tickets)
             .chain(graces)
+            .chain(retained)
             .min_by_key(|(time, _)| *time)
     }
 
@@ -71,6 +78,10 @@ impl World {
             }
             Due::Grace(entity, connection) => {
                 self.terminate(&entity, connection, Termination::Expired)
+            }
+            Due::Retention(entity) => {
+                self.end(&entity);
+                Ok(())
             }
             Due::Ticket(entity, ticket) => {
                 self.unanswered(&entity, ticket);

@@ -2,7 +2,7 @@
 
 use xp_protocol::{Address, TicketId};
 
-use super::super::actor::{Ticket, Waiter};
+use super::super::actor::{Asking, Ticket, Waiter};
 use super::super::step::{Broken, Heard, Said};
 use super::{Delivery, TURNS_AT_ONCE_MAX, World, later, scene};
 use crate::host::{Decided, Fault, Input, Outcome, Reply, Tell};
@@ -48,7 +48,9 @@ impl World {
         waiter: Waiter,
         decided: Decided,
     ) -> Result<(), Broken> {
+        let now = self.now;
         let actor = self.stage(entity);
+        actor.touched = now;
         if let Err(fault) = actor.commit(&decided)? {
             self.faulted(entity, waiter, fault);
             return Ok(());
@@ -81,7 +83,29 @@ impl World {
                 connection,
             });
         }
+        if decided.ends {
+            self.end(entity);
+        }
         Ok(())
+    }
+
+    /// The entity is over, and with it every session. Nobody is asked about them.
+    pub(super) fn end(&mut self, entity: &Address) {
+        let actor = self.stage(entity);
+        let open = |(ticket, state): (&TicketId, &Ticket)| {
+            matches!(state, Ticket::Open { .. }).then_some(*ticket)
+        };
+        let tickets: Vec<_> = actor.tickets.iter().filter_map(open).collect();
+        let sessions: Vec<_> = actor.members.keys().copied().collect();
+        actor.start_over();
+        for connection in sessions {
+            self.graces.remove(&(entity.clone(), connection));
+            self.step.ended.push(connection);
+        }
+        for ticket in tickets {
+            self.unanswered(entity, ticket);
+        }
+        self.step.over.push(entity.clone());
     }
 
     pub(super) fn speak(&mut self, from: &Address, tell: Tell) {
@@ -91,6 +115,8 @@ impl World {
             continuation,
         } = tell;
         let asked = continuation.is_some();
+        let life = self.stage(from).life;
+        let asking = continuation.map(|continuation| Asking { continuation, life });
         self.step.tells.push(Said {
             from: from.clone(),
             to: to.clone(),
@@ -101,7 +127,7 @@ impl World {
             from: from.clone(),
             to,
             signal,
-            continuation,
+            asking,
         });
     }
 
@@ -157,14 +183,11 @@ impl World {
 
     pub(super) fn give(&mut self, from: &Address, waiter: Waiter, outcome: Outcome) {
         match waiter {
-            Waiter::Asker {
-                entity: to,
-                continuation,
-            } => {
+            Waiter::Asker { entity: to, asking } => {
                 self.send(Delivery::Answer {
                     from: from.clone(),
                     to,
-                    continuation,
+                    asking,
                     outcome,
                 });
             }

@@ -14,10 +14,12 @@ use crate::simulator::world::Outcome;
 /// All of it.
 #[derive(Default)]
 pub(super) struct Book {
-    /// Each entity's commits in order, since it was last forgotten.
+    /// Each entity's commits in order, since it was last forgotten without an event.
     pub(super) pages: BTreeMap<Address, Vec<Page>>,
     /// Earlier lives of entities that had no event yet, and of which nothing was kept: their revisions began anew.
     pub(super) forgotten: BTreeMap<Address, Vec<Vec<Page>>>,
+    /// How far ended entities had come, by where the commit lies that ended each (R49).
+    ended: BTreeMap<(Place, Offset), Revision>,
     /// Each partition's valid records in order.
     pub(super) valid: BTreeMap<Place, Vec<Valid>>,
     /// The processes that were about to decide a message of `inbound` when nobody knew what had killed an owner (R16).
@@ -152,6 +154,10 @@ impl Book {
             let ledger = ledgers.entry(address.clone()).or_default();
             let before = Sum::of(ledger);
             events.iter().cloned().for_each(|event| ledger.apply(event));
+            if commit.ends() {
+                *ledger = Ledger::default();
+                self.ended.insert((lane, valid.offset), commit.revision);
+            }
             let page = Page {
                 address: address.clone(),
                 lane,
@@ -164,13 +170,25 @@ impl Book {
                 after: Sum::of(ledger),
             };
             let pages = self.pages.entry(address).or_default();
-            let exists = pages.iter().any(|page| !page.events.is_empty());
-            if page.commit.revision == Revision(1) && !exists && !pages.is_empty() {
+            // Its revisions go on behind an end (R49). What had no event is forgotten, and they begin anew.
+            let ended = pages.iter().rposition(|page| page.commit.ends());
+            let since = ended.map_or(0, |at| at + 1);
+            let exists = pages[since..].iter().any(|page| !page.events.is_empty());
+            let falls = |last: &Page| page.commit.revision <= last.commit.revision;
+            if pages[since..].last().is_some_and(falls) && !exists {
                 let lives = self.forgotten.entry(page.address.clone());
-                lives.or_default().push(std::mem::take(pages));
+                lives.or_default().push(pages.split_off(since));
             }
             pages.push(page);
         }
+    }
+
+    /// R49: the revision at which an entity begins with this page, if nothing is remembered of it.
+    pub(super) fn begins_at(&self, page: &Page) -> Revision {
+        let before = (page.lane, Offset(0))..(page.lane, page.offset);
+        let ended = self.ended.range(before);
+        let highest = ended.map(|(_, revision)| *revision).max();
+        highest.unwrap_or_default().next()
     }
 
     /// Whether two processes may have died of a message, wherever it lay: then it is not decided a third time.

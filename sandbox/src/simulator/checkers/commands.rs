@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use xp_client::item::Answered;
 use xp_client::{Answer, Payload};
-use xp_protocol::events::Answer as Stored;
+use xp_protocol::events::{Answer as Stored, Awaiter, Change};
 use xp_protocol::frame::RequestId;
-use xp_protocol::{ConnectionId, FaultCode, MessageNumber, Revision};
+use xp_protocol::{Address, ConnectionId, FaultCode, MessageNumber, Revision, TicketId};
 
 use super::book::{Book, Page};
 use super::lives::Biography;
@@ -44,6 +44,7 @@ fn effect(event: &Event) -> Option<u64> {
         | Event::Boasted { id }
         | Event::Refused { id }
         | Event::Spoilt { id }
+        | Event::Ended { id }
         | Event::Asking { id }
         | Event::Told { id }
         | Event::Reminding { id } => Some(*id),
@@ -100,8 +101,14 @@ type StoredAnswers = BTreeMap<(ConnectionId, MessageNumber, Revision), Vec<Store
 
 fn stored(book: &Book) -> StoredAnswers {
     let mut stored = StoredAnswers::new();
+    let mut open = BTreeMap::new();
     for page in book.all() {
         for change in &page.commit.changes {
+            let answer = Stored::Fault(FaultCode::Unanswered);
+            for (connection, n) in unanswered(&mut open, &page.address, change) {
+                let key = (connection, n, page.commit.revision);
+                stored.entry(key).or_default().push(answer.clone());
+            }
             if let Some((connection, n, answer)) = page.commit.answered(change) {
                 let key = (connection, n, page.commit.revision);
                 stored.entry(key).or_default().push(answer);
@@ -109,6 +116,31 @@ fn stored(book: &Book) -> StoredAnswers {
         }
     }
     stored
+}
+
+/// Commands whose answers were put off, by entity and ticket.
+type Tickets<'a> = BTreeMap<(&'a Address, TicketId), (ConnectionId, MessageNumber)>;
+
+/// Who gets no answer any more because the entity ends with this change (R49).
+fn unanswered<'a>(
+    open: &mut Tickets<'a>,
+    address: &'a Address,
+    change: &Change,
+) -> Vec<(ConnectionId, MessageNumber)> {
+    match change {
+        Change::TicketOpened {
+            ticket,
+            awaiter: Awaiter::Session { connection, n },
+            ..
+        } => drop(open.insert((address, *ticket), (*connection, *n))),
+        Change::TicketClosed(ticket) => drop(open.remove(&(address, *ticket))),
+        Change::EntityEnded { .. } => {
+            let of_entity = open.extract_if(.., |(of, _), _| *of == address);
+            return of_entity.map(|(_, waiting)| waiting).collect();
+        }
+        _ => {}
+    }
+    Vec::new()
 }
 
 /// What a client heard is what the log says it was told, and fits the command.

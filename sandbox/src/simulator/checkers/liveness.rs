@@ -84,6 +84,7 @@ fn ended(case: &Case<'_>, biography: &Biography) -> Result<(), String> {
     let terminated = |change: &Change| {
         matches!(change, Change::SessionDetached { connection: of, why: Ending::ByEntity, .. }
             if *of == connection)
+            || matches!(change, Change::EntityEnded { .. })
     };
     let forgotten = |change: &Change| *change == Change::SessionForgotten(connection);
     let has = |wanted: &dyn Fn(&Change) -> bool| {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use xp_protocol::events::{Cause, Change, Event as Written};
 use xp_protocol::{LogIdentity, Offset, PartitionId, Revision};
 
-use super::book::{Page, Valid};
+use super::book::{Book, Page, Valid};
+use super::states::is_forgotten;
 use super::{Case, Findings};
 use crate::simulator::place::Place;
 
@@ -21,19 +22,25 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         causes(*lane, valid, &mut found);
     }
     for pages in case.book.lives() {
-        revisions(pages, &mut found);
+        revisions(&case.book, pages, &mut found);
         chains(pages, &mut found);
     }
     found
 }
 
-fn revisions(pages: &[Page], found: &mut Findings) {
+/// They are dense; where nothing is remembered of an entity, they go on above those of all that have ended (R49).
+fn revisions(book: &Book, pages: &[Page], found: &mut Findings) {
     let mut last = Revision(0);
-    for page in pages {
-        if page.commit.revision != last.next() {
-            found.push((page.place(), format!("it follows revision {last}")));
+    for (at, page) in pages.iter().enumerate() {
+        let revision = page.commit.revision;
+        let begins = || is_forgotten(&pages[..at]) && revision == book.begins_at(page);
+        let follows = at > 0 && revision == last.next();
+        if !follows && !begins() {
+            let from = book.begins_at(page);
+            let what = format!("it follows revision {last}, and a new one begins at {from}");
+            found.push((page.place(), what));
         }
-        last = page.commit.revision;
+        last = revision;
     }
 }
 

@@ -124,6 +124,12 @@ fn step(sessions: &mut Sessions, change: &Change) -> Result<Option<String>, Stri
                 other => Err(format!("{connection} ends, and was {other:?}")),
             }
         }
+        Change::EntityEnded { .. } => {
+            for session in sessions.values_mut() {
+                session.phase = Phase::Ended;
+            }
+            Ok(None)
+        }
         Change::SessionForgotten(connection) => match sessions.remove(connection) {
             Some(session) if session.phase == Phase::Ended => Ok(None),
             other => Err(format!("{connection} is forgotten, and was {other:?}")),

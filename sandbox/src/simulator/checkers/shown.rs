@@ -209,6 +209,11 @@ fn spans(pages: &[Page], of: ConnectionId) -> Vec<(Revision, Option<Revision>)> 
                         spans.insert(begun, Some(revision));
                     }
                 }
+                Change::EntityEnded { .. } => {
+                    if let Some(begun) = begun.take() {
+                        spans.insert(begun, Some(revision));
+                    }
+                }
                 _ => {}
             }
         }

@@ -36,6 +36,9 @@ fn fold(case: &Case<'_>) -> (States, Findings) {
             if let Err(fault) = instance.apply(&page.value) {
                 found.push((page.place(), fault.to_string()));
             }
+            if page.commit.ends() {
+                instance = host.fresh();
+            }
         }
         if is_forgotten(pages) {
             continue;
@@ -51,8 +54,8 @@ fn fold(case: &Case<'_>) -> (States, Findings) {
     (states, found)
 }
 
-/// Whether nothing of an entity is kept: it never had an event, and nobody and nothing waits for it.
-fn is_forgotten(pages: &[Page]) -> bool {
+/// Whether nothing of an entity is kept: it has had no event since it began or ended, and nobody and nothing waits for it.
+pub(super) fn is_forgotten(pages: &[Page]) -> bool {
     let (mut sessions, mut timers, mut asks) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let (mut tickets, mut parked) = (BTreeSet::new(), 0);
     for change in pages.iter().flat_map(|page| &page.commit.changes) {
@@ -67,11 +70,17 @@ fn is_forgotten(pages: &[Page]) -> bool {
             Change::TicketClosed(ticket) => drop(tickets.remove(ticket)),
             Change::Parked(_) => parked += 1,
             Change::Unparked => parked -= 1,
+            Change::EntityEnded { .. } => {
+                timers.clear();
+                asks.clear();
+                tickets.clear();
+            }
             _ => {}
         }
     }
     let waiting = sessions.len() + timers.len() + asks.len() + tickets.len() + parked;
-    waiting == 0 && pages.iter().all(|page| page.events.is_empty())
+    let mut since = pages.iter().rev().take_while(|page| !page.commit.ends());
+    waiting == 0 && since.all(|page| page.events.is_empty())
 }
 
 fn compare(sight: &Sight, folded: &States, found: &mut Findings) {

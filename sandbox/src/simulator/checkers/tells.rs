@@ -117,6 +117,13 @@ fn words(case: &Case<'_>, found: &mut Findings) {
     });
 }
 
+/// Whether who asked has ended before it could hear the answer.
+fn ended_behind(case: &Case<'_>, name: &str, page: &Page) -> bool {
+    let mut all = case.book.ever(&page.address);
+    let ends = |other: &Page| other.offset > page.offset && other.commit.ends();
+    name == "answer" && all.any(ends)
+}
+
 type Index<'a> = BTreeMap<u64, Vec<&'a Page>>;
 
 fn index<'a>(case: &'a Case<'_>, choice: fn(&Event) -> Option<u64>) -> Index<'a> {
@@ -133,7 +140,8 @@ fn pairs(
 ) {
     for (id, pages) in causes {
         let (count, wanted) = (results.get(id).map_or(0, Vec::len), wanted(*id));
-        let missing = count < wanted && is_old(case, pages[0]);
+        let missing =
+            count < wanted && is_old(case, pages[0]) && !ended_behind(case, name, pages[0]);
         if count > wanted || missing {
             let what = format!("its {name} {id} happened {count} times instead of {wanted}");
             found.push((pages[0].place(), what));

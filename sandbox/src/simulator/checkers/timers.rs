@@ -46,6 +46,7 @@ fn moved<'a>(page: &'a Page, set: &mut BTreeMap<&'a str, TimeMs>) {
             Change::TimerCleared(name) => {
                 set.remove(&**name);
             }
+            Change::EntityEnded { .. } => set.clear(),
             _ => {}
         }
     }

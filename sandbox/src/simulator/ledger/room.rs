@@ -42,6 +42,7 @@ impl Entity for Room {
             | Command::Whisper { id }
             | Command::Boast { id }
             | Command::Spoil { id }
+            | Command::End { id }
             | Command::Ask { id, .. } => decision.reply(say(id)),
             Command::Tell { id, other } | Command::Greet { id, other } => {
                 greet(decision, other, id).reply(say(id))

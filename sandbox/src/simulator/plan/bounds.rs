@@ -13,7 +13,7 @@ pub(in crate::simulator) fn limits(plan: &Plan) -> Limits {
             without: Some(Switch::Memory),
             ..
         } => 0,
-        Plan { rooms: true, .. } => SHORT_MEMORY_MS,
+        Plan { rooms: true, .. } | Plan { ends: true, .. } => SHORT_MEMORY_MS,
         _ => 6_000,
     };
     let clock_doubt_ms = match plan.without {

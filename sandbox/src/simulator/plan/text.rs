@@ -34,6 +34,9 @@ impl fmt::Display for Plan {
         if self.pieces != usual.pieces {
             write!(f, " pieces={}", self.pieces)?;
         }
+        if self.ends != usual.ends {
+            write!(f, " ends={}", self.ends)?;
+        }
         if self.spoils != usual.spoils {
             write!(f, " spoils={}", self.spoils)?;
         }
@@ -143,6 +146,7 @@ impl Plan {
             "nodes" => self.nodes = value.parse().ok()?,
             "builds" => self.builds = value.parse().ok()?,
             "rooms" => self.rooms = value.parse().ok()?,
+            "ends" => self.ends = value.parse().ok()?,
             "spoils" => self.spoils = value.parse().ok()?,
             "pieces" => self.pieces = value.parse().ok()?,
             "dense" => self.dense = value.parse().ok()?,

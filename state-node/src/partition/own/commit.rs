@@ -17,7 +17,11 @@ use crate::turn::{self, Turn};
 impl Partition {
     /// R9: the encoded size is checked, the events are read back from the bytes to be appended and applied,
     /// then the record is appended.
-    pub(super) fn commit(&mut self, address: &Address, draft: Draft, now: Now) {
+    pub(super) fn commit(&mut self, address: &Address, mut draft: Draft, now: Now) {
+        if let (true, Some(entity)) = (draft.ends, self.entities.get(address)) {
+            let until = draft.now.plus_ms(self.setting.limits.memory_ms);
+            draft.end(entity, until);
+        }
         if self.must_wait(&draft) || self.is_spoken_of(address, &draft) {
             return self.put_off(address, &draft, now);
         }

@@ -37,6 +37,9 @@ impl Partition {
             Some(session) if session.is_socket(asking.attempt) => {
                 self.resume(address, connection, since, false)
             }
+            Some(session) if session.has_ended_with_entity() => {
+                self.close_asking(address, edge, asking, CloseCode::Terminated)
+            }
             _ => self.close_asking(address, edge, asking, CloseCode::ComeBack),
         }
     }

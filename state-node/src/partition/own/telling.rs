@@ -141,8 +141,7 @@ impl Partition {
         let Cause::Timer(key) = &draft.cause else {
             return;
         };
-        let due = self.entities.get(address);
-        let due = due.and_then(|entity| entity.runtime.due(key));
+        let due = self.due(address, key);
         if let (Some(due), Some(owner)) = (due, self.owner()) {
             let timer = (due, address.clone(), key.clone());
             // R48: for so long, whatever the clock is set to meanwhile.

@@ -39,8 +39,7 @@ impl Partition {
     fn deliver_parked(&mut self, address: &Address, until: TimeMs, now: Now) {
         let key = TimerKey::Parked;
         while self.wants_inbound()
-            && let Some(entity) = self.entities.get(address)
-            && let Some(due) = entity.runtime.due(&key).filter(|due| *due <= until)
+            && let Some(due) = self.due(address, &key).filter(|due| *due <= until)
             && self.timers.remove(&(due, address.clone(), key.clone()))
         {
             self.fire(address, due, &key, now);
@@ -56,20 +55,27 @@ impl Partition {
             now.time.max(due),
             None,
             now.at_least(due),
-            |turn, entity| match entity.runtime.due(key) {
+            |turn, entity| match entity.due(turn.host, key) {
                 Some(set) if set == due => turn.timer(entity, key),
                 _ => Turned::Nothing,
             },
         );
-        // The firing set it to the same time once more: no difference shows that to the index.
+        // The firing set it to the same time once more, and no difference shows that to the index; or a build with
+        // another retention had set it.
         let entity = self.entities.get(address);
-        let sound = entity.filter(|entity| !entity.is_quarantined());
-        let timer = (due, address.clone(), key.clone());
-        if sound.is_some_and(|entity| entity.runtime.due(key) == Some(due))
-            && !self.was_put_off(&timer)
-        {
-            self.timers.insert(timer);
+        let is_sound = entity.is_some_and(|entity| !entity.is_quarantined());
+        if let Some(due) = self.due(address, key).filter(|_| is_sound) {
+            let timer = (due, address.clone(), key.clone());
+            if !self.was_put_off(&timer) {
+                self.timers.insert(timer);
+            }
         }
+    }
+
+    /// When a timer of an entity in memory is due, if it is set.
+    pub(super) fn due(&self, address: &Address, key: &TimerKey) -> Option<TimeMs> {
+        let host = self.setting.domain.get(address.category())?;
+        self.entities.get(address)?.due(host.as_ref(), key)
     }
 
     /// A session that ended in all but name ends before the next word about it.
@@ -83,11 +89,9 @@ impl Partition {
             return self.set_aside(&reason);
         }
         let key = TimerKey::Grace(connection);
-        let due = self
-            .entities
-            .get(address)
-            .and_then(|entity| entity.runtime.due(&key));
-        let Some(due) = due else { return };
+        let Some(due) = self.due(address, &key) else {
+            return;
+        };
         let entity_now = self.entities.get(address).map_or(now, |entity| {
             now.at_least(known(entity.runtime.now, now.time, &self.setting.limits))
         });

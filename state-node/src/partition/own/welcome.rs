@@ -27,6 +27,11 @@ impl Partition {
         match after {
             After::Welcome(connection) => self.welcome(address, connection),
             After::Resume(connection, since) => self.resume(address, connection, since, true),
+            After::Close(connection) => {
+                if let Some(session) = self.session(address, connection).cloned() {
+                    self.close_plain(address, &session, CloseCode::Terminated);
+                }
+            }
         }
     }
 
