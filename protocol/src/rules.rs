@@ -59,7 +59,7 @@ pub struct Rules {
     pub ask_after_a_hole: bool,
     /// R27: the edge of a dial that came in although it is no later one is asked whether it holds its socket.
     pub ask_of_late_dials: bool,
-    /// R49: an entity that is remembered nowhere begins behind the revisions of all that have ended. Off: at 1.
+    /// R49: where entities have ended, one that is remembered nowhere begins above all that any had. Off: at 1.
     pub revisions_rise: bool,
     /// R44: what comes for an entity in quarantine is parked. Off: it is taken without effect.
     pub parking: bool,

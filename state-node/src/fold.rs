@@ -45,7 +45,9 @@ pub struct Fold {
     pub epochs: Vec<Epoch>,
     /// Messages that may have ended a process (R16).
     pub suspects: Suspects,
-    /// No entity that has ended was above this revision: who is remembered nowhere begins behind it (R49).
+    /// How many commits have counted.
+    pub commits: u64,
+    /// No entity that has ended was above this revision (R49).
     pub ended_upto: Revision,
     /// All of them, but in a simulator.
     #[serde(skip)]
@@ -57,15 +59,16 @@ const EPOCHS_MAX: usize = 64;
 
 impl Format for Fold {
     const NAME: &'static str = "fold-header";
-    /// Version 3 knows suspects by their names too, version 4 how far ended entities had come.
+    /// Version 3 knows suspects by their names too, version 4 how many commits counted, and how far ended entities
+    /// had come.
     const VERSION: u8 = 4;
     const OLDEST: u8 = 2;
 
     fn lacks(version: u8) -> &'static [u8] {
         match version {
             // No suspect has a name, and no entity has ended.
-            2 => &[0, 0, 0],
-            3 => &[0],
+            2 => &[0, 0, 0, 0],
+            3 => &[0, 0],
             _ => &[],
         }
     }
@@ -98,12 +101,15 @@ pub enum Verdict {
 }
 
 impl Fold {
-    /// R49: the revision behind which an entity begins that is remembered nowhere.
+    /// R49: the revision behind which an entity begins that is remembered nowhere. Where some entity has ended, that is
+    /// above all that any had: each commit raises one revision by one.
     #[must_use]
     pub fn begins_behind(&self) -> Revision {
-        match self.rules.revisions_rise {
-            true => self.ended_upto,
-            false => Revision(0),
+        match self.ended_upto {
+            Revision(1..) if self.rules.revisions_rise => {
+                self.ended_upto.max(Revision(self.commits))
+            }
+            _ => Revision(0),
         }
     }
 
@@ -213,6 +219,7 @@ impl Fold {
                         self.tells_in.insert(source.clone(), *number);
                     }
                 }
+                self.commits += 1;
                 if commit.ends() {
                     self.ended_upto = self.ended_upto.max(commit.revision);
                 }

@@ -93,7 +93,7 @@ impl Runtime {
         !self.exists && idle && self.parked.is_empty()
     }
 
-    /// R49: who is remembered nowhere begins behind the revisions of all that have ended.
+    /// R49: who is remembered nowhere begins behind this revision.
     pub fn begin_behind(&mut self, revision: Revision) {
         if self.is_forgettable() {
             self.revision = revision;

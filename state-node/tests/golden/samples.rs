@@ -112,6 +112,7 @@ pub(crate) fn header() -> Fold {
             names: [(Offset(5002), command(7))].into(),
             earlier: [(command(3), vec![Incarnation(uuid(0x0c))])].into(),
         },
+        commits: 90,
         ended_upto: Revision(70),
         rules: Default::default(),
     }

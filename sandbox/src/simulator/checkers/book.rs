@@ -14,12 +14,13 @@ use crate::simulator::world::Outcome;
 /// All of it.
 #[derive(Default)]
 pub(super) struct Book {
-    /// Each entity's commits in order, since it was last forgotten without an event.
+    /// Each entity's commits in order, with rising revisions: since it was last forgotten before anything had ended.
     pub(super) pages: BTreeMap<Address, Vec<Page>>,
     /// Earlier lives of entities that had no event yet, and of which nothing was kept: their revisions began anew.
     pub(super) forgotten: BTreeMap<Address, Vec<Vec<Page>>>,
-    /// How far ended entities had come, by where the commit lies that ended each (R49).
-    ended: BTreeMap<(Place, Offset), Revision>,
+    /// Where each partition's commits lie, and where the first entity ended in it (R49).
+    commits: BTreeMap<Place, Vec<Offset>>,
+    ended: BTreeMap<Place, Offset>,
     /// Each partition's valid records in order.
     pub(super) valid: BTreeMap<Place, Vec<Valid>>,
     /// The processes that were about to decide a message of `inbound` when nobody knew what had killed an owner (R16).
@@ -146,6 +147,7 @@ impl Book {
             let Written::Commit(commit) = &valid.event else {
                 continue;
             };
+            self.commits.entry(lane).or_default().push(valid.offset);
             let record = values[&valid.offset];
             let (Some(address), Some(events)) = (key(&record.key), words(&record.value)) else {
                 self.broken.push((lane, valid.offset));
@@ -156,7 +158,7 @@ impl Book {
             events.iter().cloned().for_each(|event| ledger.apply(event));
             if commit.ends() {
                 *ledger = Ledger::default();
-                self.ended.insert((lane, valid.offset), commit.revision);
+                self.ended.entry(lane).or_insert(valid.offset);
             }
             let page = Page {
                 address: address.clone(),
@@ -170,14 +172,11 @@ impl Book {
                 after: Sum::of(ledger),
             };
             let pages = self.pages.entry(address).or_default();
-            // Its revisions go on behind an end (R49). What had no event is forgotten, and they begin anew.
-            let ended = pages.iter().rposition(|page| page.commit.ends());
-            let since = ended.map_or(0, |at| at + 1);
-            let exists = pages[since..].iter().any(|page| !page.events.is_empty());
-            let falls = |last: &Page| page.commit.revision <= last.commit.revision;
-            if pages[since..].last().is_some_and(falls) && !exists {
+            // What had no event is forgotten, and its revisions begin anew; not behind the end of any entity (R49).
+            let exists = pages.iter().any(|page| !page.events.is_empty());
+            if page.commit.revision == Revision(1) && !exists && !pages.is_empty() {
                 let lives = self.forgotten.entry(page.address.clone());
-                lives.or_default().push(pages.split_off(since));
+                lives.or_default().push(std::mem::take(pages));
             }
             pages.push(page);
         }
@@ -185,10 +184,15 @@ impl Book {
 
     /// R49: the revision at which an entity begins with this page, if nothing is remembered of it.
     pub(super) fn begins_at(&self, page: &Page) -> Revision {
-        let before = (page.lane, Offset(0))..(page.lane, page.offset);
-        let ended = self.ended.range(before);
-        let highest = ended.map(|(_, revision)| *revision).max();
-        highest.unwrap_or_default().next()
+        let has_ended = self
+            .ended
+            .get(&page.lane)
+            .is_some_and(|at| *at < page.offset);
+        let commits = self.commits[&page.lane].partition_point(|at| *at < page.offset);
+        match has_ended {
+            true => Revision(commits as u64).next(),
+            false => Revision(1),
+        }
     }
 
     /// Whether two processes may have died of a message, wherever it lay: then it is not decided a third time.

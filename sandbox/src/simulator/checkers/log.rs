@@ -28,7 +28,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
     found
 }
 
-/// They are dense; where nothing is remembered of an entity, they go on above those of all that have ended (R49).
+/// They are dense; where nothing is remembered of an entity, they begin anew, or go on above all others once something has ended (R49).
 fn revisions(book: &Book, pages: &[Page], found: &mut Findings) {
     let mut last = Revision(0);
     for (at, page) in pages.iter().enumerate() {
