@@ -92,6 +92,13 @@ impl Session {
         attempt > self.socket.attempt && !is_of_before
     }
 
+    /// R27: whether some socket of it may have had this attempt before, so that a dial with it may be that one's.
+    #[must_use]
+    pub fn may_have_had(&self, attempt: Attempt) -> bool {
+        let is_below = self.came_down_from.is_some_and(|from| attempt <= from);
+        is_below || !self.is_before(attempt)
+    }
+
     /// Whether it has a socket.
     #[must_use]
     pub fn is_attached(&self) -> bool {

@@ -72,5 +72,8 @@ fn the_edge_of_a_dial_that_may_be_late_is_asked_whether_it_holds_the_socket() {
     assert_eq!(asked(&mut desk, 9), [(1, 9)], "it lands twice");
     gone(&mut desk, 9);
     assert_eq!(asked(&mut desk, 5), [(1, 5)], "it comes in from below");
-    assert_eq!(asked(&mut desk, 6), [], "it is newer");
+    assert_eq!(asked(&mut desk, 6), [(1, 6)], "it may be of before");
+    assert_eq!(asked(&mut desk, 9), [(1, 9)], "it lands once more");
+    gone(&mut desk, 9);
+    assert_eq!(asked(&mut desk, 10), [], "it is newer");
 }

@@ -146,7 +146,12 @@ impl World {
                 let by_ms = dice.random_range(3_600_000..=86_400_000);
                 let by_ms = if dice.random_bool(0.5) { by_ms } else { -by_ms };
                 let NodeId(id) = self.home(&mut dice);
-                self.nodes[id].wrong = Some((by_ms, until));
+                // One that is wrong for longer than it is doubted would be believed, and rightly (R48).
+                let node = &mut self.nodes[id];
+                node.wrong = match node.wrong {
+                    Some((by_ms, before)) if before > self.stage.now => Some((by_ms, before)),
+                    _ => Some((by_ms, until)),
+                };
             }
             Mischief::ChangeLeader => chaos::change_leader(&mut self.stage, &mut dice),
         }

@@ -29,9 +29,9 @@ impl Partition {
             attempt: wanted.attempt,
         };
         let session = self.session(address, wanted.connection);
-        let is_no_later = session.is_some_and(|session| !session.is_before(wanted.attempt));
+        let is_known = session.is_some_and(|session| session.may_have_had(wanted.attempt));
         let owner = self.owner()?;
-        let is_doubtful = is_no_later || owner.goodbyes.has(address, socket);
+        let is_doubtful = is_known || owner.goodbyes.has(address, socket);
         (is_doubtful && self.setting.rules.ask_of_late_dials).then_some(socket)
     }
 
