@@ -340,7 +340,7 @@ impl<E: Entity> Decision<E> {
     ///             .end(),
     ///     })
     /// }
-    /// #     fn apply(&mut self, event: Event) { if event == Event::Moved { self.moves += 1 } }
+    /// #     fn apply(&mut self, event: Event) { if event == Event::Moved { self.moves += 1 } else { self.moves = 0 } }
     /// # }
     /// Scenario::<Game>::new()
     ///     .when(Command::Move).from("ana").then_reply(1)

@@ -1,6 +1,7 @@
 //! That each silent check can fail, and that a story that goes otherwise says so readably.
 
 mod bad;
+mod ended;
 mod ledger;
 mod shop;
 

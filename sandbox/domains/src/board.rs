@@ -36,6 +36,8 @@ pub enum Command {
     /// Takes back the sender's last stroke.
     Undo,
     Clear,
+    /// The end of the board, for everybody; whoever comes afterwards finds an empty one.
+    Delete,
     /// Sent as `ephemeral`: it is worth nothing a moment later.
     Cursor {
         x: i32,
@@ -57,6 +59,7 @@ pub enum Event {
     StrokeDrawn { number: u64, stroke: Stroke },
     StrokeRemoved { number: u64 },
     Cleared { by: String },
+    Deleted { by: String },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -75,6 +78,9 @@ pub enum Output {
         number: u64,
     },
     Cleared {
+        by: String,
+    },
+    Deleted {
         by: String,
     },
     Joined {
@@ -102,6 +108,7 @@ impl From<Event> for Output {
             Event::StrokeDrawn { number, stroke } => Self::StrokeDrawn { number, stroke },
             Event::StrokeRemoved { number } => Self::StrokeRemoved { number },
             Event::Cleared { by } => Self::Cleared { by },
+            Event::Deleted { by } => Self::Deleted { by },
         }
     }
 }
@@ -149,6 +156,10 @@ impl Entity for Board {
             Command::Clear => Ok(cx.decision().publish(Event::Cleared {
                 by: cx.subject().into(),
             })),
+            Command::Delete => {
+                let by = cx.subject().into();
+                Ok(cx.decision().publish(Event::Deleted { by }).end())
+            }
             Command::Cursor { x, y } => {
                 let user = cx.subject().into();
                 Ok(cx.decision().glimpse_others(Output::Cursor { user, x, y }))
@@ -165,7 +176,7 @@ impl Entity for Board {
             Event::StrokeRemoved { number } => {
                 self.strokes.remove(&number);
             }
-            Event::Cleared { .. } => self.strokes.clear(),
+            Event::Cleared { .. } | Event::Deleted { .. } => self.strokes.clear(),
         }
     }
 

@@ -89,7 +89,13 @@ impl Session {
             // What happened comes before the answer to it, so items are looked at first.
             tokio::select! {
                 biased;
-                item = self.items.next() => self.on_item(item)?,
+                item = self.items.next() => {
+                    if matches!(item, Some(Item::Closed(_))) {
+                        drop(requests.take());
+                        self.show_last(submitted.take(), &mut answers).await?;
+                    }
+                    self.on_item(item)?;
+                }
                 Some(answered) = answers.next() => self.on_answer(answered)?,
                 coming = next(&mut submitted) => match coming {
                     Some(answering) => answers.push(answering),
@@ -107,6 +113,25 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// The session is over: what was answered before is shown; nothing else will be.
+    async fn show_last(
+        &self,
+        submitted: Option<mpsc::Receiver<Answering>>,
+        answers: &mut FuturesUnordered<Answering>,
+    ) -> Result<()> {
+        if let Some(mut submitted) = submitted {
+            while let Some(answering) = submitted.recv().await {
+                answers.push(answering);
+            }
+        }
+        while let Some(answered) = answers.next().await {
+            if answered.result.is_ok() {
+                self.on_answer(answered)?;
+            }
+        }
+        Ok(())
     }
 
     fn on_item(&mut self, item: Option<Item>) -> Result<()> {

@@ -86,6 +86,23 @@ fn undo_takes_back_ones_own_last_stroke() {
 }
 
 #[test]
+fn a_deleted_board_is_gone_for_everybody_and_the_next_one_is_empty() {
+    Scenario::<Board>::given([drawn(1, "ana", 1)])
+        .connects("ben")
+        .when(Command::Delete)
+        .from("ana")
+        .then_broadcast(Output::Deleted { by: "ana".into() })
+        .then_reply(Reply::Done)
+        .then_ended()
+        .then_terminated("ana")
+        .then_terminated("ben")
+        .takeover()
+        .when(draw(5))
+        .from("ben")
+        .then_reply(Reply::Drawn { number: 1 });
+}
+
+#[test]
 fn the_number_of_a_stroke_is_never_used_again() {
     Scenario::<Board>::given([drawn(1, "ana", 1)])
         .when(Command::Clear)

@@ -87,6 +87,7 @@ macro_rules! installation_tests {
         crate::installation::installation_tests! { @tests $installation;
             together::two_pipes_see_each_other
             together::a_crowd_over_all_edges_sees_one_board
+            together::a_deleted_board_is_gone_for_everybody_also_after_a_kill
             large::a_board_larger_than_a_record_is_shown_whole
             large::an_answer_larger_than_a_record_arrives_whole
             large::who_missed_more_than_a_record_sees_every_stroke_once

@@ -190,6 +190,11 @@ impl Talk {
     /// Stops typing, and waits for the end.
     pub(crate) async fn ends(mut self) -> Option<i32> {
         drop(self.typing.take());
+        self.gone().await
+    }
+
+    /// Waits for the end, although it might go on.
+    pub(crate) async fn gone(&mut self) -> Option<i32> {
         // What is left to print is read, so that nobody waits for a full pipe.
         let rest = async { while let Ok(Some(_)) = self.out.next_line().await {} };
         timeout(PATIENCE, rest).await.expect("it ends");

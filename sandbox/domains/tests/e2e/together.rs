@@ -37,6 +37,38 @@ pub(crate) async fn two_pipes_see_each_other<I: Installation>() {
     installation.end().await;
 }
 
+/// R49: with its strokes, for who was there, who comes afterwards, and who takes over.
+pub(crate) async fn a_deleted_board_is_gone_for_everybody_also_after_a_kill<I: Installation>() {
+    let mut installation = I::start().await;
+    let urls = installation.urls();
+    let mut bob = pipe("bob", &urls[urls.len() - 1], &installation);
+    bob.sees(&["welcome", "fresh"]).await;
+    let mut ana = pipe("ana", &urls[0], &installation);
+    ana.sees(&["welcome", "fresh"]).await;
+    ana.types(RED).await;
+    ana.sees(&["reply 1 ", "Drawn"]).await;
+    ana.types(r#"{"type":"Delete"}"#).await;
+    ana.sees(&["event", "Deleted", "ana"]).await;
+    ana.sees(&["reply 2 ", "Done"]).await;
+    bob.sees(&["event", "Deleted", "ana"]).await;
+    // Their sockets are closed for good, whoever types.
+    for talk in [&mut ana, &mut bob] {
+        assert_eq!(talk.gone().await, Some(1));
+    }
+    for _ in 0..2 {
+        let mut eva = pipe("eva", &urls[0], &installation);
+        eva.sees(&["welcome", "fresh", r#""strokes":{}"#]).await;
+        eva.types(r#"?{"type":"Count"}"#).await;
+        eva.sees(&["reply ?1 ", r#""strokes":0"#]).await;
+        drop(eva);
+        for victim in installation.victims() {
+            installation.kill(victim).await;
+            installation.restart(victim).await;
+        }
+    }
+    installation.end().await;
+}
+
 const DRAWERS: usize = 6;
 const COMMANDS: u64 = 100;
 
