@@ -256,6 +256,9 @@ settings! {
         /// The shortest time between two fetches of a JSON Web Key Set, however many unknown keys are named; one that
         /// cannot be had is asked for so often.
         jwks_retry: Span = Span::from_secs(5),
+        /// How often the files of certificate and keys (`edge.tls`, `edge.tokens.keys`) are looked at. What has changed is in
+        /// use from then on; what cannot be used changes nothing, and is said. SIGHUP looks at once.
+        reread: Span = Span::from_secs(5),
     }
 }
 

@@ -7,6 +7,7 @@ mod verifier;
 mod demands;
 mod claims;
 mod fetch;
+mod local;
 mod keys;
 
 use bytes::Bytes;

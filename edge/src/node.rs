@@ -47,6 +47,8 @@ pub(crate) struct Node {
     pub(crate) state: State,
     /// How many edges there were when it was last looked.
     pub(crate) edges: AtomicU64,
+    /// A person wants certificate and keys to be read again.
+    pub(crate) reread: Notify,
 }
 
 /// Whether clients are well served, and if not, why.

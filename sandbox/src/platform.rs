@@ -110,6 +110,11 @@ impl Platform {
         self.edge.handle.addr()
     }
 
+    /// Reads certificate and keys again, now.
+    pub fn reread(&self) {
+        self.edge.handle.reread();
+    }
+
     /// Resolves when the cluster has given up one of the two, and says why.
     pub async fn evicted(&self) -> End {
         tokio::select! {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use xp_protocol::TimeMs;
 
+use super::local::Local;
 use super::*;
 use crate::config::{Key, Tokens};
 use crate::units::Span;
@@ -354,13 +355,17 @@ fn symmetric_keys_and_keys_for_encryption_in_a_set_are_left_out() {
     assert!(keys.keys.is_empty());
 }
 
+fn local(keys: &[Key]) -> Result<KeySet, KeyError> {
+    Ok(Local::read(keys)?.keys())
+}
+
 #[test]
 fn a_pem_file_says_by_itself_which_algorithm_it_is_for() {
     let dir = tempfile::tempdir().unwrap();
     for signer in [Signer::rs256(), Signer::es256(), Signer::eddsa()] {
         let path = dir.path().join("key.pem");
         std::fs::write(&path, signer.public_pem()).unwrap();
-        let keys = KeySet::local(&[Key::pem_file(path)]).unwrap();
+        let keys = local(&[Key::pem_file(path)]).unwrap();
         assert_eq!(keys.keys[0].algorithm, signer.algorithm);
         Demands::new(&tokens())
             .verify(&keys, &signer.sign(&claims()), NOW)
@@ -387,7 +392,7 @@ fn keys_that_cannot_be_had_are_named() {
         ),
         (vec![Key::jwks_file(garbage)], "not a JSON Web Key Set"),
     ] {
-        let error = KeySet::local(&keys).unwrap_err().to_string();
+        let error = local(&keys).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
     }
 }
@@ -397,7 +402,7 @@ fn a_secret_file_may_end_with_a_newline() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("secret");
     std::fs::write(&path, format!("{}\n", signing::SECRET)).unwrap();
-    let keys = KeySet::local(&[Key::secret_file(path)]).unwrap();
+    let keys = local(&[Key::secret_file(path)]).unwrap();
     let token = Signer::secret().sign(&claims());
     Demands::new(&tokens()).verify(&keys, &token, NOW).unwrap();
 }

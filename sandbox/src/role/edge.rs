@@ -135,6 +135,11 @@ impl Edge {
         self.serving.handle.outbound().0
     }
 
+    /// Reads certificate and keys again, now.
+    pub fn reread(&self) {
+        self.serving.handle.reread();
+    }
+
     /// Resolves when it is a member no longer, and says why; all sockets are being closed then.
     pub async fn evicted(&self) -> End {
         self.serving.handle.evicted().await

@@ -8,6 +8,7 @@ mod command_line;
 mod bad_input;
 mod log_lines;
 mod terminal;
+mod rolling;
 mod builds;
 mod files;
 mod embedded;
