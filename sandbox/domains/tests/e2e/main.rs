@@ -18,6 +18,7 @@ mod asleep;
 mod zombie;
 mod hanging;
 mod reader;
+mod neighbours;
 mod kafka;
 mod together;
 mod large;
