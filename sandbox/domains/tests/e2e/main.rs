@@ -19,6 +19,7 @@ mod zombie;
 mod hanging;
 mod reader;
 mod neighbours;
+mod instructions;
 mod kafka;
 mod together;
 mod large;
