@@ -17,6 +17,8 @@ pub trait Host: Send + Sync + 'static {
     fn category(&self) -> &'static str;
     /// Rises when older snapshots and hashes must be set aside.
     fn state_version(&self) -> u32;
+    /// The claims that are kept of a token, by name; all others go no further than the edge.
+    fn claims(&self) -> &'static [&'static str];
     /// Whether outputs, replies and rejections are text (JSON) rather than binary.
     fn is_text(&self) -> bool;
     /// An entity before its first event.

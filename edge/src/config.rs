@@ -267,6 +267,8 @@ settings! {
 pub struct Lanes {
     /// From category to lane.
     pub by_category: BTreeMap<String, Lane>,
+    /// From category to the claims of a token that its entities are told. All others go no further than this edge.
+    pub claims: BTreeMap<String, Vec<String>>,
 }
 
 /// One lane, as an edge sees it.
@@ -287,6 +289,18 @@ impl Lanes {
             .into_iter()
             .map(|category| (category.into(), lane.clone()))
             .collect();
-        Self { by_category }
+        let claims = BTreeMap::new();
+        Self {
+            by_category,
+            claims,
+        }
+    }
+
+    /// These claims of a token are told to the entities of `category`.
+    #[must_use]
+    pub fn telling(mut self, category: &str, claims: &[&str]) -> Self {
+        let claims = claims.iter().map(|claim| (*claim).to_owned());
+        self.claims.insert(category.to_owned(), claims.collect());
+        self
     }
 }

@@ -152,7 +152,7 @@ pub async fn start(
         readers,
         place,
     } = entered.unwrap_or(Err(StartError::Silent { patience }))?;
-    let lanes = open(&config, &lanes, &defined);
+    let open = open(&config, &lanes, &defined);
     let node = Arc::new(Node {
         registry: Registry::new(
             incarnation,
@@ -172,7 +172,8 @@ pub async fn start(
         who: place.who.clone(),
         joined: place.joined,
         outbound,
-        lanes,
+        lanes: open,
+        claims: lanes.claims,
         verifier,
     });
     let mut tasks = JoinSet::new();

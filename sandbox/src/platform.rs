@@ -36,7 +36,7 @@ impl Starting {
         clock: Clock,
     ) -> Result<Self, StartError> {
         let hosted: Vec<_> = registry.categories().collect();
-        let lanes = Served::find(&config.lanes, &hosted)?.for_edge();
+        let lanes = Served::find(&config.lanes, &hosted)?.for_edge(&registry);
         let node = StateNode::open(&config, registry, clock.clone()).await?;
         Ok(Self {
             config,

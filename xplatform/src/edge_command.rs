@@ -28,7 +28,7 @@ pub(crate) async fn run(asked: EdgeOnly, domain: &Domain) -> Result<()> {
     process::development_secret(&loaded.config)?;
     let mut signals = Signals::listen()?;
     let config = loaded.config.clone();
-    let starting = Edge::start(config, domain.categories(), Clock::system());
+    let starting = Edge::start(config, domain.registry(), Clock::system());
     let edge = tokio::select! {
         edge = starting => edge.map_err(|error| advise(error, &loaded))?,
         () = signals.stop() => return Ok(()),

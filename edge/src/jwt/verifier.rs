@@ -176,16 +176,21 @@ impl Verifier {
         self.changed.notified().await;
     }
 
-    /// Judges a token at `now`. One whose key is unknown makes the sets be fetched again first.
+    /// Judges a token at `now`. Of its claims only those are left that stand in `told`. One whose key is unknown makes the sets be fetched again first.
     ///
     /// # Errors
     /// [`TokenError`] with the reason for the log.
-    pub async fn check(&self, token: &str, now: TimeMs) -> Result<Verified, TokenError> {
-        match self.demands.verify(&self.sets().keys, token, now) {
+    pub async fn check(
+        &self,
+        token: &str,
+        told: &[String],
+        now: TimeMs,
+    ) -> Result<Verified, TokenError> {
+        let judge = || self.demands.verify(&self.sets().keys, token, told, now);
+        match judge() {
             Err(TokenError::UnknownKey { .. }) if self.has_urls() => {
                 self.refresh(now).await;
-                let judged = self.demands.verify(&self.sets().keys, token, now);
-                judged.map_err(|error| self.explain(error, token))
+                judge().map_err(|error| self.explain(error, token))
             }
             judged => judged,
         }

@@ -122,6 +122,10 @@ impl Host for Built {
         self.build.number()
     }
 
+    fn claims(&self) -> &'static [&'static str] {
+        self.ledger.claims()
+    }
+
     fn is_text(&self) -> bool {
         self.ledger.is_text()
     }
