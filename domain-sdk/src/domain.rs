@@ -39,7 +39,7 @@ impl Domain {
     /// Hosts a kind of entity.
     ///
     /// # Panics
-    /// When its category is hosted already.
+    /// When its category is hosted already, or nothing says which claims it keeps (see [`Entity::CLAIMS`]).
     pub fn host<E: Entity + State>(mut self) -> Self {
         self.registry.add(Arc::new(Hosted::<E>::new()));
         self

@@ -71,7 +71,38 @@ pub trait Entity: Sized + Send + 'static {
     /// changed counts for an entity from its next message on.
     const RETENTION: Option<Duration> = None;
 
-    /// Who asks: what the domain needs from the token's claims. `()` when it needs nothing.
+    /// The claims that are kept of a token, by name: all others end at the edge, and reach neither a log nor this entity.
+    /// `None` takes the names of the fields of [`Claims`](Self::Claims), so this is for a type that has none of its own: a
+    /// map, one with `#[serde(flatten)]`, an enum. A claim is kept as a whole, with all that stands in it.
+    ///
+    /// ```
+    /// # use std::collections::BTreeMap;
+    /// # use serde::{Deserialize, Serialize};
+    /// # use xp_domain_sdk::prelude::*;
+    /// # use xp_domain_sdk::testkit::{Scenario, user};
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Room;
+    /// impl Entity for Room {
+    ///     const CATEGORY: Category = Category::new("room");
+    ///     const CLAIMS: Option<&'static [&'static str]> = Some(&["team", "role"]);
+    ///     type Claims = BTreeMap<String, String>;
+    /// #   type Command = (); type Query = Never; type Signal = Never; type Event = Never;
+    /// #   type Output = Never; type Reply = Vec<String>; type Rejection = Never;
+    ///
+    ///     fn decide(&self, _: (), cx: &Cx<Self>) -> Outcome<Self> {
+    ///         Ok(cx.decision().reply(cx.claims().keys().cloned().collect()))
+    ///     }
+    /// #   fn apply(&mut self, event: Never) { match event {} }
+    /// }
+    ///
+    /// let ana = user("ana").claims(BTreeMap::from([("role", "judge"), ("email", "ana@example.org")]));
+    /// Scenario::<Room>::new().when(()).from(ana).then_reply(vec!["role".to_owned()]);
+    /// ```
+    const CLAIMS: Option<&'static [&'static str]> = None;
+
+    /// Who asks: what the domain needs from the token's claims. `()` when it needs nothing. Only the claims that it has
+    /// fields for are kept of a token (see [`CLAIMS`](Self::CLAIMS)). A session keeps those that it came with: give a
+    /// field that you add later `#[serde(default)]`.
     type Claims: Word + Send;
     /// What clients want.
     type Command: Word;

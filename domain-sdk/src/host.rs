@@ -19,6 +19,8 @@ pub trait Host: Send + Sync + 'static {
     fn state_version(&self) -> u32;
     /// For how many milliseconds an entity is kept that nobody uses; `None` keeps it for ever.
     fn retention_ms(&self) -> Option<u64>;
+    /// The claims that are kept of a token, by name; all others go no further than the edge.
+    fn claims(&self) -> &'static [&'static str];
     /// Whether outputs, replies and rejections are text (JSON) rather than binary.
     fn is_text(&self) -> bool;
     /// An entity before its first event.

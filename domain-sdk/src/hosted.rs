@@ -4,13 +4,11 @@ mod depth;
 mod encode;
 mod guard;
 
-use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::de::IgnoredAny;
-use xp_protocol::{Address, ConnectionId};
+use xp_protocol::{Address, ConnectionId, claims};
 
 use crate::entity::{Cx, Decision, Entity, Given, Roster, Scene, Session, SignalCx};
 use crate::host::{
@@ -21,13 +19,37 @@ use crate::word::{Codec, DefaultWord, State, Stored, Unreadable, Word};
 use guard::{catch, unreadable};
 
 /// The [`Host`] of `E`.
-pub struct Hosted<E>(PhantomData<fn() -> E>);
+pub struct Hosted<E> {
+    kept: Kept,
+    of: PhantomData<fn() -> E>,
+}
+
+/// The claims that are kept of a token, by name.
+type Kept = &'static [&'static str];
 
 impl<E: Entity + State> Hosted<E> {
     /// The host of all `E`.
+    ///
+    /// # Panics
+    /// When nothing says which claims of a token are kept: neither [`Entity::CLAIMS`] nor the fields of its `Claims`.
     #[must_use]
     pub fn new() -> Self {
-        Self(PhantomData)
+        let Some(kept) = E::CLAIMS.or_else(<E::Claims as Word>::names) else {
+            panic!(
+                "the claims of {} have no fields by name (a map, an enum, or `#[serde(flatten)]`): say which of a token are kept, as in `const CLAIMS: Option<&'static [&'static str]> = Some(&[\"role\"]);`",
+                E::CATEGORY
+            )
+        };
+        let of = PhantomData;
+        Self { kept, of }
+    }
+
+    fn instance(&self, entity: E) -> Box<dyn Instance> {
+        Box::new(Live {
+            entity,
+            roster: Roster::new(),
+            kept: self.kept,
+        })
     }
 }
 
@@ -51,15 +73,16 @@ impl<E: Entity + State> Host for Hosted<E> {
         Some(u64::try_from(ms).unwrap_or(u64::MAX))
     }
 
+    fn claims(&self) -> &'static [&'static str] {
+        self.kept
+    }
+
     fn is_text(&self) -> bool {
         E::CODEC.is_text()
     }
 
     fn fresh(&self) -> Box<dyn Instance> {
-        Box::new(Live {
-            entity: E::fresh(),
-            roster: Roster::new(),
-        })
+        self.instance(E::fresh())
     }
 
     fn load(&self, state: &[u8]) -> Result<Box<dyn Instance>, Fault> {
@@ -73,10 +96,7 @@ impl<E: Entity + State> Host for Hosted<E> {
             version => upcast(version, body)?,
         };
         let entity = entity.map_err(|error| unreadable("state", error))?;
-        Ok(Box::new(Live {
-            entity,
-            roster: Roster::new(),
-        }))
+        Ok(self.instance(entity))
     }
 
     fn reads_signal(&self, signal: &[u8]) -> Result<(), Fault> {
@@ -130,6 +150,7 @@ fn read_signal<E: Entity>(json: &[u8]) -> Result<E::Signal, Fault> {
 struct Live<E: Entity> {
     entity: E,
     roster: Roster<E::Claims>,
+    kept: Kept,
 }
 
 impl<E: Entity + State> Instance for Live<E> {
@@ -212,7 +233,7 @@ impl<E: Entity + State> Instance for Live<E> {
                 subject,
                 claims,
             } => {
-                let claims = read_claims(claims).map_err(|error| {
+                let claims = read_claims(claims, self.kept).map_err(|error| {
                     let reason = error.to_string();
                     self.roster.attach_unread(connection, subject, reason);
                     unreadable("claims", error)
@@ -394,16 +415,23 @@ fn only_glimpses<E: Entity>(decision: &Decision<E>) -> Result<(), Fault> {
     }
 }
 
-/// Reads a token's claims. `()` needs none of them, though serde reads it from `null` alone.
-fn read_claims<C: Word>(claims: &[u8]) -> Result<C, Unreadable> {
-    let _: IgnoredAny = Codec::Json.read(claims)?;
+/// Reads a token's claims, of which only the `kept` ones may be looked at: whoever needs another finds out in a test.
+/// `()` needs none of them, though serde reads it from `null` alone.
+fn read_claims<C: Word>(claims: &[u8], kept: Kept) -> Result<C, Unreadable> {
+    let claims = claims::keep(claims, kept).map_err(Unreadable::new)?;
     let needs_none = std::any::TypeId::of::<C>() == std::any::TypeId::of::<()>();
     let json = if needs_none {
-        Cow::Borrowed(b"null".as_slice())
+        b"null".as_slice()
     } else {
-        Cow::Borrowed(claims)
+        &claims
     };
-    C::read(Codec::Json, &json)
+    C::read(Codec::Json, json).map_err(|error| {
+        let kept = match kept {
+            [] => "none".to_owned(),
+            kept => kept.join(", "),
+        };
+        Unreadable::new(format!("{error} (claims that are kept: {kept})"))
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! supertraits, so that a forgotten derive is one error in our words and not a dozen in serde's.
 
 mod finite;
+mod names;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -238,6 +239,8 @@ pub trait Word: Sized + 'static {
     fn write(&self, codec: Codec) -> Result<Vec<u8>, Unreadable>;
     #[doc(hidden)]
     fn read(codec: Codec, bytes: &[u8]) -> Result<Self, Unreadable>;
+    #[doc(hidden)]
+    fn names() -> Option<&'static [&'static str]>;
 }
 
 #[diagnostic::do_not_recommend]
@@ -248,6 +251,10 @@ impl<T: Serialize + DeserializeOwned + 'static> Word for T {
 
     fn read(codec: Codec, bytes: &[u8]) -> Result<Self, Unreadable> {
         codec.read(bytes)
+    }
+
+    fn names() -> Option<&'static [&'static str]> {
+        names::of::<Self>()
     }
 }
 

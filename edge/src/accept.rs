@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -23,6 +24,9 @@ use crate::network::Network;
 use crate::node::Node;
 use crate::refusals::{REST_TOLD_EVERY, Refused};
 use crate::{files, proxy};
+
+/// The certificate in use, whichever that is when a socket needs it; `None` without TLS.
+type Tls = Option<watch::Receiver<TlsAcceptor>>;
 
 /// How often it is said that files run out.
 const SCARCE_SAID_EVERY: Duration = Duration::from_secs(10);
@@ -49,7 +53,7 @@ impl Scarce {
 }
 
 /// Accepts until the edge drains. Dropping it drops every connection.
-pub(crate) async fn run(node: Arc<Node>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+pub(crate) async fn run(node: Arc<Node>, listener: TcpListener, tls: Tls) {
     let mut sockets = JoinSet::new();
     let mut scarce = Scarce::default();
     let mut rest = tokio::time::interval(REST_TOLD_EVERY);
@@ -85,7 +89,7 @@ struct Entrance {
     deadline: Instant,
 }
 
-async fn serve(node: Arc<Node>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
+async fn serve(node: Arc<Node>, stream: TcpStream, peer: SocketAddr, tls: Tls) {
     // Without it, small frames would wait for the peer's acknowledgements.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(target: "xp_edge::accept", %peer, %error, "no delay is not to be had");
@@ -108,7 +112,7 @@ async fn secure(
     node: Arc<Node>,
     mut stream: TcpStream,
     mut entrance: Entrance,
-    tls: Option<TlsAcceptor>,
+    tls: Tls,
 ) -> Result<(), HttpError> {
     if node.config.proxies.speaks_first(entrance.peer) {
         let said = proxy::read_v2(&mut stream);
@@ -118,7 +122,8 @@ async fn secure(
     match tls {
         None => enter(node, stream, entrance, TcpStream::into_split).await,
         Some(tls) => {
-            let accepted = tls.accept(stream);
+            let acceptor = tls.borrow().clone();
+            let accepted = acceptor.accept(stream);
             let stream = entrance
                 .arrival
                 .within(entrance.deadline, accepted)

@@ -256,6 +256,9 @@ settings! {
         /// The shortest time between two fetches of a JSON Web Key Set, however many unknown keys are named; one that
         /// cannot be had is asked for so often.
         jwks_retry: Span = Span::from_secs(5),
+        /// How often the files of certificate and keys (`edge.tls`, `edge.tokens.keys`) are looked at. What has changed is in
+        /// use from then on; what cannot be used changes nothing, and is said. SIGHUP looks at once.
+        reread: Span = Span::from_secs(5),
     }
 }
 
@@ -264,6 +267,8 @@ settings! {
 pub struct Lanes {
     /// From category to lane.
     pub by_category: BTreeMap<String, Lane>,
+    /// From category to the claims of a token that its entities are told. All others go no further than this edge.
+    pub claims: BTreeMap<String, Vec<String>>,
 }
 
 /// One lane, as an edge sees it.
@@ -284,6 +289,18 @@ impl Lanes {
             .into_iter()
             .map(|category| (category.into(), lane.clone()))
             .collect();
-        Self { by_category }
+        let claims = BTreeMap::new();
+        Self {
+            by_category,
+            claims,
+        }
+    }
+
+    /// These claims of a token are told to the entities of `category`.
+    #[must_use]
+    pub fn telling(mut self, category: &str, claims: &[&str]) -> Self {
+        let claims = claims.iter().map(|claim| (*claim).to_owned());
+        self.claims.insert(category.to_owned(), claims.collect());
+        self
     }
 }

@@ -2,6 +2,7 @@
 
 mod enter;
 mod upkeep;
+mod reread;
 mod tls;
 
 use std::collections::{BTreeSet, HashMap};
@@ -12,6 +13,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -30,6 +32,7 @@ use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::{accept, fanout, membership};
 use enter::{Entered, Tailed, enter, outbound};
+use tls::Certificate;
 
 pub use crate::node::Readiness;
 
@@ -126,7 +129,8 @@ pub async fn start(
         warn!(target: "xp_edge::start", "{warning}");
     }
     let verifier = Verifier::new(&config.tokens, config.timing.jwks_retry.0)?;
-    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let certificate = config.tls.as_ref().map(Certificate::open).transpose()?;
+    let certificate = certificate.map(Arc::new);
     let defined = distinct(&lanes)?;
     let outbound = outbound(&config, &defined)?;
     let listener = listen(config.listen).await?;
@@ -148,7 +152,7 @@ pub async fn start(
         readers,
         place,
     } = entered.unwrap_or(Err(StartError::Silent { patience }))?;
-    let lanes = open(&config, &lanes, &defined);
+    let open = open(&config, &lanes, &defined);
     let node = Arc::new(Node {
         registry: Registry::new(
             incarnation,
@@ -160,6 +164,7 @@ pub async fn start(
         started: Instant::now(),
         state: State::default(),
         edges: AtomicU64::new(1),
+        reread: Notify::new(),
         config,
         clock,
         log,
@@ -167,12 +172,15 @@ pub async fn start(
         who: place.who.clone(),
         joined: place.joined,
         outbound,
-        lanes,
+        lanes: open,
+        claims: lanes.claims,
         verifier,
     });
     let mut tasks = JoinSet::new();
     spawn_lanes(&node, &mut tasks, readers);
     upkeep::spawn(&node, &mut tasks, place);
+    let tls = certificate.as_ref().map(|certificate| certificate.used());
+    tasks.spawn(reread::run(Arc::clone(&node), certificate));
     tasks.spawn(accept::run(Arc::clone(&node), listener, tls));
     info!(target: "xp_edge::start", %addr, %incarnation, %outbound, "accepting clients");
     Ok(Handle { addr, node, tasks })
@@ -271,6 +279,11 @@ impl Handle {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.node.state.connections()
+    }
+
+    /// Reads certificate and keys again, now. What cannot be used is told and changes nothing.
+    pub fn reread(&self) {
+        self.node.reread.notify_one();
     }
 
     /// Resolves when this incarnation is a member no longer, and says why. All its sockets are being closed then (R25),

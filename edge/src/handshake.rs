@@ -124,7 +124,7 @@ pub(crate) async fn admit(node: &Node, wish: Wish, peer: SocketAddr) -> Result<A
     }
     check_origin(node, wish.origin.as_deref())?;
     let network = Network::of(peer.ip());
-    let verified = verify(node, wish.token.as_deref()).await;
+    let verified = verify(node, &wish).await;
     let verified = verified.map_err(|refused| refused_token(node, network, refused))?;
     check_pace(node, network, &verified.identity.subject)?;
     let places = places(node, network, &verified.identity.subject)?;
@@ -153,10 +153,9 @@ fn check_origin(node: &Node, origin: Option<&str>) -> Result<(), Closing> {
     }
 }
 
-async fn verify(node: &Node, token: Option<&str>) -> Result<Verified, Closing> {
-    let now = node.clock.now();
-    let judged = match token {
-        Some(token) => node.verifier.check(token, now).await,
+async fn verify(node: &Node, wish: &Wish) -> Result<Verified, Closing> {
+    let judged = match &wish.token {
+        Some(token) => node.vouch(&wish.address, token).await,
         None => Err(TokenError::Missing),
     };
     judged.map_err(|error| refuse(error.code(), error.to_string()))

@@ -7,6 +7,7 @@ mod verifier;
 mod demands;
 mod claims;
 mod fetch;
+mod local;
 mod keys;
 
 use bytes::Bytes;
@@ -32,7 +33,7 @@ pub struct Verified {
     pub identity: Identity,
     /// Whose signature it is.
     pub key: KeyId,
-    /// The claims as the token's issuer wrote them: a JSON object.
+    /// The claims that the entity is told, as the token's issuer wrote them: a JSON object.
     pub claims: Bytes,
 }
 

@@ -28,6 +28,7 @@ pub(crate) mod wire;
 pub(crate) mod limits;
 pub(crate) mod arrivals;
 pub(crate) mod files;
+pub(crate) mod kept;
 pub mod config;
 pub mod network;
 pub mod units;

@@ -1,6 +1,6 @@
 //! What all parts of one edge share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,7 @@ use xp_protocol::{Address, CloseCode, Incarnation, Offset, PartitionId, TimeMs};
 use xp_transport::{Clock, Log};
 
 use crate::config::Config;
-use crate::jwt::Verifier;
+use crate::jwt::{TokenError, Verified, Verifier};
 use crate::lane::{Fate, Lane, Partition};
 use crate::limits::Shared;
 use crate::refusals::Refusals;
@@ -40,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) outbound: PartitionId,
     /// From category to lane.
     pub(crate) lanes: HashMap<String, Arc<Lane>>,
+    /// From category to the claims that its entities are told.
+    pub(crate) claims: BTreeMap<String, Vec<String>>,
     pub(crate) registry: Registry,
     pub(crate) verifier: Verifier,
     pub(crate) limits: Shared,
@@ -47,6 +49,8 @@ pub(crate) struct Node {
     pub(crate) state: State,
     /// How many edges there were when it was last looked.
     pub(crate) edges: AtomicU64,
+    /// A person wants certificate and keys to be read again.
+    pub(crate) reread: Notify,
 }
 
 /// Whether clients are well served, and if not, why.
@@ -195,6 +199,17 @@ impl Node {
             time: self.clock.now(),
             running: TimeMs(running),
         }
+    }
+
+    /// Judges the token of a client of `address`. Of its claims there is only left what that entity is told.
+    pub(crate) async fn vouch(
+        &self,
+        address: &Address,
+        token: &str,
+    ) -> Result<Verified, TokenError> {
+        let told = self.claims.get(address.category());
+        let told = told.map_or(&[][..], Vec::as_slice);
+        self.verifier.check(token, told, self.clock.now()).await
     }
 
     /// The lane's partition that hears about `address`; `None` when nobody hosts its category.

@@ -47,7 +47,7 @@ pub struct Identity {
     pub subject: Box<str>,
     /// When the token ends, leeway included.
     pub expires: TimeMs,
-    /// The claims that say something about the user: all but those about the token itself.
+    /// What the entity is told about the user: the claims that it names, without those about the token itself.
     pub about: Box<str>,
 }
 

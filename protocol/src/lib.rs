@@ -11,6 +11,7 @@ pub mod codes;
 pub mod codec;
 pub mod lane;
 pub mod flow;
+pub mod claims;
 pub mod rules;
 pub mod address;
 pub mod murmur2;

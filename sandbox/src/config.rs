@@ -337,6 +337,7 @@ impl Config {
         client_id: &str,
     ) -> Result<xp_transport::kafka::Config, KafkaProblem> {
         let variable = |name: &str| std::env::var(name).ok();
+        kafka.judge_names(self.lanes.keys())?;
         let settings = kafka.resolved(client_id, self.record_bytes_max(), &variable)?;
         Ok(xp_transport::kafka::Config {
             bulk_lanes: self.bulk_lanes(),

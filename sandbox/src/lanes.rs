@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use xp_domain_sdk::host::Registry;
 use xp_protocol::lane::{
     CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
 };
@@ -123,20 +124,25 @@ impl<'a> Served<'a> {
         lanes
     }
 
-    /// The lanes as an edge takes them.
+    /// The lanes as an edge takes them, with the claims that the hosted entities keep.
     #[must_use]
-    pub fn for_edge(&self) -> xp_edge::Lanes {
+    pub fn for_edge(&self, registry: &Registry) -> xp_edge::Lanes {
         let lane = |name: &str| xp_edge::Lane {
             name: name.to_owned(),
             partitions: self.lanes[name].partitions,
             outbound_partitions: self.lanes[name].outbound_partitions,
         };
         let by_category = self.by_category.iter();
-        xp_edge::Lanes {
+        let lanes = xp_edge::Lanes {
             by_category: by_category
                 .map(|(category, name)| ((*category).to_owned(), lane(name)))
                 .collect(),
-        }
+            ..xp_edge::Lanes::default()
+        };
+        let hosts = registry.categories().filter_map(|name| registry.get(name));
+        hosts.fold(lanes, |lanes, host| {
+            lanes.telling(host.category(), host.claims())
+        })
     }
 
     /// The topics of the embedded log: `events` and `cluster` durable, what only passes through in memory (R4).

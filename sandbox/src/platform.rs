@@ -36,7 +36,7 @@ impl Starting {
         clock: Clock,
     ) -> Result<Self, StartError> {
         let hosted: Vec<_> = registry.categories().collect();
-        let lanes = Served::find(&config.lanes, &hosted)?.for_edge();
+        let lanes = Served::find(&config.lanes, &hosted)?.for_edge(&registry);
         let node = StateNode::open(&config, registry, clock.clone()).await?;
         Ok(Self {
             config,
@@ -108,6 +108,11 @@ impl Platform {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.edge.handle.addr()
+    }
+
+    /// Reads certificate and keys again, now.
+    pub fn reread(&self) {
+        self.edge.handle.reread();
     }
 
     /// Resolves when the cluster has given up one of the two, and says why.

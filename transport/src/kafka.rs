@@ -17,8 +17,9 @@ mod instance;
 mod role;
 mod probe;
 mod settings;
-pub mod error;
 pub mod config;
+mod prefix;
+pub mod error;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ use reader::FetchingReader;
 pub use config::{Config, Identity, Mechanism, Password, Sasl, Tls};
 pub use error::{ConnectError, SettingsError};
 pub use instance::InstanceStatistics;
+pub use prefix::Prefix;
 pub use probe::{Probe, probe};
 pub use topics::Topic;
 
@@ -71,9 +73,16 @@ impl Kafka {
         })
     }
 
+    /// What Kafka calls this installation's topics.
+    #[must_use]
+    pub fn prefix(&self) -> &Prefix {
+        &self.inner.shared.config().topic_prefix
+    }
+
     /// Makes everything that these topics need, so that the first record is no slower than the others.
     pub async fn warm_up(&self, topics: &[Arc<str>]) {
-        self.inner.producers.warm_up(topics.to_vec()).await;
+        let names = topics.iter().map(|topic| self.prefix().named(topic).into());
+        self.inner.producers.warm_up(names.collect()).await;
     }
 
     /// What librdkafka last said about each of its instances: every five seconds.
@@ -88,28 +97,29 @@ impl Kafka {
     }
 }
 
+/// Behind this everything speaks of topics as Kafka does, errors too.
 impl Log for Kafka {
     fn append(&self, at: &TopicPartition, records: Vec<Record>) -> Acknowledged {
-        self.inner.producers.append(at, &records)
+        self.inner.producers.append(&self.prefix().at(at), &records)
     }
 
     fn read(&self, at: &TopicPartition, from: Offset) -> Box<dyn Reader> {
         let fetchers = Arc::clone(&self.inner.fetchers);
-        Box::new(FetchingReader::open(fetchers, at.clone(), from))
+        Box::new(FetchingReader::open(fetchers, self.prefix().at(at), from))
     }
 
     fn bounds(&self, at: &TopicPartition) -> Eventually<Result<Bounds, ReadError>> {
-        let (clerk, at) = (Arc::clone(&self.inner.clerk), at.clone());
+        let (clerk, at) = (Arc::clone(&self.inner.clerk), self.prefix().at(at));
         Box::pin(async move { clerk.bounds(at).await })
     }
 
     fn identity(&self, at: &TopicPartition) -> Eventually<Result<LogIdentity, ReadError>> {
-        let (clerk, at) = (Arc::clone(&self.inner.clerk), at.clone());
+        let (clerk, at) = (Arc::clone(&self.inner.clerk), self.prefix().at(at));
         Box::pin(async move { clerk.identity(at).await })
     }
 
     fn partitions(&self, topic: &str) -> Eventually<Option<u32>> {
-        let (clerk, topic) = (Arc::clone(&self.inner.clerk), topic.to_owned());
-        Box::pin(async move { clerk.partitions(topic).await })
+        let (clerk, name) = (Arc::clone(&self.inner.clerk), self.prefix().named(topic));
+        Box::pin(async move { clerk.partitions(name).await })
     }
 }

@@ -14,7 +14,7 @@ use crate::Domain;
 use crate::command_line::Dev;
 use crate::configuration::{self, Loaded, Overrides};
 use crate::process::stderr::say;
-use crate::process::{self, Replaced, Signals, advise, progress};
+use crate::process::{self, Asked, Replaced, Signals, advise, progress};
 use crate::window::Window;
 use greeting::Greeting;
 
@@ -63,7 +63,13 @@ async fn live(
             window.show(platform.observer());
         }
         let evicted = tokio::select! {
-            () = signals.next() => return drain(platform, signals).await,
+            asked = signals.next() => match asked {
+                Asked::Stop => return drain(platform, signals).await,
+                Asked::Reread => {
+                    platform.reread();
+                    continue;
+                }
+            },
             evicted = platform.evicted() => evicted,
         };
         if evicted == End::Replaced {
@@ -72,7 +78,7 @@ async fn live(
         }
         say("one half of this process had not heard of the other for too long; it joins again");
         platform = tokio::select! {
-            () = signals.next() => return Ok(()),
+            () = signals.stop() => return Ok(()),
             platform = platform.rejoin() => match platform {
                 Err(StartError::Taken(_)) => return Err(replaced(loaded)),
                 platform => platform.map_err(|error| advise(error, loaded))?,
@@ -91,7 +97,7 @@ async fn drain(platform: Platform, signals: &mut Signals) -> Result<()> {
     say("draining; interrupt again to stop at once");
     tokio::select! {
         stopped = platform.stop() => Ok(stopped?),
-        () = signals.next() => bail!("stopped before everything was drained; the log holds all that was acknowledged"),
+        () = signals.stop() => bail!("stopped before everything was drained; the log holds all that was acknowledged"),
     }
 }
 
@@ -105,14 +111,14 @@ async fn start(
     let starting = Starting::open(config, domain.registry().clone(), Clock::system());
     let starting = tokio::select! {
         starting = starting => starting.map_err(|error| advise(error, loaded))?,
-        () = signals.next() => return Ok(None),
+        () = signals.stop() => return Ok(None),
     };
     let interrupted = tokio::select! {
         replayed = progress::show(starting.node(), starting.node().replayed()) => {
             replayed.map_err(|error| advise(error, loaded))?;
             false
         }
-        () = signals.next() => true,
+        () = signals.stop() => true,
     };
     if interrupted {
         starting.stop().await?;

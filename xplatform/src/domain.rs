@@ -24,7 +24,7 @@ impl Domain {
     /// Hosts a kind of entity.
     ///
     /// # Panics
-    /// When its category is hosted already.
+    /// When its category is hosted already, or nothing says which claims it keeps (see [`Entity::CLAIMS`]).
     pub fn host<E: Entity + State>(mut self) -> Self {
         let before: Vec<_> = self.domain.registry().categories().collect();
         self.domain = self.domain.host::<E>();

@@ -11,7 +11,7 @@ use crate::Domain;
 use crate::command_line::EdgeOnly;
 use crate::configuration::{self, Overrides};
 use crate::process::stderr::say;
-use crate::process::{self, Replaced, Signals, advise, log_place};
+use crate::process::{self, Asked, Replaced, Signals, advise, log_place};
 
 /// Runs until the first Ctrl-C or SIGTERM, drains, and ends; the second one ends at once.
 pub(crate) async fn run(asked: EdgeOnly, domain: &Domain) -> Result<()> {
@@ -28,10 +28,10 @@ pub(crate) async fn run(asked: EdgeOnly, domain: &Domain) -> Result<()> {
     process::development_secret(&loaded.config)?;
     let mut signals = Signals::listen()?;
     let config = loaded.config.clone();
-    let starting = Edge::start(config, domain.categories(), Clock::system());
+    let starting = Edge::start(config, domain.registry(), Clock::system());
     let edge = tokio::select! {
         edge = starting => edge.map_err(|error| advise(error, &loaded))?,
-        () = signals.next() => return Ok(()),
+        () = signals.stop() => return Ok(()),
     };
     let config = &loaded.config;
     writeln!(std::io::stdout(), "{}", ready(config, &edge)).context("stdout cannot be written")?;
@@ -42,7 +42,13 @@ pub(crate) async fn run(asked: EdgeOnly, domain: &Domain) -> Result<()> {
 async fn live(mut edge: Edge, config: &Config, signals: &mut Signals) -> Result<()> {
     loop {
         let evicted = tokio::select! {
-            () = signals.next() => return drain(edge, signals).await,
+            asked = signals.next() => match asked {
+                Asked::Stop => return drain(edge, signals).await,
+                Asked::Reread => {
+                    edge.reread();
+                    continue;
+                }
+            },
             evicted = edge.evicted() => evicted,
         };
         if evicted == End::Replaced {
@@ -52,7 +58,7 @@ async fn live(mut edge: Edge, config: &Config, signals: &mut Signals) -> Result<
         say("the cluster had not heard of this edge for too long; it joins again");
         edge = tokio::select! {
             // Its sockets are closed, and it is no member: there is nobody to say goodbye to.
-            () = signals.next() => return Ok(()),
+            () = signals.stop() => return Ok(()),
             edge = edge.rejoin() => match edge {
                 Err(StartError::Taken(_)) => return Err(replaced(config)),
                 edge => edge?,
@@ -86,6 +92,6 @@ async fn drain(edge: Edge, signals: &mut Signals) -> Result<()> {
     say("draining; interrupt again to stop at once");
     tokio::select! {
         () = edge.stop() => Ok(()),
-        () = signals.next() => bail!("stopped before everybody was sent away; clients come back elsewhere with what they were doing"),
+        () = signals.stop() => bail!("stopped before everybody was sent away; clients come back elsewhere with what they were doing"),
     }
 }

@@ -35,7 +35,15 @@ pub(crate) async fn run(asked: Show) -> Result<()> {
     let settings = config.kafka_settings(kafka, "xp-log-show")?;
     let patience = settings.connect_timeout;
     let log = Kafka::connect(settings).await?;
-    let shown = shared::show(&log, &topics(&config), &asked, patience, print).await;
+    let prefix = log.prefix().clone();
+    // People may call a topic as Kafka does.
+    let topic = asked.topic.as_deref();
+    let asked = Show {
+        topic: topic.map(|topic| prefix.without(topic).to_owned()),
+        ..asked
+    };
+    let topics = topics(&config);
+    let shown = shared::show((&log, &prefix), &topics, &asked, patience, print).await;
     // The end of a client blocks.
     tokio::task::spawn_blocking(move || drop(log)).await?;
     shown

@@ -18,7 +18,7 @@ use xp_sandbox::{Config, Secret, StartError};
 use crate::Domain;
 use crate::configuration::Loaded;
 
-pub(crate) use signals::Signals;
+pub(crate) use signals::{Asked, Signals};
 
 /// What is logged unless `RUST_LOG` says otherwise: what an operator would want to know, and no library's chatter.
 const LOGGED: &str = "info,sled=warn,ractor=warn";

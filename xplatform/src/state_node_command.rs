@@ -13,7 +13,7 @@ use crate::Domain;
 use crate::command_line::StateNodeOnly;
 use crate::configuration::{self, Overrides};
 use crate::process::stderr::say;
-use crate::process::{self, Replaced, Signals, advise, log_place, progress};
+use crate::process::{self, Asked, Replaced, Signals, advise, log_place, progress};
 use crate::window::Window;
 
 /// Runs until the first Ctrl-C or SIGTERM, stops in order, and ends; the second one ends at once.
@@ -33,7 +33,7 @@ pub(crate) async fn run(asked: StateNodeOnly, domain: &Domain) -> Result<()> {
     let opening = StateNode::open(&loaded.config, domain.registry().clone(), Clock::system());
     let node = tokio::select! {
         node = opening => node.map_err(|error| advise(error, &loaded))?,
-        () = signals.next() => return Ok(()),
+        () = signals.stop() => return Ok(()),
     };
     live(node, &loaded.config, (began, &window), &mut signals).await
 }
@@ -51,7 +51,7 @@ async fn live(
         }
         let ended = tokio::select! {
             ended = serve(&node, config, began) => ended,
-            () = signals.next() => return stop(node, signals).await,
+            () = stops(signals) => return stop(node, signals).await,
             _ = node.evicted() => Ok(()),
         };
         // An evicted node's partitions stop as well, and that may be noticed first.
@@ -66,12 +66,21 @@ async fn live(
         say("the cluster had not heard of this state node for too long; it joins again");
         node = tokio::select! {
             // It is no member: there is nothing to hand over and nobody to say goodbye to.
-            () = signals.next() => return Ok(()),
+            () = signals.stop() => return Ok(()),
             node = node.rejoin() => match node {
                 Err(StartError::Taken(_)) => return Err(replaced(config)),
                 node => node?,
             },
         };
+    }
+}
+
+/// Waits for the request to stop. A state node has no doors.
+async fn stops(signals: &mut Signals) {
+    while signals.next().await == Asked::Reread {
+        say(
+            "SIGHUP: a state node has no files that are read again; certificates and passwords for Kafka, and the configuration, are read when it starts",
+        );
     }
 }
 
@@ -135,6 +144,6 @@ async fn stop(node: StateNode, signals: &mut Signals) -> Result<()> {
     say("stopping; interrupt again to stop at once");
     tokio::select! {
         stopped = node.stop() => Ok(stopped?),
-        () = signals.next() => bail!("stopped before everything was stored; the log holds all that was acknowledged"),
+        () = signals.stop() => bail!("stopped before everything was stored; the log holds all that was acknowledged"),
     }
 }

@@ -2,6 +2,7 @@
 //! tree to problems; this file reads the tree, prints what was found, and fails if that is anything.
 
 mod words;
+mod topics;
 mod imports;
 mod modules;
 mod paths;
@@ -29,10 +30,11 @@ use tree::Tree;
 
 type Check = fn(&Tree) -> Vec<Problem>;
 
-const CHECKS: [(&str, Check); 7] = [
+const CHECKS: [(&str, Check); 8] = [
     ("layers", layers::check),
     ("imports", imports::check),
     ("words", words::check),
+    ("topics", topics::check),
     ("links", links::check),
     ("promises", promises::check),
     ("rules", rules::check),

@@ -1,6 +1,7 @@
 //! Brokers that an earlier process started and left running, found by the process ids that it wrote down.
 
 use crate::broker;
+use crate::instructions;
 use crate::patience::wait_for;
 use crate::properties::Ports;
 use crate::security::Listener;
@@ -72,6 +73,13 @@ impl Detached {
     pub fn bootstrap(&self) -> String {
         let addresses = self.brokers.iter().filter_map(DetachedBroker::address);
         addresses.collect::<Vec<_>>().join(",")
+    }
+
+    /// What to paste into a shell to run the platform on them: a configuration, and the commands that it is for.
+    #[must_use]
+    pub fn instructions(&self) -> String {
+        let addresses = self.brokers.iter().filter_map(DetachedBroker::address);
+        instructions::page(&addresses.collect::<Vec<_>>(), &self.dir)
     }
 
     /// Waits until all of them answer; false when the time is over.

@@ -19,6 +19,7 @@ mod local_kafka;
 mod archive;
 mod home;
 mod detached;
+mod instructions;
 mod options;
 mod broker;
 mod properties;

@@ -149,18 +149,11 @@ fn say_broker(index: usize, broker: &DetachedBroker) {
     );
 }
 
-/// In the forms in which others take it.
 fn say_where(kafka: &Detached) {
-    let bootstrap = kafka.bootstrap();
-    let quoted: Vec<String> = bootstrap
-        .split(',')
-        .map(|broker| format!("\"{broker}\""))
-        .collect();
-    let quoted = quoted.join(", ");
-    println!("bootstrap: {bootstrap}");
+    println!("bootstrap: {}", kafka.bootstrap());
     println!("storage: {}", kafka.dir().display());
-    println!("configuration:\n[kafka]\nbrokers = [{quoted}]");
-    println!("or by environment:\nexport XP__KAFKA__BROKERS='[{quoted}]'");
+    println!("\nthe platform on it (`xp` is target/release/xp, or your own binary):\n");
+    print!("{}", kafka.instructions());
 }
 
 fn home(brokers: usize) -> PathBuf {

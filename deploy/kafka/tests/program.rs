@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
-use xp_local_kafka::LocalKafka;
+use xp_local_kafka::{Detached, LocalKafka};
 
 /// A target directory of its own, with the jars of the real one.
 struct Typed {
@@ -66,6 +66,11 @@ fn a_started_kafka_outlives_the_command_and_ends_with_stop() {
 
     let started = typed.says("start");
     let configuration = line(&started, "brokers = [\"127.0.0.1:").to_owned();
+    let running = Detached::find(&typed.target.path().join("kafka/local-1"));
+    assert!(
+        started.ends_with(&running.instructions()),
+        "what is tried out is not what is printed: {started}"
+    );
     let again = typed.says("start");
     assert!(again.contains("Kafka runs already"), "{again}");
     assert_eq!(line(&again, "brokers = "), configuration);

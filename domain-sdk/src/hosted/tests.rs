@@ -392,13 +392,34 @@ fn claims_are_decoded_once_and_refused_with_a_reason() {
         claims: b"{}",
     };
     let fault = probe().roster(&change).unwrap_err().to_string();
-    assert!(fault.contains("missing field `role`"), "{fault}");
-    assert!(read_claims::<()>(br#"{"sub":"ana"}"#).is_ok());
     assert!(
-        read_claims::<()>(b"{").is_err(),
+        fault.contains("missing field `role`") && fault.ends_with("(claims that are kept: role)"),
+        "{fault}"
+    );
+    assert!(read_claims::<()>(br#"{"sub":"ana"}"#, &[]).is_ok());
+    assert!(
+        read_claims::<()>(b"{", &[]).is_err(),
         "broken JSON is refused even where nothing is needed"
     );
-    assert!(read_claims::<Never>(b"{}").is_err());
+    assert!(read_claims::<Never>(b"{}", &[]).is_err());
+}
+
+#[test]
+fn a_claim_that_is_not_kept_is_not_read() {
+    type All = std::collections::BTreeMap<String, String>;
+    let token = br#"{"email":"ana@example.org","role":"guest","sub":"ana"}"#;
+    let read = |kept| read_claims::<All>(token, kept).unwrap();
+    assert_eq!(
+        read(&["role", "team"]).into_keys().collect::<Vec<_>>(),
+        ["role"]
+    );
+    assert!(read(&[]).is_empty());
+    let Err(fault) = read_claims::<Role>(token, &["email"]) else {
+        panic!("a claim that is not kept was read")
+    };
+    let fault = fault.to_string();
+    assert!(fault.contains("(claims that are kept: email)"), "{fault}");
+    assert_eq!(Hosted::<Probe>::new().claims(), ["role"]);
 }
 
 #[test]

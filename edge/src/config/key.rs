@@ -24,7 +24,7 @@ pub struct Key {
     /// A public key: RSA means RS256, P-256 means ES256, Ed25519 means EdDSA.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pem_file: Option<PathBuf>,
-    /// A JSON Web Key Set, read at start.
+    /// A JSON Web Key Set in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_file: Option<PathBuf>,
     /// A JSON Web Key Set fetched over HTTPS, again every `jwks-refresh`, and at once when a token
@@ -117,6 +117,15 @@ impl Key {
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         self.jwks_url.as_deref()
+    }
+
+    /// The file that it is read from.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self.source()? {
+            Source::SecretFile(path) | Source::PemFile(path) | Source::JwksFile(path) => Some(path),
+            Source::Secret(_) | Source::SecretEnv(_) | Source::JwksUrl(_) => None,
+        }
     }
 
     /// Its one source; `None` when none or several are named.

@@ -101,10 +101,10 @@ impl Claims {
         time.map(Some).ok_or_else(wrong)
     }
 
-    /// What they say about the user.
-    pub(super) fn about(mut self) -> Box<str> {
+    /// What those of them that are in `told` say about the user.
+    pub(super) fn about(mut self, told: &[String]) -> Box<str> {
         self.0
-            .retain(|name, _| !ABOUT_THE_TOKEN.contains(&name.as_str()));
+            .retain(|name, _| told.contains(name) && !ABOUT_THE_TOKEN.contains(&name.as_str()));
         serde_json::to_string(&self.0)
             .expect("a map of JSON values with text keys is JSON")
             .into()

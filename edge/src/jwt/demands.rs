@@ -1,9 +1,8 @@
 //! What a token must say, and by whose key.
 
-use bytes::Bytes;
 use jsonwebtoken::{Header, Validation, decode, decode_header};
 use serde_json::value::RawValue;
-use xp_protocol::TimeMs;
+use xp_protocol::{TimeMs, claims::keep};
 
 use super::claims::Claims;
 use super::keys::{KeySet, Known};
@@ -43,11 +42,17 @@ impl Demands {
         }
     }
 
-    /// Judges `token` at `now` by `keys`.
+    /// Judges `token` at `now` by `keys`. Of its claims only those are left that stand in `told`.
     ///
     /// # Errors
     /// [`TokenError`] with the reason for the log.
-    pub fn verify(&self, keys: &KeySet, token: &str, now: TimeMs) -> Result<Verified, TokenError> {
+    pub fn verify(
+        &self,
+        keys: &KeySet,
+        token: &str,
+        told: &[String],
+        now: TimeMs,
+    ) -> Result<Verified, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(bad(format!("a token has at most {TOKEN_BYTES_MAX} bytes")));
         }
@@ -58,7 +63,7 @@ impl Demands {
         };
         for key in keys.fitting(header.alg, header.kid.as_deref()) {
             match signed_claims(key, token) {
-                Ok(raw) => return self.judge(key, &raw, now),
+                Ok(raw) => return self.judge(key, &raw, told, now),
                 Err(error) => failure = error,
             }
         }
@@ -66,7 +71,13 @@ impl Demands {
     }
 
     /// Judges what `key` has signed.
-    fn judge(&self, key: &Known, raw: &RawValue, now: TimeMs) -> Result<Verified, TokenError> {
+    fn judge(
+        &self,
+        key: &Known,
+        raw: &RawValue,
+        told: &[String],
+        now: TimeMs,
+    ) -> Result<Verified, TokenError> {
         let claims = Claims::parse(raw.get())?;
         claims.complete(&self.required)?;
         self.is_ours(key, &claims)?;
@@ -74,9 +85,9 @@ impl Demands {
         let identity = Identity {
             subject: self.subject(&claims)?,
             expires,
-            about: claims.about(),
+            about: claims.about(told),
         };
-        let claims = Bytes::copy_from_slice(raw.get().as_bytes());
+        let claims = keep(raw.get().as_bytes(), told).map_err(|error| bad(error.to_string()))?;
         Ok(Verified {
             identity,
             key: key.id(),

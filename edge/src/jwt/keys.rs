@@ -1,19 +1,15 @@
 //! Keys, each with the one algorithm it is for.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 use serde_json::Value;
-use xp_transport::private::without_line_end;
-
-use crate::config::{Key, Source};
 
 /// The shortest shared secret, in bytes: RFC 7518 asks for as many as the hash has.
-const SECRET_BYTES_MIN: usize = 32;
+pub(super) const SECRET_BYTES_MIN: usize = 32;
 
 /// One key.
 #[derive(Clone, Debug)]
@@ -95,22 +91,6 @@ pub enum KeyError {
 }
 
 impl KeySet {
-    /// The keys that stand in files, the environment or the configuration itself; sets behind a URL are
-    /// fetched by [`super::Verifier`].
-    ///
-    /// # Errors
-    /// [`KeyError`] names the key and what is wrong with it.
-    pub fn local(keys: &[Key]) -> Result<Self, KeyError> {
-        if keys.is_empty() {
-            return Err(KeyError::None);
-        }
-        let mut set = Self::default();
-        for key in keys {
-            set.keys.extend(load(key)?.of(key.issuer.as_ref()).keys);
-        }
-        Ok(set)
-    }
-
     /// The usable keys of a JSON Web Key Set. Others, such as keys for encryption, are left out.
     ///
     /// # Errors
@@ -169,71 +149,6 @@ impl KeySet {
             key.algorithm == algorithm && named
         })
     }
-}
-
-fn load(key: &Key) -> Result<KeySet, KeyError> {
-    let one = |key| KeySet {
-        keys: vec![key],
-        passed_over: 0,
-    };
-    match key.source() {
-        Some(Source::Secret(secret)) => shared(secret.as_bytes()).map(one),
-        Some(Source::SecretEnv(name)) => {
-            let secret = std::env::var(name).map_err(|_| KeyError::Env(name.to_owned()))?;
-            shared(secret.as_bytes()).map(one)
-        }
-        Some(Source::SecretFile(path)) => shared(without_line_end(&read(path)?)).map(one),
-        Some(Source::PemFile(path)) => pem(&read(path)?, path).map(one),
-        Some(Source::JwksFile(path)) => {
-            let origin = path.display().to_string();
-            let set = KeySet::from_jwks(&read(path)?, &origin)?;
-            set.usable()
-                .map_err(|reason| KeyError::Bad { origin, reason })
-        }
-        // Fetched; and a key without one source is told of by the configuration's own check.
-        Some(Source::JwksUrl(_)) | None => Ok(KeySet::default()),
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
-    fs::read(path).map_err(|source| KeyError::File {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn shared(secret: &[u8]) -> Result<Known, KeyError> {
-    if secret.len() < SECRET_BYTES_MIN {
-        return Err(KeyError::Short(secret.len()));
-    }
-    Ok(Known {
-        issuer: None,
-        kid: None,
-        algorithm: Algorithm::HS256,
-        key: DecodingKey::from_secret(secret),
-    })
-}
-
-/// The family is in the key itself, so that nobody can configure the wrong one.
-fn pem(bytes: &[u8], path: &Path) -> Result<Known, KeyError> {
-    let families = [
-        (Algorithm::RS256, DecodingKey::from_rsa_pem(bytes)),
-        (Algorithm::ES256, DecodingKey::from_ec_pem(bytes)),
-        (Algorithm::EdDSA, DecodingKey::from_ed_pem(bytes)),
-    ];
-    let fits = families
-        .into_iter()
-        .find_map(|(algorithm, key)| Some((algorithm, key.ok()?)));
-    let (algorithm, key) = fits.ok_or_else(|| KeyError::Bad {
-        origin: path.display().to_string(),
-        reason: "not a public key in PEM form (RSA, P-256 or Ed25519)".to_owned(),
-    })?;
-    Ok(Known {
-        issuer: None,
-        kid: None,
-        algorithm,
-        key,
-    })
 }
 
 /// A symmetric key in a published set would be everybody's, so it is left out like an unknown one.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use xp_protocol::TimeMs;
 
+use super::local::Local;
 use super::*;
 use crate::config::{Key, Tokens};
 use crate::units::Span;
@@ -40,7 +41,8 @@ fn without(name: &str) -> Value {
 /// Judges claims that are signed well.
 fn judge(tokens: &Tokens, claims: &Value) -> Result<Verified, TokenError> {
     let signer = Signer::secret();
-    Demands::new(tokens).verify(&signer.keys(), &signer.sign(claims), NOW)
+    let told = ["role", "sub", "exp", "team"].map(str::to_owned);
+    Demands::new(tokens).verify(&signer.keys(), &signer.sign(claims), &told, NOW)
 }
 
 fn refusal(tokens: &Tokens, claims: &Value) -> String {
@@ -49,21 +51,25 @@ fn refusal(tokens: &Tokens, claims: &Value) -> String {
 }
 
 #[test]
-fn a_good_token_tells_who_it_is_and_hands_the_claims_on_as_they_are() {
-    let verified = judge(&tokens(), &claims()).unwrap();
+fn a_good_token_tells_who_it_is_and_hands_on_the_claims_that_are_told() {
+    let claims = with("email", json!("ana@example.org"));
+    let verified = judge(&tokens(), &claims).unwrap();
     assert_eq!(&*verified.identity.subject, "ana");
     assert_eq!(verified.identity.expires, TimeMs(1_000_065_000));
     assert_eq!(
         &*verified.identity.about,
         r#"{"role":"painter","sub":"ana"}"#
     );
-    assert_eq!(verified.claims, claims().to_string());
+    let mut told = claims.clone();
+    told.as_object_mut().unwrap().remove("email");
+    assert_eq!(verified.claims, told.to_string());
 }
 
 #[test]
 fn all_four_algorithms_verify_with_their_own_key() {
     for signer in Signer::all() {
-        let judged = Demands::new(&tokens()).verify(&signer.keys(), &signer.sign(&claims()), NOW);
+        let judged =
+            Demands::new(&tokens()).verify(&signer.keys(), &signer.sign(&claims()), &[], NOW);
         judged.unwrap_or_else(|error| panic!("{:?}: {error}", signer.algorithm));
     }
 }
@@ -74,12 +80,13 @@ fn no_key_verifies_what_another_signed() {
     for (i, signer) in signers.iter().enumerate() {
         for (j, other) in signers.iter().enumerate() {
             let judged =
-                Demands::new(&tokens()).verify(&other.keys(), &signer.sign(&claims()), NOW);
+                Demands::new(&tokens()).verify(&other.keys(), &signer.sign(&claims()), &[], NOW);
             assert_eq!(judged.is_ok(), i == j, "{i} by {j}");
         }
     }
     let twin = Signer::es256();
-    let judged = Demands::new(&tokens()).verify(&twin.keys(), &signers[2].sign(&claims()), NOW);
+    let judged =
+        Demands::new(&tokens()).verify(&twin.keys(), &signers[2].sign(&claims()), &[], NOW);
     assert!(judged.is_err(), "the same algorithm, another key");
 }
 
@@ -88,7 +95,7 @@ fn a_public_key_is_no_secret() {
     let rsa = Signer::rs256();
     for secret in [rsa.public_pem().into_bytes(), rsa.public_der()] {
         let forged = Signer::from_secret(&secret).sign(&claims());
-        let judged = Demands::new(&tokens()).verify(&rsa.keys(), &forged, NOW);
+        let judged = Demands::new(&tokens()).verify(&rsa.keys(), &forged, &[], NOW);
         let error = judged.unwrap_err();
         assert!(matches!(error, TokenError::UnknownKey { .. }), "{error}");
     }
@@ -98,8 +105,12 @@ fn a_public_key_is_no_secret() {
 fn a_token_without_a_signature_is_refused() {
     let signer = Signer::secret();
     for algorithm in ["none", "None", "NONE"] {
-        let judged =
-            Demands::new(&tokens()).verify(&signer.keys(), &unsigned(algorithm, &claims()), NOW);
+        let judged = Demands::new(&tokens()).verify(
+            &signer.keys(),
+            &unsigned(algorithm, &claims()),
+            &[],
+            NOW,
+        );
         assert_eq!(judged.unwrap_err().code(), xp_protocol::CloseCode::BadToken);
     }
 }
@@ -119,7 +130,7 @@ fn a_changed_token_is_refused() {
         "a.b.c".to_owned(),
         "x".repeat(TOKEN_BYTES_MAX + 1),
     ] {
-        let judged = Demands::new(&tokens()).verify(&signer.keys(), &forged, NOW);
+        let judged = Demands::new(&tokens()).verify(&signer.keys(), &forged, &[], NOW);
         assert_eq!(
             judged.unwrap_err().code(),
             xp_protocol::CloseCode::BadToken,
@@ -228,7 +239,7 @@ fn an_issuer_or_audience_of_another_type_is_refused() {
 #[test]
 fn a_token_that_calls_something_critical_is_refused() {
     let signer = Signer::secret();
-    let judged = |token: &str| Demands::new(&tokens()).verify(&signer.keys(), token, NOW);
+    let judged = |token: &str| Demands::new(&tokens()).verify(&signer.keys(), token, &[], NOW);
     let harmless = signer.sign_with("cty", &json!("JWT"), &claims());
     judged(&harmless).unwrap();
     for critical in [
@@ -259,7 +270,7 @@ fn a_key_signs_for_its_own_issuer_alone() {
     };
     let judged = |signer: &Signer, issuer: &str| {
         let token = signer.sign(&with("iss", json!(issuer)));
-        Demands::new(&both).verify(&keys, &token, NOW)
+        Demands::new(&both).verify(&keys, &token, &[], NOW)
     };
     let subject = |signer: &Signer, issuer: &str| judged(signer, issuer).unwrap().identity.subject;
     assert_eq!(&*subject(&a, &of_a), "https://a.example#ana");
@@ -300,13 +311,15 @@ fn a_key_set_gives_each_key_its_one_algorithm() {
     for signer in &signers {
         let kid = format!("{:?}", signer.algorithm);
         let token = signer.sign_named(&kid, &claims());
-        Demands::new(&tokens()).verify(&keys, &token, NOW).unwrap();
+        Demands::new(&tokens())
+            .verify(&keys, &token, &[], NOW)
+            .unwrap();
         let unnamed = signer.sign(&claims());
         Demands::new(&tokens())
-            .verify(&keys, &unnamed, NOW)
+            .verify(&keys, &unnamed, &[], NOW)
             .unwrap();
         let stranger = signer.sign_named("other", &claims());
-        let judged = Demands::new(&tokens()).verify(&keys, &stranger, NOW);
+        let judged = Demands::new(&tokens()).verify(&keys, &stranger, &[], NOW);
         assert!(matches!(judged, Err(TokenError::UnknownKey { .. })));
     }
 }
@@ -340,7 +353,7 @@ fn one_odd_entry_does_not_refuse_its_set() {
         let keys = KeySet::from_jwks(set.as_bytes(), "test").unwrap();
         assert!(keys.keys.len() + keys.passed_over == 2, "{set}");
         let token = signer.sign_named("good", &claims());
-        let judged = Demands::new(&tokens()).verify(&keys, &token, NOW);
+        let judged = Demands::new(&tokens()).verify(&keys, &token, &[], NOW);
         judged.unwrap_or_else(|error| panic!("{entry}: {error}"));
     }
 }
@@ -354,16 +367,20 @@ fn symmetric_keys_and_keys_for_encryption_in_a_set_are_left_out() {
     assert!(keys.keys.is_empty());
 }
 
+fn local(keys: &[Key]) -> Result<KeySet, KeyError> {
+    Ok(Local::read(keys)?.keys())
+}
+
 #[test]
 fn a_pem_file_says_by_itself_which_algorithm_it_is_for() {
     let dir = tempfile::tempdir().unwrap();
     for signer in [Signer::rs256(), Signer::es256(), Signer::eddsa()] {
         let path = dir.path().join("key.pem");
         std::fs::write(&path, signer.public_pem()).unwrap();
-        let keys = KeySet::local(&[Key::pem_file(path)]).unwrap();
+        let keys = local(&[Key::pem_file(path)]).unwrap();
         assert_eq!(keys.keys[0].algorithm, signer.algorithm);
         Demands::new(&tokens())
-            .verify(&keys, &signer.sign(&claims()), NOW)
+            .verify(&keys, &signer.sign(&claims()), &[], NOW)
             .unwrap();
     }
 }
@@ -387,7 +404,7 @@ fn keys_that_cannot_be_had_are_named() {
         ),
         (vec![Key::jwks_file(garbage)], "not a JSON Web Key Set"),
     ] {
-        let error = KeySet::local(&keys).unwrap_err().to_string();
+        let error = local(&keys).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
     }
 }
@@ -397,7 +414,9 @@ fn a_secret_file_may_end_with_a_newline() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("secret");
     std::fs::write(&path, format!("{}\n", signing::SECRET)).unwrap();
-    let keys = KeySet::local(&[Key::secret_file(path)]).unwrap();
+    let keys = local(&[Key::secret_file(path)]).unwrap();
     let token = Signer::secret().sign(&claims());
-    Demands::new(&tokens()).verify(&keys, &token, NOW).unwrap();
+    Demands::new(&tokens())
+        .verify(&keys, &token, &[], NOW)
+        .unwrap();
 }

@@ -1,9 +1,9 @@
 //! The verifier: judges tokens by the keys of now, which may be other ones at any time.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{self, Notify};
 use tokio::time::{Duration, Instant};
 use tracing::{info, warn};
 use xp_protocol::TimeMs;
@@ -11,18 +11,21 @@ use xp_protocol::TimeMs;
 use super::claims::claimed;
 use super::fetch::fetch;
 use super::keys::{KeyId, Known};
+use super::local::Local;
 use super::{Demands, KeyError, KeySet, TokenError, Verified};
 use crate::config::{Key, Tokens};
+use crate::kept::Held;
 
 /// Judges tokens by the keys of the configuration, and fetches key sets again when they rotate.
 pub struct Verifier {
     demands: Demands,
     leeway_ms: u64,
     retry: Duration,
-    local: KeySet,
+    /// Those that need no URL.
+    local: Mutex<Local>,
     sets: RwLock<Arc<Sets>>,
     /// When the sets were fetched last. Held while they are.
-    fetched: Mutex<Option<Instant>>,
+    fetched: sync::Mutex<Option<Instant>>,
     changed: Notify,
 }
 
@@ -31,6 +34,7 @@ pub struct Verifier {
 struct Sets {
     /// All of them together.
     keys: KeySet,
+    local: KeySet,
     remote: Vec<Remote>,
 }
 
@@ -107,13 +111,17 @@ impl Remote {
 }
 
 impl Sets {
-    fn new(local: &KeySet, remote: Vec<Remote>) -> Self {
+    fn new(local: KeySet, remote: Vec<Remote>) -> Self {
         let mut keys = local.clone();
         let had = remote.iter().filter_map(|remote| remote.had.as_ref());
         for (set, _) in had {
             keys.keys.extend(set.keys.iter().cloned());
         }
-        Self { keys, remote }
+        Self {
+            keys,
+            local,
+            remote,
+        }
     }
 }
 
@@ -124,15 +132,15 @@ impl Verifier {
     /// # Errors
     /// [`KeyError`] names the key and what is wrong with it.
     pub fn new(tokens: &Tokens, retry: Duration) -> Result<Self, KeyError> {
-        let local = KeySet::local(&tokens.keys)?;
+        let local = Local::read(&tokens.keys)?;
         let remote = tokens.keys.iter().filter_map(Remote::of).collect();
         Ok(Self {
             demands: Demands::new(tokens),
             leeway_ms: tokens.leeway.ms(),
             retry,
-            sets: RwLock::new(Arc::new(Sets::new(&local, remote))),
-            local,
-            fetched: Mutex::default(),
+            sets: RwLock::new(Arc::new(Sets::new(local.keys(), remote))),
+            local: Mutex::new(local),
+            fetched: sync::Mutex::default(),
             changed: Notify::new(),
         })
     }
@@ -168,16 +176,21 @@ impl Verifier {
         self.changed.notified().await;
     }
 
-    /// Judges a token at `now`. One whose key is unknown makes the sets be fetched again first.
+    /// Judges a token at `now`. Of its claims only those are left that stand in `told`. One whose key is unknown makes the sets be fetched again first.
     ///
     /// # Errors
     /// [`TokenError`] with the reason for the log.
-    pub async fn check(&self, token: &str, now: TimeMs) -> Result<Verified, TokenError> {
-        match self.demands.verify(&self.sets().keys, token, now) {
+    pub async fn check(
+        &self,
+        token: &str,
+        told: &[String],
+        now: TimeMs,
+    ) -> Result<Verified, TokenError> {
+        let judge = || self.demands.verify(&self.sets().keys, token, told, now);
+        match judge() {
             Err(TokenError::UnknownKey { .. }) if self.has_urls() => {
                 self.refresh(now).await;
-                let judged = self.demands.verify(&self.sets().keys, token, now);
-                judged.map_err(|error| self.explain(error, token))
+                judge().map_err(|error| self.explain(error, token))
             }
             judged => judged,
         }
@@ -211,12 +224,27 @@ impl Verifier {
             remote.heard(fetched, now)
         });
         let remote = futures_util::future::join_all(asked).await;
-        self.put(Sets::new(&self.local, remote));
+        self.put(|now| Sets::new(now.local.clone(), remote));
     }
 
-    fn put(&self, sets: Sets) {
-        let is_same = self.sets().keys.is_same(&sets.keys);
-        *self.sets.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sets);
+    /// Takes what the files of keys hold now, each in the order of the configuration, and says how many have changed.
+    /// What cannot be used is told: at once when a person `asked`.
+    pub(crate) fn look(&self, held: Vec<Held>, asked: bool) -> usize {
+        let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = local.look(held, asked);
+        if changed > 0 {
+            self.put(|now| Sets::new(local.keys(), now.remote.clone()));
+        }
+        changed
+    }
+
+    /// From what there is to what there is to be, in one step: files and URLs are read beside each other.
+    fn put(&self, next: impl FnOnce(&Sets) -> Sets) {
+        let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
+        let next = next(&sets);
+        let is_same = sets.keys.is_same(&next.keys);
+        *sets = Arc::new(next);
+        drop(sets);
         if !is_same {
             self.changed.notify_one();
         }

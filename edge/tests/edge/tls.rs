@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Message;
 use xp_edge::StartError;
 use xp_edge::config::Tls;
+use xp_edge::units::Span;
 use xp_protocol::Incarnation;
 use xp_transport::Clock;
 
-use crate::world::{World, config, id, lanes};
+use crate::world::{World, config, id, lanes, until};
 
 fn connector(certificate: CertificateDer<'static>) -> TlsConnector {
     let mut roots = RootCertStore::empty();
@@ -84,4 +86,63 @@ async fn a_certificate_that_cannot_be_used_is_named() {
         Err(StartError::Tls { path, .. }) => assert!(path.ends_with("nowhere.pem")),
         other => panic!("{:?}", other.err()),
     }
+}
+
+/// Files of a certificate and its key, and the certificate in them.
+struct Files {
+    _dir: TempDir,
+    tls: Tls,
+}
+
+impl Files {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let tls = Tls {
+            certificate: dir.path().join("certificate.pem"),
+            key: dir.path().join("key.pem"),
+        };
+        Self { _dir: dir, tls }
+    }
+
+    fn write_certificate(&self, made: &CertifiedKey<KeyPair>) {
+        std::fs::write(&self.tls.certificate, made.cert.pem()).unwrap();
+    }
+
+    fn write_key(&self, made: &CertifiedKey<KeyPair>) {
+        std::fs::write(&self.tls.key, made.signing_key.serialize_pem()).unwrap();
+    }
+}
+
+fn make() -> CertifiedKey<KeyPair> {
+    generate_simple_self_signed(["localhost".to_owned()]).unwrap()
+}
+
+/// Whether a client that trusts this certificate alone gets through TLS.
+async fn is_shown(world: &World, made: &CertifiedKey<KeyPair>) -> bool {
+    let socket = TcpStream::connect(world.edge.addr()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = connector(made.cert.der().clone());
+    connector.connect(name, socket).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_certificate_without_its_key_changes_nothing_until_its_key_is_there() {
+    let (files, first, second) = (Files::new(), make(), make());
+    files.write_certificate(&first);
+    files.write_key(&first);
+    let mut config = config();
+    config.tls = Some(files.tls.clone());
+    config.timing.reread = Span::from_millis(20);
+    let world = World::with(config).await;
+    assert!(is_shown(&world, &first).await);
+    files.write_certificate(&second);
+    let refused = ["ERROR", "certificate.pem", "cannot be used"];
+    until("it is said", || world.logs.have(&refused)).await;
+    assert!(is_shown(&world, &first).await);
+    assert!(!is_shown(&world, &second).await);
+    files.write_key(&second);
+    let used = ["INFO", "edge.tls", "in use from now on"];
+    until("it is used", || world.logs.have(&used)).await;
+    assert!(is_shown(&world, &second).await);
+    assert!(!is_shown(&world, &first).await);
 }

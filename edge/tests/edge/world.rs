@@ -82,7 +82,7 @@ pub fn lanes() -> Lanes {
         partitions: 2,
         outbound_partitions: 1,
     };
-    Lanes::one(&lane, ["board", "auction"])
+    Lanes::one(&lane, ["board", "auction"]).telling("board", &["role"])
 }
 
 /// Seconds since 1970, `ahead` seconds from now.
@@ -91,7 +91,7 @@ pub fn time(ahead: i64) -> i64 {
 }
 
 pub fn claims(subject: &str) -> Value {
-    json!({ "sub": subject, "exp": time(3600), "role": "painter" })
+    json!({ "sub": subject, "exp": time(3600), "role": "painter", "email": "ana@example.org" })
 }
 
 pub fn sign(claims: &Value) -> String {

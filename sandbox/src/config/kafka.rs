@@ -22,6 +22,10 @@ settings! {
     Kafka {
         /// Brokers to ask first, each `host:port`; they name the others.
         brokers: Vec<String> = Vec::new(),
+        /// What stands before the names of all topics, so that one Kafka holds several installations, each with its own:
+        /// with `shop.` they are `shop.cluster`, `shop.main.events` and so on. It ends in a dot, and is never changed once
+        /// there are topics.
+        topic_prefix: String = String::new(),
         /// TLS towards the brokers. Left out: plain TCP.
         tls: Option<Tls> = None,
         /// Who we are. Left out: nobody, or whom the certificate of `tls` names.
@@ -109,6 +113,26 @@ impl From<Mechanism> for kafka::Mechanism {
 }
 
 impl Kafka {
+    /// Whether all topics of these lanes get names that Kafka takes and no other installation has.
+    ///
+    /// # Errors
+    /// [`KafkaProblem`] with the key that cannot be used, which may be a lane.
+    pub fn judge_names<'a>(
+        &self,
+        lanes: impl IntoIterator<Item = &'a String>,
+    ) -> Result<(), KafkaProblem> {
+        let prefix = self.prefix()?;
+        lanes.into_iter().try_for_each(|lane| {
+            let judged = prefix.judge_lane(lane);
+            judged.map_err(|what| KafkaProblem::new(format!("lanes.{lane}"), what))
+        })
+    }
+
+    fn prefix(&self) -> Result<kafka::Prefix, KafkaProblem> {
+        let prefix = kafka::Prefix::parse(&self.topic_prefix);
+        prefix.map_err(|what| KafkaProblem::new("kafka.topic-prefix", what))
+    }
+
     /// What the backend is told: passwords are looked up (`variable` asks the environment), files must be there.
     ///
     /// # Errors
@@ -122,6 +146,7 @@ impl Kafka {
         let config = kafka::Config {
             brokers: self.brokers.clone(),
             client_id: client_id.to_owned(),
+            topic_prefix: self.prefix()?,
             tls: match &self.tls {
                 Some(tls) => Some(tls.resolved(variable)?),
                 None => None,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
 use xp_cluster::members::End;
+use xp_domain_sdk::host::Registry;
 use xp_edge::{Handle, Lanes};
 use xp_protocol::PartitionId;
 use xp_protocol::cluster::Kind;
@@ -98,14 +99,19 @@ fn passes(error: &xp_edge::StartError) -> bool {
 }
 
 impl Edge {
-    /// Starts it, for clients of the `hosted` categories.
+    /// Starts it, for clients of the hosted entities.
     ///
     /// # Errors
     /// [`StartError`] names what to mend.
-    pub async fn start(config: Config, hosted: &[&str], clock: Clock) -> Result<Self, StartError> {
-        let served = Served::find(&config.lanes, hosted)?;
+    pub async fn start(
+        config: Config,
+        registry: &Registry,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let hosted: Vec<_> = registry.categories().collect();
+        let served = Served::find(&config.lanes, &hosted)?;
         let log = Backend::open(&config, &served, &config.edge.name).await?;
-        let lanes = served.for_edge();
+        let lanes = served.for_edge(registry);
         let starting = Serving::start(config.edge, lanes, log.log(), clock);
         Self::on(log, starting).await
     }
@@ -133,6 +139,11 @@ impl Edge {
     #[must_use]
     pub fn outbound(&self) -> u32 {
         self.serving.handle.outbound().0
+    }
+
+    /// Reads certificate and keys again, now.
+    pub fn reread(&self) {
+        self.serving.handle.reread();
     }
 
     /// Resolves when it is a member no longer, and says why; all sockets are being closed then.

@@ -126,6 +126,10 @@ impl Host for Built {
         self.ledger.retention_ms()
     }
 
+    fn claims(&self) -> &'static [&'static str] {
+        self.ledger.claims()
+    }
+
     fn is_text(&self) -> bool {
         self.ledger.is_text()
     }

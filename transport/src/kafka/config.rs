@@ -5,13 +5,17 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::prefix::Prefix;
+
 /// How to reach the brokers, and how long things may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Brokers to ask first, each `host:port`; they name the others.
     pub brokers: Vec<String>,
-    /// What the brokers' logs call this process.
+    /// What the brokers' logs call this process, behind the prefix.
     pub client_id: String,
+    /// What stands before the names of all topics: whoever uses [`Kafka`](super::Kafka) speaks of them without it.
+    pub topic_prefix: Prefix,
     /// TLS towards the brokers; `None` is plain TCP.
     pub tls: Option<Tls>,
     /// Who we are; `None` is anonymous, or whom the TLS certificate names.
@@ -88,6 +92,7 @@ impl Config {
         Self {
             brokers: brokers.iter().map(|broker| (*broker).to_owned()).collect(),
             client_id: "xp".to_owned(),
+            topic_prefix: Prefix::default(),
             tls: None,
             sasl: None,
             record_bytes_max: 1 << 20,

@@ -78,8 +78,7 @@ impl Fetchers {
         at: &TopicPartition,
         mailbox: &Arc<Mailbox>,
     ) -> KafkaResult<Option<Arc<Fetcher>>> {
-        let class = Class::of(&at.topic, &self.shared.config().bulk_lanes);
-        let role = Role::of(&at.topic);
+        let (class, role) = self.shared.served_by(&at.topic);
         let mut by_role = self.by_role.lock().unwrap_or_else(PoisonError::into_inner);
         let fetchers = by_role.entry((class, role)).or_default();
         for fetcher in fetchers.iter() {

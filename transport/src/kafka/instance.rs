@@ -12,6 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, Statistics};
 
 use super::config::Config;
+use super::role::{Class, Role};
 use super::settings;
 
 /// Shared by all instances of one connection.
@@ -54,6 +55,12 @@ impl Shared {
     /// What every instance is told; each adds its own.
     pub(super) fn settings(&self) -> ClientConfig {
         settings::client(&self.config)
+    }
+
+    /// Which instance serves a topic that Kafka calls so.
+    pub(super) fn served_by(&self, name: &str) -> (Class, Role) {
+        let topic = self.config.topic_prefix.without(name);
+        (Class::of(topic, &self.config.bulk_lanes), Role::of(topic))
     }
 
     pub(super) fn statistics(&self) -> Vec<InstanceStatistics> {

@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 use super::acknowledgement::Pending;
 use super::instance::Shared;
 use super::producer::Producer;
-use super::role::{Class, Role};
+use super::role::Class;
 use crate::log::{Acknowledged, Record, TopicPartition};
 
 /// Bulk lanes have producers of their own: with one request in flight per broker, theirs would hold up the others.
@@ -40,8 +40,8 @@ impl Producers {
     }
 
     fn of(&self, topic: &str) -> Result<Arc<Producer>, KafkaError> {
-        let class = Class::of(topic, &self.shared.config().bulk_lanes);
-        let name = (class, Role::of(topic).producer());
+        let (class, role) = self.shared.served_by(topic);
+        let name = (class, role.producer());
         let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(producer) = by_name.get(&name)
             && !producer.is_broken()

@@ -1,4 +1,5 @@
-//! Which client instance serves a topic: by what the topic is for, and by whether somebody waits for its lane.
+//! Which client instance serves a topic: by what the topic is for, and by whether somebody waits for its lane. Topics are
+//! called here as the platform calls them, without a prefix.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -46,7 +46,7 @@ pub(crate) fn client(config: &Config) -> ClientConfig {
     let mut client = ClientConfig::new();
     client
         .set("bootstrap.servers", config.brokers.join(","))
-        .set("client.id", &config.client_id)
+        .set("client.id", config.topic_prefix.named(&config.client_id))
         .set("security.protocol", protocol(config))
         .set("message.max.bytes", batch_bytes_max(config).to_string());
     client.extend(ALWAYS.map(|(key, value)| (key.to_owned(), value.to_owned())));

@@ -21,7 +21,8 @@ use brokers::Brokers;
 /// A topic as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
-    /// Its whole name, such as `main.events`.
+    /// Its name in the platform, such as `main.events`: [`Config::topic_prefix`] goes before it. What is found, wrong or
+    /// made is told with the name that Kafka knows.
     pub name: String,
     /// How many partitions. Fixed for ever: addresses hash to them.
     pub partitions: u32,
@@ -107,8 +108,9 @@ pub enum Created {
 /// # Errors
 /// When the brokers cannot be asked.
 pub async fn check(config: &Config, wanted: &[Topic]) -> Result<Vec<Problem>, ConnectError> {
-    let found = describe(config, wanted).await?;
-    Ok(judge::all(config, wanted, &found))
+    let wanted = in_kafka(config, wanted);
+    let found = described(config, &wanted).await?;
+    Ok(judge::all(config, &wanted, &found))
 }
 
 /// Says how the topics are.
@@ -116,8 +118,21 @@ pub async fn check(config: &Config, wanted: &[Topic]) -> Result<Vec<Problem>, Co
 /// # Errors
 /// When the brokers cannot be asked.
 pub async fn describe(config: &Config, wanted: &[Topic]) -> Result<Description, ConnectError> {
+    described(config, &in_kafka(config, wanted)).await
+}
+
+async fn described(config: &Config, wanted: &[Topic]) -> Result<Description, ConnectError> {
     let names: Vec<_> = wanted.iter().map(|topic| topic.name.clone()).collect();
     Brokers::with(config, move |brokers| brokers.describe(&names)).await
+}
+
+/// The same topics, called as Kafka calls them.
+fn in_kafka(config: &Config, wanted: &[Topic]) -> Vec<Topic> {
+    let named = |topic: &Topic| Topic {
+        name: config.topic_prefix.named(&topic.name),
+        ..topic.clone()
+    };
+    wanted.iter().map(named).collect()
 }
 
 /// Makes the topics that are missing; the others are left alone. Doing it again changes nothing.
@@ -125,7 +140,8 @@ pub async fn describe(config: &Config, wanted: &[Topic]) -> Result<Description, 
 /// # Errors
 /// When the brokers cannot be asked. A topic that they refuse to make is no error, but [`Created::Refused`].
 pub async fn create(config: &Config, wanted: &[Topic]) -> Result<Vec<Created>, ConnectError> {
-    let found = describe(config, wanted).await?;
+    let wanted = in_kafka(config, wanted);
+    let found = described(config, &wanted).await?;
     let is_missing = |name: &str| {
         let of_name = |(topic, found): &(String, Found)| topic == name && *found == Found::Missing;
         found.topics.iter().any(of_name)
@@ -139,7 +155,7 @@ pub async fn create(config: &Config, wanted: &[Topic]) -> Result<Vec<Created>, C
         })
         .await?
     };
-    let mut problems = judge::all(config, wanted, &found);
+    let mut problems = judge::all(config, &wanted, &found);
     let outcome = |topic: &Topic| {
         let made = made.iter().find(|created| created.topic() == topic.name);
         made.cloned().unwrap_or_else(|| {

@@ -5,6 +5,7 @@
 mod contact;
 mod security;
 mod topics;
+mod prefix;
 mod reader;
 mod compaction;
 mod rig;

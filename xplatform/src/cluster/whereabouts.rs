@@ -49,7 +49,7 @@ pub(crate) async fn run(asked: Where, registry: &Registry) -> Result<()> {
 /// On the embedded log one process owns everything.
 fn embedded(config: &Config, registry: &Registry, address: &Address) -> Result<LanePartition> {
     let hosted: Vec<_> = registry.categories().collect();
-    let served = Served::find(&config.lanes, &hosted)?.for_edge();
+    let served = Served::find(&config.lanes, &hosted)?.for_edge(registry);
     let lane = served.by_category.get(address.category());
     let lane = lane.with_context(|| {
         let category = address.category();

@@ -122,13 +122,15 @@ fn names(loaded: &Loaded) -> Result<(), Problem> {
         return Err(problem(loaded, "state-node.labels.name", what.to_owned()));
     }
     let unusable = |(name, _): &(&String, &Lane)| !is_name(name);
-    match loaded.config.lanes.iter().find(unusable) {
-        Some((name, _)) => {
-            let what = "cannot be the name of a lane: topics are called after it, so use letters, digits, '.', '_' and '-', at most 200";
-            Err(problem(loaded, &format!("lanes.{name}"), what.to_owned()))
-        }
-        None => Ok(()),
+    if let Some((name, _)) = loaded.config.lanes.iter().find(unusable) {
+        let what = "cannot be the name of a lane: topics are called after it, so use letters, digits, '.', '_' and '-', at most 200";
+        return Err(problem(loaded, &format!("lanes.{name}"), what.to_owned()));
     }
+    let Some(kafka) = &loaded.config.kafka else {
+        return Ok(());
+    };
+    let judged = kafka.judge_names(loaded.config.lanes.keys());
+    judged.map_err(|unusable| problem(loaded, &unusable.key, unusable.what))
 }
 
 /// What Kafka and file systems take alike, with room for the ending of a topic's name.

@@ -142,6 +142,21 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             &["kafka.events-age in ", "some.toml", "\"forever\""],
         ),
         (
+            "[kafka]\ntopic-prefix = \"shop\"",
+            &[],
+            &["kafka.topic-prefix in ", "some.toml", "as in \"shop.\""],
+        ),
+        (
+            "",
+            &[("XP__KAFKA__TOPIC_PREFIX", "läden.")],
+            &["kafka.topic-prefix in $XP__KAFKA__TOPIC_PREFIX", "has 'ä'"],
+        ),
+        (
+            "[kafka]\n[lanes.\"eu.main\"]",
+            &[],
+            &["lanes.eu.main in ", "topic-prefix = \"eu.\""],
+        ),
+        (
             "[kafka.sasl]\nmechanism = \"scram\"",
             &[],
             &["kafka.sasl.mechanism", "scram-sha-512"],

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::sync::mpsc;
 use xp_protocol::{Offset, PartitionId};
+use xp_transport::kafka::Prefix;
 use xp_transport::{Bounds, Log, Reader, Stored, TopicPartition};
 
 use super::view::View;
@@ -17,17 +18,17 @@ use crate::process::stderr;
 const WAITING_MAX: usize = 16;
 
 /// Shows those of `topics` that are asked for. A partition that hands out nothing for `patience`, although it has more,
-/// is an error.
+/// is an error. Whoever reads it finds topics called as Kafka calls them.
 pub(super) async fn show(
-    log: &dyn Log,
+    (log, prefix): (&dyn Log, &Prefix),
     topics: &[String],
     asked: &Show,
     patience: Duration,
     mut print: impl FnMut(&str) -> Result<()>,
 ) -> Result<()> {
     let mut open = Vec::new();
-    for at in partitions(log, topics, asked).await? {
-        let (mut reading, bounds) = Reading::open(log, &at, asked).await?;
+    for at in partitions(log, prefix, topics, asked).await? {
+        let (mut reading, bounds) = Reading::open(log, prefix, &at, asked).await?;
         while reading.view.next < bounds.next {
             let batch = reading.batch(&bounds, patience).await?;
             print(&reading.view.lines(&batch, asked))?;
@@ -40,7 +41,12 @@ pub(super) async fn show(
     Ok(())
 }
 
-async fn partitions(log: &dyn Log, topics: &[String], asked: &Show) -> Result<Vec<TopicPartition>> {
+async fn partitions(
+    log: &dyn Log,
+    prefix: &Prefix,
+    topics: &[String],
+    asked: &Show,
+) -> Result<Vec<TopicPartition>> {
     let mut there = Vec::new();
     // A topic outside of the configured lanes may be asked for by its name.
     let named = asked.topic.iter().filter(|named| !topics.contains(named));
@@ -63,6 +69,10 @@ async fn partitions(log: &dyn Log, topics: &[String], asked: &Show) -> Result<Ve
     let wanted = there.iter().filter(|(topic, _)| is_asked_for(topic, asked));
     let found: Vec<_> = wanted.flat_map(of_topic).collect();
     if found.is_empty() {
+        let named = there
+            .iter()
+            .map(|(topic, count)| (prefix.named(topic), *count));
+        let there: Vec<_> = named.collect();
         bail!(
             "Kafka has no such partition; it has {}. `xp topics check` says what is missing",
             described(&there)
@@ -74,16 +84,23 @@ async fn partitions(log: &dyn Log, topics: &[String], asked: &Show) -> Result<Ve
 struct Reading {
     view: View,
     reader: Box<dyn Reader>,
+    /// As Kafka calls it.
     at: TopicPartition,
 }
 
 impl Reading {
-    async fn open(log: &dyn Log, at: &TopicPartition, asked: &Show) -> Result<(Self, Bounds)> {
+    async fn open(
+        log: &dyn Log,
+        prefix: &Prefix,
+        at: &TopicPartition,
+        asked: &Show,
+    ) -> Result<(Self, Bounds)> {
         let bounds = log.bounds(at).await?;
+        let named = prefix.at(at);
         let is_judged = at.topic.ends_with(".events");
         if is_judged && bounds.first > Offset(0) {
             stderr::say(&format!(
-                "{at} begins at offset {}: retention took what was before, so records count or not from the first claim that is left",
+                "{named} begins at offset {}: retention took what was before, so records count or not from the first claim that is left",
                 bounds.first
             ));
         }
@@ -93,10 +110,14 @@ impl Reading {
         } else {
             asked.from.clamp(bounds.first, bounds.next)
         };
-        let mut view = View::new(&at.topic, at.partition, bounds.first);
+        let mut view = View::new(&named.topic, at.partition, bounds.first);
         view.next = start;
-        let (reader, at) = (log.read(at, start), at.clone());
-        Ok((Self { view, reader, at }, bounds))
+        let reading = Self {
+            view,
+            reader: log.read(at, start),
+            at: named,
+        };
+        Ok((reading, bounds))
     }
 
     async fn batch(&mut self, bounds: &Bounds, patience: Duration) -> Result<Vec<Stored>> {

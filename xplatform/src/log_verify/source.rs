@@ -106,7 +106,7 @@ impl Source {
                     let partitions = partitions.with_context(|| {
                         format!(
                             "Kafka has no topic {}; `xp topics check` says what is missing",
-                            events_topic(lane)
+                            log.prefix().named(&events_topic(lane))
                         )
                     })?;
                     found.push((lane.clone(), partitions));
@@ -159,6 +159,7 @@ impl Source {
             (Self::Shared { log, patience, .. }, end) => {
                 let end = end.unwrap_or_default();
                 let mut reader = log.read(at, next);
+                let at = &log.prefix().at(at);
                 while next < end {
                     let batch = next_batch(reader.as_mut(), at, next..end, *patience).await?;
                     for stored in batch.iter().filter(|stored| stored.offset < end) {

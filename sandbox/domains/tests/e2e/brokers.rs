@@ -9,9 +9,11 @@ const USER: &str = "xp";
 const PASSWORD: &str = "open.sesame";
 
 /// Brokers, and how processes reach them.
+#[derive(Clone)]
 pub(crate) struct Brokers {
     kafka: Arc<LocalKafka>,
     listener: Listener,
+    prefix: &'static str,
 }
 
 impl Brokers {
@@ -35,7 +37,19 @@ impl Brokers {
     async fn start(options: Options, listener: Listener) -> Self {
         let kafka = spawn_blocking(|| LocalKafka::start(options)).await.unwrap();
         let kafka = Arc::new(kafka.unwrap_or_else(|error| panic!("{error:#}")));
-        Self { kafka, listener }
+        Self {
+            kafka,
+            listener,
+            prefix: "",
+        }
+    }
+
+    /// The same ones, for an installation whose topics' names begin so.
+    pub(crate) fn for_topics(&self, prefix: &'static str) -> Self {
+        Self {
+            prefix,
+            ..self.clone()
+        }
     }
 
     /// Its part of a configuration.
@@ -48,7 +62,8 @@ impl Brokers {
         let bootstrap = self.bootstrap();
         let brokers: Vec<_> = bootstrap.split(',').collect();
         format!(
-            "[kafka]\nbrokers = {brokers:?}\nreplication = {replication}\nmin-insync = {min_insync}\n{}",
+            "[kafka]\nbrokers = {brokers:?}\ntopic-prefix = {:?}\nreplication = {replication}\nmin-insync = {min_insync}\n{}",
+            self.prefix,
             self.credentials()
         )
     }

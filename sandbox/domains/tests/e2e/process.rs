@@ -77,7 +77,9 @@ impl Process {
     /// Its messages go there.
     pub(crate) fn spawn_telling(command: &mut Command, messages: Stdio) -> Self {
         command.stderr(messages);
-        if std::env::var_os("RUST_LOG").is_none() {
+        let mut given = command.as_std().get_envs();
+        let is_given = given.any(|(name, _)| name == "RUST_LOG");
+        if !is_given && std::env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "error");
         }
         let mut child = command.spawn().unwrap();

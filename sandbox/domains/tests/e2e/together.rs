@@ -4,10 +4,10 @@ use crate::crowd::Crowd;
 use crate::installation::Installation;
 use crate::process::{Talk, end_of};
 
-const RED: &str = r#"{"type":"Draw","data":{"colour":"red","points":[[1,2]]}}"#;
-const BLUE: &str = r#"{"type":"Draw","data":{"colour":"blue","points":[[3,4]]}}"#;
+pub(crate) const RED: &str = r#"{"type":"Draw","data":{"colour":"red","points":[[1,2]]}}"#;
+pub(crate) const BLUE: &str = r#"{"type":"Draw","data":{"colour":"blue","points":[[3,4]]}}"#;
 
-fn pipe<I: Installation>(who: &str, url: &str, at: &I) -> Talk {
+pub(crate) fn pipe<I: Installation>(who: &str, url: &str, at: &I) -> Talk {
     Talk::with(&mut at.xp(&["connect", "board/1", "--as", who, "--url", url]))
 }
 

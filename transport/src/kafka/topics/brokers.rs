@@ -10,10 +10,12 @@ use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::metadata::MetadataTopic;
 use tokio::runtime::Handle;
 
+use super::problem::in_all_topics_of;
 use super::wanted;
 use super::{Created, Description, Found, Shape, Topic};
 use crate::kafka::config::Config;
 use crate::kafka::error::ConnectError;
+use crate::kafka::prefix::Prefix;
 use crate::kafka::probe::{Probe, probe_blocking, without_values};
 use crate::kafka::settings::{batch_bytes_max, client};
 
@@ -141,13 +143,18 @@ impl Brokers {
         })?;
         let created: Vec<_> = answers
             .into_iter()
-            .filter_map(|answer| self.created(answer, missing))
+            .filter_map(|answer| self.created(answer, missing, &config.topic_prefix))
             .collect();
         self.wait_for(&created);
         Ok(created)
     }
 
-    fn created(&self, answer: Result<String, (String, Code)>, asked: &[Topic]) -> Option<Created> {
+    fn created(
+        &self,
+        answer: Result<String, (String, Code)>,
+        asked: &[Topic],
+        prefix: &Prefix,
+    ) -> Option<Created> {
         match answer {
             Ok(topic) => Some(Created::Made(topic)),
             // Somebody else was faster: whoever looks again finds how it is.
@@ -156,7 +163,7 @@ impl Brokers {
                 let topic = asked.iter().find(|topic| topic.name == name)?;
                 let brokers = self.cluster.brokers.len();
                 Some(Created::Refused {
-                    reason: refusal(topic, code, brokers),
+                    reason: refusal(topic, code, brokers, prefix),
                     topic: name,
                 })
             }
@@ -214,15 +221,20 @@ fn new_topic<'a>(topic: &'a Topic, values: &'a [(&'static str, String)]) -> NewT
         .fold(new, |new, (key, value)| new.set(key, value))
 }
 
-fn refusal(topic: &Topic, code: Code, brokers: usize) -> String {
+fn refusal(topic: &Topic, code: Code, brokers: usize, prefix: &Prefix) -> String {
     match code {
         Code::InvalidReplicationFactor => format!(
             "it needs {} brokers, and there are {brokers}: start more, or ask for fewer with kafka.replication",
             topic.replication
         ),
         Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => {
-            "this user may not make it: allow the operation Create (and DescribeConfigs) on the cluster or on this topic, or let an administrator run `xp topics create`".to_owned()
+            let which = match prefix.is_empty() {
+                true => "on this topic".to_owned(),
+                false => format!("on --topic {}", in_all_topics_of(prefix)),
+            };
+            format!("this user may not make it: allow the operation Create (and DescribeConfigs) on the cluster or {which}, or let an administrator run `xp topics create`")
         }
+        Code::InvalidTopic => "the brokers do not take its name: they may have a topic that is called the same but for '.' and '_', which they cannot tell apart in their metrics; choose another kafka.topic-prefix, or another name for the lane".to_owned(),
         Code::PolicyViolation => "a policy of the brokers (create.topic.policy.class.name) forbids it: let an administrator make it".to_owned(),
         Code::InvalidConfig => "the brokers do not take one of its settings: is min.insync.replicas above the replication?".to_owned(),
         other => other.to_string(),

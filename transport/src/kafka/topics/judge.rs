@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use xp_protocol::lane::inbound_topic;
+
 use super::problem::{Complaint, Problem, Wanted};
 use super::wanted::{self, Rule, Setting};
 use super::{Description, Found, Kind, Shape, Topic};
 use crate::kafka::config::Config;
+use crate::kafka::prefix::Prefix;
 use crate::kafka::settings::batch_bytes_max;
 
 /// The oldest brokers that can be trusted, and those that are advised.
@@ -18,6 +21,7 @@ pub(super) fn all(config: &Config, wanted: &[Topic], found: &Description) -> Vec
         principal: principal(config),
         broker: config.brokers.first().cloned().unwrap_or_default(),
         batch_bytes: batch_bytes_max(config),
+        prefix: config.topic_prefix.clone(),
     };
     let found_of: BTreeMap<_, _> = found.topics.iter().map(|(name, f)| (&**name, f)).collect();
     let mut problems = judge.brokers(found.announced.as_deref());
@@ -46,6 +50,7 @@ struct Judge {
     principal: String,
     broker: String,
     batch_bytes: usize,
+    prefix: Prefix,
 }
 
 impl Judge {
@@ -54,6 +59,7 @@ impl Judge {
             topic: topic.map(str::to_owned),
             complaint,
             broker: self.broker.clone(),
+            prefix: self.prefix.clone(),
         }
     }
 
@@ -115,7 +121,7 @@ impl Judge {
         all: &BTreeMap<&str, &Found>,
     ) -> Option<Problem> {
         let lane = topic.name.strip_suffix(".events")?;
-        let inbound = all.get(&*format!("{lane}.inbound"))?;
+        let inbound = all.get(&*inbound_topic(lane))?;
         let (events, inbound) = (kept(found)?, kept(inbound)?);
         let is_overtaken = topic.kind == Kind::Events && events.1 < inbound.1;
         let complaint = Complaint::Overtaken {

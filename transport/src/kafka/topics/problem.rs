@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Kind;
+use crate::kafka::prefix::Prefix;
 
 /// One difference between how the topics are and how they must be. Its text says which topic, what is there, what
 /// is expected, and the command or setting that mends it.
@@ -12,6 +13,7 @@ pub struct Problem {
     pub(super) complaint: Complaint,
     /// Who is asked first, for the commands.
     pub(super) broker: String,
+    pub(super) prefix: Prefix,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,12 +91,25 @@ impl Problem {
         )
     }
 
+    /// What each user needs on all topics of the installation: with a prefix one line is enough for them.
     fn allow(&self, principal: &str, operation: &str) -> String {
+        let topic = self.topic.as_deref().unwrap_or_default();
+        let which = match self.prefix.is_empty() {
+            true => topic.to_owned(),
+            false => in_all_topics_of(&self.prefix),
+        };
         format!(
-            "kafka-acls.sh --bootstrap-server {} --add --allow-principal '{principal}' --operation {operation} --topic {}",
+            "kafka-acls.sh --bootstrap-server {} --add --allow-principal '{principal}' --operation {operation} --topic {which}",
             self.broker,
-            self.topic.as_deref().unwrap_or_default()
         )
+    }
+
+    /// What the platform calls the topic's lane.
+    fn lane(&self) -> &str {
+        let topic = self
+            .prefix
+            .without(self.topic.as_deref().unwrap_or_default());
+        topic.rsplit_once('.').map_or(topic, |(lane, _)| lane)
     }
 }
 
@@ -112,7 +127,7 @@ impl fmt::Display for Problem {
                 wanted,
                 kind,
             } => {
-                let advice = partitions_advice(self.topic.as_deref(), *found, *kind);
+                let advice = partitions_advice(self.lane(), *found, *kind);
                 write!(
                     f,
                     "has {found} partitions, and {wanted} are expected: {advice}"
@@ -134,6 +149,11 @@ impl fmt::Display for Problem {
             } => old_broker(f, announced, *is_too_old),
         }
     }
+}
+
+/// The end of an ACL's line for all topics of an installation.
+pub(super) fn in_all_topics_of(prefix: &Prefix) -> String {
+    format!("{} --resource-pattern-type prefixed", prefix.as_str())
 }
 
 /// The texts behind the topic's name.
@@ -200,9 +220,7 @@ impl Problem {
 }
 
 /// R4: an address's partition follows from the count, so its events would be elsewhere.
-fn partitions_advice(topic: Option<&str>, found: u32, kind: Kind) -> String {
-    let topic = topic.unwrap_or_default();
-    let (lane, _) = topic.rsplit_once('.').unwrap_or((topic, ""));
+fn partitions_advice(lane: &str, found: u32, kind: Kind) -> String {
     match kind {
         Kind::Cluster => {
             "its order is the members' order, so it has exactly one; stop all nodes, delete it, and `xp topics create`".to_owned()

@@ -63,7 +63,8 @@ async fn shown(log: &Embedded, words: &[&str]) -> Result<Vec<String>> {
         printed.lock().unwrap().push_str(text);
         Ok(())
     };
-    show(log, &topics(), &show_of(words), PATIENCE, print).await?;
+    let named = &Prefix::default();
+    show((log, named), &topics(), &show_of(words), PATIENCE, print).await?;
     let printed = printed.lock().unwrap();
     Ok(printed.lines().map(str::to_owned).collect())
 }
@@ -129,6 +130,28 @@ async fn what_is_not_there_is_answered_with_what_is() {
 }
 
 #[tokio::test]
+async fn with_a_prefix_topics_are_shown_as_kafka_knows_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log(dir.path(), 1 << 20);
+    append(&log, "main.events", 0, "").await;
+    let shop = Prefix::parse("shop.").unwrap();
+    let mut printed = String::new();
+    let print = |text: &str| {
+        printed.push_str(text);
+        Ok(())
+    };
+    let asked = show_of(&["--lane", "main", "--partition", "0"]);
+    show((&log, &shop), &topics(), &asked, PATIENCE, print)
+        .await
+        .unwrap();
+    assert!(printed.starts_with("shop.main.events/0@0"), "{printed}");
+    let asked = show_of(&["--lane", "mian"]);
+    let missing = show((&log, &shop), &topics(), &asked, PATIENCE, |_| Ok(())).await;
+    let said = missing.unwrap_err().to_string();
+    assert!(said.contains("shop.main.events with partitions"), "{said}");
+}
+
+#[tokio::test]
 async fn where_retention_took_the_beginning_nothing_is_called_void() {
     let dir = tempfile::tempdir().unwrap();
     let log = log(dir.path(), 4 << 10);
@@ -159,7 +182,8 @@ async fn following_prints_what_comes_after_what_was_there() {
     let following = tokio::spawn(async move {
         let print = move |text: &str| Ok(sender.send(text.to_owned())?);
         let asked = show_of(&["--lane", "main", "--follow"]);
-        show(&followed, &topics(), &asked, PATIENCE, print).await
+        let named = &Prefix::default();
+        show((&followed, named), &topics(), &asked, PATIENCE, print).await
     });
     let first = printed.recv().await.unwrap();
     assert!(first.starts_with("main.events/0@0"), "{first}");

@@ -170,6 +170,66 @@ fn a_wrong_partition_count_says_what_to_do_instead_of_changing_it() {
     assert_says(problem_of("cluster", with(3)), true, &["exactly one"]);
 }
 
+/// Topics are told as Kafka knows them, and lanes as the configuration does.
+#[test]
+fn with_a_prefix_the_topic_is_named_whole_and_the_lane_as_configured() {
+    let config = Config {
+        topic_prefix: Prefix::parse("shop.").unwrap(),
+        ..config()
+    };
+    let named = |topic: Topic| Topic {
+        name: config.topic_prefix.named(&topic.name),
+        ..topic
+    };
+    let wanted: Vec<_> = installation().into_iter().map(named).collect();
+    let said_of = |change: fn(&str, Shape) -> Found| {
+        let found = |topic: &Topic| (topic.name.clone(), change(&topic.name, as_made(topic)));
+        let found = Description {
+            topics: wanted.iter().map(found).collect(),
+            ..described(|_, shape| Found::There(shape))
+        };
+        let problems = all(&config, &wanted, &found);
+        let said: Vec<_> = problems.iter().map(Problem::to_string).collect();
+        said
+    };
+    let more = said_of(|name, shape| {
+        let partitions = if name == "shop.main.events" {
+            16
+        } else {
+            shape.partitions
+        };
+        Found::There(Shape {
+            partitions,
+            ..shape
+        })
+    });
+    assert!(
+        more[0].starts_with("shop.main.events has 16 partitions")
+            && more[0].contains("lanes.main.partitions = 16"),
+        "{more:?}"
+    );
+    let unseen = said_of(|name, shape| match name {
+        "shop.cluster" => Found::Forbidden,
+        _ => Found::There(Shape {
+            settings: None,
+            ..shape
+        }),
+    });
+    for (part, line) in ["Describe", "DescribeConfigs"].iter().zip(&unseen) {
+        let acl = format!("--operation {part} --topic shop. --resource-pattern-type prefixed");
+        assert!(line.contains(&acl), "{line}");
+    }
+    let short = said_of(|_, mut shape| {
+        let settings = shape.settings.as_mut().unwrap();
+        if settings.contains_key("retention.bytes") {
+            settings.insert("retention.ms".to_owned(), "10000000".to_owned());
+        }
+        Found::There(shape)
+    });
+    let configs = "--entity-name shop.main.events --add-config retention.ms=-1";
+    assert!(short.iter().any(|line| line.contains(configs)), "{short:?}");
+}
+
 #[test]
 fn fewer_replicas_than_asked_for_are_fatal() {
     let found = described(|name, shape| {
