@@ -14,7 +14,7 @@ pub(crate) struct Changed {
 
 impl Entity for Changed {
     const CATEGORY: Category = Category::new("ledger");
-    type Claims = serde_json::Value;
+    type Claims = ();
     type Command = serde_json::Value;
     type Query = ();
     type Signal = ();

@@ -34,7 +34,7 @@ pub(crate) enum Word {
 impl Entity for Diary {
     const CATEGORY: Category = Category::new("diary");
     const RETENTION: Option<Duration> = Some(Duration::from_secs(3600));
-    type Claims = serde_json::Value;
+    type Claims = ();
     type Command = Word;
     type Query = ();
     type Signal = Word;

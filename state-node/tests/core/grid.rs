@@ -32,7 +32,7 @@ pub(crate) enum Word {
 
 impl Entity for Grid {
     const CATEGORY: Category = Category::new("grid");
-    type Claims = serde_json::Value;
+    type Claims = ();
     type Command = Word;
     type Query = ();
     type Signal = ();

@@ -19,7 +19,7 @@ pub(crate) enum Word {
 
 impl Entity for Room {
     const CATEGORY: Category = Category::new("room");
-    type Claims = serde_json::Value;
+    type Claims = ();
     type Command = Word;
     type Query = ();
     type Signal = Word;

@@ -96,6 +96,8 @@ fn ended(case: &Case<'_>, biography: &Biography) -> Result<(), String> {
         End::Left => true,
         End::Code(code) if *code == CloseCode::Terminated.number() => has(&terminated),
         End::Code(code) if *code == CloseCode::SessionExpired.number() => has(&forgotten),
+        // It came back, as one that was never welcomed, to a session of which nothing is remembered any more.
+        End::Diverged { taken, .. } => *taken == MessageNumber(0) && has(&forgotten),
         _ => false,
     };
     right.then_some(()).ok_or_else(|| format!("ended by {end}"))
