@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use xp_client::Item;
 use xp_client::item::End;
-use xp_protocol::CloseCode;
 use xp_protocol::events::{Change, Ending};
+use xp_protocol::{CloseCode, MessageNumber};
 
 use super::lives::Biography;
 use super::{Case, Findings};
@@ -96,7 +96,7 @@ fn ended(case: &Case<'_>, biography: &Biography) -> Result<(), String> {
         End::Left => true,
         End::Code(code) if *code == CloseCode::Terminated.number() => has(&terminated),
         End::Code(code) if *code == CloseCode::SessionExpired.number() => has(&forgotten),
-        // It came back, as one that was never welcomed, to a session of which nothing is remembered any more.
+        // Its dial landed once more when nothing of its session was remembered any more.
         End::Diverged { taken, .. } => *taken == MessageNumber(0) && has(&forgotten),
         _ => false,
     };
