@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use xp_protocol::{LanePartition, Offset, PartitionId};
+use xp_protocol::{Address, LanePartition, Offset, PartitionId, Revision, Seq};
 use xp_transport::{Record, TopicPartition};
 
 use super::ahead::Ahead;
-use super::read::{fold_anew, read_bounded, read_upto};
-use super::{Done, Flight, Left, Shell, writing};
+use super::read::{self, read_bounded, read_upto};
+use super::{Done, Left, Shell, writing};
 use crate::action::{Action, Telling};
 use crate::anew::FoldingAnew;
 use crate::store::Batch;
@@ -16,40 +16,45 @@ use crate::tells::TellId;
 impl Shell<'_> {
     /// Does what the core asks for; outbound records of one batch go out in one append per partition.
     pub(super) fn perform(&mut self) -> Option<Left> {
-        let mut outbound: Vec<(PartitionId, Vec<Option<u64>>, Vec<Record>)> = Vec::new();
-        let mut told: Vec<(LanePartition, Vec<Option<TellId>>, Vec<Record>)> = Vec::new();
+        let (mut outbound, mut told) = (Vec::new(), Vec::new());
         for action in self.core.actions() {
-            let (id, partition, record) = match action {
+            match action {
                 Action::Emit {
                     id,
                     partition,
                     record,
-                } => (Some(id), partition, record),
-                Action::Speak { partition, record } => (None, partition, record),
+                } => group(&mut outbound, partition, Some(id), record),
+                Action::Speak { partition, record } => {
+                    group(&mut outbound, partition, None, record);
+                }
                 Action::Tell(telling) => {
                     let Telling { target, id, record } = *telling;
-                    match told.iter_mut().find(|(to, ..)| *to == target) {
-                        Some((_, ids, records)) => {
-                            ids.push(id);
-                            records.push(record);
-                        }
-                        None => told.push((target, vec![id], vec![record])),
-                    }
-                    continue;
+                    group(&mut told, target, id, record);
                 }
-                other => {
-                    if let Some(left) = self.act(other) {
-                        return Some(left);
-                    }
-                    continue;
+                Action::Claim(record) => self.claim(record),
+                Action::Append {
+                    first,
+                    round,
+                    records,
+                } => self.append(first, round, records),
+                Action::ReadInbound { from } => self.hear_inbound(from),
+                Action::Follow { from } => self.follow(from),
+                Action::FindInboundEnd => self.find_inbound_end(),
+                Action::ReadGap { from, upto } => self.read_gap(from, upto),
+                Action::Rescan {
+                    id,
+                    from,
+                    upto,
+                    bytes_max,
+                } => self.rescan(id, from, upto, bytes_max),
+                Action::FoldAnew { upto, entities } => self.fold_anew(upto, entities),
+                Action::Save(batch) => self.save(batch),
+                Action::Clear => self.clears = true,
+                Action::Lost(why) => {
+                    tracing::warn!(place = %self.place, why, "a partition was lost and is opened anew");
+                    return Some(Left::Lost);
                 }
-            };
-            match outbound.iter_mut().find(|(at, ..)| *at == partition) {
-                Some((_, ids, records)) => {
-                    ids.push(id);
-                    records.push(record);
-                }
-                None => outbound.push((partition, vec![id], vec![record])),
+                Action::Stop(reason) => return Some(Left::Stopped(reason)),
             }
         }
         for (partition, ids, records) in outbound {
@@ -77,85 +82,69 @@ impl Shell<'_> {
         }
     }
 
-    fn act(&mut self, action: Action) -> Option<Left> {
-        match action {
-            Action::ReadInbound { from } => {
-                self.events = None;
-                if !self.inbound.read.begins_at(from) {
-                    self.inbound = Ahead::open(self, from);
-                }
-            }
-            Action::Follow { from } => {
-                self.events = Some(self.shared.log.read(&self.topics.events, from));
-                let inbound = self.core.fold().inbound;
-                if !self.inbound.read.has_heard(inbound) {
-                    self.inbound = Ahead::open(self, inbound);
-                }
-            }
-            Action::Save(batch) => self.save(batch),
-            Action::Clear => self.clears = true,
-            Action::Lost(why) => {
-                tracing::warn!(place = %self.place, why, "a partition was lost and is opened anew");
-                return Some(Left::Lost);
-            }
-            Action::Stop(reason) => return Some(Left::Stopped(reason)),
-            flies => self.fly(flies),
+    fn hear_inbound(&mut self, from: Offset) {
+        self.events = None;
+        if !self.inbound.read.begins_at(from) {
+            self.inbound = Ahead::open(self, from);
         }
-        None
     }
 
-    /// What answers later.
-    fn fly(&mut self, action: Action) {
-        let (log, events) = (&self.shared.log, &self.topics.events);
-        let flight: Flight = match action {
-            Action::Claim(record) => {
-                let acknowledged = log.append(events, vec![record]);
-                Box::pin(async move { Done::Claimed(acknowledged.await.iter().all(Result::is_ok)) })
-            }
-            Action::Append {
+    fn follow(&mut self, from: Offset) {
+        self.events = Some(self.shared.log.read(&self.topics.events, from));
+        let inbound = self.core.fold().inbound;
+        if !self.inbound.read.has_heard(inbound) {
+            self.inbound = Ahead::open(self, inbound);
+        }
+    }
+
+    fn claim(&mut self, record: Record) {
+        let acknowledged = self.shared.log.append(&self.topics.events, vec![record]);
+        self.flying.push(Box::pin(async move {
+            Done::Claimed(acknowledged.await.iter().all(Result::is_ok))
+        }));
+    }
+
+    fn append(&mut self, first: Seq, round: u64, records: Vec<Record>) {
+        let acknowledged = self.shared.log.append(&self.topics.events, records);
+        self.flying.push(Box::pin(async move {
+            Done::Appended {
                 first,
                 round,
-                records,
-            } => {
-                let acknowledged = log.append(events, records);
-                Box::pin(async move {
-                    Done::Appended {
-                        first,
-                        round,
-                        results: acknowledged.await,
-                    }
-                })
+                results: acknowledged.await,
             }
-            Action::FindInboundEnd => {
-                let (log, inbound) = (Arc::clone(log), self.topics.inbound.clone());
-                Box::pin(async move { Done::InboundEnd(log.bounds(&inbound).await) })
-            }
-            Action::ReadGap { from, upto } => {
-                let reader = log.read(events, from);
-                Box::pin(async move { Done::Gap(read_upto(reader, upto.next()).await) })
-            }
-            Action::Rescan {
+        }));
+    }
+
+    fn find_inbound_end(&mut self) {
+        let (log, inbound) = (Arc::clone(&self.shared.log), self.topics.inbound.clone());
+        self.flying.push(Box::pin(async move {
+            Done::InboundEnd(log.bounds(&inbound).await)
+        }));
+    }
+
+    fn read_gap(&mut self, from: Offset, upto: Offset) {
+        let reader = self.shared.log.read(&self.topics.events, from);
+        self.flying.push(Box::pin(async move {
+            Done::Gap(read_upto(reader, upto.next()).await)
+        }));
+    }
+
+    fn rescan(&mut self, id: u64, from: Offset, upto: Offset, bytes_max: usize) {
+        let reader = self.shared.log.read(&self.topics.events, from);
+        self.flying.push(Box::pin(async move {
+            Done::Rescanned {
                 id,
-                from,
-                upto,
-                bytes_max,
-            } => {
-                let reader = log.read(events, from);
-                Box::pin(async move {
-                    Done::Rescanned {
-                        id,
-                        batch: read_bounded(reader, upto, bytes_max).await,
-                    }
-                })
+                batch: read_bounded(reader, upto, bytes_max).await,
             }
-            Action::FoldAnew { upto, entities } => {
-                let folding = FoldingAnew::new(&self.shared.domain, entities, upto);
-                let reader = log.read(events, Offset(0));
-                Box::pin(async move { Done::FoldedAnew(fold_anew(reader, folding).await) })
-            }
-            _ => return,
-        };
-        self.flying.push(flight);
+        }));
+    }
+
+    fn fold_anew(&mut self, upto: Offset, entities: Vec<(Address, Revision)>) {
+        let folding = FoldingAnew::new(&self.shared.domain, entities, upto);
+        let reader = self.shared.log.read(&self.topics.events, Offset(0));
+        self.flying.push(Box::pin(async move {
+            Done::FoldedAnew(read::fold_anew(reader, folding).await)
+        }));
     }
 
     /// R34: what failed is repeated at once, and what is lost later when the target does not confirm it.
@@ -189,5 +178,18 @@ impl Shell<'_> {
             }
             Done::Saved(written.is_ok())
         }));
+    }
+}
+
+/// Records that go out in one append, and what each is known by when it is answered.
+type Group<K, I> = (K, Vec<Option<I>>, Vec<Record>);
+
+fn group<K: PartialEq, I>(groups: &mut Vec<Group<K, I>>, key: K, id: Option<I>, record: Record) {
+    match groups.iter_mut().find(|(known, ..)| *known == key) {
+        Some((_, ids, records)) => {
+            ids.push(id);
+            records.push(record);
+        }
+        None => groups.push((key, vec![id], vec![record])),
     }
 }
