@@ -1,6 +1,8 @@
 //! The header of records on `events` (R1). A commit's key is the entity's address, its value the domain's
 //! events; the other records have neither.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +27,7 @@ pub enum Event {
     /// A node takes the partition.
     Claim(Claim),
     /// Everything one message did to one entity.
-    Commit(Box<Commit>),
+    Commit(Arc<Commit>),
     /// Moves positions forward without an entity.
     Checkpoint(Checkpoint),
     /// A message is about to be decided that may have taken a node down (R16).

@@ -207,7 +207,7 @@ fn boasting(length: u64) -> Vec<u8> {
     };
     let mut commit = empty_commit();
     commit.changes = vec![change];
-    let honest = codec::encode(&Event::Commit(Box::new(commit)));
+    let honest = codec::encode(&Event::Commit(std::sync::Arc::new(commit)));
     // The empty payload's length, then links, deliveries, frames and tells, which are empty as well.
     let (head, _) = honest.split_at(honest.len() - 5);
     [head, &[253], &length.to_le_bytes()].concat()
@@ -250,7 +250,7 @@ fn long_values_are_read_too() {
     for length in [4_000, 5_000, 300_000, 20 << 20] {
         let mut commit = empty_commit();
         commit.frames = Bytes::from(vec![7; length]);
-        let event = Event::Commit(Box::new(commit));
+        let event = Event::Commit(std::sync::Arc::new(commit));
         assert_eq!(codec::decode(&codec::encode(&event)), Ok(event), "{length}");
     }
 }
@@ -264,7 +264,7 @@ fn many_small_numbers_are_read_too() {
             prev: Revision(0),
         };
         commit.links = vec![link; count];
-        let event = Event::Commit(Box::new(commit));
+        let event = Event::Commit(std::sync::Arc::new(commit));
         assert_eq!(codec::decode(&codec::encode(&event)), Ok(event), "{count}");
     }
 }

@@ -159,7 +159,7 @@ impl Verification {
                 let is_ignored = is_first_reading && verdict == Verdict::Ignored;
                 self.report.ignored += u64::from(is_ignored);
                 if let (Verdict::Valid, Event::Commit(commit)) = (verdict, event) {
-                    self.commit(&Arc::from(commit), stored);
+                    self.commit(&commit, stored);
                 }
             }
             Err(error) if is_first_reading => self.undecoded(stored.offset, error),

@@ -1,5 +1,7 @@
 //! One value for each shape of each format, pinned as bytes in this directory.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -198,7 +200,7 @@ fn events() -> Vec<Sample> {
     };
     vec![
         sample("claim", &Event::Claim(claim())),
-        sample("commit", &Event::Commit(Box::new(commit()))),
+        sample("commit", &Event::Commit(Arc::new(commit()))),
         sample("checkpoint", &checkpoint),
         sample("trying", &trying),
         sample("trying-command", &trying_named(command)),
@@ -242,13 +244,13 @@ fn caused(cause: Cause) -> Event {
         tells: Vec::new(),
         ..commit()
     };
-    Event::Commit(Box::new(commit))
+    Event::Commit(Arc::new(commit))
 }
 
 fn changing(changes: Vec<Change>) -> Event {
     let mut event = caused(Cause::Inbound(Offset(30)));
     if let Event::Commit(commit) = &mut event {
-        commit.changes = changes;
+        Arc::make_mut(commit).changes = changes;
     }
     event
 }

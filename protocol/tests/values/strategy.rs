@@ -158,7 +158,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
     };
     prop_oneof![
         1 => claim().prop_map(Event::Claim),
-        6 => commit().prop_map(|commit| Event::Commit(Box::new(commit))),
+        6 => commit().prop_map(|commit| Event::Commit(std::sync::Arc::new(commit))),
         2 => checkpoint().prop_map(Event::Checkpoint),
         1 => trying().prop_map(Event::Trying),
         1 => (trying(), message_name()).prop_map(|(trying, name)| Event::TryingNamed(trying, name)),

@@ -146,7 +146,7 @@ impl Partition {
     fn keep_unsent(&mut self, stored: &Stored, event: &Event) {
         let unsent = self.fold.unsent.binary_search(&stored.offset).is_ok();
         if let (true, Event::Commit(commit), Some(address)) = (unsent, event, key(stored)) {
-            let commit = Arc::new(Commit::clone(commit));
+            let commit = Arc::clone(commit);
             self.unsent.push(Unsent {
                 offset: stored.offset,
                 address,
@@ -200,7 +200,6 @@ impl Partition {
         match event {
             Event::Commit(commit) => {
                 let Some(address) = key(stored) else { return };
-                let commit = Arc::from(commit);
                 if !self.is_ahead(&address, stored.offset) {
                     self.fold_foreign(&address, &commit, stored, begins);
                 }

@@ -590,7 +590,7 @@ impl Desk {
     pub(crate) fn commits(&self) -> Vec<Commit> {
         let events = self.log.iter().map(event);
         let commits = events.filter_map(|event| match event {
-            Event::Commit(commit) => Some(*commit),
+            Event::Commit(commit) => Some(Arc::unwrap_or_clone(commit)),
             _ => None,
         });
         commits.collect()

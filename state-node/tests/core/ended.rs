@@ -1,5 +1,7 @@
 //! Entities that end: what goes with them, what is remembered for a while, and what begins afterwards (R49).
 
+use std::sync::Arc;
+
 use xp_domain_sdk::Domain;
 use xp_protocol::events::{Cause, Commit, Event, TimerKey};
 use xp_protocol::inbound::{Action as Said, Told, Word};
@@ -74,7 +76,7 @@ fn last(desk: &Desk) -> Commit {
         .iter()
         .rev()
         .find_map(|record| match event(record) {
-            Event::Commit(commit) => Some(*commit),
+            Event::Commit(commit) => Some(Arc::unwrap_or_clone(commit)),
             _ => None,
         });
     last.unwrap()
@@ -186,7 +188,7 @@ fn what_was_before_the_end_is_not_folded_into_the_life_after_it() {
     desk.settle();
     let (revision, state) = stands_at(&mut desk, WRITER.entity).unwrap();
     assert_eq!((revision, state.as_str()), (6, r#"{"pages":["new"]}"#));
-    let domain = std::sync::Arc::new(desk.domain.clone());
+    let domain = Arc::new(desk.domain.clone());
     let end = desk.log.len() as u64;
     let wanted = vec![(WRITER.entity.parse().unwrap(), Revision(revision))];
     let mut folding = FoldingAnew::new(&domain, wanted, xp_protocol::Offset(end));

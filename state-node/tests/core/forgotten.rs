@@ -1,5 +1,7 @@
 //! Entities without events are forgotten with their last session, and stay so (R45).
 
+use std::sync::Arc;
+
 use xp_protocol::events::{Commit, Event};
 use xp_protocol::inbound::Action as Said;
 use xp_protocol::{Address, Revision, codec};
@@ -154,10 +156,10 @@ pub(crate) fn rewrite(desk: &mut Desk, revisions: &[u64]) {
         let revision = Revision(*wanted.next().unwrap());
         let commit = Commit {
             revision,
-            ..*commit
+            ..Arc::unwrap_or_clone(commit)
         };
         *record = Record {
-            header: codec::encode(&Event::Commit(Box::new(commit))).into(),
+            header: codec::encode(&Event::Commit(Arc::new(commit))).into(),
             ..record.clone()
         };
     }

@@ -56,7 +56,7 @@ fn claim(id: u128, view: u64, attempt: u64) -> Line {
 }
 
 fn commit(epoch: u64, seq: u64, cause: Cause) -> Event {
-    Event::Commit(Box::new(Commit {
+    Event::Commit(std::sync::Arc::new(Commit {
         epoch: Epoch(epoch),
         seq: Seq(seq),
         sent: Offset(70_000),

@@ -374,7 +374,7 @@ mod tests {
                 payload_bytes: frame.len().try_into().unwrap(),
             },
         };
-        Event::Commit(Box::new(Commit {
+        Event::Commit(std::sync::Arc::new(Commit {
             epoch: Epoch(0),
             seq: Seq(1),
             sent: Offset(0),

@@ -100,7 +100,7 @@ impl Partition {
     }
 
     /// Gives a draft its place in the log: the commit, and the record to be appended.
-    fn place(&self, address: &Address, draft: &Draft) -> Option<(Commit, Record)> {
+    fn place(&self, address: &Address, draft: &Draft) -> Option<(Arc<Commit>, Record)> {
         let entity = self.entities.get(address)?;
         let commit = Commit {
             epoch: self.epoch(),
@@ -118,7 +118,8 @@ impl Partition {
             frames: Bytes::copy_from_slice(&draft.shown.frames),
             tells: self.numbered(address, draft),
         };
-        let event = Event::Commit(Box::new(commit.clone()));
+        let commit = Arc::new(commit);
+        let event = Event::Commit(Arc::clone(&commit));
         let record = record(Some(address), &event, draft.events.clone());
         Some((commit, record))
     }
@@ -138,12 +139,10 @@ impl Partition {
     }
 
     /// The commit stands: fold it, append it, and put what it says behind it at the gate.
-    fn accept(&mut self, address: &Address, commit: Commit, record: Record, draft: Draft) {
+    fn accept(&mut self, address: &Address, commit: Arc<Commit>, record: Record, draft: Draft) {
         let expected = self.expected(commit.seq);
-        let event = Event::Commit(Box::new(commit));
-        self.fold.step(expected, &event);
-        let Event::Commit(commit) = event else { return };
-        let commit: Arc<Commit> = Arc::from(commit);
+        self.fold
+            .step(expected, &Event::Commit(Arc::clone(&commit)));
         self.fold_commit(address, &commit, expected);
         let effects = !commit.links.is_empty() || !commit.tells.is_empty();
         self.append(record, effects);

@@ -345,7 +345,7 @@ fn commits_of(scan: &mut Scan, batch: &[Stored]) -> Vec<Arc<Commit>> {
         };
         let wanted = Some(commit.revision) > since && commit.revision <= scan.until;
         if valid && wanted && key(stored).as_ref() == Some(&scan.address) {
-            commits.push(Arc::from(commit));
+            commits.push(commit);
         }
     }
     commits
