@@ -244,8 +244,8 @@ settings! {
         /// For how long a stalled partition keeps its sockets. Then they are closed `lane-lost`, and what was not
         /// appended for them is dropped; the clients come back, perhaps elsewhere.
         lane_patience: Span = Span::from_secs(30),
-        /// Over how long a drain spreads the closing of its sockets, so that clients do not return all at once; fewer than 100 a second need less.
-        /// Fewer than 100 sockets a second are not spread further.
+        /// Over how long a drain spreads the closing of its sockets, so that clients do not return all at once. Fewer than
+        /// 100 sockets a second are not spread further.
         drain_spread: Span = Span::from_secs(5),
         /// How long a drain waits for sockets to close and for their disconnects to be acknowledged. Then the
         /// edge leaves all the same, and the state nodes detach what is left.

@@ -20,6 +20,8 @@ const USAGE: &str = "usage: cargo xtask test   everything a change must pass, st
        cargo xtask kill NODE | pause NODE [SECONDS] | resume NODE | roll
                           what may happen to it: state-1, state-2, state-3, edge-1, edge-2
        cargo xtask down   stops it
+       --port-base N      behind any of these: another installation beside it, on the ports behind N (7400 without it)
+       --binary PATH      behind `up`: your own binary in place of the example domains
        cargo xtask nightly [--switches] [--seeds FROM..TO] [--threads N] | --plan 'PLAN' | --shrink 'PLAN'
                           the simulator: thousands of seeds, and what fails made smaller
        cargo xtask kafka start [--brokers 1|3] | stop | status
@@ -42,16 +44,12 @@ fn run() -> Result<ExitCode> {
         ["test"] => test_run::run(&root()?),
         ["kafka", ref words @ ..] => return kafka::pass_on(&root()?, words),
         ["nightly", ref words @ ..] => return nightly(&root()?, words),
-        ["up"] => up::up(&root()?),
-        ["kill", name] => up::kill(&root()?, name),
-        ["pause", name] => up::pause(&root()?, name, None),
-        ["pause", name, seconds] => up::pause(&root()?, name, Some(seconds)),
-        ["resume", name] => up::resume(&root()?, name),
-        ["roll"] => up::roll(&root()?),
-        ["down"] => up::down(&root()?),
         ["tidy"] => tidy::run(&root()?),
         [] => bail!("which task?\n{USAGE}"),
-        _ => bail!("there is no task `{}`\n{USAGE}", words.join(" ")),
+        ref words => match up::run(&root()?, words)? {
+            true => Ok(()),
+            false => bail!("there is no task `{}`\n{USAGE}", words.join(" ")),
+        },
     }
     .map(|()| ExitCode::SUCCESS)
 }

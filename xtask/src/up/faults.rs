@@ -1,6 +1,7 @@
 //! What may be done to a running installation, to see what its users see of it: one process dies, stands still, goes
 //! on; or all are replaced, one after the other.
 
+use super::options::Base;
 use super::settings::{ROLES, Role};
 use super::{ENDED_WITHIN, Installation, READY_WITHIN, Started, ready, said};
 use anyhow::{Context, Result, bail};
@@ -8,10 +9,10 @@ use std::path::Path;
 use std::time::Duration;
 
 /// `kill -9`: it can do nothing about it.
-pub(crate) fn kill(root: &Path, name: &str) -> Result<()> {
-    let (installation, role) = open(root, name)?;
+pub(super) fn kill(root: &Path, base: Base, name: &str) -> Result<()> {
+    let (installation, role) = open(root, base, name)?;
     installation.process(role).kill()?;
-    println!("{name} is dead; `cargo xtask up` brings it back");
+    println!("{name} is dead; `{}` brings it back", base.task("up"));
     Ok(())
 }
 
@@ -20,13 +21,14 @@ pub(crate) fn kill(root: &Path, name: &str) -> Result<()> {
     clippy::disallowed_methods,
     reason = "the time of a pause is what was asked for"
 )]
-pub(crate) fn pause(root: &Path, name: &str, seconds: Option<&str>) -> Result<()> {
+pub(super) fn pause(root: &Path, base: Base, name: &str, seconds: Option<&str>) -> Result<()> {
     let seconds = seconds.map(whole_seconds).transpose()?;
-    let (installation, role) = open(root, name)?;
+    let (installation, role) = open(root, base, name)?;
     let process = installation.process(role);
     process.pause()?;
     let Some(seconds) = seconds else {
-        println!("{name} stands still; `cargo xtask resume {name}` lets it go on");
+        let resume = base.task(&format!("resume {name}"));
+        println!("{name} stands still; `{resume}` lets it go on");
         return Ok(());
     };
     println!("{name} stands still for {} s …", seconds.as_secs());
@@ -35,8 +37,8 @@ pub(crate) fn pause(root: &Path, name: &str, seconds: Option<&str>) -> Result<()
 }
 
 /// SIGCONT.
-pub(crate) fn resume(root: &Path, name: &str) -> Result<()> {
-    let (installation, role) = open(root, name)?;
+pub(super) fn resume(root: &Path, base: Base, name: &str) -> Result<()> {
+    let (installation, role) = open(root, base, name)?;
     go_on(&installation, role)
 }
 
@@ -48,10 +50,13 @@ fn go_on(installation: &Installation, role: Role) -> Result<()> {
 
 /// Replaces every process by a new one, as for an upgrade: each leaves in order, and the next one's turn comes when the
 /// new one is ready. State nodes first: an edge that is replaced closes its sockets, and they find everything in place.
-pub(crate) fn roll(root: &Path) -> Result<()> {
-    let installation = Installation::open(root)?;
+pub(super) fn roll(root: &Path, base: Base) -> Result<()> {
+    let installation = Installation::open(root, base)?;
     if !installation.runs()? {
-        bail!("not everything runs: `cargo xtask up` starts what is missing");
+        bail!(
+            "not everything runs: `{}` starts what is missing",
+            base.task("up")
+        );
     }
     ROLES
         .iter()
@@ -79,13 +84,13 @@ impl Installation {
     }
 }
 
-fn open(root: &Path, name: &str) -> Result<(Installation, Role)> {
+fn open(root: &Path, base: Base, name: &str) -> Result<(Installation, Role)> {
     let role = ROLES.into_iter().find(|role| role.name() == name);
     let Some(role) = role else {
         let names = ROLES.map(Role::name).join(", ");
         bail!("there is no process {name:?}; there are {names}");
     };
-    Ok((Installation::open(root)?, role))
+    Ok((Installation::open(root, base)?, role))
 }
 
 fn whole_seconds(text: &str) -> Result<Duration> {
@@ -103,7 +108,9 @@ mod tests {
     #[test]
     fn a_name_that_nobody_has_is_answered_with_those_there_are() {
         let nowhere = Path::new("/nowhere");
-        let said = kill(nowhere, "state-9").unwrap_err().to_string();
+        let said = kill(nowhere, Base::default(), "state-9")
+            .unwrap_err()
+            .to_string();
         assert!(
             said.contains("state-1, state-2, state-3, edge-1, edge-2"),
             "{said}"

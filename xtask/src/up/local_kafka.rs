@@ -52,7 +52,16 @@ impl LocalKafka {
         // Before the start: an interrupted one leaves a Kafka that is ours.
         fs::write(&self.ours, "")?;
         // One that runs but does not answer yet is waited for.
-        kafka::run(&self.root, &["start"])?;
+        println!("starting Kafka …");
+        // What it prints is for who uses it without an installation.
+        let output = kafka::command(&self.root, &["start"]).output();
+        let output = output.context("cannot start cargo")?;
+        if !output.status.success() {
+            bail!(
+                "Kafka does not start:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
         Ok(!runs)
     }
 

@@ -1,6 +1,6 @@
 //! R16: after an epoch that ended without `Release`, each message up to where the inbound log ended when the claim was
 //! read back is taken after a record that it is about to be. Who dies of a message leaves that record behind, and what
-//! two have died of is not decided a third time.
+//! two that tried it alone have died of is not decided again.
 //!
 //! Messages that nobody has tried before are tried together: one by one, what piled up while nobody owned the partition
 //! would wait for a round trip each. Who dies in the middle of them leaves more than one record behind, which says that
@@ -21,7 +21,7 @@ use xp_transport::{Now, Stored};
 use super::super::{Caution, Partition, Role, key};
 use crate::suspects::SOMEBODY;
 
-/// How many processes may die of one message.
+/// How many processes may die of one message that they try alone.
 const TRIES_MAX: usize = 2;
 
 /// The same for what is sent again because the inbound log of the last owner is gone. There a restart tries whatever its
