@@ -13,7 +13,7 @@ mod keys;
 use bytes::Bytes;
 use xp_protocol::CloseCode;
 
-pub use demands::Demands;
+pub use demands::{Demands, qualified};
 pub use keys::{KeyError, KeyId, KeySet};
 pub use verifier::Verifier;
 

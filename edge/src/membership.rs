@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tracing::warn;
+use tracing::{info, warn};
 use xp_cluster::Members;
-use xp_cluster::log::{append, enter, member};
+use xp_cluster::log::{append, enter, member, notice, notice_record, topic};
 use xp_cluster::members::End;
 use xp_cluster::timing::{BEATS_IN_FLIGHT, EDGE_HEARTBEAT_MS};
 use xp_protocol::cluster::{Kind, Member, Who};
+use xp_protocol::notice::Notice;
+use xp_protocol::plain::brief;
 use xp_protocol::{CloseCode, Incarnation, Offset, PartitionId};
 use xp_transport::{AppendError, Log, ReadError, Reader};
 
@@ -131,6 +133,22 @@ pub(crate) async fn watch(node: Arc<Node>, place: Place) {
     node.close_all(CloseCode::ComeBack, "the cluster has given this edge up");
 }
 
+/// Does what a person asks of every edge, and answers. Whoever is on the way in is let in: it may come back anyway.
+fn heed(node: &Node, notice: Notice) {
+    let Notice::Disconnect { id, subject } = notice else {
+        return;
+    };
+    let sockets = node.end_subject(&subject);
+    info!(target: "xp_edge::cluster", subject = %brief(&subject), sockets, "the sockets of a subject are ended, as a person asked");
+    let answer = Notice::Disconnected {
+        id,
+        edge: node.incarnation,
+        sockets,
+    };
+    // Who misses the answer asks again.
+    drop(node.log.append(&topic(), vec![notice_record(&answer)]));
+}
+
 struct Watching<'a> {
     node: &'a Node,
     followed: (Members, Box<dyn Reader>),
@@ -156,6 +174,8 @@ impl Watching<'_> {
             for stored in reader.next().await? {
                 if let Some(member) = member(&stored) {
                     members.apply(stored.offset, stored.time, &member);
+                } else if let Some(notice) = notice(&stored) {
+                    heed(self.node, notice);
                 }
             }
             let is_edge = |who: &Who| matches!(who.kind, Kind::Edge { .. });

@@ -23,6 +23,9 @@ use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::session::Now;
 
+/// What is said of a socket that a person ended.
+const ENDED: &str = "who runs the platform ended this subject's sockets: take a fresh token";
+
 /// One edge.
 pub(crate) struct Node {
     pub(crate) config: Config,
@@ -307,6 +310,14 @@ impl Node {
                 outlet.close(CloseCode::LaneLost, reason);
             }
         }
+    }
+
+    /// Closes the sockets of one subject, and says how many there were.
+    pub(crate) fn end_subject(&self, subject: &str) -> u32 {
+        let outlets = self.registry.outlets().into_iter();
+        let theirs = outlets.filter(|outlet| *outlet.subject == *subject);
+        let ended = theirs.map(|outlet| outlet.close(CloseCode::Disconnected, ENDED));
+        u32::try_from(ended.count()).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn close_all(&self, code: CloseCode, detail: &str) {

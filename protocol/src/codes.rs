@@ -73,6 +73,8 @@ close_codes! {
     TokenEarly = 4409, "token-early";
     /// The edge cannot get the key set that may hold this token's key.
     NoKeys = 4410, "no-keys";
+    /// A person who runs the platform ended the subject's sockets: come back with a fresh token.
+    Disconnected = 4411, "disconnected";
 }
 
 impl CloseCode {

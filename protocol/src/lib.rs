@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod cluster;
+pub mod notice;
 pub mod events;
 pub mod outbound;
 pub mod inbound;

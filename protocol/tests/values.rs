@@ -11,6 +11,7 @@ use xp_protocol::codec::{self, DecodeError, Format};
 use xp_protocol::events::Event;
 use xp_protocol::frame::{ClientFrame, ServerFrame};
 use xp_protocol::inbound::Inbound;
+use xp_protocol::notice::Notice;
 use xp_protocol::outbound::{Outbound, Recipients};
 use xp_protocol::snapshots::Published;
 use xp_protocol::{Address, Revision, TimeMs};
@@ -75,6 +76,7 @@ proptest! {
         survive::<Event>(&bytes);
         survive::<Outbound>(&bytes);
         survive::<Member>(&bytes);
+        survive::<Notice>(&bytes);
         survive::<Published>(&bytes);
     }
 

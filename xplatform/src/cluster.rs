@@ -2,6 +2,7 @@
 //! node does, so what it shows is what the nodes act on.
 
 pub(crate) mod whereabouts;
+pub(crate) mod disconnect;
 mod page;
 mod request;
 mod picture;

@@ -50,6 +50,8 @@ pub(crate) enum Task {
     Cluster(Cluster),
     /// Say where one entity lives: its partition, who owns that, by placement and in fact, and who mirrors it
     Where(Where),
+    /// End all sockets of one subject, at every edge (Kafka); its clients come back if their tokens are still good
+    Disconnect(Disconnect),
     /// Show how one entity is, and what waits for it; try again to read one that is in quarantine
     #[command(subcommand)]
     Entity(Entity),
@@ -213,6 +215,21 @@ pub(crate) struct Where {
     pub(crate) address: Address,
     #[command(flatten)]
     pub(crate) shape: Shape,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Disconnect {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// Whose: the `sub` of the tokens
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) subject: String,
+    /// Whose subject it is, where there are several issuers: their `iss`
+    #[arg(long)]
+    pub(crate) issuer: Option<String>,
+    /// For how long to wait for the answers of the edges
+    #[arg(long, default_value = "10s", value_parser = span)]
+    pub(crate) wait: Duration,
 }
 
 impl Cluster {

@@ -35,7 +35,7 @@
 //! ```
 //! The binary then has the `xp` command line: `dev` (the default: everything in one process), `edge` and `state-node`
 //! (processes of their own, on Kafka), `token`, `connect`, `log show`, `log verify`, `topics`, `cluster`, `where`,
-//! `entity` and `config`.
+//! `disconnect`, `entity` and `config`.
 
 mod program;
 mod dev;

@@ -56,6 +56,7 @@ impl Domain {
             Task::Topics(asked) => block_on(topics::run(asked, self.registry())),
             Task::Cluster(asked) => block_on(cluster::run(asked)),
             Task::Where(asked) => block_on(cluster::whereabouts::run(asked, self.registry())),
+            Task::Disconnect(asked) => block_on(cluster::disconnect::run(asked)),
             Task::Entity(asked) => block_on(entity_command::run(asked)),
             Task::Config(asked) => config_command::run(&asked, self.registry()),
         }

@@ -139,7 +139,7 @@ impl Demands {
         let subject = claims.text("sub").unwrap_or("");
         let qualified = match claims.issuer()? {
             // An issuer is a URL without a fragment, and the configuration minds that no accepted one has a '#'.
-            Some(issuer) if self.issuers.len() > 1 => format!("{issuer}#{subject}"),
+            Some(issuer) if self.issuers.len() > 1 => qualified(issuer, subject),
             _ => subject.to_owned(),
         };
         if subject.is_empty() || qualified.len() > SUBJECT_BYTES_MAX {
@@ -149,6 +149,12 @@ impl Demands {
         }
         Ok(qualified.into())
     }
+}
+
+/// What a subject is called where there are several issuers.
+#[must_use]
+pub fn qualified(issuer: &str, subject: &str) -> String {
+    format!("{issuer}#{subject}")
 }
 
 /// RFC 7515, 4.1.11: what a token calls critical must be understood, and nothing is here.

@@ -4,6 +4,7 @@
 
 mod codes;
 mod door;
+mod disconnected;
 mod drain;
 mod entrance;
 mod limits;

@@ -11,6 +11,7 @@ use xp_protocol::codec::{self, DecodeError, Format};
 use xp_protocol::events::*;
 use xp_protocol::frame::{RequestId, Tag};
 use xp_protocol::inbound::{Action, AnswerKind, Inbound, Told, Word};
+use xp_protocol::notice::Notice;
 use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket, Transfer};
 use xp_protocol::snapshots::{Body, Content, Entry, Head, Piece, Published};
 use xp_protocol::*;
@@ -56,6 +57,7 @@ pub(crate) fn all() -> Vec<Sample> {
     all.push(sample("every-item", &outbound(newest_items())));
     all.push(sample("empty", &Outbound::default()));
     all.extend(members());
+    all.extend(notices());
     all.extend(snapshots());
     all
 }
@@ -512,6 +514,23 @@ fn items() -> Vec<Item> {
             n,
             announce: true,
         },
+    ]
+}
+
+fn notices() -> Vec<Sample> {
+    let id = uuid(0x1d);
+    let disconnect = Notice::Disconnect {
+        id,
+        subject: "ana".into(),
+    };
+    let disconnected = Notice::Disconnected {
+        id,
+        edge: edge(),
+        sockets: 300,
+    };
+    vec![
+        sample("disconnect", &disconnect),
+        sample("disconnected", &disconnected),
     ]
 }
 

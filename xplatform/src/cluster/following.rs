@@ -5,12 +5,15 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::{Instant, timeout, timeout_at};
 use xp_cluster::Members;
+use xp_protocol::notice::Notice;
 use xp_transport::{Log, Reader};
 
 /// The fold of the log so far.
 pub(super) struct Following {
     pub(super) members: Members,
     reader: Box<dyn Reader>,
+    /// What was said beside the members' words since then.
+    notices: Vec<Notice>,
 }
 
 impl Following {
@@ -21,7 +24,11 @@ impl Following {
             format!("the cluster log gave no answer for {patience:?}; are all of its brokers up?")
         })?;
         let (members, reader) = entered.context("`xp topics check` says what is wrong")?;
-        Ok(Self { members, reader })
+        Ok(Self {
+            members,
+            reader,
+            notices: Vec::new(),
+        })
     }
 
     /// Folds on until the members are as wanted; false when that takes longer than `wait`.
@@ -30,8 +37,17 @@ impl Following {
         wait: Duration,
         wanted: impl Fn(&Members) -> bool,
     ) -> Result<bool> {
+        self.heard(wait, |members, _| wanted(members)).await
+    }
+
+    /// The same where it depends also on what is said beside the members' words.
+    pub(super) async fn heard(
+        &mut self,
+        wait: Duration,
+        wanted: impl Fn(&Members, &[Notice]) -> bool,
+    ) -> Result<bool> {
         let deadline = Instant::now() + wait;
-        while !wanted(&self.members) {
+        while !wanted(&self.members, &self.notices) {
             let Ok(batch) = timeout_at(deadline, self.reader.next()).await else {
                 return Ok(false);
             };
@@ -39,9 +55,15 @@ impl Following {
                 if let Some(member) = xp_cluster::log::member(&stored) {
                     self.members.apply(stored.offset, stored.time, &member);
                 }
+                self.notices.extend(xp_cluster::log::notice(&stored));
             }
         }
         Ok(true)
+    }
+
+    /// What was said beside the members' words so far.
+    pub(super) fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     /// Whether anybody says anything within this time.

@@ -5,6 +5,7 @@ use xp_protocol::cluster::Member;
 use xp_protocol::codec::{DecodeError, Format};
 use xp_protocol::events::{Cause, Commit, Event};
 use xp_protocol::inbound::Inbound;
+use xp_protocol::notice::{self, Notice};
 use xp_protocol::outbound::Outbound;
 use xp_protocol::plain::plain;
 use xp_protocol::snapshots::Published;
@@ -185,6 +186,7 @@ fn header(topic: &str, stored: &Stored, validity: &mut Validity) -> Header {
         // A head's digest has more digits than JSON's numbers.
         Some("snapshots") => codec::decode::<Published>(bytes)
             .map(|word| Header::Other(Published::NAME, format!("{word:?}").into())),
+        _ if stored.record.key == notice::KEY => other::<Notice>(bytes),
         _ => other::<Member>(bytes),
     };
     decoded.unwrap_or_else(|error| Header::Unreadable(error.to_string()))

@@ -9,6 +9,7 @@ mod bad_input;
 mod log_lines;
 mod terminal;
 mod rolling;
+mod disconnected;
 mod builds;
 mod files;
 mod embedded;
