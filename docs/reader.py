@@ -9,8 +9,8 @@ PASSING = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESO
 class Header:
     """The record header `xp`: a version byte, then bincode. A number below 251 is one byte; others say their size first."""
     def __init__(self, data):
-        if data[:1] not in (b"\x01", b"\x02"):  # the second has more kinds of changes, which are not read here
-            raise ValueError(f"the header {data[:1]!r}… is not of version 1 or 2, which is all that this reader knows")
+        if data[:1] not in (b"\x01", b"\x02", b"\x03"):  # the later ones have more kinds of changes, which are not read here
+            raise ValueError(f"the header {data[:1]!r}… is not of version 1, 2 or 3, which is all that this reader knows")
         self.data, self.at = data, 1
         self.kind = self.number()
     def number(self):
@@ -20,12 +20,12 @@ class Header:
         length = self.number() if length is None else length
         self.at += length
         return self.data[self.at - length:self.at]
-    def skip_cause(self):  # an inbound offset; a timer: three kinds are named, a ticket is numbered, the last is alone; a lost edge
+    def skip_cause(self):  # an inbound offset; a timer: three kinds are named, a ticket is numbered, two are alone; a lost edge
         cause = self.number()
         timer = self.number() if cause == 1 else None
         if cause == 2 or timer in (0, 1, 2):
             self.bytes()
-        elif timer != 4:
+        elif timer not in (4, 5):
             self.number()
 
 class Partition:

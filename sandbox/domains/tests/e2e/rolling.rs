@@ -226,8 +226,14 @@ async fn a_terminal_that_is_gone_lets_the_process_drain() {
     let name = ptsname(&keyboard, Vec::new()).unwrap();
     let inside = File::open(name.to_str().unwrap()).unwrap();
     let dir = Rolled::prepared(NEVER);
-    let mut command = program("setsid", dir.path());
-    command.args(["--ctty", env!("CARGO_BIN_EXE_xp")]);
+    // Also where these tests themselves run behind `nohup`.
+    let mut command = program("env", dir.path());
+    command.args([
+        "--default-signal=HUP",
+        "setsid",
+        "--ctty",
+        env!("CARGO_BIN_EXE_xp"),
+    ]);
     command.stdin(Stdio::from(inside));
     let mut rolled = Rolled::greeted(command, dir).await;
     let ana = rolled.comes_in("first", "first/secret").await;
