@@ -35,17 +35,6 @@ impl Partition {
         (is_doubtful && self.setting.rules.ask_of_late_dials).then_some(socket)
     }
 
-    /// A dial that a former owner let in may have been late, and its question gone with it.
-    pub(super) fn ask_anew(&mut self, address: &Address, wanted: &Attachment) {
-        if self.setting.rules.ask_of_late_dials {
-            let socket = Socket {
-                connection: wanted.connection,
-                attempt: wanted.attempt,
-            };
-            self.ask_of(address, socket);
-        }
-    }
-
     /// The edge of a session is asked whether it holds this socket, if the session has it now.
     pub(in crate::partition) fn ask_of(&mut self, address: &Address, socket: Socket) {
         let session = self.session(address, socket.connection);

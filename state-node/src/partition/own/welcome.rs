@@ -212,25 +212,22 @@ impl Partition {
     }
 
     /// R31: a session that began with a commit whose effects may not have gone out is welcomed anew, from
-    /// the state as it is now. R27: and whether its dial was late, the former owner may have wanted to ask.
+    /// the state as it is now.
     pub(super) fn welcome_again(&mut self, unsent: &Unsent) {
         for change in &unsent.commit.changes {
-            let (wanted, begins) = match change {
-                Change::SessionBegun(wanted) => (wanted, true),
-                Change::SessionAttached(wanted) => (wanted, false),
-                _ => continue,
+            let Change::SessionBegun(begun) = change else {
+                continue;
             };
             if let Err(reason) = self.load(&unsent.address) {
                 return self.set_aside(&reason);
             }
-            let session = self.session(&unsent.address, wanted.connection);
-            if session.is_none_or(|session| !session.is_socket(wanted.attempt)) {
+            let Some(entity) = self.entities.get(&unsent.address) else {
                 continue;
+            };
+            let session = entity.runtime.session(begun.connection);
+            if session.is_some_and(|session| session.is_socket(begun.attempt)) {
+                self.welcome(&unsent.address, begun.connection);
             }
-            if begins {
-                self.welcome(&unsent.address, wanted.connection);
-            }
-            self.ask_anew(&unsent.address, wanted);
         }
     }
 
