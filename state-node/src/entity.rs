@@ -250,6 +250,7 @@ impl Entity {
             seq,
             revision,
         };
+        self.runtime.exists |= commit.event_count > 0;
         for change in &commit.changes {
             if let Change::EntityEnded { until } = change {
                 self.end(host, *until, revision);
@@ -268,7 +269,6 @@ impl Entity {
         self.runtime.revision = revision;
         // Never before the last one, but where that was too far ahead of the owner's clock (R48).
         self.runtime.now = commit.now;
-        self.runtime.exists |= commit.event_count > 0 && !commit.ends();
         for link in &commit.links {
             let busy = self.runtime.busy.get_or_insert_default();
             busy.chain.insert(link.partition, revision);

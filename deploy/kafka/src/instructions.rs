@@ -1,4 +1,4 @@
-//! What to do with brokers that run: a whole configuration of the platform, and the commands that it is for, to be pasted
+//! Instructions for brokers that run: a whole configuration of the platform, and the commands that it is for, to be pasted
 //! into a shell as they stand.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Keys that stand in files, the environment or the configuration itself. Those in files may be rolled.
+//! Keys of tokens that stand in files, the environment or the configuration itself. Those in files may be rolled.
 
 use std::path::Path;
 

@@ -176,7 +176,8 @@ impl Verifier {
         self.changed.notified().await;
     }
 
-    /// Judges a token at `now`. Of its claims only those are left that stand in `told`. One whose key is unknown makes the sets be fetched again first.
+    /// Judges a token at `now`. A token whose key is unknown makes the sets be fetched again first. Of its claims only those
+    /// are left that stand in `told`.
     ///
     /// # Errors
     /// [`TokenError`] with the reason for the log.

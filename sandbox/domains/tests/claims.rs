@@ -1,4 +1,4 @@
-//! What becomes of a token's claims: those that the domain names are kept, all others are written nowhere.
+//! The claims of tokens on their way: those that the domain names are kept, all others are written nowhere.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;

@@ -100,7 +100,7 @@ impl Runtime {
         }
     }
 
-    /// Whether nobody uses it and it waits for nothing, although it has ever recorded an event.
+    /// Whether it exists, nobody has a session with it, and it waits for nothing.
     #[must_use]
     pub fn is_unused(&self) -> bool {
         self.exists && self.busy.is_none() && self.parked.is_empty()

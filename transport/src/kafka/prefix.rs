@@ -1,4 +1,4 @@
-//! What stands before the names of an installation's topics, so that one Kafka holds several: the platform says
+//! The prefix of an installation's topics, so that one Kafka holds several installations: the platform says
 //! `main.events`, Kafka knows `shop.main.events`, and nowhere but here is the one made of the other.
 //!
 //! A prefix ends in a dot, and on Kafka the name of a lane has none. So Kafka's name says which part of it is the prefix,

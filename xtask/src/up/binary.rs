@@ -1,4 +1,4 @@
-//! What an installation runs: the example domains, built here, or somebody's own binary, which must know the platform's
+//! The binary that an installation runs: the example domains, built here, or somebody's own binary, which must know the platform's
 //! tasks before anything starts with it.
 
 use crate::patience::wait_for;

@@ -1,4 +1,4 @@
-//! Which installation is meant, and what it runs: the flags of `up` and its companions.
+//! The flags of `up` and its companions: which installation is meant, and what it runs.
 
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
