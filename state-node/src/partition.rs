@@ -1,56 +1,43 @@
 //! One partition as a state machine: records, acknowledgements and the time go in, actions come out.
 //!
-//! It follows the log, claims the partition, decides for it, and throws everything away when it loses it. No
-//! I/O but the snapshot store's look-ups, no `await`, no clock: the state node and the simulator drive the
-//! same code.
+//! It is a core, which every role has, and a role: a follower reads the log and claims the partition, an owner decides for
+//! it. Each input is handed to the role with the core; whoever loses the partition is thrown away. No I/O but the snapshot
+//! store's look-ups, no `await`, no clock: the state node and the simulator drive the same code.
 
 mod open;
 mod follow;
 mod claim;
-mod inbound;
 mod own;
-mod snapshots;
-mod unencodable;
-mod describe;
-mod quarantine;
-mod residents;
-mod founders;
-mod role;
-mod untold;
-mod goodbyes;
+mod core;
+mod exit;
 mod record;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use xp_cluster::{Lease, Members};
+use xp_cluster::{Duty, Lease, Members};
 use xp_domain_sdk::host::Registry;
-use xp_protocol::events::{StateHash, TimerKey};
+use xp_protocol::events::Cause;
 use xp_protocol::rules::Rules;
-use xp_protocol::{
-    Address, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, TimeMs,
-};
-use xp_transport::Now;
+use xp_protocol::{Address, Incarnation, LanePartition, Offset, Revision, Seq};
+use xp_transport::{AppendError, Now, Stored};
 
 use crate::action::Action;
 use crate::deciding::Deciding;
-use crate::entity::Entity;
 use crate::fold::Fold;
 use crate::lanes::Lanes;
 use crate::limits::Limits;
 use crate::store::SnapshotStore;
+use crate::tells::TellId;
 
-use founders::Founders;
+use self::core::Core;
+use exit::{Exit, Step};
+use follow::Follower;
+use own::Owner;
 use record::{bare, record};
-use role::{
-    Caution, Checkpointed, Following, Hole, Owner, Resume, Role, Scan, Uncommitted, Unsent,
-};
 
-pub use describe::{Description, Reason};
+pub use self::core::{Description, FoldedAnew, Reason};
 pub use open::OpenError;
-pub use quarantine::FoldedAnew;
 pub(crate) use record::key;
 
 /// What a partition is made of and never changes.
@@ -85,71 +72,33 @@ pub struct Faulted {
     pub commits: BTreeSet<Offset>,
 }
 
+impl Faulted {
+    /// Whether what caused a decision has failed to apply before.
+    fn has(&self, cause: &Cause) -> bool {
+        matches!(cause, Cause::Inbound(offset) if self.messages.contains(offset))
+    }
+}
+
 /// A partition on this node.
 pub struct Partition {
-    setting: Setting,
-    fold: Fold,
-    entities: HashMap<Address, Entity>,
-    /// Entities in memory, by when to look whether they are idle.
-    idle: VecDeque<(TimeMs, Address)>,
-    timers: BTreeSet<(TimeMs, Address, TimerKey)>,
-    watched: BTreeSet<(Incarnation, Address)>,
-    /// How many timers and edges commits have looked up in the indexes.
-    index_work: u64,
-    founders: Founders,
-    members: Arc<Members>,
-    lease: Lease,
-    random: ChaCha8Rng,
-    inbound_log: LogIdentity,
-    /// The end of the log when the partition was opened: who has read up to it could own at once.
-    opened_at: Offset,
-    /// This node gives the partition up, whatever the fold of the cluster says.
-    retired: bool,
-    /// Valid commits whose effects may not have gone out, from `sent` on (R8).
-    unsent: Vec<Unsent>,
-    dirty: BTreeMap<Address, u64>,
-    changes: u64,
-    saving: Option<u64>,
-    hashes: Vec<StateHash>,
-    saved_at: TimeMs,
-    /// The last valid record that the newest snapshot has seen.
-    saved_end: Option<Offset>,
-    /// It was opened without a snapshot: everything in memory comes from the beginning of the log.
-    replayed: bool,
-    passivated_at: TimeMs,
-    /// The machine's clock when it was last looked at, for people.
-    clock: TimeMs,
-    /// The oldest offset of `events`: what lies before it only a snapshot has.
-    first: Offset,
-    /// Entities in memory that this build cannot read.
-    quarantined: BTreeSet<Address>,
-    /// How many it could not read in this life.
-    named: usize,
-    /// Those of another state version that wait to be folded anew; and whether some are.
-    anew: BTreeSet<Address>,
-    folding: bool,
-    /// Something in memory lacks what a snapshot would then lack for ever, so none is cut.
-    unkept: bool,
-    /// What is stored of some entity is damaged, and nothing can rebuild it here.
-    lacks: bool,
-    /// This life ends once the log is read, so that the next one keeps what it has spoilt.
-    reopens: bool,
+    core: Core,
     role: Role,
-    /// When it was last told of that an entity's time was set back.
-    told_ahead: Option<TimeMs>,
-    /// What is being decided, for who looks from outside.
-    deciding: Deciding,
-    faulted: Faulted,
-    actions: Vec<Action>,
-    /// Entities whose stored hash differed from ours, for the node's report.
-    diverged: Vec<Address>,
+}
+
+enum Role {
+    Following(Follower),
+    Owning(Box<Owner>),
+    /// Thrown away; every input is ignored.
+    Over,
 }
 
 impl Partition {
     /// What the partition wants done, in order.
     pub fn actions(&mut self) -> Vec<Action> {
-        self.flush();
-        std::mem::take(&mut self.actions)
+        if let Role::Owning(owner) = &mut self.role {
+            owner.flush(&mut self.core);
+        }
+        std::mem::take(&mut self.core.actions)
     }
 
     /// Whether it decides for the partition now.
@@ -161,82 +110,39 @@ impl Partition {
     /// Whether it takes inbound records now; at the bound on uncommitted records reading pauses (R9).
     #[must_use]
     pub fn wants_inbound(&self) -> bool {
-        let uncommitted_max = self.setting.limits.uncommitted_max;
         match &self.role {
-            Role::Owning(owner) => owner.is_reading(uncommitted_max),
+            Role::Owning(owner) => owner.is_reading(&self.core),
             Role::Following(_) | Role::Over => false,
         }
     }
 
-    /// The fold header: what every reader of this log agrees on.
+    /// The next offset of `events` that this follower wants.
     #[must_use]
-    pub fn fold(&self) -> &Fold {
-        &self.fold
-    }
-
-    /// What it is deciding, for who looks from another thread.
-    #[must_use]
-    pub fn deciding(&self) -> Deciding {
-        self.deciding.clone()
-    }
-
-    /// Entities in memory.
-    #[must_use]
-    pub fn resident(&self) -> usize {
-        self.entities.len()
-    }
-
-    /// How many entries of the indexes commits have touched: in proportion to what they changed, and to nothing else.
-    #[must_use]
-    pub fn index_work(&self) -> u64 {
-        self.index_work
-    }
-
-    /// Entities whose state differs from the hash in the log, once each.
-    pub fn take_diverged(&mut self) -> Vec<Address> {
-        std::mem::take(&mut self.diverged)
-    }
-
-    /// An entity's revision and encoded state, for checkers and tests.
-    ///
-    /// # Errors
-    /// When its snapshot cannot be read.
-    pub fn inspect(&mut self, address: &Address) -> Result<Option<(Revision, Vec<u8>)>, String> {
-        self.load(address)?;
-        let entity = self.entities.get(address);
-        let entity = entity.filter(|entity| !entity.is_quarantined());
-        Ok(entity
-            .and_then(|entity| Some((entity.runtime.revision, entity.instance.encode().ok()?))))
+    pub fn next_event(&self) -> Option<Offset> {
+        match &self.role {
+            Role::Following(follower) => Some(follower.next()),
+            Role::Owning(_) | Role::Over => None,
+        }
     }
 
     /// Whether something waits that only the time or an acknowledgement moves.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        let owner = match &self.role {
-            Role::Owning(owner) => {
-                let waits = owner.welcomes.len() + owner.resumes.len() + owner.scans.len() > 0;
-                let again = owner.emit_again_at.is_some() || !owner.leased.is_empty();
-                waits || again || !owner.uncommitted.is_empty()
-            }
+        let is_busy = match &self.role {
+            Role::Owning(owner) => owner.is_busy(),
             Role::Following(_) | Role::Over => false,
         };
-        owner || !self.dirty.is_empty()
+        is_busy || self.core.snapshots.has_dirty()
     }
 
     /// In how many milliseconds something is due that no record announces: a timer of an entity, or a claim.
     #[must_use]
     pub fn due_in_ms(&self, now: Now) -> Option<u64> {
         match &self.role {
-            Role::Owning(owner) => {
-                // While it decides nothing, no timer fires either.
-                let timer = self.timers.first().filter(|_| self.wants_inbound());
-                let timer_ms = timer.map(|(due, ..)| due.since_ms(now.time));
-                let large = owner.large.wakes_at(&self.setting.limits);
-                let large_ms = large.map(|at| at.since_ms(now.running));
-                timer_ms.into_iter().chain(large_ms).min()
-            }
-            Role::Following(following) => {
-                self.claim_at(following).map(|at| at.since_ms(now.running))
+            Role::Owning(owner) => owner.due_in_ms(&self.core, now),
+            Role::Following(follower) => {
+                let claim_at = follower.claim_at(&self.core);
+                claim_at.map(|at| at.since_ms(now.running))
             }
             Role::Over => None,
         }
@@ -247,67 +153,316 @@ impl Partition {
     pub fn is_warm(&self) -> bool {
         match &self.role {
             Role::Owning(_) => true,
-            Role::Following(following) => following.next >= self.opened_at,
+            Role::Following(follower) => follower.is_warm(&self.core),
             Role::Over => false,
         }
     }
 
     /// A fold of the `cluster` log that has moved on.
     pub fn on_members(&mut self, members: Arc<Members>, now: Now) {
-        self.members = members;
-        if self.members.is_former(self.setting.incarnation) {
-            self.lease.end();
-            return self.lose("this node is a member of the cluster no longer");
+        let (is_former, placement) = (
+            members.is_former(self.core.setting.incarnation),
+            &mut self.core.placement,
+        );
+        placement.members = members;
+        if is_former {
+            placement.lease.end();
+            let why = "this node is a member of the cluster no longer";
+            return self.conclude(Err(Exit::Lost(why)), now);
         }
         self.assign(now);
-        self.check_sessions(now);
-        self.drain(now);
+        self.owning(now, |owner, core| owner.check_edges(core, now));
     }
 
     /// This node's lease, as far as its heartbeats have been read back (R13).
     pub fn on_lease(&mut self, lease: Lease, now: Now) {
-        self.lease = lease;
-        self.release_leased(now);
+        self.core.placement.lease = lease;
+        self.owning(now, |owner, core| owner.on_lease(core, now));
     }
 
     /// The time passes: timers fire, positions are recorded, what failed is tried again.
     pub fn tick(&mut self, now: Now) {
-        self.clock = now.time;
-        self.seek(now);
+        self.core.clock = now.time;
+        self.following(now, |follower, core| follower.seek(core, now));
         self.fold_anew();
-        self.fire_timers(now);
-        self.repeat(now);
-        self.checkpoint(now);
-        self.passivate(now);
+        self.owning(now, |owner, core| owner.tick(core, now));
+        self.core.passivate(now);
         self.take_snapshot(now);
-        self.drain(now);
+        self.owning(now, |owner, core| owner.drain(core, now));
     }
 
-    /// R18: throws the ownership away.
-    fn lose(&mut self, why: &'static str) {
-        if !matches!(self.role, Role::Over) {
-            self.role = Role::Over;
-            self.actions.push(Action::Lost(why));
+    /// Records of `events`.
+    pub fn on_events(&mut self, batch: &[Stored], now: Now) {
+        self.following(now, |follower, core| follower.on_events(core, batch, now));
+    }
+
+    /// The claim's append failed (R12).
+    pub fn claim_failed(&mut self, now: Now) {
+        self.following(now, |follower, _| follower.claim_failed(now));
+    }
+
+    /// Records of `inbound`.
+    pub fn on_inbound(&mut self, batch: &[Stored], now: Now) {
+        self.owning(now, |owner, core| owner.on_inbound(core, batch, now));
+    }
+
+    /// Where `inbound` ended when this node's claim was read back (R16).
+    pub fn inbound_end(&mut self, end: Offset, now: Now) {
+        self.owning(now, |owner, core| owner.inbound_end(core, end, now));
+    }
+
+    /// R42: `inbound` begins at `first` now, and what was before it and not taken is gone.
+    pub fn missed(&mut self, first: Offset, now: Now) {
+        self.owning(now, |owner, core| owner.missed(core, first, now));
+    }
+
+    /// The acknowledgements of one append, in order: the answer to [`Action::Append`].
+    pub fn appended(
+        &mut self,
+        first: Seq,
+        round: u64,
+        results: &[Result<Offset, AppendError>],
+        now: Now,
+    ) {
+        self.owning(now, |owner, core| {
+            owner.appended(core, (first, round), results, now)
+        });
+    }
+
+    /// What lies between the last committed record and an unexpected acknowledgement: the answer to [`Action::ReadGap`].
+    pub fn gap(&mut self, batch: &[Stored], now: Now) {
+        self.owning(now, |owner, core| owner.gap(core, batch, now));
+    }
+
+    /// A record was acknowledged, or its append failed: the answer to [`Action::Emit`].
+    pub fn emitted(&mut self, id: u64, arrived: bool, now: Now) {
+        self.owning(now, |owner, core| owner.emitted(core, id, arrived, now));
+    }
+
+    /// A tell was acknowledged, or its append failed: the answer to [`Action::Tell`].
+    pub fn told(&mut self, target: &LanePartition, id: TellId, arrived: bool, now: Now) {
+        self.owning(now, |owner, core| {
+            owner.told(core, target, (id, arrived), now)
+        });
+    }
+
+    /// A portion of the records that were asked for; `None` when they are gone: the answer to [`Action::Rescan`].
+    pub fn rescanned(&mut self, id: u64, batch: Option<&[Stored]>, now: Now) {
+        self.owning(now, |owner, core| owner.rescanned(core, id, batch, now));
+    }
+
+    /// Entities were folded anew: the answer to [`Action::FoldAnew`].
+    pub fn folded_anew(&mut self, folded: Vec<FoldedAnew>, now: Now) {
+        self.core.folded_anew(folded);
+        self.fold_anew();
+        // What happened to the edges of those that are sound again is looked at.
+        self.owning(now, |owner, core| owner.check_edges(core, now));
+    }
+
+    /// Tries to read an entity in quarantine once more; says what came of it.
+    ///
+    /// # Errors
+    /// When its snapshot cannot be read at all.
+    pub fn retry(&mut self, address: &Address, now: Now) -> Result<(), String> {
+        match self.core.retry(address)? {
+            // What happened to its edges meanwhile is looked at.
+            true => self.owning(now, |owner, core| owner.check_edges(core, now)),
+            false => self.fold_anew(),
         }
+        Ok(())
     }
 
-    fn stop(&mut self, why: String) {
-        self.role = Role::Over;
-        self.actions.push(Action::Stop(why));
+    /// Gives the partition up: what was decided is committed and leaves, then `Release` follows (R17). It is not claimed
+    /// again.
+    pub fn release(&mut self, now: Now) {
+        self.core.placement.retired = true;
+        self.owning(now, |owner, core| owner.release(core, now));
     }
 
-    fn owner(&mut self) -> Option<&mut Owner> {
+    fn take_snapshot(&mut self, now: Now) {
+        let quiet_ms = self.core.setting.limits.quiet_ms;
+        if self.core.snapshots.is_due(quiet_ms, now) {
+            self.cut(now);
+        }
+        self.tick_saves();
+    }
+
+    /// Cuts a snapshot now, whether or not it is time: at a stop.
+    pub fn cut(&mut self, now: Now) {
+        self.core.snapshots.cut_at(now);
         match &mut self.role {
-            Role::Owning(owner) => Some(owner),
-            Role::Following(_) | Role::Over => None,
+            Role::Owning(owner) if owner.may_cut() => {
+                if let Some(cut) = self.core.cut() {
+                    owner.keep_cut(cut);
+                }
+            }
+            // What a follower has folded is committed.
+            Role::Following(follower) if follower.may_cut() => {
+                if let Some(cut) = self.core.cut() {
+                    self.core.save(cut);
+                }
+            }
+            Role::Owning(_) | Role::Following(_) | Role::Over => {}
         }
     }
 
-    fn epoch(&self) -> Epoch {
-        self.fold.epoch().unwrap_or_default()
+    /// Lets a cut that is committed be written now: at a stop, when nothing else will move it.
+    pub fn tick_saves(&mut self) {
+        if let Role::Owning(owner) = &mut self.role {
+            owner.save_committed(&mut self.core);
+        }
+    }
+
+    /// The snapshot was written, or not: the answer to [`Action::Save`].
+    pub fn saved(&mut self, written: bool) {
+        self.core.saved(written);
+    }
+
+    /// Whether everything is stored.
+    #[must_use]
+    pub fn is_saved(&self) -> bool {
+        self.core.snapshots.is_saved()
     }
 }
 
-fn seeded(seed: u64) -> ChaCha8Rng {
-    ChaCha8Rng::seed_from_u64(seed)
+/// What others ask of it.
+impl Partition {
+    /// The fold header: what every reader of this log agrees on.
+    #[must_use]
+    pub fn fold(&self) -> &Fold {
+        &self.core.fold
+    }
+
+    /// What it is deciding, for who looks from another thread.
+    #[must_use]
+    pub fn deciding(&self) -> Deciding {
+        self.core.reports.deciding.clone()
+    }
+
+    /// What failed when it was applied in an earlier life of this partition on this node.
+    pub fn set_faulted(&mut self, faulted: Faulted) {
+        self.core.quarantines.faulted = faulted;
+    }
+
+    /// What the next life of this partition must not apply again.
+    #[must_use]
+    pub fn faulted(&self) -> &Faulted {
+        &self.core.quarantines.faulted
+    }
+
+    /// Entities in memory.
+    #[must_use]
+    pub fn resident(&self) -> usize {
+        self.core.residents.len()
+    }
+
+    /// The entities in memory that this build cannot read, in the order of their addresses.
+    pub fn quarantined(&self) -> impl ExactSizeIterator<Item = &Address> {
+        self.core.quarantines.addresses()
+    }
+
+    /// Whether something of the partition is lost here, so that whoever has it whole should rather own it.
+    #[must_use]
+    pub fn is_lacking(&self) -> bool {
+        self.core.quarantines.lacks()
+    }
+
+    /// How many entries of the indexes commits have touched: in proportion to what they changed, and to nothing else.
+    #[must_use]
+    pub fn index_work(&self) -> u64 {
+        self.core.residents.index.work()
+    }
+
+    /// Entities whose state differs from the hash in the log, once each.
+    pub fn take_diverged(&mut self) -> Vec<Address> {
+        std::mem::take(&mut self.core.reports.diverged)
+    }
+
+    /// An entity's revision and encoded state, for checkers and tests.
+    ///
+    /// # Errors
+    /// When its snapshot cannot be read.
+    pub fn inspect(&mut self, address: &Address) -> Result<Option<(Revision, Vec<u8>)>, String> {
+        self.core.load(address)?;
+        let entity = self.core.sound(address);
+        Ok(entity
+            .and_then(|entity| Some((entity.runtime.revision, entity.instance.encode().ok()?))))
+    }
+
+    /// One entity as this node has it; `None` when there is none.
+    ///
+    /// # Errors
+    /// When its snapshot cannot be read at all.
+    pub fn describe(&mut self, address: &Address) -> Result<Option<Description>, String> {
+        self.core.describe(address)
+    }
+}
+
+/// From one role to the next.
+impl Partition {
+    /// Takes up what the fold of the cluster says that this node has to do.
+    fn assign(&mut self, now: Now) {
+        let (setting, members) = (&self.core.setting, &self.core.placement.members);
+        let owns = members.duty(&setting.place, setting.incarnation) == Some(Duty::Own);
+        self.following(now, |follower, core| follower.assign(core, owns, now));
+        self.owning(now, |owner, core| owner.assign(core, owns, now));
+    }
+
+    /// Asks for the events of entities that wait to be folded anew, as far as a snapshot of theirs can have seen them.
+    fn fold_anew(&mut self) {
+        let upto = match &self.role {
+            Role::Owning(owner) => owner.next_commit(),
+            Role::Following(follower) => follower.seen_upto(self.core.snapshots.end()),
+            Role::Over => return,
+        };
+        self.core.fold_anew(upto);
+    }
+
+    /// Hands an input to the owner; nobody else has a use for it.
+    fn owning(&mut self, now: Now, input: impl FnOnce(&mut Owner, &mut Core) -> Step) {
+        let step = match &mut self.role {
+            Role::Owning(owner) => input(owner, &mut self.core),
+            Role::Following(_) | Role::Over => Ok(()),
+        };
+        self.conclude(step, now);
+    }
+
+    /// Hands an input to the follower; nobody else has a use for it.
+    fn following(&mut self, now: Now, input: impl FnOnce(&mut Follower, &mut Core) -> Step) {
+        let step = match &mut self.role {
+            Role::Following(follower) => input(follower, &mut self.core),
+            Role::Owning(_) | Role::Over => Ok(()),
+        };
+        self.conclude(step, now);
+    }
+
+    /// Becomes what a step comes to.
+    fn conclude(&mut self, step: Step, now: Now) {
+        let Err(exit) = step else { return };
+        match exit {
+            Exit::Own(last) => {
+                self.role = Role::Owning(Box::new(Owner::new(&self.core, last, now)));
+                self.owning(now, |owner, core| owner.begin(core, now));
+                // Placement may have changed its mind while the claim was on its way: who is no owner by the fold must
+                // not answer like one, and hands over at once (R13, R17).
+                self.assign(now);
+            }
+            Exit::Follow(from) => {
+                self.role = Role::Following(Follower::new(None, from));
+                self.core.unsent.clear();
+                self.core.actions.push(Action::Follow { from });
+                self.assign(now);
+            }
+            Exit::Lost(why) => self.end(Action::Lost(why)),
+            Exit::Stop(why) => self.end(Action::Stop(why)),
+        }
+    }
+
+    /// R18: throws away what is in memory.
+    fn end(&mut self, why: Action) {
+        if !matches!(self.role, Role::Over) {
+            self.role = Role::Over;
+            self.core.actions.push(why);
+        }
+    }
 }

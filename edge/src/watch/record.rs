@@ -309,7 +309,10 @@ impl<H: Clone> Pass<'_, H> {
         });
         let left_out =
             |socket: &Socket| matches!(to, Recipients::Except(out) if leaves_out(out, *socket));
-        sockets.filter(|socket| !left_out(socket)).collect()
+        let mut sockets: Vec<_> = sockets.filter(|socket| !left_out(socket)).collect();
+        // In an order that a seed of the simulator finds again.
+        sockets.sort_unstable_by_key(|socket| socket.connection);
+        sockets
     }
 
     fn show(&mut self, item: &Item, to: &Recipients, payload: &Bytes, chained: bool) {

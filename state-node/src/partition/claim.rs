@@ -1,130 +1,107 @@
-//! Taking a partition, and handing it over (R2, R7, R13, R17).
+//! Claims of a partition: when this node makes one, and what became of it (R2, R7, R17).
 
 use bytes::Bytes;
 use rand::RngCore;
 use uuid::Uuid;
-use xp_cluster::Duty;
 use xp_cluster::members::End;
 use xp_protocol::events::{Claim, Event, RULES};
 use xp_protocol::{ClaimId, TimeMs};
 use xp_transport::Now;
 
-use super::{Following, Partition, Role, record};
+use super::core::Core;
+use super::record;
 use crate::action::Action;
 
 /// How long to wait before a claim that failed or was refused is made anew, in milliseconds.
 const CLAIM_AGAIN_MS: u64 = 50;
 
-impl Partition {
-    /// Takes up what the fold of the cluster says that this node has to do.
-    pub(super) fn assign(&mut self, now: Now) {
-        let duty = self
-            .members
-            .duty(&self.setting.place, self.setting.incarnation);
-        let owns = duty == Some(Duty::Own);
-        match &mut self.role {
-            Role::Following(following) if owns => {
-                following.assigned.get_or_insert(now.running);
-            }
-            Role::Following(following) => following.assigned = None,
-            Role::Owning(owner) if !owns && !owner.displaced => {
-                owner.displaced = true;
-                self.displace(now);
-            }
-            Role::Owning(_) | Role::Over => {}
-        }
-        self.seek(now);
-    }
+/// The claims that this node makes.
+#[derive(Default)]
+pub(super) struct Claims {
+    /// Since when this node knows that it should own the partition.
+    assigned: Option<TimeMs>,
+    /// The claim that was appended and neither read back nor refused.
+    pending: Option<ClaimId>,
+    /// How often it has claimed; orders its claims under one view (R2).
+    attempts: u64,
+    /// Nothing is claimed before: the last claim failed or was refused.
+    from: TimeMs,
+}
 
-    /// R13: an owner that folds its displacement stops answering at once; R17: it hands over when its gate is drained.
-    fn displace(&mut self, now: Now) {
-        if let Role::Owning(owner) = &mut self.role {
-            owner.leased.clear();
-            owner.releasing = true;
-        }
-        self.drain(now);
-    }
-
-    /// Claims when it is time.
-    pub(super) fn seek(&mut self, now: Now) {
-        if self.reopen() {
-            return;
-        }
-        if let Role::Following(following) = &self.role
-            && self.claim_at(following).is_some_and(|at| at <= now.running)
-        {
-            self.claim();
+impl Claims {
+    /// Takes up whether the fold of the cluster says that this node should own the partition.
+    pub(super) fn assign(&mut self, owns: bool, now: Now) {
+        match owns {
+            true => drop(self.assigned.get_or_insert(now.running)),
+            false => self.assigned = None,
         }
     }
 
-    /// R17: when this node claims. At once, where the former owner has released or can answer nobody any more; one
-    /// lease after it folded the change, where the former owner may live and not know.
-    pub(super) fn claim_at(&self, following: &Following) -> Option<TimeMs> {
-        let assigned = following.assigned?;
-        // A snapshot that was not compared with the log yet proves nothing.
-        let held = self.fold.claim.filter(|_| following.snapshot_end.is_none());
-        let outrun = held.is_some_and(|held| held.view > self.members.view());
-        // Who has not read to the end does not know whom it would outrank.
-        let blind = !self.is_warm();
-        if following.claiming.is_some() || blind || outrun || self.retired {
+    /// Whether an event is the claim that was appended last.
+    pub(super) fn is_pending(&self, event: &Event) -> bool {
+        match event {
+            Event::Claim(claim) => self.pending == Some(claim.id),
+            _ => false,
+        }
+    }
+
+    /// R17: when this node claims. At once, where the former owner has released or can answer nobody any more; one lease
+    /// after it folded the change, where the former owner may live and not know.
+    ///
+    /// Who is not `warm` has not read to the end, and does not know whom it would outrank. A snapshot that was not
+    /// `compared` with the log yet proves nothing of who holds the partition.
+    pub(super) fn due_at(&self, core: &Core, warm: bool, compared: bool) -> Option<TimeMs> {
+        let assigned = self.assigned?;
+        let held = core.fold.claim.filter(|_| compared);
+        // The log knows of a later view than this node: its claim would count for nothing (R2).
+        let outrun = held.is_some_and(|held| held.view > core.placement.members.view());
+        if self.pending.is_some() || !warm || outrun || core.placement.retired {
             return None;
         }
-        let wait_ms = if self.is_vacant() {
-            0
-        } else {
-            self.setting.lease_ms
+        let wait_ms = match is_vacant(core) {
+            true => 0,
+            false => core.setting.lease_ms,
         };
-        Some(assigned.plus_ms(wait_ms).max(following.claim_from))
-    }
-
-    /// Whether nobody can be answering for the partition.
-    fn is_vacant(&self) -> bool {
-        let Some(held) = self.fold.claim.filter(|_| !self.fold.released) else {
-            return true;
-        };
-        let former = self.members.end(held.incarnation);
-        let mine = held.incarnation == self.setting.incarnation;
-        let lives = self.members.is_alive(held.incarnation) || former == Some(End::Replaced);
-        mine || !lives || !self.setting.rules.release
+        Some(assigned.plus_ms(wait_ms).max(self.from))
     }
 
     /// R7: asks for the partition. Nothing is decided until the claim has been read back.
-    fn claim(&mut self) {
-        let id = ClaimId(Uuid::from_u128(
-            u128::from(self.random.next_u64()) << 64 | u128::from(self.random.next_u64()),
-        ));
-        let held = self.fold.claim.map_or(0, |held| held.attempt + 1);
-        let Role::Following(following) = &mut self.role else {
-            return;
-        };
-        let attempt = following.attempts.max(held);
-        following.attempts = attempt + 1;
-        following.claiming = Some(id);
+    pub(super) fn claim(&mut self, core: &mut Core) {
+        let (high, low) = (core.random.next_u64(), core.random.next_u64());
+        let id = ClaimId(Uuid::from_u64_pair(high, low));
+        // Above every claim that counts in this log and every one of this node, which may still land.
+        let held = core.fold.claim.map_or(0, |held| held.attempt + 1);
+        let attempt = self.attempts.max(held);
+        self.attempts = attempt + 1;
+        self.pending = Some(id);
         let claim = Claim {
             id,
-            incarnation: self.setting.incarnation,
-            view: self.members.view(),
+            incarnation: core.setting.incarnation,
+            view: core.placement.members.view(),
             attempt,
             rules: RULES,
-            inbound: self.inbound_log,
+            inbound: core.opened.inbound,
         };
-        self.actions.push(Action::Claim(record(
-            None,
-            &Event::Claim(claim),
-            Bytes::new(),
-        )));
+        let record = record(None, &Event::Claim(claim), Bytes::new());
+        core.actions.push(Action::Claim(record));
     }
 
-    /// R12: the claim's append failed; whether or not it lands, a new one with a higher attempt settles it.
-    pub fn claim_failed(&mut self, now: Now) {
-        self.claim_again(now);
+    /// The claim is over without having been accepted. R12: where its append failed it may land all the same; a new one
+    /// with a higher attempt settles it.
+    pub(super) fn again(&mut self, now: Now) {
+        self.pending = None;
+        self.from = now.running.plus_ms(CLAIM_AGAIN_MS);
     }
+}
 
-    /// The claim is over without having been accepted.
-    pub(super) fn claim_again(&mut self, now: Now) {
-        if let Role::Following(following) = &mut self.role {
-            following.claiming = None;
-            following.claim_from = now.running.plus_ms(CLAIM_AGAIN_MS);
-        }
-    }
+/// Whether nobody can be answering for the partition.
+fn is_vacant(core: &Core) -> bool {
+    let Some(held) = core.fold.claim.filter(|_| !core.fold.released) else {
+        return true;
+    };
+    let members = &core.placement.members;
+    let former = members.end(held.incarnation);
+    let mine = held.incarnation == core.setting.incarnation;
+    let lives = members.is_alive(held.incarnation) || former == Some(End::Replaced);
+    mine || !lives || !core.setting.rules.release
 }

@@ -1,9 +1,13 @@
 //! Opening: a partition at its last snapshot, or at the beginning of its log (R35, R36).
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use xp_protocol::codec::{self, Format};
 use xp_protocol::{Address, Offset};
 
-use super::{Following, Partition, Role, Setting, seeded};
+use super::core::{Core, Opened, Quarantines, Residents, Snapshots};
+use super::follow::Follower;
+use super::{Partition, Role, Setting};
 use crate::action::Opening;
 use crate::fold::Fold;
 use crate::snapshot::{self, Ahead, Pending};
@@ -72,73 +76,52 @@ impl Partition {
             rules: setting.rules,
             ..fold
         };
-        let mut partition = Self {
+        let mut core = Core {
             setting,
             fold,
-            entities: Default::default(),
-            idle: Default::default(),
-            timers: Default::default(),
-            watched: Default::default(),
-            index_work: 0,
-            founders: Default::default(),
-            members: Default::default(),
-            lease: Default::default(),
-            random: seeded(seed),
-            inbound_log: opening.inbound,
-            opened_at: opening.next,
-            retired: false,
+            residents: Residents::new(opening.now.running),
+            snapshots: Snapshots::new(end, opening.now.running),
+            quarantines: Quarantines::default(),
+            placement: Default::default(),
+            opened: Opened {
+                inbound: opening.inbound,
+                first: opening.first,
+                next: opening.next,
+                replayed,
+            },
             unsent: Vec::new(),
-            dirty: Default::default(),
-            changes: 0,
-            saving: None,
-            hashes: Vec::new(),
-            saved_at: opening.now.running,
-            saved_end: end,
-            replayed,
-            passivated_at: opening.now.running,
             clock: opening.now.time,
-            first: opening.first,
-            quarantined: Default::default(),
-            named: 0,
-            anew: Default::default(),
-            folding: false,
-            unkept: false,
-            lacks: false,
-            reopens: false,
-            role: Role::Over,
-            told_ahead: None,
-            deciding: Default::default(),
-            faulted: Default::default(),
+            random: ChaCha8Rng::seed_from_u64(seed),
+            reports: Default::default(),
             actions: Vec::new(),
-            diverged: Vec::new(),
         };
-        partition.index(pending);
+        core.residents.index.fill(pending);
         for address in unindexed {
-            let indexed = partition.index_anew(&address);
+            let indexed = core.index_anew(&address);
             indexed.map_err(|reason| OpenError::Store {
-                place: partition.setting.place.clone(),
+                place: core.setting.place.clone(),
                 reason,
             })?;
         }
-        let ahead = match partition.setting.rules.ahead {
+        let ahead = match core.setting.rules.ahead {
             true => ahead.0,
             false => Default::default(),
         };
-        let following = partition.following(opening.first);
-        partition.role = Role::Following(following.with_ahead(ahead));
-        Ok(partition)
+        let follower = follower(&core.fold, opening.first).with_ahead(ahead);
+        let role = Role::Following(follower);
+        Ok(Self { core, role })
     }
+}
 
-    /// Where to read from: what lies after `sent` belongs to the snapshot too (R6). The record at which the snapshot
-    /// was cut may be the last one that was deleted; then there is nothing to compare it with.
-    fn following(&self, first: Offset) -> Following {
-        let snapshot_end = self.fold.last_valid.filter(|end| *end >= first);
-        if self.fold.last_valid > snapshot_end {
-            return Following::new(None, first);
-        }
-        let unsent = |end| self.fold.sent.min(end).max(first);
-        Following::new(snapshot_end, snapshot_end.map_or(Offset(0), unsent))
+/// Where to read from: what lies after `sent` belongs to the snapshot too (R6). The record at which the snapshot
+/// was cut may be the last one that was deleted; then there is nothing to compare it with.
+fn follower(fold: &Fold, first: Offset) -> Follower {
+    let snapshot_end = fold.last_valid.filter(|end| *end >= first);
+    if fold.last_valid > snapshot_end {
+        return Follower::new(None, first);
     }
+    let unsent = |end| fold.sent.min(end).max(first);
+    Follower::new(snapshot_end, snapshot_end.map_or(Offset(0), unsent))
 }
 
 /// A snapshot's header, what waits in it, and what is ahead of it.

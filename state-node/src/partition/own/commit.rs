@@ -4,63 +4,74 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use xp_protocol::events::{Cause, Change, Commit, Ending, Event, Tell, TimerKey};
-use xp_protocol::{Address, FaultCode};
+use xp_domain_sdk::host::RosterChange;
+use xp_protocol::events::{Attachment, Cause, Change, Commit, Ending, Event, Tell, TimerKey};
+use xp_protocol::{Address, FaultCode, Offset};
 use xp_transport::{Now, Record};
 
-use super::super::{Faulted, Partition, record};
+use super::super::core::Core;
+use super::super::record;
+use super::Owner;
+use super::telling::must_wait;
 use crate::draft::{Deliveries, Draft, Failure, chain_records, reference};
 use crate::entity::Entity;
 use crate::gate::Output;
-use crate::turn::{self, Turn};
+use crate::turn::{self, No, Turn, Turned};
 
-impl Partition {
+impl Owner {
     /// R9: the encoded size is checked, the events are read back from the bytes to be appended and applied,
     /// then the record is appended.
-    pub(super) fn commit(&mut self, address: &Address, mut draft: Draft, now: Now) {
-        if let (true, Some(entity)) = (draft.ends, self.entities.get(address)) {
-            let until = draft.now.plus_ms(self.setting.limits.memory_ms);
+    pub(super) fn commit(
+        &mut self,
+        core: &mut Core,
+        address: &Address,
+        mut draft: Draft,
+        now: Now,
+    ) {
+        if let (true, Some(entity)) = (draft.ends, core.residents.get(address)) {
+            let until = draft.now.plus_ms(core.setting.limits.memory_ms);
             draft.end(entity, until);
         }
-        if self.must_wait(&draft) || self.is_spoken_of(address, &draft) {
-            return self.put_off(address, &draft, now);
+        if must_wait(core, &draft) || self.is_spoken_of(core, address, &draft) {
+            return self.put_off(core, address, &draft, now);
         }
-        if let Some(to) = self.unreachable(&draft) {
+        if let Some(to) = unreachable(core, &draft) {
             let reference = reference(draft.seed);
             tracing::error!(entity = %address, %to, reference, "a message faulted: it tells a category that no lane serves; add that category to a lane, or mend the domain's code");
             let why = format!("it tells {to}, whose category no lane serves");
-            let failure = self.failure(&draft, FaultCode::Misuse, &why);
-            return self.commit_fault(address, &draft, failure);
+            let failure = failure(core, &draft, FaultCode::Misuse, &why);
+            return self.commit_fault(core, address, &draft, failure);
         }
-        let Some((commit, record)) = self.place(address, &draft) else {
+        let Some((commit, record)) = place(core, self.sent(), address, &draft) else {
             return;
         };
         let bytes = record.header.len() + record.value.len();
-        if bytes > self.setting.limits.record_bytes_max {
+        let max = core.setting.limits.record_bytes_max;
+        if bytes > max {
             let reference = reference(draft.seed);
-            let max = self.setting.limits.record_bytes_max;
             tracing::error!(entity = %address, bytes, max, reference, "a message faulted: its record would be too large; let the domain record less at once, or raise record-bytes-max");
             let why = format!("its record would have {bytes} bytes of at most {max}");
-            let failure = self.failure(&draft, FaultCode::TooLarge, &why);
-            return self.commit_fault(address, &draft, failure);
+            let failure = failure(core, &draft, FaultCode::TooLarge, &why);
+            return self.commit_fault(core, address, &draft, failure);
         }
-        match self.apply_own(address, &draft, &commit.cause) {
-            Ok(()) => self.accept(address, commit, record, draft),
+        match self.apply_own(core, address, &draft, &commit.cause) {
+            Ok(()) => self.accept(core, address, commit, record, draft),
             Err((code, why)) => {
-                let failure = self.failure(&draft, code, &why);
-                self.commit_fault(address, &draft, failure);
+                let failure = failure(core, &draft, code, &why);
+                self.commit_fault(core, address, &draft, failure);
             }
         }
     }
 
-    fn failure(&self, draft: &Draft, code: FaultCode, why: &str) -> Failure {
-        Failure::new(code, draft.seed, &self.setting.limits, why)
-    }
-
-    /// An entity that is told and lives nowhere.
-    fn unreachable<'d>(&self, draft: &'d Draft) -> Option<&'d Address> {
-        let mut told = draft.tells.iter().map(|word| &word.to);
-        told.find(|to| self.setting.lanes.of(to.category()).is_none())
+    /// Whether an entity would be forgotten while chain records about it are on their way: its next life counts its
+    /// revisions from the beginning, and an edge could not tell the one's from the other's (R20, R45).
+    fn is_spoken_of(&self, core: &Core, address: &Address, draft: &Draft) -> bool {
+        let forgets = matches!(draft.cause, Cause::Timer(TimerKey::Forget(_)));
+        let Some(entity) = core.residents.get(address).filter(|_| forgets) else {
+            return false;
+        };
+        let is_last = !entity.runtime.exists && entity.runtime.session_count() == 1;
+        is_last && core.setting.rules.forgets_when_heard && self.outbox.speaks_of(address)
     }
 
     /// Events that cannot be applied are a fault before the append. The instance is spoilt then, so the
@@ -68,120 +79,93 @@ impl Partition {
     /// message taken.
     fn apply_own(
         &mut self,
+        core: &mut Core,
         address: &Address,
         draft: &Draft,
         cause: &Cause,
     ) -> Result<(), (FaultCode, String)> {
-        let Some(entity) = self.entities.get_mut(address) else {
+        let Some(entity) = core.residents.get_mut(address) else {
             return Ok(());
         };
         if draft.event_count == 0 || entity.is_quarantined() {
             return Ok(());
         }
         let Err(fault) = entity.instance.apply(&draft.events) else {
-            return self.prove(address, &draft.events);
+            return core.prove(address, &draft.events).map_err(|found| {
+                self.fate.spoilt |= found.spoilt;
+                (FaultCode::Misuse, found.why)
+            });
         };
         let reference = reference(draft.seed);
         tracing::error!(entity = %address, ?cause, %fault, reference, "a message faulted: its events cannot be applied; the domain's code is to be mended");
-        if let Some(owner) = self.owner() {
-            owner.spoilt = true;
-        }
+        self.fate.spoilt = true;
         // Should the fault not be committed before the partition is lost, it need not fail to apply once more.
         if let Cause::Inbound(offset) = cause {
-            self.faulted.messages.insert(*offset);
+            core.quarantines.faulted.messages.insert(*offset);
         }
         Err((turn::code(&fault), fault.to_string()))
     }
 
-    /// What the next life of this partition must not apply again.
-    #[must_use]
-    pub fn faulted(&self) -> &Faulted {
-        &self.faulted
-    }
-
-    /// Gives a draft its place in the log: the commit, and the record to be appended.
-    fn place(&self, address: &Address, draft: &Draft) -> Option<(Arc<Commit>, Record)> {
-        let entity = self.entities.get(address)?;
-        let commit = Commit {
-            epoch: self.epoch(),
-            seq: self.fold.seq.next(),
-            sent: self.sent(),
-            cause: draft.cause.clone(),
-            now: draft.now,
-            revision: draft.revision,
-            trace: draft.trace.clone(),
-            seed: draft.seed,
-            event_count: draft.event_count,
-            changes: draft.stored_changes(),
-            links: draft.links(entity),
-            deliveries: draft.shown.delivered(self.setting.rules.close_in_chain),
-            frames: Bytes::copy_from_slice(&draft.shown.frames),
-            tells: self.numbered(address, draft),
-        };
-        let commit = Arc::new(commit);
-        let event = Event::Commit(Arc::clone(&commit));
-        let record = record(Some(address), &event, draft.events.clone());
-        Some((commit, record))
-    }
-
-    /// R34: the draft's tells, numbered densely for each target.
-    fn numbered(&self, address: &Address, draft: &Draft) -> Vec<Tell> {
-        let mut last = BTreeMap::new();
-        draft.tells(address, |to| {
-            let target = self.setting.lanes.locate(to)?;
-            let known = self.fold.tells_out.get(&target).copied();
-            let number = last
-                .entry(target.clone())
-                .or_insert(known.unwrap_or_default());
-            *number += 1;
-            Some((target, *number))
-        })
-    }
-
     /// The commit stands: fold it, append it, and put what it says behind it at the gate.
-    fn accept(&mut self, address: &Address, commit: Arc<Commit>, record: Record, draft: Draft) {
-        let expected = self.expected(commit.seq);
-        self.fold
+    fn accept(
+        &mut self,
+        core: &mut Core,
+        address: &Address,
+        commit: Arc<Commit>,
+        record: Record,
+        draft: Draft,
+    ) {
+        let expected = self.appends.expected(commit.seq);
+        core.fold
             .step(expected, &Event::Commit(Arc::clone(&commit)));
-        self.fold_commit(address, &commit, expected);
+        core.fold_commit(address, &commit, expected);
         let effects = !commit.links.is_empty() || !commit.tells.is_empty();
-        self.append(record, effects);
-        self.put_effects(address, &commit, draft.volatile);
+        self.appends.push(record, effects);
+        self.put_effects(core, address, &commit, draft.volatile);
         if let Some(after) = draft.after {
-            self.follow_up(address, after);
+            let outbox = &mut self.outbox;
+            self.sessions.follow_up(core, outbox, address, after);
         }
     }
 
-    fn put_effects(&mut self, address: &Address, commit: &Commit, volatile: Deliveries) {
+    fn put_effects(
+        &mut self,
+        core: &Core,
+        address: &Address,
+        commit: &Commit,
+        volatile: Deliveries,
+    ) {
         for (partition, record) in chain_records(address, commit) {
-            self.put_behind(Output::Chain(partition, record));
+            self.outbox.put(core, Output::Chain(partition, record));
         }
         for tell in &commit.tells {
-            self.put_behind(Output::Tell(tell.clone()));
+            self.outbox.put(core, Output::Tell(tell.clone()));
         }
-        let entity = self.entities.get(address);
+        let entity = core.residents.get(address);
         let watched = entity.map(Entity::watched_from).unwrap_or_default();
         for (partition, record) in volatile.records(address, &watched) {
-            self.put_behind(Output::Plain(partition, record));
+            self.outbox.put(core, Output::Plain(partition, record));
         }
     }
 
     /// The message is taken without effect: what it would have told and recorded is dropped.
-    pub(super) fn commit_fault(&mut self, address: &Address, failed: &Draft, failure: Failure) {
+    pub(super) fn commit_fault(
+        &mut self,
+        core: &mut Core,
+        address: &Address,
+        failed: &Draft,
+        failure: Failure,
+    ) {
         if let Some(wanted) = failed.begins() {
-            self.refuse_begun(address, wanted, failure);
+            self.refuse_begun(core, address, wanted, failure);
             // No commit says that this message was taken, and whoever comes next must not meet it again.
-            if let Some(owner) = self.owner().filter(|owner| owner.spoilt) {
-                let at = owner.checkpointed.at;
-                self.append_checkpoint(at);
+            if self.fate.spoilt {
+                self.append_checkpoint(core, self.positions.at());
             }
             return;
         }
-        let (host, limits) = (
-            self.setting.domain.get(address.category()).cloned(),
-            Arc::clone(&self.setting.limits),
-        );
-        let Some((host, entity)) = host.zip(self.entities.get(address)) else {
+        let host = core.setting.domain.get(address.category());
+        let Some((host, entity)) = host.zip(core.residents.get(address)) else {
             return;
         };
         let stands = |change: &&Change| stands(&failed.cause, change);
@@ -189,20 +173,102 @@ impl Partition {
         let turn = Turn {
             address,
             host: host.as_ref(),
-            limits: &limits,
+            limits: &core.setting.limits,
             cause: failed.cause.clone(),
             now: failed.now,
             seed: failed.seed,
             trace: failed.trace.clone(),
-            rules: self.setting.rules,
+            rules: core.setting.rules,
             poisonous: false,
         };
         let mut draft = turn.failed(entity, kept, failed.awaiter.clone(), &failure);
         draft.after = failed.after;
-        if let Some((commit, record)) = self.place(address, &draft) {
-            self.accept(address, commit, record, draft);
+        if let Some((commit, record)) = place(core, self.sent(), address, &draft) {
+            self.accept(core, address, commit, record, draft);
         }
     }
+
+    /// A connection whose `connected` came to too much: neither commit nor session remains.
+    fn refuse_begun(
+        &mut self,
+        core: &mut Core,
+        address: &Address,
+        wanted: &Attachment,
+        failure: Failure,
+    ) {
+        let Some(host) = core.setting.domain.get(address.category()).cloned() else {
+            return;
+        };
+        let Some(entity) = core.residents.get_mut(address) else {
+            return;
+        };
+        let gone = RosterChange::Ended(wanted.connection);
+        entity
+            .instance
+            .roster(&gone)
+            .expect("leaving the roster reads no bytes");
+        let revision = entity.runtime.revision;
+        let forgettable = entity.runtime.is_forgettable();
+        let refused = turn::refuse(wanted, revision, host.is_text(), &No::Fault(failure));
+        if let Turned::Unlogged { outputs, .. } = refused {
+            self.outbox.put_plain(core, address, outputs);
+        }
+        core.forget_if(address, forgettable);
+    }
+}
+
+fn failure(core: &Core, draft: &Draft, code: FaultCode, why: &str) -> Failure {
+    Failure::new(code, draft.seed, &core.setting.limits, why)
+}
+
+/// An entity that is told and lives nowhere.
+fn unreachable<'d>(core: &Core, draft: &'d Draft) -> Option<&'d Address> {
+    let mut told = draft.tells.iter().map(|word| &word.to);
+    told.find(|to| core.setting.lanes.of(to.category()).is_none())
+}
+
+/// Gives a draft its place in the log: the commit, and the record to be appended.
+fn place(
+    core: &Core,
+    sent: Offset,
+    address: &Address,
+    draft: &Draft,
+) -> Option<(Arc<Commit>, Record)> {
+    let entity = core.residents.get(address)?;
+    let commit = Commit {
+        epoch: core.epoch(),
+        seq: core.fold.seq.next(),
+        sent,
+        cause: draft.cause.clone(),
+        now: draft.now,
+        revision: draft.revision,
+        trace: draft.trace.clone(),
+        seed: draft.seed,
+        event_count: draft.event_count,
+        changes: draft.stored_changes(),
+        links: draft.links(entity),
+        deliveries: draft.shown.delivered(core.setting.rules.close_in_chain),
+        frames: Bytes::copy_from_slice(&draft.shown.frames),
+        tells: numbered(core, address, draft),
+    };
+    let commit = Arc::new(commit);
+    let event = Event::Commit(Arc::clone(&commit));
+    let record = record(Some(address), &event, draft.events.clone());
+    Some((commit, record))
+}
+
+/// R34: the draft's tells, numbered densely for each target.
+fn numbered(core: &Core, address: &Address, draft: &Draft) -> Vec<Tell> {
+    let mut last = BTreeMap::new();
+    draft.tells(address, |to| {
+        let target = core.setting.lanes.locate(to)?;
+        let known = core.fold.tells_out.get(&target).copied();
+        let number = last
+            .entry(target.clone())
+            .or_insert(known.unwrap_or_default());
+        *number += 1;
+        Some((target, *number))
+    })
 }
 
 /// Whether a change stands even when its message failed: what says that the message was taken, and the

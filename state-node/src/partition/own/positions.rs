@@ -1,134 +1,158 @@
 //! The positions that say what has been taken and has left (R15), and the end in order (R17).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use xp_protocol::codec;
-use xp_protocol::events::{Checkpoint, Event};
+use xp_protocol::events::{Cause, Checkpoint, Event, Trying};
 use xp_protocol::inbound::{Inbound, Word};
-use xp_protocol::{LanePartition, Offset, TimeMs};
+use xp_protocol::{LanePartition, Offset, Seq, TimeMs};
 use xp_transport::{Now, Record};
 
-use super::super::{Following, Owner, Partition, Role, bare};
-use crate::action::Action;
+use super::super::core::Core;
+use super::super::exit::{Exit, Step};
+use super::{Owner, Suspect};
 use crate::fold::Fold;
 use crate::gate::Output;
 
-impl Partition {
-    /// R15: positions are recorded at least once a second, also when only queries came.
-    pub(in crate::partition) fn checkpoint(&mut self, now: Now) {
-        let every_ms = self.setting.limits.checkpoint_ms;
-        let quiet_ms = self.setting.limits.quiet_ms;
-        let place = self.setting.place.clone();
-        let Role::Owning(owner) = &mut self.role else {
-            return;
-        };
-        let since_ms = now.running.since_ms(owner.checkpointed.at);
-        if since_ms < every_ms {
-            return;
-        }
-        let taken: Vec<_> = std::mem::take(&mut owner.tells_taken_dirty)
-            .into_iter()
-            .map(|source| (tells_taken(&place, &self.fold, &source, now), source))
-            .collect();
-        for (record, source) in taken {
-            // Behind the gate, so that nothing uncommitted is confirmed.
-            self.put_behind(Output::Confirm(source, record));
-        }
-        // R36: a quiet partition says so now and then, so that its snapshot stays ahead of retention.
-        let is_due = since_ms >= quiet_ms;
-        if self.owner().is_some_and(|owner| owner.has_news() || is_due) {
-            self.append_checkpoint(now.running);
-        }
-        self.drain(now);
-    }
+/// What the last checkpoint said, and what the next one will.
+pub(super) struct Positions {
+    at: TimeMs,
+    inbound: Offset,
+    sent: Offset,
+    tells: BTreeMap<LanePartition, u64>,
+    /// Sources that have told since.
+    told_by: BTreeSet<LanePartition>,
+}
 
-    pub(super) fn append_checkpoint(&mut self, at: TimeMs) {
-        let (epoch, seq, sent) = (self.epoch(), self.fold.seq.next(), self.sent());
-        let hashes = std::mem::take(&mut self.hashes);
-        let Some(owner) = self.owner() else { return };
-        let confirmed = owner
-            .tells
-            .iter()
-            .map(|(target, tells)| (target.clone(), tells.confirmed()));
-        let tells_taken: Vec<_> = confirmed.filter(|(_, number)| *number > 0).collect();
-        let inbound = owner.inbound;
-        owner.checkpointed.at = at;
-        owner.checkpointed.inbound = inbound;
-        owner.checkpointed.sent = sent;
-        owner.checkpointed.tells = tells_taken.iter().cloned().collect();
-        let event = Event::Checkpoint(Checkpoint {
-            epoch,
-            seq,
-            sent,
-            inbound,
-            tells_taken,
-            hashes,
-        });
-        self.append_bare(&event);
-    }
+/// The end of the ownership in order.
+#[derive(Default)]
+pub(super) struct Handover {
+    /// Nothing more is taken.
+    pub(super) releasing: bool,
+    /// The number of the `Release`.
+    pub(super) released: Option<Seq>,
+}
 
-    pub(super) fn append_bare(&mut self, event: &Event) {
-        let expected = self.expected(self.fold.seq.next());
-        self.fold.step(expected, event);
-        self.append(bare(event), false);
-    }
-
-    /// Ends the ownership in order: what was decided is committed and leaves, then `Release` follows (R17). It is
-    /// not claimed again.
-    pub fn release(&mut self, now: Now) {
-        self.retired = true;
-        if let Role::Owning(owner) = &mut self.role {
-            owner.releasing = true;
-            self.drain(now);
+impl Positions {
+    /// Those of the last owner.
+    pub(super) fn new(fold: &Fold, now: TimeMs) -> Self {
+        Self {
+            at: now,
+            inbound: fold.inbound,
+            sent: fold.sent,
+            tells: BTreeMap::new(),
+            told_by: BTreeSet::new(),
         }
     }
 
-    pub(super) fn finish_release(&mut self, now: Now) {
-        let (epoch, seq, inbound) = (self.epoch(), self.fold.seq.next(), self.fold.inbound);
-        let Role::Owning(owner) = &mut self.role else {
-            return;
-        };
-        let drained = owner.uncommitted.is_empty() && owner.is_drained();
-        match owner.released {
-            _ if !owner.releasing || owner.spoilt => {}
-            // What was taken without a commit, the next owner need not look at again.
-            None if drained && owner.inbound > inbound => {
-                self.append_checkpoint(now.running);
-            }
-            None if drained => {
-                owner.released = Some(seq);
-                self.append_bare(&Event::Release { epoch, seq });
-            }
-            Some(released) if owner.committed >= released => {
-                let from = Offset(owner.base + released.0 + 1);
-                self.follow_on(from, now);
-            }
-            _ => {}
-        }
+    /// A source has told: it hears how much of it has been taken.
+    pub(super) fn told_by(&mut self, source: &LanePartition) {
+        self.told_by.insert(source.clone());
     }
 
-    /// R17, R18: everything in memory is committed, so who released goes on as a mirror with it.
-    fn follow_on(&mut self, from: Offset, now: Now) {
-        self.role = Role::Following(Following::new(None, from));
-        self.unsent.clear();
-        self.actions.push(Action::Follow { from });
-        self.assign(now);
+    /// When they were recorded last.
+    pub(super) fn at(&self) -> TimeMs {
+        self.at
     }
 }
 
 impl Owner {
-    fn is_drained(&self) -> bool {
-        self.gate.is_empty() && self.emitter.is_empty()
+    /// R15: positions are recorded at least once a second, also when only queries came.
+    pub(super) fn checkpoint(&mut self, core: &mut Core, now: Now) -> Step {
+        let limits = &core.setting.limits;
+        let since_ms = now.running.since_ms(self.positions.at);
+        if since_ms < limits.checkpoint_ms {
+            return Ok(());
+        }
+        // R36: a quiet partition says so now and then, so that its snapshot stays ahead of retention.
+        let is_due = since_ms >= limits.quiet_ms;
+        for source in std::mem::take(&mut self.positions.told_by) {
+            let record = tells_taken(&core.setting.place, &core.fold, &source, now);
+            // Behind the gate, so that nothing uncommitted is confirmed.
+            self.outbox.put(core, Output::Confirm(source, record));
+        }
+        if self.has_news() || is_due {
+            self.append_checkpoint(core, now.running);
+        }
+        self.drain(core, now)
+    }
+
+    pub(super) fn append_checkpoint(&mut self, core: &mut Core, at: TimeMs) {
+        let tells_taken: Vec<_> = self
+            .tells
+            .ends()
+            .filter(|(_, number)| *number > 0)
+            .map(|(target, number)| (target.clone(), number))
+            .collect();
+        let (inbound, sent) = (self.inbox.next(), self.sent());
+        self.positions.at = at;
+        self.positions.inbound = inbound;
+        self.positions.sent = sent;
+        self.positions.tells = tells_taken.iter().cloned().collect();
+        let event = Event::Checkpoint(Checkpoint {
+            epoch: core.epoch(),
+            seq: core.fold.seq.next(),
+            sent,
+            inbound,
+            tells_taken,
+            hashes: core.snapshots.take_hashes(),
+        });
+        self.append_bare(core, &event);
+    }
+
+    /// Says in the log that a message is about to be decided (R16).
+    pub(super) fn append_trying(&mut self, core: &mut Core, (offset, name): Suspect) {
+        let trying = Trying {
+            epoch: core.epoch(),
+            seq: core.fold.seq.next(),
+            sent: self.sent(),
+            cause: Cause::Inbound(offset),
+        };
+        let event = match name {
+            Some(name) => Event::TryingNamed(trying, name),
+            None => Event::Trying(trying),
+        };
+        self.append_bare(core, &event);
+    }
+
+    /// All effects of records before this offset have gone out.
+    pub(super) fn sent(&self) -> Offset {
+        self.outbox.sent(&self.appends)
     }
 
     fn has_news(&self) -> bool {
-        let noted = &self.checkpointed;
-        let confirmed =
-            |target: &LanePartition| noted.tells.get(target).copied().unwrap_or_default();
-        self.inbound > noted.inbound
-            || noted.sent < noted.effects_before
-            || self
-                .tells
-                .iter()
-                .any(|(target, tells)| tells.confirmed() > confirmed(target))
+        let noted = &self.positions;
+        let of = |target: &LanePartition| noted.tells.get(target).copied().unwrap_or_default();
+        let is_confirmed = |(target, number): (&LanePartition, u64)| number > of(target);
+        self.inbox.next() > noted.inbound
+            || noted.sent < self.appends.effects_before()
+            || self.tells.ends().any(is_confirmed)
+    }
+
+    /// R17: `Release` follows once all that was decided is committed and has arrived; behind it, as soon as it is
+    /// committed itself, the partition is followed.
+    pub(super) fn finish_release(&mut self, core: &mut Core, now: Now) -> Step {
+        if !self.handover.releasing || self.fate.spoilt {
+            return Ok(());
+        }
+        let drained = self.appends.uncommitted() == 0 && self.outbox.is_drained();
+        match self.handover.released {
+            // What was taken without a commit, the next owner need not look at again.
+            None if drained && self.inbox.next() > core.fold.inbound => {
+                self.append_checkpoint(core, now.running);
+            }
+            None if drained => {
+                let (epoch, seq) = (core.epoch(), core.fold.seq.next());
+                self.handover.released = Some(seq);
+                self.append_bare(core, &Event::Release { epoch, seq });
+            }
+            Some(released) if self.appends.committed() >= released => {
+                // Everything in memory is committed, so who released goes on as a mirror with it (R18).
+                return Err(Exit::Follow(self.appends.expected(released).next()));
+            }
+            None | Some(_) => {}
+        }
+        Ok(())
     }
 }
 

@@ -4,58 +4,82 @@ use std::sync::Arc;
 
 use rand::RngCore;
 use xp_protocol::events::Cause;
-use xp_protocol::{Address, FaultCode, PartitionId, TimeMs};
-use xp_transport::{Now, Record};
+use xp_protocol::{Address, FaultCode, TimeMs};
+use xp_transport::Now;
 
-use super::super::Partition;
+use super::super::core::Core;
+use super::super::exit::Step;
+use super::Owner;
+use crate::draft::Deliveries;
 use crate::entity::Entity;
 use crate::gate::Output;
 use crate::limits::Limits;
 use crate::turn::{Turn, Turned};
 
-/// How often entities are told of whose time is set back, in milliseconds.
-const TOLD_MS: u64 = 60_000;
+/// What a turn is about, but for what is decided.
+pub(super) struct Occasion<'a> {
+    pub(super) address: &'a Address,
+    pub(super) cause: Cause,
+    /// When it was said.
+    pub(super) time: TimeMs,
+    pub(super) trace: Option<Box<str>>,
+    /// The message has ended as many processes as it may (R16).
+    pub(super) poisonous: bool,
+    /// The owner's clock.
+    pub(super) now: Now,
+}
 
-impl Partition {
-    /// Runs one turn and does what it comes to.
-    pub(in crate::partition) fn run(
-        &mut self,
-        address: &Address,
-        cause: Cause,
-        time: TimeMs,
-        trace: Option<Box<str>>,
-        now: Now,
-        decide: impl FnOnce(Turn<'_>, &mut Entity) -> Turned,
-    ) {
-        if self.owner().is_none_or(|owner| !owner.may_decide()) {
-            return;
+impl<'a> Occasion<'a> {
+    /// Something that happens now.
+    pub(super) fn now(address: &'a Address, cause: Cause, now: Now) -> Self {
+        Self {
+            address,
+            cause,
+            time: now.time,
+            trace: None,
+            poisonous: false,
+            now,
         }
-        self.deciding.begin(address, &cause);
-        self.decide(address, cause, time, trace, now, decide);
-        self.deciding.end();
+    }
+}
+
+impl Owner {
+    /// Runs one turn and does what it comes to.
+    pub(super) fn run(
+        &mut self,
+        core: &mut Core,
+        occasion: Occasion<'_>,
+        decide: impl FnOnce(Turn<'_>, &mut Entity) -> Turned,
+    ) -> Step {
+        if !self.may_decide() {
+            return Ok(());
+        }
+        core.reports
+            .deciding
+            .begin(occasion.address, &occasion.cause);
+        let done = self.decide(core, occasion, decide);
+        core.reports.deciding.end();
+        done
     }
 
     fn decide(
         &mut self,
-        address: &Address,
-        cause: Cause,
-        time: TimeMs,
-        trace: Option<Box<str>>,
-        now: Now,
+        core: &mut Core,
+        occasion: Occasion<'_>,
         decide: impl FnOnce(Turn<'_>, &mut Entity) -> Turned,
-    ) {
-        let seed = self.random.next_u64();
-        let Some(host) = self.setting.domain.get(address.category()).cloned() else {
+    ) -> Step {
+        let (address, now) = (occasion.address, occasion.now);
+        let seed = core.random.next_u64();
+        let Some(host) = core.setting.domain.get(address.category()).cloned() else {
             tracing::warn!(entity = %address, "a message names a category that is not hosted here");
-            return;
+            return Ok(());
         };
-        let (limits, rules) = (Arc::clone(&self.setting.limits), self.setting.rules);
-        let faulted =
-            matches!(cause, Cause::Inbound(offset) if self.faulted.messages.contains(&offset));
-        let entity = match self.entity(address) {
+        let (limits, rules) = (Arc::clone(&core.setting.limits), core.setting.rules);
+        let has_faulted = core.quarantines.faulted.has(&occasion.cause);
+        let entity = match core.entity(address) {
             Ok(Some(entity)) => entity,
-            Ok(None) => return,
-            Err(reason) => return self.set_aside(&reason),
+            Ok(None) => return Ok(()),
+            Err(reason) => return Err(core.discard_snapshot(&reason)),
         };
         entity.touched = now.running;
         let known = known(entity.runtime.now, now.time, &limits);
@@ -64,67 +88,48 @@ impl Partition {
             address,
             host: host.as_ref(),
             limits: &limits,
-            cause,
-            now: bounded(time, now.time, limits.clock_skew_ms).max(known),
+            cause: occasion.cause,
+            now: bounded(occasion.time, now.time, limits.clock_skew_ms).max(known),
             seed,
-            trace,
+            trace: occasion.trace,
             rules,
-            poisonous: false,
+            poisonous: occasion.poisonous,
         };
         let turned = decide(turn, entity);
-        let watched = entity.watched_from();
         let forgettable = entity.runtime.is_forgettable();
         if ahead_ms > 0 {
-            self.tell_ahead(address, ahead_ms, now);
+            core.tell_ahead(address, ahead_ms, now);
         }
         let turned = match turned {
             Turned::Unread { fault, instead } => {
-                self.set_unread(address, &fault);
+                core.set_unread(address, &fault);
                 *instead
             }
             turned => turned,
         };
         match turned {
-            Turned::Commit(draft) if faulted => {
-                self.commit_fault(address, &draft, FaultCode::Panicked.into())
+            Turned::Commit(draft) if has_faulted => {
+                self.commit_fault(core, address, &draft, FaultCode::Panicked.into());
             }
-            Turned::Commit(draft) => self.commit(address, *draft, now),
+            Turned::Commit(draft) => self.commit(core, address, *draft, now),
             Turned::Unlogged { outputs, leased } => {
-                self.put_unlogged(outputs.records(address, &watched), leased);
-                self.forget_if(address, forgettable);
+                self.put_unlogged(core, address, outputs, leased);
+                core.forget_if(address, forgettable);
             }
-            Turned::Nothing | Turned::Unread { .. } => self.forget_if(address, forgettable),
+            Turned::Nothing | Turned::Unread { .. } => core.forget_if(address, forgettable),
         }
+        Ok(())
     }
 
-    /// Once in a while, whatever the number of entities.
-    fn tell_ahead(&mut self, address: &Address, ahead_ms: u64, now: Now) {
-        let told = self.told_ahead.replace(now.running);
-        if told.is_none_or(|told| now.running.since_ms(told) >= TOLD_MS) {
-            tracing::error!(
-                entity = %address, ahead_ms,
-                "an entity's time is set back: an owner's clock had been ahead (R48). Timers that it set meanwhile fire \
-                 late; others like it are told of once a minute. See that the clocks of all machines are kept (NTP)"
-            );
-        } else {
-            self.told_ahead = told;
-        }
-    }
-
-    fn put_unlogged(&mut self, records: Vec<(PartitionId, Record)>, leased: bool) {
-        for (partition, record) in records {
-            self.put_behind(match leased {
+    fn put_unlogged(&mut self, core: &Core, address: &Address, outputs: Deliveries, leased: bool) {
+        let entity = core.residents.get(address);
+        let watched = entity.map(Entity::watched_from).unwrap_or_default();
+        for (partition, record) in outputs.records(address, &watched) {
+            let output = match leased {
                 true => Output::Leased(partition, record),
                 false => Output::Plain(partition, record),
-            });
-        }
-    }
-
-    /// An entity without events, sessions and timers leaves no trace.
-    pub(super) fn forget_if(&mut self, address: &Address, forgettable: bool) {
-        if forgettable {
-            self.quarantined.remove(address);
-            self.entities.remove(address);
+            };
+            self.outbox.put(core, output);
         }
     }
 }

@@ -1,58 +1,91 @@
-//! Sessions of edges that are lost (R8, R29).
+//! Sessions that wait to hear something outside the chain: their welcome (R31), or what they missed (R20, R21).
 
-use xp_protocol::events::Cause;
-use xp_protocol::{Address, ConnectionId, Incarnation};
-use xp_transport::Now;
+mod welcomes;
+mod resumes;
 
-use super::super::Partition;
+use std::collections::{BTreeMap, VecDeque};
 
-impl Partition {
-    /// R8, R29: sessions of edges that the view no longer lists are detached.
-    pub(in crate::partition) fn check_sessions(&mut self, now: Now) {
-        if !self.is_owner() {
-            return;
-        }
-        let candidates: Vec<_> = self
-            .watched
-            .iter()
-            .filter(|(edge, _)| !self.members.is_alive(*edge))
-            .cloned()
-            .collect();
-        for (edge, address) in candidates {
-            self.lose_edge(&address, edge, now);
-        }
+use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, Offset};
+
+use super::super::core::Core;
+use super::outbox::Outbox;
+use crate::draft::After;
+use resumes::Resumes;
+
+/// Who waits, for what.
+#[derive(Default)]
+pub(super) struct Sessions {
+    welcomes: Welcomes,
+    resumes: Resumes,
+}
+
+impl Sessions {
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.welcomes.len() + self.resumes.waiting()
     }
 
-    /// R29: one commit for all sessions of the entity on that edge; more only when one record cannot hold them.
-    fn lose_edge(&mut self, address: &Address, edge: Incarnation, now: Now) {
-        if let Err(reason) = self.load(address) {
-            return self.set_aside(&reason);
-        }
-        let mut lost = self.lost_sessions(address, edge);
-        while !lost.is_empty() {
-            let cause = Cause::Verdict { edge };
-            self.run(address, cause, now.time, None, now, |turn, entity| {
-                turn.lose_edge(entity, &lost)
-            });
-            let left = self.lost_sessions(address, edge);
-            // An owner that may not decide any more detaches nobody; whoever comes next checks again (R8).
-            if left.len() == lost.len() {
-                return;
+    /// What follows a commit outside the chain, rendered from the state after it (R31).
+    pub(super) fn follow_up(
+        &mut self,
+        core: &Core,
+        outbox: &mut Outbox,
+        address: &Address,
+        after: After,
+    ) {
+        match after {
+            After::Welcome(connection) => self.welcome(core, outbox, address, connection),
+            After::Resume(connection, since) => {
+                self.resume(core, outbox, address, (connection, since, true));
             }
-            lost = left;
+            After::Close(connection) => {
+                if let Some(session) = core.session(address, connection) {
+                    outbox.close_plain(core, address, session, CloseCode::Terminated);
+                }
+            }
         }
     }
 
-    fn lost_sessions(&self, address: &Address, edge: Incarnation) -> Vec<ConnectionId> {
-        let sessions = self
-            .entities
-            .get(address)
-            .into_iter()
-            .flat_map(|entity| entity.runtime.sessions());
-        sessions
-            .filter(|session| session.is_attached() && session.socket.edge == edge)
-            .filter(|session| self.members.has_lost(edge, session.socket.joined))
-            .map(|session| session.socket.connection)
-            .collect()
+    /// Lets as many hear what they wait for as there is room for; records of ours in the log end before `end`.
+    pub(super) fn serve(&mut self, core: &mut Core, outbox: &mut Outbox, end: Offset) {
+        self.greet(core, outbox);
+        self.resume_waiting(core, outbox, end);
+    }
+}
+
+/// Sessions that wait to be welcomed, those of one entity together, the entity that has waited longest first.
+#[derive(Default)]
+struct Welcomes {
+    order: VecDeque<Address>,
+    waiting: BTreeMap<Address, Vec<(ConnectionId, Attempt)>>,
+    count: usize,
+}
+
+impl Welcomes {
+    fn len(&self) -> usize {
+        self.count
+    }
+
+    /// How many entities' sessions wait.
+    fn entities(&self) -> usize {
+        self.order.len()
+    }
+
+    fn push(&mut self, address: &Address, connection: ConnectionId, attempt: Attempt) {
+        if !self.waiting.contains_key(address) {
+            self.order.push_back(address.clone());
+        }
+        let waiting = self.waiting.entry(address.clone()).or_default();
+        if !waiting.contains(&(connection, attempt)) {
+            waiting.push((connection, attempt));
+            self.count += 1;
+        }
+    }
+
+    fn pop(&mut self) -> Option<(Address, Vec<(ConnectionId, Attempt)>)> {
+        let address = self.order.pop_front()?;
+        let waiting = self.waiting.remove(&address).unwrap_or_default();
+        self.count -= waiting.len();
+        Some((address, waiting))
     }
 }

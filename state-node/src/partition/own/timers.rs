@@ -1,102 +1,154 @@
 //! Timers of entities, in the order of their times.
 
+use std::collections::VecDeque;
+
 use xp_protocol::events::{Cause, TimerKey};
 use xp_protocol::{Address, ConnectionId, TimeMs};
 use xp_transport::Now;
 
-use super::super::Partition;
-use super::run::known;
+use super::super::core::{Core, Timer};
+use super::super::exit::Step;
+use super::Owner;
+use super::run::{Occasion, known};
+use crate::draft::Draft;
 use crate::turn::Turned;
 
 /// How many timers fire before others get their turn. Those that a firing sets are not among them, however long they
 /// have been due: an entity that always sets its timer to the past must not keep messages waiting.
 const FIRED_MAX: usize = 1024;
 
-impl Partition {
+/// How long a timer whose tells cannot be sent waits, in milliseconds.
+const PUT_OFF_MS: u64 = 1000;
+
+/// Timers whose tells go to a partition that takes none, and when to look again, by the time for which this node has been
+/// running (R48).
+#[derive(Default)]
+pub(super) struct PutOff(VecDeque<(TimeMs, Timer)>);
+
+impl PutOff {
+    fn push(&mut self, timer: Timer, now: Now) {
+        self.0.push_back((now.running.plus_ms(PUT_OFF_MS), timer));
+    }
+
+    /// Whether this timer was put off just now.
+    fn was_last(&self, timer: &Timer) -> bool {
+        self.0.back().is_some_and(|(_, last)| last == timer)
+    }
+
+    /// The next one that has waited.
+    fn pop(&mut self, now: Now) -> Option<Timer> {
+        let waited = self.0.pop_front_if(|(from, _)| *from <= now.running);
+        waited.map(|(_, timer)| timer)
+    }
+}
+
+impl Owner {
     /// Timers that are due, in the order of their times; those beyond the bound wait for the next call.
-    pub(in crate::partition) fn fire_timers(&mut self, now: Now) {
-        self.take_put_off(now);
-        let due = self.timers.iter().take_while(|(due, ..)| *due <= now.time);
-        let due: Vec<_> = due.take(FIRED_MAX).cloned().collect();
-        let mut behind = due.iter().skip(1).map(|(due, ..)| *due);
-        for (due, address, key) in &due {
+    pub(super) fn fire_timers(&mut self, core: &mut Core, now: Now) -> Step {
+        while let Some(timer) = self.put_off.pop(now) {
+            core.residents.index.set(timer);
+        }
+        let timers = core.residents.index.due_by(now.time, FIRED_MAX);
+        let mut behind = timers.iter().skip(1).map(|(due, ..)| *due);
+        for timer in &timers {
             let until = behind.next().unwrap_or(now.time);
-            if !self.wants_inbound() {
-                return;
+            if !self.is_reading(core) {
+                return Ok(());
             }
             // A firing before may have moved or cleared it.
-            if self.timers.remove(&(*due, address.clone(), key.clone())) {
-                self.fire(address, *due, key, now);
+            if core.residents.index.take(timer) {
+                self.fire(core, timer, now)?;
             }
+            let (_, address, key) = timer;
             if *key == TimerKey::Parked {
-                self.deliver_parked(address, until, now);
+                self.deliver_parked(core, address, until, now)?;
             }
         }
+        Ok(())
     }
 
     /// R44: what waits behind the first and came before the next timer is delivered before it. There is a bound on how
     /// much is parked.
-    fn deliver_parked(&mut self, address: &Address, until: TimeMs, now: Now) {
-        let key = TimerKey::Parked;
-        while self.wants_inbound()
-            && let Some(due) = self.due(address, &key).filter(|due| *due <= until)
-            && self.timers.remove(&(due, address.clone(), key.clone()))
+    fn deliver_parked(
+        &mut self,
+        core: &mut Core,
+        address: &Address,
+        until: TimeMs,
+        now: Now,
+    ) -> Step {
+        while self.is_reading(core)
+            && let Some(due) = core.due(address, &TimerKey::Parked)
+            && due <= until
         {
-            self.fire(address, due, &key, now);
+            let timer = (due, address.clone(), TimerKey::Parked);
+            if !core.residents.index.take(&timer) {
+                return Ok(());
+            }
+            self.fire(core, &timer, now)?;
         }
+        Ok(())
     }
 
     /// A timer fires at the owner's time, never before it was due.
-    fn fire(&mut self, address: &Address, due: TimeMs, key: &TimerKey, now: Now) {
-        let cause = Cause::Timer(key.clone());
-        self.run(
+    fn fire(&mut self, core: &mut Core, timer: &Timer, now: Now) -> Step {
+        let (due, address, key) = timer;
+        let occasion = Occasion {
             address,
-            cause,
-            now.time.max(due),
-            None,
-            now.at_least(due),
-            |turn, entity| match entity.due(turn.host, key) {
-                Some(set) if set == due => turn.timer(entity, key),
+            cause: Cause::Timer(key.clone()),
+            time: now.time.max(*due),
+            trace: None,
+            poisonous: false,
+            now: now.at_least(*due),
+        };
+        self.run(core, occasion, |turn, entity| {
+            match entity.due(turn.host, key) {
+                Some(set) if set == *due => turn.timer(entity, key),
                 _ => Turned::Nothing,
-            },
-        );
+            }
+        })?;
         // The firing set it to the same time once more, and no difference shows that to the index; or a build with
         // another retention had set it.
-        let entity = self.entities.get(address);
-        let is_sound = entity.is_some_and(|entity| !entity.is_quarantined());
-        if let Some(due) = self.due(address, key).filter(|_| is_sound) {
+        let is_sound = core.sound(address).is_some();
+        if let Some(due) = core.due(address, key).filter(|_| is_sound) {
             let timer = (due, address.clone(), key.clone());
-            if !self.was_put_off(&timer) {
-                self.timers.insert(timer);
+            if !self.put_off.was_last(&timer) {
+                core.residents.index.set(timer);
             }
+        }
+        Ok(())
+    }
+
+    /// A decision is dropped as if its message had not come: a client sends it again (R30, R32), an entity's
+    /// partition repeats it (R34), and a timer fires later.
+    pub(super) fn put_off(&mut self, core: &Core, address: &Address, draft: &Draft, now: Now) {
+        if let Cause::Timer(key) = &draft.cause
+            && let Some(due) = core.due(address, key)
+        {
+            self.put_off.push((due, address.clone(), key.clone()), now);
         }
     }
 
-    /// When a timer of an entity in memory is due, if it is set.
-    pub(super) fn due(&self, address: &Address, key: &TimerKey) -> Option<TimeMs> {
-        let host = self.setting.domain.get(address.category())?;
-        self.entities.get(address)?.due(host.as_ref(), key)
-    }
-
-    /// A session that ended in all but name ends before the next word about it.
-    pub(in crate::partition) fn end_overdue(
+    /// A session that ended in all but name ends before the next message about it.
+    pub(super) fn end_overdue(
         &mut self,
+        core: &mut Core,
         address: &Address,
         connection: ConnectionId,
         now: Now,
-    ) {
-        if let Err(reason) = self.load(address) {
-            return self.set_aside(&reason);
-        }
+    ) -> Step {
+        let loaded = core.load(address);
+        loaded.map_err(|reason| core.discard_snapshot(&reason))?;
         let key = TimerKey::Grace(connection);
-        let Some(due) = self.due(address, &key) else {
-            return;
+        let Some(due) = core.due(address, &key) else {
+            return Ok(());
         };
-        let entity_now = self.entities.get(address).map_or(now, |entity| {
-            now.at_least(known(entity.runtime.now, now.time, &self.setting.limits))
+        let entity_now = core.residents.get(address).map_or(now, |entity| {
+            now.at_least(known(entity.runtime.now, now.time, &core.setting.limits))
         });
-        if due <= entity_now.time && self.timers.remove(&(due, address.clone(), key.clone())) {
-            self.fire(address, due, &key, entity_now);
+        let timer = (due, address.clone(), key);
+        if due <= entity_now.time && core.residents.index.take(&timer) {
+            self.fire(core, &timer, entity_now)?;
         }
+        Ok(())
     }
 }

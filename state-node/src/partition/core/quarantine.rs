@@ -1,13 +1,15 @@
 //! Entities that this build cannot read: set aside alone, kept with all that is known of them, and tried again (R44).
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use xp_domain_sdk::host::{Fault, Instance};
 use xp_protocol::events::Checkpoint;
 use xp_protocol::{Address, Offset, Revision};
-use xp_transport::Now;
 
-use super::residents::Waiting;
-use super::{Partition, Role};
+use super::super::Faulted;
+use super::Core;
+use super::index::Waiting;
 use crate::action::Action;
 use crate::entity::{Cure, Entity, Quarantine, Runtime};
 use crate::snapshot;
@@ -18,18 +20,61 @@ const NAMED_MAX: usize = 16;
 /// An entity folded anew from its events, or why that was not possible.
 pub type FoldedAnew = (Address, Result<Box<dyn Instance>, String>);
 
-impl Partition {
+/// What a partition holds that it cannot use: entities that this build cannot read, and what could not be applied.
+#[derive(Default)]
+pub(in crate::partition) struct Quarantines {
+    /// Entities in memory that are set aside.
+    addresses: BTreeSet<Address>,
+    /// How many were set aside in this life.
+    named: usize,
+    /// Those of another state version that wait to be folded anew; and whether some are.
+    anew: BTreeSet<Address>,
+    folding: bool,
+    /// Something in memory lacks what a snapshot would then lack for ever, so none is cut.
+    pub(in crate::partition) unkept: bool,
+    /// What is stored of some entity is damaged, and nothing can rebuild it here.
+    lacks: bool,
+    /// This life ends once the log is read, so that the next one keeps what it has spoilt.
+    reopens: bool,
+    pub(in crate::partition) faulted: Faulted,
+}
+
+impl Quarantines {
     /// The entities in memory that this build cannot read, in the order of their addresses.
-    pub fn quarantined(&self) -> impl ExactSizeIterator<Item = &Address> {
-        self.quarantined.iter()
+    pub(in crate::partition) fn addresses(&self) -> impl ExactSizeIterator<Item = &Address> {
+        self.addresses.iter()
     }
 
+    /// An entity is sound again, or gone.
+    pub(super) fn release(&mut self, address: &Address) {
+        self.addresses.remove(address);
+        self.anew.remove(address);
+    }
+
+    /// Whether something of the partition is lost here, so that whoever has it whole should rather own it.
+    pub(in crate::partition) fn lacks(&self) -> bool {
+        self.lacks
+    }
+
+    /// Whether this life must end so that the next one keeps what this one has spoilt: once all that may spoil more has
+    /// been read, so that few lives are needed.
+    pub(in crate::partition) fn reopens(&self) -> bool {
+        self.reopens
+    }
+}
+
+impl Core {
     /// Applies another owner's events. What cannot be applied condemns that entity alone: the last good state is kept,
     /// and what lies behind it.
-    pub(super) fn apply_foreign(&mut self, address: &Address, events: &Bytes, offset: Offset) {
+    pub(in crate::partition) fn apply_foreign(
+        &mut self,
+        address: &Address,
+        events: &Bytes,
+        offset: Offset,
+    ) {
         let bytes_max = self.setting.limits.unapplied_bytes_max;
-        let is_known = self.faulted.commits.contains(&offset);
-        let Some(entity) = self.entities.get_mut(address) else {
+        let is_known = self.quarantines.faulted.commits.contains(&offset);
+        let Some(entity) = self.residents.get_mut(address) else {
             return;
         };
         if let Some(quarantine) = &mut entity.quarantine {
@@ -39,7 +84,7 @@ impl Partition {
             if quarantine.unapplied_bytes() + events.len() > bytes_max {
                 tracing::error!(entity = %address, %offset, "so much was recorded for an entity that this build cannot read that it is kept in the log alone: no snapshot of its partition is cut until a build that can read it replays that");
                 quarantine.cure = Cure::Replay;
-                self.unkept = true;
+                self.quarantines.unkept = true;
                 return;
             }
             return quarantine.keep(events.clone());
@@ -55,7 +100,7 @@ impl Partition {
             self.before(address, &fault, events)
         } else {
             // Only what was in memory was good. The next life does not apply them, and keeps it.
-            self.faulted.commits.insert(offset);
+            self.quarantines.faulted.commits.insert(offset);
             let (revision, since) = (entity.runtime.revision, self.clock);
             Quarantine::without_state(Cure::Reopen, fault.to_string(), since, revision)
         };
@@ -64,24 +109,24 @@ impl Partition {
 
     /// R44: sets aside an entity that is told what this build cannot read. Its state is sound, and it is tried again as
     /// soon as that is read anew: by another build, or when somebody asks for it.
-    pub(super) fn set_unread(&mut self, address: &Address, fault: &Fault) {
+    pub(in crate::partition) fn set_unread(&mut self, address: &Address, fault: &Fault) {
         let quarantine = self.as_it_is(address, fault);
         self.quarantine(address, quarantine);
     }
 
     /// R36: what is stored of one entity is damaged, and the log no longer holds what came before. That entity alone is set
     /// aside. Its revision is not known, so nothing is folded or recorded for it, and what waits for it is due for nobody.
-    pub(super) fn lose_entity(&mut self, address: &Address, reason: String) {
+    pub(in crate::partition) fn lose_entity(&mut self, address: &Address, reason: String) {
         let host = self.setting.domain.get(address.category()).cloned();
         let Some(host) = host else { return };
-        if !self.entities.contains_key(address) {
-            self.admit(address, Entity::new(host.fresh(), Runtime::default()));
+        if !self.residents.has(address) {
+            self.residents
+                .admit(address, Entity::new(host.fresh(), Runtime::default()));
         }
-        self.timers.retain(|(_, of, _)| of != address);
-        self.watched.retain(|(_, of)| of != address);
-        self.lacks = true;
+        self.residents.index.remove(address);
+        self.quarantines.lacks = true;
         let since = self.clock;
-        let Some(entity) = self.entities.get_mut(address) else {
+        let Some(entity) = self.residents.get_mut(address) else {
             return;
         };
         let revision = entity.runtime.revision;
@@ -94,14 +139,8 @@ impl Partition {
     }
 
     /// Whether that was done with this entity.
-    pub(super) fn is_lost(&self, address: &Address) -> bool {
-        self.entities.get(address).is_some_and(Entity::is_lost)
-    }
-
-    /// Whether something of the partition is lost here, so that whoever has it whole should rather own it.
-    #[must_use]
-    pub fn is_lacking(&self) -> bool {
-        self.lacks
+    pub(in crate::partition) fn is_lost(&self, address: &Address) -> bool {
+        self.residents.get(address).is_some_and(Entity::is_lost)
     }
 
     /// The state as it was, with the events that could not be applied behind it.
@@ -116,7 +155,7 @@ impl Partition {
     /// The state as it is.
     fn as_it_is(&self, address: &Address, fault: &Fault) -> Quarantine {
         let since = self.clock;
-        let entity = self.entities.get(address);
+        let entity = self.residents.get(address);
         let revision = entity
             .map(|entity| entity.runtime.revision)
             .unwrap_or_default();
@@ -127,14 +166,14 @@ impl Partition {
     }
 
     /// Sets one entity aside, which was sound.
-    pub(super) fn quarantine(&mut self, address: &Address, quarantine: Quarantine) {
+    pub(in crate::partition) fn quarantine(&mut self, address: &Address, quarantine: Quarantine) {
         let host = self.setting.domain.get(address.category()).cloned();
-        let Some((host, entity)) = host.zip(self.entities.get_mut(address)) else {
+        let Some((host, entity)) = host.zip(self.residents.get_mut(address)) else {
             return;
         };
         let before = Waiting::all(entity, host.as_ref());
-        self.unkept |= !quarantine.is_complete();
-        self.reopens |= quarantine.cure == Cure::Reopen;
+        self.quarantines.unkept |= !quarantine.is_complete();
+        self.quarantines.reopens |= quarantine.cure == Cure::Reopen;
         entity.set_aside(host.as_ref(), quarantine);
         self.is_set_aside(address, before);
     }
@@ -142,25 +181,22 @@ impl Partition {
     /// What waits for an entity in quarantine stays due, and wakes nobody.
     pub(super) fn is_set_aside(&mut self, address: &Address, waiting: Waiting) {
         if self.setting.rules.parking {
-            self.silence(address, waiting);
+            self.residents.index.silence(address, waiting);
         }
-        self.quarantined.insert(address.clone());
-        let Some(quarantine) = self
-            .entities
-            .get(address)
-            .and_then(|e| e.quarantine.as_ref())
-        else {
+        self.quarantines.addresses.insert(address.clone());
+        let entity = self.residents.get(address);
+        let Some(quarantine) = entity.and_then(|entity| entity.quarantine.as_ref()) else {
             return;
         };
-        if quarantine.cure == Cure::FoldAnew && self.first == Offset(0) {
+        if quarantine.cure == Cure::FoldAnew && self.opened.first == Offset(0) {
             let reason = &quarantine.reason;
             tracing::info!(entity = %address, reason, "an entity of another state version is folded anew from its events");
-            self.anew.insert(address.clone());
+            self.quarantines.anew.insert(address.clone());
             return;
         }
-        self.named += 1;
+        self.quarantines.named += 1;
         let (reason, cure) = (&quarantine.reason, advice(quarantine.cure));
-        match self.named {
+        match self.quarantines.named {
             1..=NAMED_MAX => {
                 tracing::error!(entity = %address, reason, "an entity cannot be read by this build and is quarantined; {cure}");
             }
@@ -171,39 +207,41 @@ impl Partition {
         }
     }
 
-    /// Tries to read an entity in quarantine once more; says what came of it.
+    /// Tries to read an entity in quarantine once more; says whether that went well.
     ///
     /// # Errors
     /// When its snapshot cannot be read at all.
-    pub fn retry(&mut self, address: &Address, now: Now) -> Result<(), String> {
+    pub(in crate::partition) fn retry(&mut self, address: &Address) -> Result<bool, String> {
         self.load(address)?;
         let host = self.setting.domain.get(address.category()).cloned();
-        let entity = self.entities.get(address);
+        let entity = self.residents.get(address);
         let quarantine = entity.and_then(|entity| entity.quarantine.as_deref());
         let Some((host, quarantine)) = host.zip(quarantine).filter(|(_, q)| q.is_complete()) else {
-            return Ok(());
+            return Ok(false);
         };
         match quarantine.read(host.as_ref()) {
-            Ok(instance) => self.recover(address, instance, now),
+            Ok(instance) => {
+                self.recover(address, instance);
+                Ok(true)
+            }
             Err(fault) => {
                 let mut again = quarantine.clone();
                 again.failed_again(&fault);
-                if again.cure == Cure::FoldAnew && self.first == Offset(0) {
-                    self.anew.insert(address.clone());
+                if again.cure == Cure::FoldAnew && self.opened.first == Offset(0) {
+                    self.quarantines.anew.insert(address.clone());
                 }
-                if let Some(entity) = self.entities.get_mut(address) {
+                if let Some(entity) = self.residents.get_mut(address) {
                     entity.quarantine = Some(Box::new(again));
                 }
-                self.fold_anew();
+                Ok(false)
             }
         }
-        Ok(())
     }
 
-    /// It is sound again: what waited for it is due, and what happened to its edges meanwhile is looked at.
-    fn recover(&mut self, address: &Address, instance: Box<dyn Instance>, now: Now) {
+    /// It is sound again: what waited for it is due.
+    fn recover(&mut self, address: &Address, instance: Box<dyn Instance>) {
         let host = self.setting.domain.get(address.category());
-        let Some((host, entity)) = host.zip(self.entities.get_mut(address)) else {
+        let Some((host, entity)) = host.zip(self.residents.get_mut(address)) else {
             return;
         };
         entity.recover(instance);
@@ -213,83 +251,59 @@ impl Partition {
         }
         let after = Waiting::all(entity, host.as_ref());
         let parked = entity.runtime.parked.len();
-        self.wake(address, after);
-        self.quarantined.remove(address);
-        self.anew.remove(address);
-        self.changes += 1;
-        self.dirty.insert(address.clone(), self.changes);
+        self.residents.index.wake(address, after);
+        self.quarantines.release(address);
+        self.snapshots.note(address);
         tracing::info!(entity = %address, parked, "an entity can be read again");
-        self.check_sessions(now);
     }
 
-    /// Asks for the events of entities whose state has another version, one reading of the log for all that wait.
-    pub(super) fn fold_anew(&mut self) {
-        if self.folding || self.anew.is_empty() {
+    /// Asks for the events of entities whose state has another version, one reading of the log for all that wait. All
+    /// that a snapshot of theirs can have seen lies before `upto`.
+    pub(in crate::partition) fn fold_anew(&mut self, upto: Offset) {
+        if self.quarantines.folding || self.quarantines.anew.is_empty() {
             return;
         }
-        let upto = match &self.role {
-            Role::Owning(owner) => Offset(owner.base + owner.committed.0 + 1),
-            Role::Following(following) => {
-                let ahead = following.ahead_end.map(Offset::next);
-                let saved = self.saved_end.map(Offset::next);
-                following.next.max(ahead.max(saved).unwrap_or_default())
-            }
-            Role::Over => return,
-        };
-        let addresses = std::mem::take(&mut self.anew).into_iter();
+        let addresses = std::mem::take(&mut self.quarantines.anew).into_iter();
         let entities = addresses.filter_map(|address| {
-            let quarantine = self.entities.get(&address)?.quarantine.as_ref()?;
+            let quarantine = self.residents.get(&address)?.quarantine.as_ref()?;
             Some((address, quarantine.revision))
         });
         let entities: Vec<(Address, Revision)> = entities.collect();
-        self.folding = true;
+        self.quarantines.folding = true;
         self.actions.push(Action::FoldAnew { upto, entities });
     }
 
     /// Entities were folded anew, up to the revision at which their state was stored.
-    pub fn folded_anew(&mut self, folded: Vec<FoldedAnew>, now: Now) {
-        self.folding = false;
+    pub(in crate::partition) fn folded_anew(&mut self, folded: Vec<FoldedAnew>) {
+        self.quarantines.folding = false;
         for (address, instance) in folded {
             let quarantine = |entity: &Entity| entity.quarantine.clone();
-            let quarantine = self.entities.get(&address).and_then(quarantine);
+            let quarantine = self.residents.get(&address).and_then(quarantine);
             let Some(mut quarantine) = quarantine.filter(|q| q.cure == Cure::FoldAnew) else {
                 continue;
             };
             let whole = |instance| quarantine.behind(instance).map_err(|f| f.to_string());
             match instance.and_then(whole) {
-                Ok(instance) => self.recover(&address, instance, now),
+                Ok(instance) => self.recover(&address, instance),
                 Err(reason) => {
                     tracing::error!(entity = %address, reason, "an entity of another state version could not be folded anew from its events and stays in quarantine; write `read_state`");
                     quarantine.cure = Cure::Build;
                     quarantine.reason = reason;
-                    if let Some(entity) = self.entities.get_mut(&address) {
+                    if let Some(entity) = self.residents.get_mut(&address) {
                         entity.quarantine = Some(quarantine);
                     }
                 }
             }
         }
-        self.fold_anew();
-        self.drain(now);
-    }
-
-    /// Whether this life must end so that the next one keeps what this one has spoilt: once all that may spoil more has
-    /// been read, so that few lives are needed.
-    pub(super) fn reopen(&mut self) -> bool {
-        let reopens = self.reopens && !self.is_owner() && self.is_warm();
-        if reopens {
-            self.lose("events could not be applied, and what was good before them is kept");
-        }
-        reopens
     }
 
     /// Compares the owner's hashes with our states, as far as both speak of the same revision.
-    pub(super) fn compare(&mut self, checkpoint: &Checkpoint) {
+    pub(in crate::partition) fn compare(&mut self, checkpoint: &Checkpoint) {
         for theirs in &checkpoint.hashes {
             let Some(host) = self.setting.domain.get(theirs.address.category()) else {
                 continue;
             };
-            let entity = self.entities.get(&theirs.address);
-            let Some(entity) = entity.filter(|entity| !entity.is_quarantined()) else {
+            let Some(entity) = self.sound(&theirs.address) else {
                 continue;
             };
             let same = entity.runtime.revision == theirs.revision
@@ -299,7 +313,7 @@ impl Partition {
             };
             if same && crc32c::crc32c(&state) != theirs.hash {
                 tracing::error!(entity = %theirs.address, revision = %theirs.revision, "the state folded anew differs from the owner's: its `apply` must depend on nothing but the state and the event");
-                self.diverged.push(theirs.address.clone());
+                self.reports.diverged.push(theirs.address.clone());
             }
         }
     }

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use xp_domain_sdk::host::{Fault, Host};
-use xp_protocol::{Address, FaultCode};
+use xp_protocol::Address;
 
-use super::Partition;
+use super::Core;
 use crate::entity::{Base, Entity};
 use crate::snapshot;
 
@@ -13,16 +13,24 @@ use crate::snapshot;
 /// the log must reach back to the last one.
 const BEHIND_BYTES_MAX: usize = 16 << 20;
 
-impl Partition {
+/// Why the events of a decision are a fault: no snapshot could keep the state after them.
+pub(in crate::partition) struct Unencodable {
+    /// What cannot be encoded, for people.
+    pub(in crate::partition) why: String,
+    /// The state before them could not be had again: what is in memory is not what the log says.
+    pub(in crate::partition) spoilt: bool,
+}
+
+impl Core {
     /// The events that an entity has just applied, before they are appended. Where its state cannot be encoded with
     /// them, it is put back, and they are a fault: at the first commit in memory, after many events, and as long as
     /// a snapshot has found it so.
-    pub(super) fn prove(
+    pub(in crate::partition) fn prove(
         &mut self,
         address: &Address,
         events: &Bytes,
-    ) -> Result<(), (FaultCode, String)> {
-        let Some(entity) = self.entities.get_mut(address) else {
+    ) -> Result<(), Unencodable> {
+        let Some(entity) = self.residents.get_mut(address) else {
             return Ok(());
         };
         entity.kept.note(events.clone());
@@ -37,18 +45,19 @@ impl Partition {
         };
         tracing::error!(entity = %address, %fault, "a message faulted: the state after its events cannot be encoded, so no snapshot could keep it; mend the state's serialization");
         entity.kept.take_back();
-        if let Err(reason) = self.put_back(address, host.as_ref()) {
+        let put_back = self.put_back(address, host.as_ref());
+        if let Err(reason) = &put_back {
             tracing::warn!(entity = %address, reason, "the state before these events is read from the log");
-            if let Some(owner) = self.owner() {
-                owner.spoilt = true;
-            }
         }
-        Err((FaultCode::Misuse, fault.to_string()))
+        Err(Unencodable {
+            why: fault.to_string(),
+            spoilt: put_back.is_err(),
+        })
     }
 
     /// What a follower has applied is the log's: it is kept, whatever becomes of it.
     pub(super) fn follow_kept(&mut self, address: &Address, events: &Bytes) {
-        let Some(entity) = self.entities.get_mut(address) else {
+        let Some(entity) = self.residents.get_mut(address) else {
             return;
         };
         entity.kept.note(events.clone());
@@ -63,7 +72,7 @@ impl Partition {
 
     /// The entity's instance as it was before the last events.
     fn put_back(&mut self, address: &Address, host: &dyn Host) -> Result<(), String> {
-        let Some(entity) = self.entities.get(address) else {
+        let Some(entity) = self.residents.get(address) else {
             return Ok(());
         };
         let record = self.base(address, entity)?;
@@ -82,7 +91,7 @@ impl Partition {
             }
         };
         let peopled = Entity::new(instance, entity.runtime.clone());
-        if let Some(entity) = self.entities.get_mut(address) {
+        if let Some(entity) = self.residents.get_mut(address) {
             entity.instance = peopled.instance;
         }
         Ok(())
@@ -109,7 +118,7 @@ impl Partition {
         host: &dyn Host,
         fault: &Fault,
     ) -> Option<Bytes> {
-        let entity = self.entities.get(address)?;
+        let entity = self.residents.get(address)?;
         let (base, made) = match self.base(address, entity) {
             Ok(base) => {
                 let made = made_behind(host, entity, base.as_deref());
@@ -117,7 +126,7 @@ impl Partition {
             }
             Err(reason) => (None, Err(reason)),
         };
-        let kept = &mut self.entities.get_mut(address)?.kept;
+        let kept = &mut self.residents.get_mut(address)?.kept;
         let is_news = match &made {
             Ok(_) => kept.stuck(base),
             Err(_) => kept.stuck_as_it_is(),

@@ -5,7 +5,7 @@ use xp_domain_sdk::host::Host;
 use xp_protocol::events::{Parked, TimerKey, Waiting};
 use xp_protocol::{Address, TimeMs};
 
-use super::Partition;
+use super::Core;
 use crate::entity::{Cure, Entity, Phase, Quarantine, Session};
 use crate::utc::utc;
 
@@ -58,14 +58,17 @@ pub struct Reason {
     pub unapplied: usize,
 }
 
-impl Partition {
+impl Core {
     /// One entity as this node has it; `None` when there is none.
     ///
     /// # Errors
     /// When its snapshot cannot be read at all.
-    pub fn describe(&mut self, address: &Address) -> Result<Option<Description>, String> {
+    pub(in crate::partition) fn describe(
+        &mut self,
+        address: &Address,
+    ) -> Result<Option<Description>, String> {
         self.load(address)?;
-        let entity = self.entities.get(address);
+        let entity = self.residents.get(address);
         let host = self.setting.domain.get(address.category());
         let known = entity.zip(host);
         Ok(known.map(|(entity, host)| describe(address, entity, host.as_ref())))
