@@ -171,7 +171,7 @@ impl Partition {
             return self.conclude(Err(Exit::Lost(why)), now);
         }
         self.assign(now);
-        self.owning(now, |owner, core| owner.check_edges(core, now));
+        self.owning(now, |owner, core| owner.check_sessions(core, now));
     }
 
     /// This node's lease, as far as its heartbeats have been read back (R13).
@@ -187,8 +187,10 @@ impl Partition {
         self.fold_anew();
         self.owning(now, |owner, core| owner.tick(core, now));
         self.core.passivate(now);
-        self.take_snapshot(now);
-        self.owning(now, |owner, core| owner.drain(core, now));
+        let quiet_ms = self.core.setting.limits.quiet_ms;
+        if self.core.snapshots.is_due(quiet_ms, now) {
+            self.cut(now);
+        }
     }
 
     /// Records of `events`.
@@ -236,7 +238,7 @@ impl Partition {
 
     /// A record was acknowledged, or its append failed: the answer to [`Action::Emit`].
     pub fn emitted(&mut self, id: u64, arrived: bool, now: Now) {
-        self.owning(now, |owner, core| owner.emitted(core, id, arrived, now));
+        self.owning(now, |owner, _| owner.emitted(id, arrived, now));
     }
 
     /// A tell was acknowledged, or its append failed: the answer to [`Action::Tell`].
@@ -248,7 +250,7 @@ impl Partition {
 
     /// A portion of the records that were asked for; `None` when they are gone: the answer to [`Action::Rescan`].
     pub fn rescanned(&mut self, id: u64, batch: Option<&[Stored]>, now: Now) {
-        self.owning(now, |owner, core| owner.rescanned(core, id, batch, now));
+        self.owning(now, |owner, core| owner.rescanned(core, id, batch));
     }
 
     /// Entities were folded anew: the answer to [`Action::FoldAnew`].
@@ -256,7 +258,7 @@ impl Partition {
         self.core.folded_anew(folded);
         self.fold_anew();
         // What happened to the edges of those that are sound again is looked at.
-        self.owning(now, |owner, core| owner.check_edges(core, now));
+        self.owning(now, |owner, core| owner.check_sessions(core, now));
     }
 
     /// Tries to read an entity in quarantine once more; says what came of it.
@@ -266,7 +268,7 @@ impl Partition {
     pub fn retry(&mut self, address: &Address, now: Now) -> Result<(), String> {
         match self.core.retry(address)? {
             // What happened to its edges meanwhile is looked at.
-            true => self.owning(now, |owner, core| owner.check_edges(core, now)),
+            true => self.owning(now, |owner, core| owner.check_sessions(core, now)),
             false => self.fold_anew(),
         }
         Ok(())
@@ -276,15 +278,7 @@ impl Partition {
     /// again.
     pub fn release(&mut self, now: Now) {
         self.core.placement.retired = true;
-        self.owning(now, |owner, core| owner.release(core, now));
-    }
-
-    fn take_snapshot(&mut self, now: Now) {
-        let quiet_ms = self.core.setting.limits.quiet_ms;
-        if self.core.snapshots.is_due(quiet_ms, now) {
-            self.cut(now);
-        }
-        self.tick_saves();
+        self.owning(now, |owner, _| owner.release());
     }
 
     /// Cuts a snapshot now, whether or not it is time: at a stop.
@@ -293,7 +287,7 @@ impl Partition {
         match &mut self.role {
             Role::Owning(owner) if owner.may_cut() => {
                 if let Some(cut) = self.core.cut() {
-                    owner.keep_cut(cut);
+                    owner.keep_cut(&mut self.core, cut);
                 }
             }
             // What a follower has folded is committed.
@@ -303,13 +297,6 @@ impl Partition {
                 }
             }
             Role::Owning(_) | Role::Following(_) | Role::Over => {}
-        }
-    }
-
-    /// Lets a cut that is committed be written now: at a stop, when nothing else will move it.
-    pub fn tick_saves(&mut self) {
-        if let Role::Owning(owner) = &mut self.role {
-            owner.save_committed(&mut self.core);
         }
     }
 
@@ -405,7 +392,7 @@ impl Partition {
         let (setting, members) = (&self.core.setting, &self.core.placement.members);
         let owns = members.duty(&setting.place, setting.incarnation) == Some(Duty::Own);
         self.following(now, |follower, core| follower.assign(core, owns, now));
-        self.owning(now, |owner, core| owner.assign(core, owns, now));
+        self.owning(now, |owner, _| owner.assign(owns));
     }
 
     /// Asks for the events of entities that wait to be folded anew, as far as a snapshot of theirs can have seen them.
@@ -418,10 +405,11 @@ impl Partition {
         self.core.fold_anew(upto);
     }
 
-    /// Hands an input to the owner; nobody else has a use for it.
+    /// Hands an input to the owner, which then lets out what may leave; nobody else has a use for it.
     fn owning(&mut self, now: Now, input: impl FnOnce(&mut Owner, &mut Core) -> Step) {
+        let core = &mut self.core;
         let step = match &mut self.role {
-            Role::Owning(owner) => input(owner, &mut self.core),
+            Role::Owning(owner) => input(owner, core).and_then(|()| owner.finish(core, now)),
             Role::Following(_) | Role::Over => Ok(()),
         };
         self.conclude(step, now);

@@ -406,7 +406,6 @@ impl<'a> Shell<'a> {
         let now = self.now();
         self.core.cut(now);
         for _ in 0..2 {
-            self.core.tick_saves();
             drop(self.perform());
             while let Some(done) = self.flying.next().await {
                 drop(self.done(done));

@@ -103,8 +103,7 @@ impl Owner {
         }
         let from = core.fold.inbound;
         core.actions.push(Action::ReadInbound { from });
-        // The welcomes among them wait for nothing.
-        self.drain(core, now)
+        Ok(())
     }
 
     fn send_again(&mut self, core: &mut Core) -> Step {
@@ -163,24 +162,25 @@ impl Owner {
 
     /// R13, R17: another node should own the partition, or this one still. Who folds that it is displaced stops answering
     /// at once, and hands over when its gate is drained.
-    pub(super) fn assign(&mut self, core: &mut Core, owns: bool, now: Now) -> Step {
-        if owns || !self.outbox.displace() {
-            return Ok(());
+    pub(super) fn assign(&mut self, owns: bool) -> Step {
+        if !owns && self.outbox.displace() {
+            self.handover.releasing = true;
         }
-        self.handover.releasing = true;
-        self.drain(core, now)
+        Ok(())
     }
 
     /// Ends the ownership in order: what was decided is committed and leaves, then `Release` follows (R17).
-    pub(super) fn release(&mut self, core: &mut Core, now: Now) -> Step {
+    pub(super) fn release(&mut self) -> Step {
         self.handover.releasing = true;
-        self.drain(core, now)
+        Ok(())
     }
 
     /// R8, R29: sessions of edges that the view no longer lists are detached.
-    pub(super) fn check_edges(&mut self, core: &mut Core, now: Now) -> Step {
-        self.check_sessions(core, now)?;
-        self.drain(core, now)
+    pub(super) fn check_sessions(&mut self, core: &mut Core, now: Now) -> Step {
+        for (edge, address) in sockets::of_lost_edges(core) {
+            self.lose_edge(core, &address, edge, now)?;
+        }
+        Ok(())
     }
 
     /// This node's lease has moved on.
@@ -193,17 +193,13 @@ impl Owner {
     pub(super) fn on_inbound(&mut self, core: &mut Core, batch: &[Stored], now: Now) -> Step {
         // What was due before these messages came is decided before them.
         self.fire_timers(core, now)?;
-        if self.probe.is_over() {
-            for stored in batch {
-                self.take(core, stored, false, now)?;
-            }
-        } else {
+        if !self.probe.is_over() {
             self.probe.hold(batch);
-            self.take_held(core, now)?;
+            return self.take_held(core, now);
         }
-        // What follows no record of this batch need not wait for the next acknowledgement.
-        self.drain(core, now)?;
-        self.say_taken_if_much(core);
+        for stored in batch {
+            self.take(core, stored, false, now)?;
+        }
         Ok(())
     }
 
@@ -237,8 +233,6 @@ impl Owner {
             self.probe.pop();
             self.take(core, &stored, poisonous, now)?;
         }
-        self.drain(core, now)?;
-        self.say_taken_if_much(core);
         Ok(())
     }
 
@@ -272,13 +266,8 @@ impl Owner {
         now: Now,
     ) -> Step {
         self.appends.acknowledge(core, numbers, results, now);
-        self.settle(core, now)?;
-        self.take_held(core, now)
-    }
-
-    fn settle(&mut self, core: &mut Core, now: Now) -> Step {
         self.appends.settle(core)?;
-        self.drain(core, now)
+        self.take_held(core, now)
     }
 
     /// R10: what lies between the last committed record and an unexpected acknowledgement. A claim in it ends
@@ -293,16 +282,16 @@ impl Owner {
         for offset in placed {
             self.appends.commit_at(offset);
             // What follows a record leaves under the record's own offset, before the next one moves it.
-            self.drain(core, now)?;
+            self.let_out(core, now);
         }
-        self.settle(core, now)?;
+        self.appends.settle(core)?;
         self.take_held(core, now)
     }
 
     /// A chain record was acknowledged, or its append failed (R14).
-    pub(super) fn emitted(&mut self, core: &mut Core, id: u64, arrived: bool, now: Now) -> Step {
+    pub(super) fn emitted(&mut self, id: u64, arrived: bool, now: Now) -> Step {
         self.outbox.emitted(id, arrived, now);
-        self.drain(core, now)
+        Ok(())
     }
 
     /// A tell was acknowledged, or its append failed.
@@ -318,15 +307,9 @@ impl Owner {
     }
 
     /// A portion of the log that was asked for; `None` when it is gone.
-    pub(super) fn rescanned(
-        &mut self,
-        core: &mut Core,
-        id: u64,
-        batch: Option<&[Stored]>,
-        now: Now,
-    ) -> Step {
+    pub(super) fn rescanned(&mut self, core: &mut Core, id: u64, batch: Option<&[Stored]>) -> Step {
         self.sessions.rescanned(core, &mut self.outbox, id, batch);
-        self.drain(core, now)
+        Ok(())
     }
 
     /// R42: `inbound` begins at `first` now, and what was before it and not taken is gone.
@@ -341,31 +324,18 @@ impl Owner {
             asked.map_err(|reason| core.discard_snapshot(&reason))?;
         }
         self.outbox.put(core, Output::Mark);
-        self.drain(core, now)
+        Ok(())
     }
 
     /// Timers fire, positions are recorded, what failed is tried again.
     pub(super) fn tick(&mut self, core: &mut Core, now: Now) -> Step {
         self.fire_timers(core, now)?;
-        self.repeat(core, now)?;
-        self.checkpoint(core, now)
-    }
-
-    fn repeat(&mut self, core: &mut Core, now: Now) -> Step {
         self.flush(core);
         let again = self.appends.repeat(core.setting.rules.again_in_order, now);
         core.actions.extend(again);
-        if self.outbox.emit_again(now) {
-            self.drain(core, now)?;
-        }
+        self.outbox.emit_again(now);
         self.tells.repeat(core, now);
-        Ok(())
-    }
-
-    fn check_sessions(&mut self, core: &mut Core, now: Now) -> Step {
-        for (edge, address) in sockets::of_lost_edges(core) {
-            self.lose_edge(core, &address, edge, now)?;
-        }
+        self.checkpoint(core, now);
         Ok(())
     }
 
@@ -393,23 +363,30 @@ impl Owner {
         Ok(())
     }
 
-    /// Lets out what the gate no longer holds, as far as there is room, and ends what can be ended.
-    pub(super) fn drain(&mut self, core: &mut Core, now: Now) -> Step {
+    /// What every input ends with: what may leave does, and what can be ended is.
+    pub(super) fn finish(&mut self, core: &mut Core, now: Now) -> Step {
         if !self.fate.spoilt {
             let end = self.appends.expected(core.fold.seq).next();
             self.sessions.serve(core, &mut self.outbox, end);
         }
-        while let Some((commit, output)) = self.outbox.next(core, &self.appends) {
-            self.let_out(core, commit, output, now);
-        }
+        // What follows no record of this input need not wait for the next acknowledgement.
+        self.let_out(core, now);
         self.close_hole(core, now);
         self.outbox.send_large(core, now);
+        self.say_taken_if_much(core);
         self.finish_release(core, now)?;
         self.save_committed(core);
         self.finish_spoilt()
     }
 
-    fn let_out(&mut self, core: &mut Core, commit: Offset, output: Output, now: Now) {
+    /// Lets out what the gate no longer holds, as far as there is room.
+    fn let_out(&mut self, core: &mut Core, now: Now) {
+        while let Some((commit, output)) = self.outbox.next(core, &self.appends) {
+            self.hand_over(core, commit, output, now);
+        }
+    }
+
+    fn hand_over(&mut self, core: &mut Core, commit: Offset, output: Output, now: Now) {
         match output {
             Output::Chain(partition, record) => self.outbox.emit(core, commit, partition, record),
             Output::Plain(partition, record) => self.outbox.speak(core, partition, record),
@@ -472,12 +449,13 @@ impl Owner {
     }
 
     /// Keeps a cut until its last record is committed.
-    pub(super) fn keep_cut(&mut self, cut: Cut) {
+    pub(super) fn keep_cut(&mut self, core: &mut Core, cut: Cut) {
         self.fate.cut = Some(cut);
+        self.save_committed(core);
     }
 
     /// R35: a cut is written only after its number is committed.
-    pub(super) fn save_committed(&mut self, core: &mut Core) {
+    fn save_committed(&mut self, core: &mut Core) {
         let (committed, early) = (
             self.appends.committed(),
             !core.setting.rules.committed_snapshots,

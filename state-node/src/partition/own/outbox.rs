@@ -233,13 +233,12 @@ impl Outbox {
         }
     }
 
-    /// R14: what failed and all later ones leave again, in order, before anything else does. Whether there is any.
-    pub(super) fn emit_again(&mut self, now: Now) -> bool {
+    /// R14: what failed and all later ones leave again, in order, before anything else does.
+    pub(super) fn emit_again(&mut self, now: Now) {
         let due = self.emit_again_at.take_if(|at| *at <= now.running);
         if due.is_some() {
             self.gate.take_back(self.emitter.again());
         }
-        due.is_some()
     }
 
     /// What is committed has left, but for what flies and what is held until it has arrived: all effects of records

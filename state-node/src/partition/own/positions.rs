@@ -58,11 +58,11 @@ impl Positions {
 
 impl Owner {
     /// R15: positions are recorded at least once a second, also when only queries came.
-    pub(super) fn checkpoint(&mut self, core: &mut Core, now: Now) -> Step {
+    pub(super) fn checkpoint(&mut self, core: &mut Core, now: Now) {
         let limits = &core.setting.limits;
         let since_ms = now.running.since_ms(self.positions.at);
         if since_ms < limits.checkpoint_ms {
-            return Ok(());
+            return;
         }
         // R36: a quiet partition says so now and then, so that its snapshot stays ahead of retention.
         let is_due = since_ms >= limits.quiet_ms;
@@ -74,7 +74,6 @@ impl Owner {
         if self.has_news() || is_due {
             self.append_checkpoint(core, now.running);
         }
-        self.drain(core, now)
     }
 
     pub(super) fn append_checkpoint(&mut self, core: &mut Core, at: TimeMs) {
