@@ -76,6 +76,9 @@ pub enum Action {
     },
     /// Write a snapshot; answer with `saved`.
     Save(Batch),
+    /// Tell people that the domain's code comes to another state of this entity than the owner's did, from the same
+    /// events.
+    Diverged(Address),
     /// The snapshot cannot be used: clear the store before the partition is opened anew, behind every write that was
     /// asked for before, which would fill the cleared store in part otherwise. `Lost` follows.
     Clear,

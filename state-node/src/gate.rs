@@ -36,6 +36,7 @@ pub struct Gate {
     waiting: VecDeque<(Seq, Output)>,
     /// Behind records that are committed, at these offsets: they leave when there is room.
     open: VecDeque<(Offset, Output)>,
+    opened: Seq,
 }
 
 impl Gate {
@@ -47,11 +48,18 @@ impl Gate {
     /// Everything up to `committed` may leave. The records are at `base` and what follows it now, and may lie elsewhere
     /// when others are committed.
     pub fn open(&mut self, committed: Seq, base: u64) {
+        self.opened = committed;
         while let Some((after, output)) =
             self.waiting.pop_front_if(|(after, _)| *after <= committed)
         {
             self.open.push_back((Offset(base + after.0), output));
         }
+    }
+
+    /// Up to which record it was opened.
+    #[must_use]
+    pub fn opened(&self) -> Seq {
+        self.opened
     }
 
     /// Puts an output behind a record that is committed already.

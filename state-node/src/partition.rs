@@ -60,6 +60,10 @@ pub struct Setting {
     pub lease_ms: u64,
     /// All of them, but in a simulator.
     pub rules: Rules,
+    /// What failed to apply in an earlier life of this partition on this node.
+    pub faulted: Faulted,
+    /// Where it says what it is deciding, for who looks from another thread.
+    pub deciding: Deciding,
 }
 
 /// What failed to apply in one life of a partition and must not be applied in the next.
@@ -160,10 +164,11 @@ impl Partition {
 
     /// A fold of the `cluster` log that has moved on.
     pub fn on_members(&mut self, members: Arc<Members>, now: Now) {
-        let (is_former, placement) = (
-            members.is_former(self.core.setting.incarnation),
-            &mut self.core.placement,
-        );
+        if matches!(self.role, Role::Over) {
+            return;
+        }
+        let is_former = members.is_former(self.core.setting.incarnation);
+        let placement = &mut self.core.placement;
         placement.members = members;
         if is_former {
             placement.lease.end();
@@ -177,7 +182,8 @@ impl Partition {
     /// This node's lease, as far as its heartbeats have been read back (R13).
     pub fn on_lease(&mut self, lease: Lease, now: Now) {
         self.core.placement.lease = lease;
-        self.owning(now, |owner, core| owner.on_lease(core, now));
+        // What waits for it is looked at behind every input.
+        self.owning(now, |_, _| Ok(()));
     }
 
     /// The time passes: timers fire, positions are recorded, what failed is tried again.
@@ -304,12 +310,6 @@ impl Partition {
     pub fn saved(&mut self, written: bool) {
         self.core.saved(written);
     }
-
-    /// Whether everything is stored.
-    #[must_use]
-    pub fn is_saved(&self) -> bool {
-        self.core.snapshots.is_saved()
-    }
 }
 
 /// What others ask of it.
@@ -318,17 +318,6 @@ impl Partition {
     #[must_use]
     pub fn fold(&self) -> &Fold {
         &self.core.fold
-    }
-
-    /// What it is deciding, for who looks from another thread.
-    #[must_use]
-    pub fn deciding(&self) -> Deciding {
-        self.core.reports.deciding.clone()
-    }
-
-    /// What failed when it was applied in an earlier life of this partition on this node.
-    pub fn set_faulted(&mut self, faulted: Faulted) {
-        self.core.quarantines.faulted = faulted;
     }
 
     /// What the next life of this partition must not apply again.
@@ -358,11 +347,6 @@ impl Partition {
     #[must_use]
     pub fn index_work(&self) -> u64 {
         self.core.residents.index.work()
-    }
-
-    /// Entities whose state differs from the hash in the log, once each.
-    pub fn take_diverged(&mut self) -> Vec<Address> {
-        std::mem::take(&mut self.core.reports.diverged)
     }
 
     /// An entity's revision and encoded state, for checkers and tests.
@@ -441,16 +425,15 @@ impl Partition {
                 self.core.actions.push(Action::Follow { from });
                 self.assign(now);
             }
-            Exit::Lost(why) => self.end(Action::Lost(why)),
-            Exit::Stop(why) => self.end(Action::Stop(why)),
-        }
-    }
-
-    /// R18: throws away what is in memory.
-    fn end(&mut self, why: Action) {
-        if !matches!(self.role, Role::Over) {
-            self.role = Role::Over;
-            self.core.actions.push(why);
+            // R18: what is in memory is thrown away.
+            Exit::Lost(why) => {
+                self.role = Role::Over;
+                self.core.actions.push(Action::Lost(why));
+            }
+            Exit::Stop(why) => {
+                self.role = Role::Over;
+                self.core.actions.push(Action::Stop(why));
+            }
         }
     }
 }

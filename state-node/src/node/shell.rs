@@ -262,9 +262,6 @@ impl<'a> Shell<'a> {
             named: quarantined.take(NAMED_MAX).cloned().collect(),
         };
         self.shared.set_seen(self.place, saw);
-        for address in self.core.take_diverged() {
-            tracing::error!(entity = %address, "the domain's code computes another state from the same events: its `apply` must depend on nothing but the state and the event");
-        }
         None
     }
 

@@ -20,7 +20,6 @@ use xp_transport::Now;
 use super::Setting;
 use super::exit::Exit;
 use crate::action::Action;
-use crate::deciding::Deciding;
 use crate::entity::{Entity, Session};
 use crate::fold::Fold;
 
@@ -48,7 +47,8 @@ pub(super) struct Core {
     /// The machine's clock when it was last looked at, for people.
     pub(super) clock: TimeMs,
     pub(super) random: ChaCha8Rng,
-    pub(super) reports: Reports,
+    /// When it was last told of that an entity's time was set back.
+    pub(super) told_ahead: Option<TimeMs>,
     /// What the shell is to do, in order.
     pub(super) actions: Vec<Action>,
 }
@@ -79,17 +79,6 @@ pub(super) struct Unsent {
     pub(super) offset: Offset,
     pub(super) address: Address,
     pub(super) commit: Arc<Commit>,
-}
-
-/// What is told to people and to other threads.
-#[derive(Default)]
-pub(super) struct Reports {
-    /// What is being decided, for who looks from outside.
-    pub(super) deciding: Deciding,
-    /// Entities whose stored hash differed from ours, for the node's report.
-    pub(super) diverged: Vec<Address>,
-    /// When it was last told of that an entity's time was set back.
-    told_ahead: Option<TimeMs>,
 }
 
 impl Core {
@@ -126,11 +115,11 @@ impl Core {
 
     /// Says that an entity's time is set back: once in a while, whatever the number of entities.
     pub(super) fn tell_ahead(&mut self, address: &Address, ahead_ms: u64, now: Now) {
-        let told = self.reports.told_ahead;
+        let told = self.told_ahead;
         if told.is_some_and(|told| now.running.since_ms(told) < TOLD_MS) {
             return;
         }
-        self.reports.told_ahead = Some(now.running);
+        self.told_ahead = Some(now.running);
         tracing::error!(
             entity = %address, ahead_ms,
             "an entity's time is set back: an owner's clock had been ahead (R48). Timers that it set meanwhile fire \

@@ -275,9 +275,9 @@ fn fold_foreign(
     }
     if commit.event_count > 0 {
         // R47: who looks from outside sees what does not return here, too.
-        core.reports.deciding.begin(address, &commit.cause);
+        core.setting.deciding.begin(address, &commit.cause);
         core.apply_foreign(address, &stored.record.value, stored.offset);
-        core.reports.deciding.end();
+        core.setting.deciding.end();
     }
     core.fold_commit(address, commit, stored.offset);
     Ok(())

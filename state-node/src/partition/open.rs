@@ -76,12 +76,13 @@ impl Partition {
             rules: setting.rules,
             ..fold
         };
+        let faulted = setting.faulted.clone();
         let mut core = Core {
             setting,
             fold,
             residents: Residents::new(opening.now.running),
             snapshots: Snapshots::new(end, opening.now.running),
-            quarantines: Quarantines::default(),
+            quarantines: Quarantines::new(faulted),
             placement: Default::default(),
             opened: Opened {
                 inbound: opening.inbound,
@@ -92,7 +93,7 @@ impl Partition {
             unsent: Vec::new(),
             clock: opening.now.time,
             random: ChaCha8Rng::seed_from_u64(seed),
-            reports: Default::default(),
+            told_ahead: None,
             actions: Vec::new(),
         };
         core.residents.index.fill(pending);

@@ -34,12 +34,15 @@ fn a_diverging_apply_is_reported_with_the_entitys_name() {
 
     desk.crash();
     desk.replay();
-    assert!(desk.core.take_diverged().is_empty(), "the same code agrees");
+    assert!(desk.diverged.is_empty(), "the same code agrees");
     changed(&mut desk);
     desk.crash();
     desk.replay();
-    let diverged: Vec<_> = desk.core.take_diverged();
-    let names: Vec<_> = diverged.iter().map(|address| address.as_str()).collect();
+    let names: Vec<_> = desk
+        .diverged
+        .iter()
+        .map(|address| address.as_str())
+        .collect();
     assert_eq!(names, ["ledger/1"], "ledger/2 has nothing that differs");
 }
 

@@ -19,7 +19,8 @@ use xp_protocol::{
 };
 use xp_state_node::action::{Action, Opening, Telling};
 use xp_state_node::anew::FoldingAnew;
-use xp_state_node::partition::{OpenError, Partition, Setting};
+use xp_state_node::deciding::Deciding;
+use xp_state_node::partition::{Faulted, OpenError, Partition, Setting};
 use xp_state_node::store::{Batch, MemoryStore, SnapshotStore};
 use xp_state_node::tells::TellId;
 use xp_state_node::{Lane, Lanes, Limits};
@@ -71,6 +72,11 @@ pub(crate) struct Desk {
     /// Entities that are to be folded anew, and up to where the log is read for them.
     pub(crate) anew: Vec<(Offset, Vec<(Address, Revision)>)>,
     pub(crate) reads_inbound: Option<Offset>,
+    /// Entities whose states differ from what the log says of them.
+    pub(crate) diverged: Vec<Address>,
+    /// What failed in the last life of the partition, for the next in the same process.
+    faulted: Faulted,
+    pub(crate) deciding: Deciding,
     /// How the partition ended: `lost`, `released`, or why it stopped.
     pub(crate) over: Option<String>,
     claims: VecDeque<Record>,
@@ -166,6 +172,9 @@ impl Desk {
             rescans: Vec::new(),
             anew: Vec::new(),
             reads_inbound: None,
+            diverged: Vec::new(),
+            faulted: Faulted::default(),
+            deciding: Deciding::default(),
             over: None,
             claims: VecDeque::new(),
             waiting: 0,
@@ -201,9 +210,9 @@ impl Desk {
 
     /// As after the partition was lost: the process lives.
     pub(crate) fn reopen_in_the_same_process(&mut self) {
-        let faulted = self.core.faulted().clone();
+        self.faulted = self.core.faulted().clone();
         self.open().unwrap();
-        self.core.set_faulted(faulted);
+        self.faulted = Faulted::default();
         self.perform();
     }
 
@@ -219,6 +228,8 @@ impl Desk {
     fn open(&mut self) -> Result<(), OpenError> {
         let mut setting = setting(self.nodes, &self.domain, &self.limits, &self.store);
         setting.lease_ms = self.lease_ms;
+        setting.faulted = self.faulted.clone();
+        setting.deciding = self.deciding.clone();
         // Claims are named from it: no two lives may draw the same.
         self.lives += 1;
         let next = self.first.max(self.log.len() as u64);
@@ -543,6 +554,7 @@ impl Desk {
                 Action::Rescan { id, from, upto, .. } => self.rescans.push((id, from, upto)),
                 Action::FoldAnew { upto, entities } => self.anew.push((upto, entities)),
                 Action::Save(batch) => self.saves.push(batch),
+                Action::Diverged(address) => self.diverged.push(address),
                 // What was to be written before is written before, or never.
                 Action::Clear => {
                     self.saves.clear();
@@ -646,6 +658,8 @@ fn setting(
         store: Arc::clone(store),
         lease_ms: 0,
         rules: Default::default(),
+        faulted: Default::default(),
+        deciding: Default::default(),
     }
 }
 

@@ -63,7 +63,7 @@ fn forget(desk: &mut Desk) {
 
 /// Whatever has changed is in the store.
 fn save(desk: &mut Desk) {
-    while !desk.core.is_saved() {
+    while desk.core.is_busy() {
         desk.pass(1000);
         desk.settle();
         desk.save();

@@ -143,7 +143,7 @@ fn a_mirror_says_what_it_applies() {
     desk.send(ANA, 1, r#"{"type":"ApplySlowly"}"#);
     desk.settle();
     desk.crash();
-    let deciding = desk.core.deciding();
+    let deciding = desk.deciding.clone();
     assert_eq!(deciding.get(), None);
     APPLY.close();
     std::thread::scope(|scope| {

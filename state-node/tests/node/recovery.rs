@@ -1,5 +1,7 @@
 //! Snapshots that are lost, damaged or of another history; entities that come and go.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 use xp_domain_sdk::Domain;
 use xp_protocol::inbound::Action;
@@ -12,6 +14,21 @@ use crate::world::{World, add, open};
 
 fn snapshots(world: &World) -> std::path::PathBuf {
     world.dir.path().join("snapshots")
+}
+
+/// The snapshots of a node that has stopped. A task of it that ends on its own, such as a publisher, may hold them a
+/// moment longer.
+async fn disk(world: &World) -> sled::Db {
+    let opened = async {
+        loop {
+            if let Ok(db) = sled::open(snapshots(world)) {
+                return db;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let opened = tokio::time::timeout(Duration::from_secs(10), opened).await;
+    opened.expect("nobody holds the snapshots of a node that has stopped")
 }
 
 /// Two entities with a snapshot, and the node stopped.
@@ -54,7 +71,7 @@ async fn without_its_snapshots_a_node_replays_the_log() {
 async fn damaged_snapshots_are_replaced_by_the_log() {
     for kind in [b'h', b'e', b'p'] {
         let (mut world, ana) = stored().await;
-        let db = sled::open(snapshots(&world)).unwrap();
+        let db = disk(&world).await;
         for name in db.tree_names() {
             let tree = db.open_tree(&name).unwrap();
             for key in tree.iter().keys().map(Result::unwrap) {
@@ -72,7 +89,7 @@ async fn damaged_snapshots_are_replaced_by_the_log() {
 #[tokio::test]
 async fn snapshots_of_another_boot_are_verified_at_once() {
     let (mut world, ana) = stored().await;
-    let db = sled::open(snapshots(&world)).unwrap();
+    let db = disk(&world).await;
     db.insert("boot", "another").unwrap();
     for name in db.tree_names() {
         let tree = db.open_tree(&name).unwrap();

@@ -151,6 +151,10 @@ impl Node {
                 held.cursor = None;
                 self.plan(stage, 1, Due::PollEvents(place));
             }
+            Action::Diverged(address) => {
+                let alarm = format!("{address} was folded to another state than the owner's");
+                stage.note(What::Alarm(alarm));
+            }
             Action::Clear => drop(self.clears.insert(place)),
             Action::Lost(_) => {
                 let faulted = held.core.faulted().clone();

@@ -64,6 +64,8 @@ impl Node {
             store: self.disk.store(place),
             lease_ms: LEASE_MS,
             rules: Switch::owner(stage.plan.without),
+            faulted,
+            deciding: Default::default(),
         };
         let identity = stage.log.identity(&inbound(place));
         let opening = Opening {
@@ -76,7 +78,6 @@ impl Node {
             Ok(core) => core,
             Err(error) => return self.stop(place, &error.to_string(), stage),
         };
-        core.set_faulted(faulted);
         core.on_lease(self.lease, now);
         core.on_members(Arc::clone(&self.seen), now);
         let held = Held {

@@ -4,7 +4,6 @@ use xp_state_node::schedule::{Phase, Source};
 
 use super::Node;
 use crate::simulator::agenda::{NodeDue as Due, Part};
-use crate::simulator::history::What;
 use crate::simulator::place::Place;
 use crate::simulator::stage::Stage;
 
@@ -28,10 +27,6 @@ impl Node {
             held.schedule.ticked(now);
             held.core.on_lease(lease, now);
             held.core.tick(now);
-            for address in held.core.take_diverged() {
-                let alarm = format!("{address} was folded to another state than the owner's");
-                stage.note(What::Alarm(alarm));
-            }
         }
         self.perform(part.place, stage);
     }

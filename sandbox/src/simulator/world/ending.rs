@@ -174,6 +174,8 @@ impl World {
             store,
             lease_ms: LEASE_MS,
             rules: Switch::owner(self.stage.plan.without),
+            faulted: Default::default(),
+            deciding: Default::default(),
         };
         let opening = Opening {
             inbound: LogIdentity(uuid::Uuid::nil()),

@@ -11,6 +11,7 @@ use super::ahead::Ahead;
 use super::restore::{publish, restore};
 use super::{Shell, Topics, random_u64};
 use crate::action::Opening;
+use crate::deciding::Deciding;
 use crate::node::Shared;
 use crate::partition::{Faulted, Partition, Setting};
 use crate::schedule::Schedule;
@@ -41,17 +42,19 @@ impl<'a> Shell<'a> {
             next: bounds.next,
             now: shared.clock.read(),
         };
-        let setting = setting(shared, place, &store);
-        let mut core = Partition::open(setting, opening, random_u64()).map_err(text)?;
-        core.set_faulted(faulted);
+        let deciding = Deciding::default();
+        let setting = Setting {
+            faulted,
+            deciding: deciding.clone(),
+            ..setting(shared, place, &store)
+        };
+        let core = Partition::open(setting, opening, random_u64()).map_err(text)?;
         let from = core
             .next_event()
             .expect("a partition that was just opened follows");
         shared.progress.expect(bounds.next.0.saturating_sub(from.0));
         let events = Some(log.read(&topics.events, from));
-        let progress = shared
-            .standing
-            .begins(place, core.deciding(), Instant::now());
+        let progress = shared.standing.begins(place, deciding, Instant::now());
         let publishes = publish(shared, place, &topics, &store, &writing).await;
         let mut shell = Self {
             shared,
@@ -105,6 +108,8 @@ fn setting(shared: &Shared, place: &LanePartition, store: &Arc<dyn SnapshotStore
         lease_ms: shared.lease_ms,
         store: Arc::clone(store),
         rules: Default::default(),
+        faulted: Default::default(),
+        deciding: Default::default(),
     }
 }
 

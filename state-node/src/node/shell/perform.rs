@@ -49,6 +49,9 @@ impl Shell<'_> {
                 } => self.rescan(id, from, upto, bytes_max),
                 Action::FoldAnew { upto, entities } => self.fold_anew(upto, entities),
                 Action::Save(batch) => self.save(batch),
+                Action::Diverged(address) => {
+                    tracing::error!(entity = %address, "the domain's code computes another state from the same events: its `apply` must depend on nothing but the state and the event");
+                }
                 Action::Clear => self.clears = true,
                 Action::Lost(why) => {
                     tracing::warn!(place = %self.place, why, "a partition was lost and is opened anew");

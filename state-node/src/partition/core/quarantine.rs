@@ -40,6 +40,14 @@ pub(in crate::partition) struct Quarantines {
 }
 
 impl Quarantines {
+    /// None yet; what failed to apply in an earlier life is not applied again.
+    pub(in crate::partition) fn new(faulted: Faulted) -> Self {
+        Self {
+            faulted,
+            ..Self::default()
+        }
+    }
+
     /// The entities in memory that this build cannot read, in the order of their addresses.
     pub(in crate::partition) fn addresses(&self) -> impl ExactSizeIterator<Item = &Address> {
         self.addresses.iter()
@@ -313,7 +321,7 @@ impl Core {
             };
             if same && crc32c::crc32c(&state) != theirs.hash {
                 tracing::error!(entity = %theirs.address, revision = %theirs.revision, "the state folded anew differs from the owner's: its `apply` must depend on nothing but the state and the event");
-                self.reports.diverged.push(theirs.address.clone());
+                self.actions.push(Action::Diverged(theirs.address.clone()));
             }
         }
     }

@@ -67,10 +67,6 @@ impl Snapshots {
         !self.dirty.is_empty()
     }
 
-    pub(in crate::partition) fn is_saved(&self) -> bool {
-        self.dirty.is_empty() && self.saving.is_none()
-    }
-
     /// Whether it is time to cut. Retention must not overtake the snapshot of a partition in which nothing changes (R36).
     pub(in crate::partition) fn is_due(&self, quiet_ms: u64, now: Now) -> bool {
         let every_ms = match self.has_dirty() {

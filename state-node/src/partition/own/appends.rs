@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use xp_protocol::codec;
 use xp_protocol::events::Event;
-use xp_protocol::{Offset, Seq, TimeMs};
+use xp_protocol::rules::Rules;
+use xp_protocol::{LanePartition, Offset, Seq, TimeMs};
 use xp_transport::{AppendError, Now, Record, Stored};
 
-use super::super::core::Core;
-use super::super::exit::{Exit, Step};
 use crate::action::Action;
 use crate::fold::{Fold, Verdict};
 
@@ -34,6 +33,17 @@ pub(super) struct Appends {
     /// Whether the last append failed, so that a full disk is told of once.
     failing: bool,
     effects_before: Offset,
+}
+
+/// Where the records lie that are acknowledged.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// Each at the offset where it was expected, as far as nothing is missing before it.
+    InOrder,
+    /// Others may lie between: what is from here on up to there must be read.
+    Gap { from: Offset, upto: Offset },
+    /// One lies where another was before.
+    Truncated { offset: Offset, expected: Offset },
 }
 
 struct Uncommitted {
@@ -110,7 +120,7 @@ impl Appends {
     /// Notes the acknowledgements of one append, in order.
     pub(super) fn acknowledge(
         &mut self,
-        core: &Core,
+        place: &LanePartition,
         (first, round): (Seq, u64),
         results: &[Result<Offset, AppendError>],
         now: Now,
@@ -119,7 +129,6 @@ impl Appends {
         if round != self.round {
             return;
         }
-        let place = &core.setting.place;
         for (seq, result) in (first.0..).map(Seq).zip(results) {
             match result {
                 Ok(offset) => {
@@ -141,31 +150,25 @@ impl Appends {
 
     /// R10: commits what is acknowledged, in order, as long as each lies where it is expected. At another offset the gap
     /// between is read before anything more is committed, because only the log says whose the records in it are.
-    pub(super) fn settle(&mut self, core: &mut Core) -> Step {
+    pub(super) fn settle(&mut self, rules: Rules) -> Settled {
         if self.reading_gap {
-            return Ok(());
+            return Settled::InOrder;
         }
         while let Some(offset) = self.acknowledged.remove(&self.committed.next()) {
             let expected = self.next_commit();
-            if offset > expected && core.setting.rules.expected_offset {
+            if offset > expected && rules.expected_offset {
                 self.reading_gap = true;
-                core.actions.push(Action::ReadGap {
+                return Settled::Gap {
                     from: expected,
                     upto: offset,
-                });
-                return Ok(());
+                };
             }
-            // An offset that was given to another record before: the log has lost its end, and with it what this node
-            // has told others to be committed.
-            if offset < expected && core.setting.rules.expected_offset {
-                let place = &core.setting.place;
-                return Err(Exit::Stop(format!(
-                    "{place} acknowledged offset {offset} where {expected} was expected: the log was truncated"
-                )));
+            if offset < expected && rules.expected_offset {
+                return Settled::Truncated { offset, expected };
             }
             self.commit();
         }
-        Ok(())
+        Settled::InOrder
     }
 
     /// Where the next of our records lie in a gap, in order; `None` when it holds another's claim. The records in it are
@@ -250,5 +253,124 @@ impl Appends {
     pub(super) fn commit_at(&mut self, offset: Offset) {
         self.base = offset.0 - self.committed.0 - 1;
         self.commit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use xp_protocol::PartitionId;
+    use xp_transport::TopicPartition;
+
+    use super::*;
+
+    fn record(number: u8) -> Record {
+        Record {
+            value: Bytes::copy_from_slice(&[number]),
+            ..Record::default()
+        }
+    }
+
+    /// Three records of an epoch whose claim lies at offset 100, handed to the log.
+    fn three() -> Appends {
+        let mut appends = Appends::new(100);
+        for number in 1..=3 {
+            appends.push(record(number), number == 2);
+        }
+        assert!(appends.flush(Seq(3)).is_some() && appends.flush(Seq(3)).is_none());
+        appends
+    }
+
+    fn place() -> LanePartition {
+        LanePartition {
+            lane: "main".into(),
+            partition: PartitionId(0),
+        }
+    }
+
+    fn failed() -> Result<Offset, AppendError> {
+        let at = TopicPartition {
+            topic: "main.events".into(),
+            partition: PartitionId(0),
+        };
+        let reason = "a test".to_owned();
+        Err(AppendError::Unacknowledged { at, reason })
+    }
+
+    fn answer(appends: &mut Appends, first: u64, round: u64, at: &[u64]) -> Settled {
+        let results: Vec<_> = at.iter().map(|offset| Ok(Offset(*offset))).collect();
+        let now = Now::steady(TimeMs(0));
+        appends.acknowledge(&place(), (Seq(first), round), &results, now);
+        appends.settle(Rules::default())
+    }
+
+    #[test]
+    fn what_is_acknowledged_where_it_is_expected_is_committed_in_order() {
+        let mut appends = three();
+        assert_eq!(answer(&mut appends, 2, 0, &[102]), Settled::InOrder);
+        assert_eq!(appends.committed(), Seq(0), "the first one may be missing");
+        assert_eq!(answer(&mut appends, 1, 0, &[101]), Settled::InOrder);
+        assert_eq!(appends.committed(), Seq(2));
+        assert_eq!(appends.effects_before(), Offset(103), "the second had some");
+        assert_eq!(
+            (appends.uncommitted(), appends.next_commit()),
+            (1, Offset(103))
+        );
+    }
+
+    #[test]
+    fn a_gap_is_read_before_anything_more_is_committed() {
+        let mut appends = three();
+        let gap = Settled::Gap {
+            from: Offset(101),
+            upto: Offset(102),
+        };
+        assert_eq!(answer(&mut appends, 1, 0, &[102, 103, 104]), gap);
+        assert_eq!(answer(&mut appends, 1, 0, &[102]), Settled::InOrder);
+        assert_eq!(appends.committed(), Seq(0), "it is being read");
+        let mut fold = Fold::default();
+        appends.move_behind(&mut fold, &[Offset(102)]);
+        appends.commit_at(Offset(102));
+        assert_eq!(appends.settle(Rules::default()), Settled::InOrder);
+        assert_eq!(appends.committed(), Seq(3), "the others lie behind it");
+        assert_eq!(appends.next_commit(), Offset(105));
+    }
+
+    #[test]
+    fn an_offset_that_another_record_had_is_no_commit() {
+        let mut appends = three();
+        let truncated = Settled::Truncated {
+            offset: Offset(90),
+            expected: Offset(101),
+        };
+        assert_eq!(answer(&mut appends, 1, 0, &[90]), truncated);
+        assert_eq!(appends.committed(), Seq(0));
+    }
+
+    #[test]
+    fn after_a_failure_all_that_is_uncommitted_goes_out_again_as_it_was() {
+        let mut appends = three();
+        assert_eq!(answer(&mut appends, 1, 0, &[101]), Settled::InOrder);
+        let (results, now) = ([failed(), Ok(Offset(103))], Now::steady(TimeMs(0)));
+        appends.acknowledge(&place(), (Seq(2), 0), &results, now);
+        assert!(appends.repeat(true, now).is_empty(), "not at once");
+        let again = appends.repeat(true, Now::steady(TimeMs(REPEAT_MS)));
+        let [
+            Action::Append {
+                first,
+                round,
+                records,
+            },
+        ] = &again[..]
+        else {
+            panic!("one append: {again:?}");
+        };
+        assert_eq!((*first, *round), (Seq(2), 1));
+        assert_eq!(records[..], [record(2), record(3)]);
+        // The first time's answers say nothing of the second time's records.
+        assert_eq!(answer(&mut appends, 2, 0, &[102, 103]), Settled::InOrder);
+        assert_eq!(appends.committed(), Seq(1));
+        assert_eq!(answer(&mut appends, 2, 1, &[102, 103]), Settled::InOrder);
+        assert_eq!(appends.committed(), Seq(3));
     }
 }

@@ -13,7 +13,7 @@ use xp_transport::{Now, Stored};
 use super::super::core::Core;
 use super::super::exit::Step;
 use super::super::key;
-use super::run::Occasion;
+use super::writer::Occasion;
 use super::{Owner, sockets};
 use crate::draft::Deliveries;
 use crate::entity::Entity;
@@ -215,7 +215,7 @@ impl<'a> Hearing<'a> {
         let doubt = sockets::doubt(core, &owner.goodbyes, address, &wanted);
         self.turn(heard, |turn, entity| turn.connect(entity, wanted, since))?;
         if let Some(socket) = doubt {
-            sockets::ask_of(self.core, &mut self.owner.outbox, address, socket);
+            sockets::ask_of(self.core, &mut self.owner.writer.outbox, address, socket);
         }
         Ok(())
     }
@@ -238,8 +238,9 @@ impl<'a> Hearing<'a> {
         match self.core.session(address, connection) {
             Some(session) if session.is_socket(asking.attempt) => {
                 let what = (connection, since, false);
-                let outbox = &mut owner.outbox;
-                owner.sessions.resume(self.core, outbox, address, what);
+                let writer = &mut owner.writer;
+                let outbox = &mut writer.outbox;
+                writer.sessions.resume(self.core, outbox, address, what);
             }
             Some(session) if session.has_ended_with_entity() => {
                 self.close(address, edge, asking, CloseCode::Terminated);
@@ -263,7 +264,10 @@ impl<'a> Hearing<'a> {
         let mut outputs = Deliveries::default();
         let to = Recipients::Only(vec![asking]);
         outputs.push(Some(outbound), to, Item::Close { code }, &[]);
-        self.owner.outbox.put_plain(self.core, address, outputs);
+        self.owner
+            .writer
+            .outbox
+            .put_plain(self.core, address, outputs);
     }
 
     fn turn(
@@ -279,6 +283,6 @@ impl<'a> Hearing<'a> {
             poisonous: self.poisonous,
             now: self.now,
         };
-        self.owner.run(self.core, occasion, decide)
+        self.owner.writer.run(self.core, occasion, decide)
     }
 }

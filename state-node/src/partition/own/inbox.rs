@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use xp_protocol::cluster::Kind;
 use xp_protocol::flow::NOTICE;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
-use xp_protocol::{Incarnation, Offset, PartitionId, TimeMs, codec};
+use xp_protocol::{Incarnation, LanePartition, Offset, PartitionId, TimeMs, codec};
 use xp_transport::{Now, Record, Stored};
 
 use super::super::core::Core;
@@ -99,16 +99,16 @@ impl Inbox {
     }
 
     /// `inbound` begins at `first` now. Whether something is gone that was not taken.
-    pub(super) fn miss(&mut self, core: &Core, first: Offset, now: Now) -> bool {
+    pub(super) fn miss(&mut self, place: &LanePartition, first: Offset, now: Now) -> bool {
         if first <= self.next {
             return false;
         }
         self.hole = Some(Hole { first, left: None });
-        self.report(core, first, now);
+        self.report(place, first, now);
         true
     }
 
-    fn report(&mut self, core: &Core, first: Offset, now: Now) {
+    fn report(&mut self, place: &LanePartition, first: Offset, now: Now) {
         let from = self.next;
         self.missed += first.0 - from.0;
         let said = self.missed_said;
@@ -118,7 +118,7 @@ impl Inbox {
         self.missed_said = Some(now.running);
         let missed = std::mem::take(&mut self.missed);
         tracing::warn!(
-            place = %core.setting.place, missed, %from, %first,
+            %place, missed, %from, %first,
             "messages were dropped from inbound before they were taken, none of them acknowledged to a client; they \
              come again, and the partition goes on: it is slower than what it is told, or inbound keeps too little"
         );
@@ -167,5 +167,47 @@ fn taken(partition: PartitionId, upto: Offset) -> Record {
         key: Bytes::new(),
         header: codec::encode(&header).into(),
         value: Bytes::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(offset: u64) -> Stored {
+        Stored {
+            offset: Offset(offset),
+            time: TimeMs(0),
+            record: Record::default(),
+        }
+    }
+
+    fn missed(inbox: &mut Inbox, first: u64) -> bool {
+        let place = LanePartition {
+            lane: "main".into(),
+            partition: PartitionId(0),
+        };
+        inbox.miss(&place, Offset(first), Now::steady(TimeMs(0)))
+    }
+
+    #[test]
+    fn a_record_is_taken_once() {
+        let mut inbox = Inbox::new(Offset(5));
+        assert!(!inbox.take(&stored(4)) && inbox.take(&stored(5)) && !inbox.take(&stored(5)));
+        assert_eq!(inbox.next(), Offset(6));
+    }
+
+    #[test]
+    fn a_hole_is_closed_once_the_edges_have_its_questions() {
+        let mut inbox = Inbox::new(Offset(5));
+        assert!(!missed(&mut inbox, 5), "nothing is gone that was not taken");
+        assert!(missed(&mut inbox, 9) && inbox.has_hole());
+        assert_eq!(inbox.close_hole(100), None, "they have not left");
+        inbox.asked(7);
+        assert_eq!(inbox.close_hole(6), None, "one of them has not arrived");
+        assert_eq!(inbox.next(), Offset(5), "a successor finds the same hole");
+        assert_eq!(inbox.close_hole(7), Some(Offset(9)));
+        inbox.skip_to(Offset(9));
+        assert!(inbox.next() == Offset(9) && !inbox.has_hole());
     }
 }

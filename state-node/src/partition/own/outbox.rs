@@ -244,6 +244,10 @@ impl Outbox {
     /// What is committed has left, but for what flies and what is held until it has arrived: all effects of records
     /// before this offset have gone out.
     pub(super) fn sent(&self, appends: &Appends) -> Offset {
+        debug_assert!(
+            self.gate.opened() >= appends.committed(),
+            "what is committed has been let out before anybody asks"
+        );
         let next = appends.next_commit();
         let held = self.gate.held().unwrap_or(next);
         self.emitter.sent(next).min(held)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use xp_protocol::codec;
 use xp_protocol::events::{Cause, Checkpoint, Event, Trying};
 use xp_protocol::inbound::{Inbound, Word};
-use xp_protocol::{LanePartition, Offset, Seq, TimeMs};
+use xp_protocol::{LanePartition, Offset, TimeMs};
 use xp_transport::{Now, Record};
 
 use super::super::core::Core;
@@ -22,15 +22,6 @@ pub(super) struct Positions {
     tells: BTreeMap<LanePartition, u64>,
     /// Sources that have told since.
     told_by: BTreeSet<LanePartition>,
-}
-
-/// The end of the ownership in order.
-#[derive(Default)]
-pub(super) struct Handover {
-    /// Nothing more is taken.
-    pub(super) releasing: bool,
-    /// The number of the `Release`.
-    pub(super) released: Option<Seq>,
 }
 
 impl Positions {
@@ -69,7 +60,9 @@ impl Owner {
         for source in std::mem::take(&mut self.positions.told_by) {
             let record = tells_taken(&core.setting.place, &core.fold, &source, now);
             // Behind the gate, so that nothing uncommitted is confirmed.
-            self.outbox.put(core, Output::Confirm(source, record));
+            self.writer
+                .outbox
+                .put(core, Output::Confirm(source, record));
         }
         if self.has_news() || is_due {
             self.append_checkpoint(core, now.running);
@@ -83,7 +76,7 @@ impl Owner {
             .filter(|(_, number)| *number > 0)
             .map(|(target, number)| (target.clone(), number))
             .collect();
-        let (inbound, sent) = (self.inbox.next(), self.sent());
+        let (inbound, sent) = (self.inbox.next(), self.writer.sent());
         self.positions.at = at;
         self.positions.inbound = inbound;
         self.positions.sent = sent;
@@ -96,7 +89,7 @@ impl Owner {
             tells_taken,
             hashes: core.snapshots.take_hashes(),
         });
-        self.append_bare(core, &event);
+        self.writer.append_bare(core, &event);
     }
 
     /// Says in the log that a message is about to be decided (R16).
@@ -104,19 +97,14 @@ impl Owner {
         let trying = Trying {
             epoch: core.epoch(),
             seq: core.fold.seq.next(),
-            sent: self.sent(),
+            sent: self.writer.sent(),
             cause: Cause::Inbound(offset),
         };
         let event = match name {
             Some(name) => Event::TryingNamed(trying, name),
             None => Event::Trying(trying),
         };
-        self.append_bare(core, &event);
-    }
-
-    /// All effects of records before this offset have gone out.
-    pub(super) fn sent(&self) -> Offset {
-        self.outbox.sent(&self.appends)
+        self.writer.append_bare(core, &event);
     }
 
     fn has_news(&self) -> bool {
@@ -124,34 +112,27 @@ impl Owner {
         let of = |target: &LanePartition| noted.tells.get(target).copied().unwrap_or_default();
         let is_confirmed = |(target, number): (&LanePartition, u64)| number > of(target);
         self.inbox.next() > noted.inbound
-            || noted.sent < self.appends.effects_before()
+            || noted.sent < self.writer.appends.effects_before()
             || self.tells.ends().any(is_confirmed)
     }
 
     /// R17: `Release` follows once all that was decided is committed and has arrived; behind it, as soon as it is
-    /// committed itself, the partition is followed.
+    /// committed itself, the partition is followed: everything in memory is committed, so who released goes on as a mirror
+    /// with it (R18).
     pub(super) fn finish_release(&mut self, core: &mut Core, now: Now) -> Step {
-        if !self.handover.releasing || self.fate.spoilt {
+        let waits = !self.writer.is_drained() && !self.writer.is_released();
+        if !self.releasing || self.writer.is_spoilt() || waits {
             return Ok(());
         }
-        let drained = self.appends.uncommitted() == 0 && self.outbox.is_drained();
-        match self.handover.released {
-            // What was taken without a commit, the next owner need not look at again.
-            None if drained && self.inbox.next() > core.fold.inbound => {
-                self.append_checkpoint(core, now.running);
-            }
-            None if drained => {
-                let (epoch, seq) = (core.epoch(), core.fold.seq.next());
-                self.handover.released = Some(seq);
-                self.append_bare(core, &Event::Release { epoch, seq });
-            }
-            Some(released) if self.appends.committed() >= released => {
-                // Everything in memory is committed, so who released goes on as a mirror with it (R18).
-                return Err(Exit::Follow(self.appends.expected(released).next()));
-            }
-            None | Some(_) => {}
+        // What was taken without a commit, the next owner need not look at again.
+        if !self.writer.is_released() && self.inbox.next() > core.fold.inbound {
+            self.append_checkpoint(core, now.running);
+            return Ok(());
         }
-        Ok(())
+        match self.writer.release(core) {
+            Some(next) => Err(Exit::Follow(next)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! Timers of entities, in the order of their times.
 
-use std::collections::VecDeque;
-
 use xp_protocol::events::{Cause, TimerKey};
 use xp_protocol::{Address, ConnectionId, TimeMs};
 use xp_transport::Now;
@@ -9,43 +7,17 @@ use xp_transport::Now;
 use super::super::core::{Core, Timer};
 use super::super::exit::Step;
 use super::Owner;
-use super::run::{Occasion, known};
-use crate::draft::Draft;
+use super::writer::{Occasion, known};
 use crate::turn::Turned;
 
 /// How many timers fire before others get their turn. Those that a firing sets are not among them, however long they
 /// have been due: an entity that always sets its timer to the past must not keep messages waiting.
 const FIRED_MAX: usize = 1024;
 
-/// How long a timer whose tells cannot be sent waits, in milliseconds.
-const PUT_OFF_MS: u64 = 1000;
-
-/// Timers whose tells go to a partition that takes none, and when to look again, by the time for which this node has been
-/// running (R48).
-#[derive(Default)]
-pub(super) struct PutOff(VecDeque<(TimeMs, Timer)>);
-
-impl PutOff {
-    fn push(&mut self, timer: Timer, now: Now) {
-        self.0.push_back((now.running.plus_ms(PUT_OFF_MS), timer));
-    }
-
-    /// Whether this timer was put off just now.
-    fn was_last(&self, timer: &Timer) -> bool {
-        self.0.back().is_some_and(|(_, last)| last == timer)
-    }
-
-    /// The next one that has waited.
-    fn pop(&mut self, now: Now) -> Option<Timer> {
-        let waited = self.0.pop_front_if(|(from, _)| *from <= now.running);
-        waited.map(|(_, timer)| timer)
-    }
-}
-
 impl Owner {
     /// Timers that are due, in the order of their times; those beyond the bound wait for the next call.
     pub(super) fn fire_timers(&mut self, core: &mut Core, now: Now) -> Step {
-        while let Some(timer) = self.put_off.pop(now) {
+        while let Some(timer) = self.writer.put_off.pop(now) {
             core.residents.index.set(timer);
         }
         let timers = core.residents.index.due_by(now.time, FIRED_MAX);
@@ -100,7 +72,7 @@ impl Owner {
             poisonous: false,
             now: now.at_least(*due),
         };
-        self.run(core, occasion, |turn, entity| {
+        self.writer.run(core, occasion, |turn, entity| {
             match entity.due(turn.host, key) {
                 Some(set) if set == *due => turn.timer(entity, key),
                 _ => Turned::Nothing,
@@ -111,21 +83,11 @@ impl Owner {
         let is_sound = core.sound(address).is_some();
         if let Some(due) = core.due(address, key).filter(|_| is_sound) {
             let timer = (due, address.clone(), key.clone());
-            if !self.put_off.was_last(&timer) {
+            if !self.writer.put_off.was_last(&timer) {
                 core.residents.index.set(timer);
             }
         }
         Ok(())
-    }
-
-    /// A decision is dropped as if its message had not come: a client sends it again (R30, R32), an entity's
-    /// partition repeats it (R34), and a timer fires later.
-    pub(super) fn put_off(&mut self, core: &Core, address: &Address, draft: &Draft, now: Now) {
-        if let Cause::Timer(key) = &draft.cause
-            && let Some(due) = core.due(address, key)
-        {
-            self.put_off.push((due, address.clone(), key.clone()), now);
-        }
     }
 
     /// A session that ended in all but name ends before the next message about it.

@@ -420,3 +420,57 @@ fn resumed(
     }
     outputs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resume(connection: u128, entity: &str, since: u64) -> Resume {
+        Resume {
+            address: entity.parse().unwrap(),
+            connection: ConnectionId(uuid::Uuid::from_u128(connection)),
+            attempt: Attempt(1),
+            since: Revision(since),
+            announce: false,
+        }
+    }
+
+    #[test]
+    fn who_asks_again_takes_no_second_place_and_who_is_too_many_none() {
+        let mut resumes = Resumes::default();
+        assert!(resumes.push(resume(1, "room/1", 3), 2));
+        assert!(resumes.push(resume(1, "room/1", 4), 2));
+        assert!(resumes.push(resume(2, "room/1", 3), 2));
+        assert!(!resumes.push(resume(3, "room/1", 3), 2));
+        assert_eq!(resumes.waiting(), 2);
+        assert_eq!(
+            resumes.near[0].since,
+            Revision(4),
+            "what was asked for last"
+        );
+    }
+
+    #[test]
+    fn sessions_of_one_entity_share_a_reading_of_the_log() {
+        let mut resumes = Resumes::default();
+        let entities = ["room/1", "room/2"].into_iter().cycle();
+        let both = SESSIONS_TOGETHER as u128 * 2 + 2;
+        resumes.far.extend(
+            (0..both)
+                .zip(entities)
+                .map(|(connection, entity)| resume(connection, entity, 0)),
+        );
+        let of = |together: Vec<Resume>| -> Vec<_> {
+            let entity = |resume: &Resume| resume.address.to_string();
+            together.iter().map(entity).collect()
+        };
+        let next = of(resumes.next_together());
+        assert_eq!(next, ["room/1"; SESSIONS_TOGETHER]);
+        let next = of(resumes.next_together());
+        assert_eq!(
+            next, ["room/2"; SESSIONS_TOGETHER],
+            "who has waited longest"
+        );
+        assert_eq!(of(resumes.next_together()), ["room/1"]);
+    }
+}

@@ -9,16 +9,16 @@ use xp_protocol::events::{Attachment, Cause, Change, Commit, Ending, Event, Tell
 use xp_protocol::{Address, FaultCode, Offset};
 use xp_transport::{Now, Record};
 
-use super::super::core::Core;
-use super::super::record;
-use super::Owner;
-use super::telling::must_wait;
+use super::super::super::core::Core;
+use super::super::super::record;
+use super::super::telling::must_wait;
+use super::Writer;
 use crate::draft::{Deliveries, Draft, Failure, chain_records, reference};
 use crate::entity::Entity;
 use crate::gate::Output;
 use crate::turn::{self, No, Turn, Turned};
 
-impl Owner {
+impl Writer {
     /// R9: the encoded size is checked, the events are read back from the bytes to be appended and applied,
     /// then the record is appended.
     pub(super) fn commit(
@@ -33,7 +33,7 @@ impl Owner {
             draft.end(entity, until);
         }
         if must_wait(core, &draft) || self.is_spoken_of(core, address, &draft) {
-            return self.put_off(core, address, &draft, now);
+            return self.wait(core, address, &draft, now);
         }
         if let Some(to) = unreachable(core, &draft) {
             let reference = reference(draft.seed);
@@ -60,6 +60,16 @@ impl Owner {
                 let failure = failure(core, &draft, code, &why);
                 self.commit_fault(core, address, &draft, failure);
             }
+        }
+    }
+
+    /// A decision is dropped as if its message had not come: a client sends it again (R30, R32), an entity's
+    /// partition repeats it (R34), and a timer fires later.
+    fn wait(&mut self, core: &Core, address: &Address, draft: &Draft, now: Now) {
+        if let Cause::Timer(key) = &draft.cause
+            && let Some(due) = core.due(address, key)
+        {
+            self.put_off.push((due, address.clone(), key.clone()), now);
         }
     }
 
@@ -92,13 +102,13 @@ impl Owner {
         }
         let Err(fault) = entity.instance.apply(&draft.events) else {
             return core.prove(address, &draft.events).map_err(|found| {
-                self.fate.spoilt |= found.spoilt;
+                self.spoilt |= found.spoilt;
                 (FaultCode::Misuse, found.why)
             });
         };
         let reference = reference(draft.seed);
         tracing::error!(entity = %address, ?cause, %fault, reference, "a message faulted: its events cannot be applied; the domain's code is to be mended");
-        self.fate.spoilt = true;
+        self.spoilt = true;
         // Should the fault not be committed before the partition is lost, it need not fail to apply once more.
         if let Cause::Inbound(offset) = cause {
             core.quarantines.faulted.messages.insert(*offset);
@@ -159,9 +169,7 @@ impl Owner {
         if let Some(wanted) = failed.begins() {
             self.refuse_begun(core, address, wanted, failure);
             // No commit says that this message was taken, and whoever comes next must not meet it again.
-            if self.fate.spoilt {
-                self.append_checkpoint(core, self.positions.at());
-            }
+            self.unrecorded |= self.spoilt;
             return;
         }
         let host = core.setting.domain.get(address.category());

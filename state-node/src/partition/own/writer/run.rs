@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use rand::RngCore;
 use xp_protocol::events::Cause;
-use xp_protocol::{Address, FaultCode, TimeMs};
+use xp_protocol::{Address, FaultCode, Incarnation, TimeMs};
 use xp_transport::Now;
 
-use super::super::core::Core;
-use super::super::exit::Step;
-use super::Owner;
+use super::super::super::core::Core;
+use super::super::super::exit::Step;
+use super::super::sockets::lost_sessions;
+use super::Writer;
 use crate::draft::Deliveries;
 use crate::entity::Entity;
 use crate::gate::Output;
@@ -17,21 +18,21 @@ use crate::limits::Limits;
 use crate::turn::{Turn, Turned};
 
 /// What a turn is about, but for what is decided.
-pub(super) struct Occasion<'a> {
-    pub(super) address: &'a Address,
-    pub(super) cause: Cause,
+pub(in super::super) struct Occasion<'a> {
+    pub(in super::super) address: &'a Address,
+    pub(in super::super) cause: Cause,
     /// When it was said.
-    pub(super) time: TimeMs,
-    pub(super) trace: Option<Box<str>>,
+    pub(in super::super) time: TimeMs,
+    pub(in super::super) trace: Option<Box<str>>,
     /// The message has ended as many processes as it may (R16).
-    pub(super) poisonous: bool,
+    pub(in super::super) poisonous: bool,
     /// The owner's clock.
-    pub(super) now: Now,
+    pub(in super::super) now: Now,
 }
 
 impl<'a> Occasion<'a> {
     /// Something that happens now.
-    pub(super) fn now(address: &'a Address, cause: Cause, now: Now) -> Self {
+    pub(in super::super) fn now(address: &'a Address, cause: Cause, now: Now) -> Self {
         Self {
             address,
             cause,
@@ -43,9 +44,9 @@ impl<'a> Occasion<'a> {
     }
 }
 
-impl Owner {
+impl Writer {
     /// Runs one turn and does what it comes to.
-    pub(super) fn run(
+    pub(in super::super) fn run(
         &mut self,
         core: &mut Core,
         occasion: Occasion<'_>,
@@ -54,12 +55,36 @@ impl Owner {
         if !self.may_decide() {
             return Ok(());
         }
-        core.reports
+        core.setting
             .deciding
             .begin(occasion.address, &occasion.cause);
         let done = self.decide(core, occasion, decide);
-        core.reports.deciding.end();
+        core.setting.deciding.end();
         done
+    }
+
+    /// R29: one commit for all sessions of the entity on that edge; more only when one record cannot hold them.
+    pub(in super::super) fn lose_edge(
+        &mut self,
+        core: &mut Core,
+        address: &Address,
+        edge: Incarnation,
+        now: Now,
+    ) -> Step {
+        let loaded = core.load(address);
+        loaded.map_err(|reason| core.discard_snapshot(&reason))?;
+        let mut lost = lost_sessions(core, address, edge);
+        while !lost.is_empty() {
+            let occasion = Occasion::now(address, Cause::Verdict { edge }, now);
+            self.run(core, occasion, |turn, entity| turn.lose_edge(entity, &lost))?;
+            let left = lost_sessions(core, address, edge);
+            // An owner that may not decide any more detaches nobody; whoever comes next checks again (R8).
+            if left.len() == lost.len() {
+                return Ok(());
+            }
+            lost = left;
+        }
+        Ok(())
     }
 
     fn decide(
@@ -136,7 +161,7 @@ impl Owner {
 
 /// The time that an entity has reached, after which its next turn comes (R48): where that is too far ahead of the owner's
 /// clock, what the clock says.
-pub(super) fn known(reached: TimeMs, now: TimeMs, limits: &Limits) -> TimeMs {
+pub(in super::super) fn known(reached: TimeMs, now: TimeMs, limits: &Limits) -> TimeMs {
     match reached.since_ms(now) > limits.entity_ahead_ms {
         true => now,
         false => reached,
