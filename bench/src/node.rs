@@ -9,8 +9,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use xp_sandbox::config::secret_file;
-use xp_sandbox::{Grant, Secret};
+use xp_runtime::config::secret_file;
+use xp_runtime::{Grant, Secret};
 use xp_transport::Clock;
 
 use crate::figures::{GENERATOR_CORE, SERVER_CORE, pin_to};

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use xp_sandbox::Config;
+use xp_runtime::Config;
 use xp_transport::Log;
 use xp_transport::kafka::Kafka;
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use xp_domain_sdk::host::Registry;
-use xp_sandbox::lanes::Served;
+use xp_runtime::lanes::Served;
 
 use crate::command_line::{Config, Sources};
 use crate::configuration::{self, Loaded, Overrides, Problem, reference, show, warnings};

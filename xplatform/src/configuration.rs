@@ -10,7 +10,7 @@ pub(crate) mod reference;
 use std::path::{Path, PathBuf};
 
 use figment::{Figment, Metadata};
-use xp_sandbox::Config;
+use xp_runtime::Config;
 
 use layers::{Flags, Variable};
 pub(crate) use problem::Problem;

@@ -11,7 +11,7 @@ use std::io::IsTerminal;
 
 use anyhow::{Context, Result, bail};
 use xp_client::{Client, Options, Tokens};
-use xp_sandbox::{Config, Grant, Secret};
+use xp_runtime::{Config, Grant, Secret};
 use xp_transport::Clock;
 
 use crate::command_line;
@@ -67,7 +67,7 @@ fn tokens(asked: &command_line::Connect, config: &Config) -> Result<Tokens> {
     if let Some(token) = &asked.token {
         return Ok(token.trim().into());
     }
-    let path = xp_sandbox::config::secret_file(&config.data);
+    let path = xp_runtime::config::secret_file(&config.data);
     let secret = Secret::load(&path).context("no token was given")?;
     let Some(secret) = secret else {
         bail!(

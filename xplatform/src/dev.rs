@@ -7,7 +7,7 @@ use std::io::Write;
 use anyhow::{Context, Result, bail};
 use tokio::time::Instant;
 use xp_cluster::members::End;
-use xp_sandbox::{Platform, StartError, Starting};
+use xp_runtime::{Platform, StartError, Starting};
 use xp_transport::Clock;
 
 use crate::Domain;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result, bail};
 use xp_cluster::members::End;
-use xp_sandbox::{Config, Edge, StartError};
+use xp_runtime::{Config, Edge, StartError};
 use xp_transport::Clock;
 
 use crate::Domain;

@@ -64,6 +64,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 pub use domain::Domain;
 pub use xp_domain_sdk as sdk;
 pub use xp_domain_sdk::testkit;
+pub use xp_runtime as runtime;
 pub use xp_sandbox as sandbox;
 
 /// What nearly every entity needs: `use xplatform::prelude::*;`.

@@ -12,7 +12,7 @@ use anyhow::Result;
 use xp_protocol::lane::{
     CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
 };
-use xp_sandbox::Config;
+use xp_runtime::Config;
 use xp_transport::kafka::Kafka;
 
 use crate::command_line::Show;

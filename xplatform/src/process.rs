@@ -11,9 +11,9 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use anyhow::{Context, Result, bail};
 use tracing_subscriber::EnvFilter;
 use xp_protocol::plain::plain_lines;
-use xp_sandbox::backend::BackendError;
-use xp_sandbox::config::secret_file;
-use xp_sandbox::{Config, Secret, StartError};
+use xp_runtime::backend::BackendError;
+use xp_runtime::config::secret_file;
+use xp_runtime::{Config, Secret, StartError};
 
 use crate::Domain;
 use crate::configuration::Loaded;

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Context, Result, bail};
 use tokio::time::Instant;
 use xp_cluster::members::End;
-use xp_sandbox::{Config, StartError, StateNode};
+use xp_runtime::{Config, StartError, StateNode};
 use xp_state_node::PartitionState;
 use xp_transport::Clock;
 

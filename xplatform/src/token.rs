@@ -1,8 +1,8 @@
 //! `xp token`: a development token on standard output.
 
 use anyhow::Result;
-use xp_sandbox::config::secret_file;
-use xp_sandbox::{Grant, Secret};
+use xp_runtime::config::secret_file;
+use xp_runtime::{Grant, Secret};
 use xp_transport::Clock;
 
 use crate::command_line::Token;

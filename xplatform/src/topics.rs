@@ -4,7 +4,7 @@ mod page;
 
 use anyhow::{Context, Result, bail};
 use xp_domain_sdk::host::Registry;
-use xp_sandbox::lanes::Served;
+use xp_runtime::lanes::Served;
 use xp_transport::kafka::Config;
 use xp_transport::kafka::topics::{self, Topic};
 

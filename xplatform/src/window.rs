@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use xp_protocol::Address;
-use xp_sandbox::Config;
+use xp_runtime::Config;
 use xp_state_node::{Observer, Status};
 
 use crate::process::stderr;

@@ -56,7 +56,7 @@ fn run() -> Result<ExitCode> {
 
 /// The simulator, optimised: it lives through a hundred times the seeds of CI.
 fn nightly(root: &Path, words: &[&str]) -> Result<ExitCode> {
-    let run = ["run", "--release", "-q", "-p", "xp-sandbox"];
+    let run = ["run", "--release", "-q", "-p", "xp-simulator"];
     let arguments = [&run[..], &["--bin", "xp-simulate", "--"], words].concat();
     let status = cargo::command(root, &arguments)
         .status()

@@ -6,8 +6,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use xp_domains::board::{self, Board};
 use xp_protocol::Address;
+use xplatform::sandbox::Config;
 use xplatform::sandbox::Sandbox;
-use xplatform::sandbox::config::Config;
 
 /// What the reproduction sends: three sockets with as many frames as one may send at once.
 const SOCKETS: u32 = 3;

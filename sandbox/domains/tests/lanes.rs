@@ -11,7 +11,7 @@ use xp_protocol::PartitionId;
 use xp_protocol::codes::FaultCode;
 use xp_transport::kafka::topics::{self, Created};
 use xp_transport::{Log, TopicPartition, kafka};
-use xplatform::sandbox::lanes::Served;
+use xplatform::runtime::lanes::Served;
 use xplatform::sandbox::{Builder, Config, Sandbox, Visitor};
 
 const HOSTED: [&str; 3] = ["auction", "board", "wallet"];

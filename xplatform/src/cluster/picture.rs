@@ -7,7 +7,7 @@ use serde::Serialize;
 use xp_cluster::{Duty, Members};
 use xp_protocol::cluster::{Definition, Definitions, Kind, Who};
 use xp_protocol::{Incarnation, LanePartition};
-use xp_sandbox::Config;
+use xp_runtime::Config;
 
 use super::claimed::{Claimed, Claims};
 

@@ -5,8 +5,8 @@ use serde::Serialize;
 use xp_cluster::Members;
 use xp_domain_sdk::host::Registry;
 use xp_protocol::{Address, LanePartition};
-use xp_sandbox::Config;
-use xp_sandbox::lanes::Served;
+use xp_runtime::Config;
+use xp_runtime::lanes::Served;
 use xp_transport::Log;
 
 use super::claimed::claims;

@@ -1,7 +1,7 @@
 //! What each key allows by itself and what all of them together cannot mean.
 
 use xp_cluster::lease::LEASE_MS;
-use xp_sandbox::config::Lane;
+use xp_runtime::config::Lane;
 
 use super::{Loaded, Problem};
 

@@ -6,22 +6,22 @@ use std::fmt::Write as _;
 
 use source::{Field, Item, Items};
 use toml::Value;
-use xp_sandbox::Config;
+use xp_runtime::Config;
 
 /// Where the structs stand; their doc comments are the documentation.
 const SOURCES: &[(&str, &str)] = &[
-    ("xp_sandbox", include_str!("../../../sandbox/src/config.rs")),
+    ("xp_runtime", include_str!("../../../runtime/src/config.rs")),
     (
-        "xp_sandbox",
-        include_str!("../../../sandbox/src/config/kafka.rs"),
+        "xp_runtime",
+        include_str!("../../../runtime/src/config/kafka.rs"),
     ),
     (
-        "xp_sandbox",
-        include_str!("../../../sandbox/src/config/lane.rs"),
+        "xp_runtime",
+        include_str!("../../../runtime/src/config/lane.rs"),
     ),
     (
-        "xp_sandbox",
-        include_str!("../../../sandbox/src/config/publishing.rs"),
+        "xp_runtime",
+        include_str!("../../../runtime/src/config/publishing.rs"),
     ),
     ("xp_edge", include_str!("../../../edge/src/config.rs")),
     ("xp_edge", include_str!("../../../edge/src/config/key.rs")),
@@ -48,7 +48,7 @@ pub(crate) fn page() -> String {
         Value::try_from(built_in).expect("the configuration has a TOML form: a test writes it");
     let items = Items::read(SOURCES);
     let mut page = HEAD.to_owned();
-    table(&mut page, &items, "xp_sandbox", "Config", "", Some(&values));
+    table(&mut page, &items, "xp_runtime", "Config", "", Some(&values));
     page
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use xp_edge::config::{Key, Source};
-use xp_sandbox::Config;
-use xp_sandbox::config::secret_file;
+use xp_runtime::Config;
+use xp_runtime::config::secret_file;
 use xp_transport::private::without_line_end;
 
 /// Different bytes that a random secret of 32 bytes in hex has at the least, nearly always.
@@ -134,7 +134,7 @@ mod tests {
             ("[::1]:9092", false),
         ] {
             let brokers = vec![broker.to_owned()];
-            config.kafka = Some(xp_sandbox::config::Kafka {
+            config.kafka = Some(xp_runtime::config::Kafka {
                 brokers,
                 ..Default::default()
             });

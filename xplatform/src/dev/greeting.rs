@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use xp_protocol::TimeMs;
-use xp_sandbox::config::LISTEN;
-use xp_sandbox::{Config, Grant, Secret};
+use xp_runtime::config::LISTEN;
+use xp_runtime::{Config, Grant, Secret};
 
 use crate::command_line::Dev;
 use crate::process::log_place;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use xp_protocol::lane::events_topic;
 use xp_protocol::{LanePartition, Offset, PartitionId};
-use xp_sandbox::Config;
+use xp_runtime::Config;
 use xp_transport::kafka::Kafka;
 use xp_transport::{Log, Stored, TopicPartition, embedded};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{interval, sleep};
-use xp_sandbox::StateNode;
+use xp_runtime::StateNode;
 
 /// Nothing is shown of what is over by then.
 const PATIENCE: Duration = Duration::from_secs(1);

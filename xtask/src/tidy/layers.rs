@@ -4,13 +4,14 @@ use super::problem::Problem;
 use super::tree::{File, Tree};
 
 /// From the bottom: a crate may depend on those of lower rows, never on its own row or a higher one.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     // Starts brokers for tests; knows nothing of the platform.
     &["xp-local-kafka"],
     &["xp-protocol"],
     &["xp-domain-sdk", "xp-transport", "xp-client"],
     &["xp-cluster"],
     &["xp-state-node", "xp-edge"],
+    &["xp-runtime", "xp-simulator"],
     &["xp-sandbox"],
     &["xplatform"],
     &["xp-domains", "xp-bench"],

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use xp_protocol::TimeMs;
-use xplatform::sandbox::config::secret_file;
-use xplatform::sandbox::{Grant, Secret};
+use xplatform::runtime::config::secret_file;
+use xplatform::runtime::{Grant, Secret};
 
 use crate::process::{Ended, bare, end_of, run, xp};
 use crate::server::Server;

@@ -11,8 +11,8 @@ use xp_client::machine::Settings;
 use xp_client::{Client, Item, Lost, Options, Tokens};
 use xp_protocol::CloseCode;
 use xp_transport::Clock;
-use xplatform::sandbox::config::secret_file;
-use xplatform::sandbox::{Grant, Secret};
+use xplatform::runtime::config::secret_file;
+use xplatform::runtime::{Grant, Secret};
 
 use crate::process::{Ended, PATIENCE, Process, end_of, program};
 use crate::server::Server;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::process::Command;
-use xplatform::sandbox::Secret;
-use xplatform::sandbox::config::secret_file;
+use xplatform::runtime::Secret;
+use xplatform::runtime::config::secret_file;
 
 use crate::installation::{Installation, Pace, Signer, Victim, installation_tests};
 use crate::process;

@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use xp_client::{Answer, Client, Handle, Options, Payload};
 use xp_protocol::{Address, FaultCode};
-use xplatform::sandbox::Secret;
-use xplatform::sandbox::config::secret_file;
+use xplatform::runtime::Secret;
+use xplatform::runtime::config::secret_file;
 
 use crate::installation::Signer;
 use crate::process::{PATIENCE, Process, program};

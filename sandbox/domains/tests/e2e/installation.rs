@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use xp_client::Tokens;
 use xp_transport::Clock;
-use xplatform::sandbox::{Grant, Secret};
+use xplatform::runtime::{Grant, Secret};
 
 /// A process of an installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::timeout;
 use xp_local_kafka::Listener;
-use xplatform::sandbox::Secret;
-use xplatform::sandbox::config::secret_file;
+use xplatform::runtime::Secret;
+use xplatform::runtime::config::secret_file;
 
 use crate::brokers::Brokers;
 use crate::entrances::Entrances;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 use xp_transport::Clock;
-use xplatform::sandbox::{Grant, Secret};
+use xplatform::runtime::{Grant, Secret};
 
 use crate::process::{PATIENCE, Process, Talk, bare, end_of, program};
 

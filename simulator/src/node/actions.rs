@@ -1,0 +1,178 @@
+//! What a core asks for is done: appended, read, stored.
+
+use xp_state_node::action::Action;
+use xp_state_node::schedule::Source;
+use xp_state_node::store::Batch;
+
+use super::{Flight, Node};
+use crate::agenda::{Asker, NodeAck as Ack, NodeDue as Due, Part, Scan};
+use crate::history::What;
+use crate::ledger;
+use crate::place::Place;
+use crate::stage::{Stage, events, inbound, outbound};
+
+/// How often a written snapshot reaches the platter at once, per snapshot.
+const FLUSH: f64 = 0.4;
+/// How often a snapshot cannot be written, per snapshot.
+const UNWRITTEN: f64 = 0.05;
+/// How often a write of a life that is over still lands.
+const LANDS: f64 = 0.5;
+
+impl Node {
+    pub(super) fn save(&mut self, part: Part, batch: Batch, stage: &mut Stage) {
+        if self.part(part).is_none() {
+            // The shell opens a partition behind the writes of its earlier lives: this one came to nothing, or it
+            // lands before anything is cleared.
+            if self.clears.contains(&part.place) && stage.chance(LANDS) {
+                self.disk.write(part.place, batch, false);
+            }
+            return;
+        }
+        let written = !stage.plan.has_faults() || !stage.chance(UNWRITTEN);
+        if written {
+            let flushes = stage.chance(FLUSH);
+            self.note_changes(part.place, &batch);
+            self.disk.write(part.place, batch, flushes);
+        }
+        if let Some(held) = self.part(part) {
+            held.core.saved(written);
+        }
+        self.heard(part.place, Source::Answers, stage);
+    }
+
+    /// Does what a core asks for, unless its message has just killed the process.
+    pub(super) fn perform(&mut self, place: Place, stage: &mut Stage) {
+        self.doomed |= ledger::has_struck();
+        while !self.doomed
+            && let Some(held) = self.partitions.get_mut(&place)
+        {
+            let actions = held.core.actions();
+            if actions.is_empty() {
+                return self.plan_turn(place, stage);
+            }
+            for action in actions {
+                self.act(place, action, stage);
+            }
+        }
+    }
+
+    pub(super) fn act(&mut self, place: Place, action: Action, stage: &mut Stage) {
+        let (id, producer) = (self.id, self.producer);
+        let Some(held) = self.partitions.get_mut(&place) else {
+            return;
+        };
+        let part = held.part;
+        match action {
+            Action::Claim(record) => {
+                let asker = Asker::Node(id, Ack::Claim(part));
+                stage.append(producer, &events(place), record, asker);
+            }
+            Action::Append {
+                first,
+                round,
+                records,
+            } => {
+                let flight = stage.name();
+                let results = vec![None; records.len()];
+                held.flights.insert(
+                    flight,
+                    Flight {
+                        first,
+                        round,
+                        results,
+                    },
+                );
+                for (index, record) in records.into_iter().enumerate() {
+                    let asker = Asker::Node(id, Ack::Batch(part, flight, index));
+                    stage.append(producer, &events(place), record, asker);
+                }
+            }
+            Action::ReadGap { from, upto } => {
+                let delay = stage.up_to(10);
+                self.plan(stage, delay, Due::Gap(part, from, upto));
+            }
+            Action::Emit {
+                id: emission,
+                partition,
+                record,
+            } => {
+                let asker = Asker::Node(id, Ack::Emitted(part, emission));
+                let at = outbound(Place { partition, ..place });
+                stage.append(producer, &at, record, asker);
+            }
+            Action::Speak { partition, record } => {
+                let at = outbound(Place { partition, ..place });
+                stage.append(producer, &at, record, Asker::Nobody);
+            }
+            Action::Tell(telling) => {
+                let target = Place::known(&telling.target);
+                let asker = telling.id.map(|told| Ack::Told(part, target, told));
+                let asker = asker.map_or(Asker::Nobody, |ack| Asker::Node(id, ack));
+                stage.append(producer, &inbound(target), telling.record, asker);
+            }
+            Action::ReadInbound { from } => {
+                if !held.ahead.begins_at(from) {
+                    held.read_from(from, &stage.plan);
+                }
+                self.plan(stage, 1, Due::PollInbound(place));
+            }
+            Action::Rescan {
+                id,
+                from,
+                upto,
+                bytes_max,
+            } => {
+                let scan = Scan {
+                    id,
+                    from,
+                    upto,
+                    bytes_max,
+                };
+                let delay = stage.up_to(20);
+                self.plan(stage, delay, Due::Rescan(part, scan));
+            }
+            Action::FoldAnew { upto, entities } => {
+                let delay = stage.up_to(40);
+                self.plan(stage, delay, Due::FoldAnew(part, upto, entities));
+            }
+            Action::Save(batch) => {
+                let delay = stage.up_to(60);
+                self.plan(stage, delay, Due::Save(part, batch));
+            }
+            Action::FindInboundEnd => {
+                let delay = stage.up_to(10);
+                self.plan(stage, delay, Due::InboundEnd(part));
+            }
+            Action::Follow { .. } => {
+                let inbound = held.core.fold().inbound;
+                if !held.ahead.has_heard(inbound) {
+                    held.read_from(inbound, &stage.plan);
+                }
+                held.cursor = None;
+                self.plan(stage, 1, Due::PollEvents(place));
+            }
+            Action::Diverged(address) => {
+                let alarm = format!("{address} was folded to another state than the owner's");
+                stage.note(What::Alarm(alarm));
+            }
+            Action::Clear => drop(self.clears.insert(place)),
+            Action::Lost(_) => {
+                let faulted = held.core.faulted().clone();
+                if held.restored && !held.schedule.phase().is_warm() {
+                    self.spoilt.insert(place);
+                }
+                self.partitions.remove(&place);
+                self.plan(stage, 10, Due::Reopen(place, faulted));
+            }
+            Action::Stop(reason) => self.stop(place, &reason, stage),
+        }
+    }
+
+    /// It cannot go on: it says so, and is not opened again.
+    pub(super) fn stop(&mut self, place: Place, reason: &str, stage: &mut Stage) {
+        self.partitions.remove(&place);
+        self.stopped.insert(place);
+        let alarm = format!("{} stops partition {place}: {reason}", self.name);
+        stage.note(What::Alarm(alarm));
+    }
+}

@@ -1,0 +1,466 @@
+//! What a run is made of.
+
+mod text;
+mod bounds;
+
+use xp_protocol::TimeMs;
+
+pub(crate) use bounds::{limits, pace, settings};
+pub use text::NoPlan;
+
+use super::switch::Switch;
+
+/// The lanes, whose partition counts differ.
+pub const LANES: [Lane; 2] = [
+    Lane {
+        name: "main",
+        categories: &["ledger", ROOM],
+        partitions: 3,
+        outbound_partitions: 2,
+        entities: 4,
+    },
+    Lane {
+        name: "side",
+        categories: &["journal"],
+        partitions: 2,
+        outbound_partitions: 3,
+        entities: 2,
+    },
+];
+/// How many books there are.
+pub const ENTITIES: u64 = LANES[0].entities + LANES[1].entities;
+/// The category of the entities that never have an event.
+pub const ROOM: &str = "room";
+/// How many of them there are, where a plan has them.
+const ROOMS: u64 = 8;
+/// How many chain records of a partition may be under way to `outbound` at once.
+pub(super) const CHAINED_MAX: usize = 12;
+/// For how long clients leave nobody in peace, in milliseconds.
+const DENSE_MS: u64 = 4_000;
+/// How many frames may wait for a client.
+pub(super) const WAITING_MAX: usize = 24;
+/// The longest time for which `inbound` is away, in milliseconds.
+pub(super) const OUTAGE_MS: u64 = 2_500;
+/// When virtual time begins, in milliseconds since the Unix epoch.
+pub const EPOCH_MS: u64 = 1_700_000_000_000;
+
+/// The largest record that the platform appends where they are small, in bytes; and the largest that the log takes then.
+const RECORD_BYTES_MAX: usize = 4 << 10;
+const LOGGED_BYTES_MAX: usize = 5 << 10;
+/// The largest piece of what is too large, in bytes.
+const PIECE_BYTES_MAX: usize = 48;
+
+/// How long who has left is remembered where entities are forgotten, in milliseconds: little longer than the log may take to
+/// land a Connect once more.
+const SHORT_MEMORY_MS: u64 = 1_500;
+
+/// So few messages that a partition without an owner soon misses some.
+const KEPT: u64 = 40;
+/// So few that clients leave again and again, because their goodbyes are what is lost.
+const KEPT_LITTLE: u64 = 8;
+/// More than edges let wait that hold back, where nearly all of it is large.
+const KEPT_IN_A_FLOOD: u64 = 400;
+/// The same where much of it is small: an edge lets 4 MiB wait, and each message weighs a little more than 1 KiB.
+const KEPT_IN_A_DENSE_FLOOD: u64 = 8_000;
+
+/// A lane of the simulated entities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// Its name, the prefix of its topics.
+    pub name: &'static str,
+    /// The categories that it serves, books first.
+    pub categories: &'static [&'static str],
+    /// Its partitions of `inbound` and `events`.
+    pub partitions: u32,
+    /// Its partitions of `outbound`; edges read one that all lanes have.
+    pub outbound_partitions: u32,
+    /// How many books it has.
+    pub entities: u64,
+}
+
+/// One run: the same plan gives the same history.
+///
+/// Its text form, which [`FromStr`](std::str::FromStr) reads again, names what differs from [`Plan::rough`] of its seed:
+/// `seed=42 busy=3000 clients=2 nodes=2 weather=events,inbound spared=0,4 without=Gate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Everything random comes from it.
+    pub seed: u64,
+    /// A rule that does not hold in this run.
+    pub without: Option<Switch>,
+    /// For how long clients talk and faults happen, in virtual milliseconds.
+    pub busy_ms: u64,
+    /// How long the platform has afterwards to answer everything, in virtual milliseconds.
+    pub calm_ms: u64,
+    /// How many clients there are.
+    pub clients: usize,
+    /// How many state nodes there are.
+    pub nodes: usize,
+    /// Whether clients ask more than they command.
+    pub asking: bool,
+    /// Whether clients do nothing but let their entities tell and ask others, much and all the time.
+    pub telling: bool,
+    /// Whether clients give nobody a moment's peace for some time in the middle.
+    pub dense: bool,
+    /// In which topics records are lost, doubled and late.
+    pub weather: Weather,
+    /// Whether processes run builds of the domain that cannot read everything, until the weather is good.
+    pub builds: bool,
+    /// Whether there are entities without events, which people visit and which are forgotten soon.
+    pub rooms: bool,
+    /// Whether books are ended now and then, and begun again.
+    pub ends: bool,
+    /// Whether entities have states at times that cannot be encoded.
+    pub spoils: bool,
+    /// Whether the log takes small records only, so that most of what edges hear comes in pieces.
+    pub pieces: bool,
+    /// Whether anything is done to the processes.
+    pub acts: bool,
+    /// Whether nothing else is done than to move partitions away from owners that hear of it late.
+    pub moves: bool,
+    /// Whether nothing else is done than what makes a partition go to another node: nodes stand still for about as long
+    /// as they may again and again, crash, or stop a partition, while the `cluster` log takes every record late. Then
+    /// commands must be answered within a bound.
+    pub takeovers: bool,
+    /// When the `events` of the busiest partition lose their newest records, in virtual milliseconds.
+    pub truncated_ms: Option<u64>,
+    /// How many of its newest records each partition of `inbound` keeps; all of them, if it is not said.
+    pub kept: Option<u64>,
+    /// Whether snapshots are published, and the oldest `events` deleted that they cover.
+    pub published: bool,
+    /// Whether tokens end soon. Some clients bring fresh ones in time, the others lose their sockets.
+    pub tokens: bool,
+    /// Whether one client hardly listens until the weather is good, and nothing else is wrong. Then it is closed, and the others do not notice.
+    pub slow: bool,
+    /// Whether nothing else goes wrong than that `inbound` takes nothing for a while, again and again. Then edges keep
+    /// their sockets.
+    pub outages: bool,
+    /// Whether one client waves without end at partitions that are slow.
+    pub flood: bool,
+    /// Acts that do not happen, by their place in the order of the run; the others stay as they are.
+    pub spared: Places,
+}
+
+impl Plan {
+    /// A run with faults.
+    #[must_use]
+    pub fn rough(seed: u64) -> Self {
+        Self {
+            seed,
+            without: None,
+            busy_ms: 12_000,
+            calm_ms: 20_000,
+            clients: 6,
+            nodes: 3,
+            asking: seed % 5 == 4,
+            telling: false,
+            dense: seed % 8 == 3,
+            weather: Weather::ALL,
+            builds: seed % 6 == 1,
+            rooms: seed % 9 == 6,
+            pieces: seed % 9 == 4,
+            spoils: seed % 9 == 2,
+            ends: seed % 9 == 7,
+            acts: true,
+            moves: false,
+            takeovers: false,
+            truncated_ms: None,
+            kept: (seed % 7 == 5).then_some(KEPT),
+            // What another build cannot read is folded anew from the whole log.
+            published: seed % 11 == 10 && seed % 6 != 1,
+            tokens: seed % 9 == 5,
+            slow: false,
+            outages: false,
+            flood: false,
+            spared: Places::default(),
+        }
+    }
+
+    /// A run in which one client says more than its partition takes, and nothing else goes wrong.
+    #[must_use]
+    pub fn flood(seed: u64) -> Self {
+        let dense = Self::rough(seed).dense;
+        let kept = match dense {
+            true => KEPT_IN_A_DENSE_FLOOD,
+            false => KEPT_IN_A_FLOOD,
+        };
+        Self {
+            flood: true,
+            kept: Some(kept),
+            asking: false,
+            ..Self::fair(seed)
+        }
+    }
+
+    /// A flood of which the log keeps less than edges let wait, because so many small messages weigh so little: partitions
+    /// miss some again and again, and none of them was acknowledged.
+    #[must_use]
+    pub fn overrun(seed: u64) -> Self {
+        Self {
+            dense: true,
+            kept: Some(KEPT_IN_A_FLOOD),
+            ..Self::flood(seed)
+        }
+    }
+
+    /// Whether edges keep a flood from overrunning its partition.
+    pub(super) fn holds_back(&self) -> bool {
+        let kept_min = match self.dense {
+            true => KEPT_IN_A_DENSE_FLOOD,
+            false => KEPT_IN_A_FLOOD,
+        };
+        self.flood && self.kept.is_some_and(|kept| kept >= kept_min)
+    }
+
+    /// A run with faults, in which every process can read all there is, people meet in books alone, and records and
+    /// states are small and sound.
+    fn plain(seed: u64) -> Self {
+        Self {
+            builds: false,
+            rooms: false,
+            ends: false,
+            spoils: false,
+            pieces: false,
+            ..Self::rough(seed)
+        }
+    }
+
+    /// A run in which nothing goes wrong.
+    #[must_use]
+    pub fn fair(seed: u64) -> Self {
+        Self {
+            weather: Weather::NONE,
+            acts: false,
+            kept: None,
+            published: false,
+            tokens: false,
+            ..Self::plain(seed)
+        }
+    }
+
+    /// A run in which `inbound` is away again and again.
+    #[must_use]
+    pub fn outages(seed: u64) -> Self {
+        Self {
+            acts: true,
+            outages: true,
+            ..Self::fair(seed)
+        }
+    }
+
+    /// A run in which one client hardly listens.
+    #[must_use]
+    pub fn slow(seed: u64) -> Self {
+        Self {
+            slow: true,
+            dense: false,
+            asking: false,
+            ..Self::fair(seed)
+        }
+    }
+
+    /// A run in which snapshots are published, the oldest events deleted, and disks lost.
+    #[must_use]
+    pub fn published(seed: u64) -> Self {
+        Self {
+            published: true,
+            kept: None,
+            ..Self::plain(seed)
+        }
+    }
+
+    /// A run in which partitions are taken over, and nothing else goes wrong.
+    #[must_use]
+    pub fn takeovers(seed: u64) -> Self {
+        Self {
+            takeovers: true,
+            asking: false,
+            published: false,
+            tokens: false,
+            weather: Weather::NONE,
+            ..Self::plain(seed)
+        }
+    }
+
+    /// The same run without one rule.
+    #[must_use]
+    pub fn without(self, switch: Switch) -> Self {
+        Self {
+            without: Some(switch),
+            ..self
+        }
+    }
+
+    /// A run that shows most easily what a rule is for, without it. Whether a query sees too little (R13, R17) shows
+    /// where the log is quiet and partitions move away from owners that hear of it late.
+    #[must_use]
+    pub fn revealing(seed: u64, switch: Switch) -> Self {
+        let plan = Self::plain(seed).without(switch);
+        match switch {
+            Switch::Parking => Self {
+                builds: true,
+                ..plan
+            },
+            Switch::ForgetWhenHeard => Self {
+                rooms: true,
+                clients: 10,
+                weather: Weather::EDGES,
+                ..plan
+            },
+            Switch::Removals => Self {
+                rooms: true,
+                ..plan
+            },
+            Switch::RevisionsRise => Self { ends: true, ..plan },
+            Switch::WholeSnapshots => Self {
+                spoils: true,
+                ..plan
+            },
+            Switch::Pieces => Self {
+                pieces: true,
+                ..plan
+            },
+            Switch::Covered | Switch::Ahead => Self::published(seed).without(switch),
+            Switch::Slow => Self::slow(seed).without(switch),
+            Switch::TokenEnds => Self {
+                tokens: true,
+                ..plan
+            },
+            Switch::Patience => Self::outages(seed).without(switch),
+            Switch::FlowControl => Self::flood(seed).without(switch),
+            Switch::AskAfterAHole => Self {
+                kept: Some(KEPT_LITTLE),
+                ..plan
+            },
+            Switch::AskOfLateDials => Self {
+                kept: Some(KEPT_LITTLE),
+                weather: Weather::EDGES,
+                acts: false,
+                ..plan
+            },
+            Switch::Bounded => Self {
+                dense: true,
+                ..plan
+            },
+            Switch::DueTicks => Self {
+                dense: true,
+                weather: Weather::NONE,
+                acts: false,
+                ..plan
+            },
+            Switch::Lease | Switch::Release => Self {
+                asking: true,
+                moves: true,
+                weather: Weather::NONE,
+                ..plan
+            },
+            Switch::Yields => Self {
+                without: Some(switch),
+                ..Self::takeovers(seed)
+            },
+            Switch::OldestTell => Self::telling(seed).without(switch),
+            _ => plan,
+        }
+    }
+
+    /// Whether so little of `inbound` is kept that clients leave often.
+    pub(super) fn keeps_little(&self) -> bool {
+        self.kept.is_some_and(|kept| kept <= KEPT_LITTLE)
+    }
+
+    /// A run in which tells flow all the time and some are lost: each must arrive soon nevertheless.
+    #[must_use]
+    pub fn telling(seed: u64) -> Self {
+        Self {
+            telling: true,
+            asking: false,
+            clients: 12,
+            weather: Weather::INBOUND,
+            published: false,
+            acts: false,
+            ..Self::plain(seed)
+        }
+    }
+
+    /// How many entities clients may enter.
+    pub(super) fn entities(&self) -> u64 {
+        match self.rooms {
+            true => ENTITIES + ROOMS,
+            false => ENTITIES,
+        }
+    }
+
+    /// The largest record that a lane's topics take, in bytes.
+    pub(super) fn logged_bytes_max(&self) -> usize {
+        match self.pieces {
+            true => LOGGED_BYTES_MAX,
+            false => usize::MAX,
+        }
+    }
+
+    /// Whether anything goes wrong.
+    pub(super) fn has_faults(&self) -> bool {
+        self.acts || self.weather != Weather::NONE
+    }
+
+    /// Whether clients leave nobody in peace at this time.
+    pub(super) fn is_dense(&self, now: TimeMs) -> bool {
+        let since_ms = now.since_ms(TimeMs(EPOCH_MS));
+        self.dense && (self.busy_ms / 4..self.busy_ms / 4 + DENSE_MS).contains(&since_ms)
+    }
+
+    /// When the bad weather ends.
+    pub(super) fn calm_at(&self) -> TimeMs {
+        TimeMs(EPOCH_MS + self.busy_ms)
+    }
+}
+
+/// A set of topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weather(u8);
+
+impl Weather {
+    /// The names of the topics, in the order of [`super::deeds`].
+    pub(super) const TOPICS: [&'static str; 5] =
+        ["cluster", "events", "inbound", "outbound", "snapshots"];
+    /// Every topic.
+    pub const ALL: Self = Self(0b11111);
+    /// Only what partitions hear.
+    pub const INBOUND: Self = Self(0b0100);
+    /// What partitions hear and what they say.
+    pub const EDGES: Self = Self(0b1100);
+    /// No topic.
+    pub const NONE: Self = Self(0);
+
+    pub(super) fn has(self, topic: usize) -> bool {
+        self.0 & (1 << topic) != 0
+    }
+
+    /// All but one.
+    pub(super) fn but(self, topic: usize) -> Self {
+        Self(self.0 & !(1 << topic))
+    }
+}
+
+/// Some of the first 128 of something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places(u128);
+
+impl Places {
+    pub(super) const MAX: usize = 128;
+
+    pub(super) fn has(self, place: usize) -> bool {
+        place < Self::MAX && self.0 & (1 << place) != 0
+    }
+
+    pub(super) fn with(self, place: usize) -> Self {
+        match place < Self::MAX {
+            true => Self(self.0 | (1 << place)),
+            false => self,
+        }
+    }
+
+    fn iter(self) -> impl Iterator<Item = usize> {
+        (0..Self::MAX).filter(move |place| self.has(*place))
+    }
+}
