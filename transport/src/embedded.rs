@@ -13,6 +13,8 @@ mod inspect;
 mod opening;
 mod reader;
 mod journal;
+mod compaction;
+mod rewriting;
 mod group;
 mod topic;
 mod queue;
@@ -31,7 +33,7 @@ mod frame;
 mod bytes;
 mod machine;
 
-pub use config::{Config, Durability, Retention, TopicConfig};
+pub use config::{Compaction, Config, Durability, Retention, TopicConfig};
 pub use error::OpenError;
 pub use inspect::{Inspection, inspect, topics};
 pub use machine::{Machine, ThisMachine};
@@ -228,5 +230,11 @@ impl Log for Embedded {
             .topics
             .get(topic)
             .map(|topic| topic.config.partitions))
+    }
+
+    fn release(&self, at: &TopicPartition, before: Offset) {
+        if let Some(topic) = self.topic(at) {
+            topic.release(at.partition, before);
+        }
     }
 }

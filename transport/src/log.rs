@@ -133,6 +133,11 @@ pub trait Log: Send + Sync + 'static {
 
     /// How many partitions a topic has; `None` when there is no such topic.
     fn partitions(&self, topic: &str) -> Eventually<Option<u32>>;
+
+    /// Says that nobody needs the records before `before` any more, because what they came to is kept elsewhere (R36).
+    /// A log whose retention waits for that may delete them from now on. Others do not listen: brokers delete by age.
+    /// It is forgotten with the handle, so it is said anew after every start.
+    fn release(&self, _at: &TopicPartition, _before: Offset) {}
 }
 
 /// Follows one partition.

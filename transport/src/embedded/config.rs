@@ -32,6 +32,14 @@ pub struct Retention {
     pub age_ms: Option<u64>,
 }
 
+/// How a topic that keeps the newest record of each key is compacted: sealed segments become one, without the records
+/// that later sealed ones have replaced. Offsets stay; readers find holes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    /// Milliseconds for which a record without a value is kept, so that whoever is reading learns what was removed.
+    pub tombstones_ms: u64,
+}
+
 /// One topic and its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicConfig {
@@ -44,6 +52,10 @@ pub struct TopicConfig {
     pub durability: Durability,
     /// What may go.
     pub retention: Retention,
+    /// Whether what may go stays until [`Log::release`](crate::Log::release) says that nobody needs it.
+    pub waits_for_release: bool,
+    /// Whether only the newest record of each key is kept. Not together with a retention.
+    pub compaction: Option<Compaction>,
     /// A segment file that has reached this size is sealed and the next one begun. It exceeds it by
     /// at most one group. Opening reads one such file.
     pub segment_bytes: u64,
@@ -88,6 +100,8 @@ impl TopicConfig {
             partitions,
             durability: Durability::Fsync,
             retention: Retention::default(),
+            waits_for_release: false,
+            compaction: None,
             segment_bytes: 64 * MIB as u64,
             group_bytes: 4 * MIB,
             batch_bytes: 256 * KIB,
@@ -117,6 +131,24 @@ impl TopicConfig {
         Self { retention, ..self }
     }
 
+    /// The same topic, of which nothing goes before it is released.
+    #[must_use]
+    pub fn once_released(self) -> Self {
+        Self {
+            waits_for_release: true,
+            ..self
+        }
+    }
+
+    /// The same topic, compacted.
+    #[must_use]
+    pub fn compacted(self, compaction: Compaction) -> Self {
+        Self {
+            compaction: Some(compaction),
+            ..self
+        }
+    }
+
     fn check(&self) -> Result<(), OpenError> {
         let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if !self.name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -126,6 +158,16 @@ impl TopicConfig {
         }
         if self.partitions == 0 {
             return Err(self.misconfigured("has no partition: give it at least one"));
+        }
+        if self.durability == Durability::Memory
+            && (self.waits_for_release || self.compaction.is_some())
+        {
+            return Err(self.misconfigured("is in memory, where nothing waits for a release and nothing is compacted: make it durable"));
+        }
+        if self.compaction.is_some() && self.retention != Retention::default() {
+            return Err(self.misconfigured(
+                "is compacted and has a retention, which would delete the newest record of a key: choose one",
+            ));
         }
         if self.batch_bytes.max(self.record_bytes) > GIB {
             return Err(

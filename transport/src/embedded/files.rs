@@ -29,7 +29,8 @@ fn write(machine: &dyn Machine, path: &Path, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-fn unfinished(path: &Path) -> PathBuf {
+/// What the file at `path` is called while it is written.
+pub(super) fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(UNFINISHED);
     name.into()

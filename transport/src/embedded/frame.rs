@@ -4,6 +4,8 @@
 //! magic "XPB" 1 | crc32c u32 | body length u32 | partition u32 | count u32 | base offset u64 | time u64 | synced u64 | body
 //! body: per record three variable-length numbers (key, header, value lengths) and the three
 //! ```
+//! A batch without a body is a hole: so many records were there, and compaction took them.
+//!
 //! The checksum covers everything after itself and also the topic's identity, the segment's number
 //! and the position in it: a frame that was copied elsewhere, or lies inside a record's value, is
 //! never taken for one of the log's own.
@@ -78,11 +80,20 @@ impl Batch {
 
     /// Appends the frame to `out`, which will be written so that the frame starts at `position`.
     pub(super) fn encode(&self, place: Place, position: u64, synced: u64, out: &mut Vec<u8>) {
+        self.encode_as(count_of(&self.records), place, position, synced, out);
+    }
+
+    /// The same for a batch without records that stands for `count` of them.
+    pub(super) fn encode_hole(&self, count: u32, place: Place, position: u64, out: &mut Vec<u8>) {
+        self.encode_as(count, place, position, 0, out);
+    }
+
+    fn encode_as(&self, count: u32, place: Place, position: u64, synced: u64, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&[0; 8]);
         out.extend_from_slice(&self.partition.0.to_le_bytes());
-        out.extend_from_slice(&count_of(&self.records).to_le_bytes());
+        out.extend_from_slice(&count.to_le_bytes());
         out.extend_from_slice(&self.base.0.to_le_bytes());
         out.extend_from_slice(&self.time.0.to_le_bytes());
         out.extend_from_slice(&synced.to_le_bytes());
@@ -171,13 +182,17 @@ pub(super) fn check(bytes: &[u8], place: Place, position: u64) -> Result<Head, D
     Ok(head)
 }
 
-/// Reads the frame at the start of `bytes`, which was stored at `position`; its records share `bytes`.
+/// Reads the frame at the start of `bytes`, which was stored at `position`; its records share `bytes`. A hole is a batch
+/// without records, of which the head says how many there were.
 pub(super) fn decode(bytes: &Bytes, place: Place, position: u64) -> Result<(Head, Batch), Damage> {
     let head = check(bytes, place, position)?;
     let size = usize::try_from(head.frame_bytes()).expect("the whole frame was just checked");
     let what = "the batch does not hold what it announces";
-    let records =
-        records_of(&bytes.slice(HEAD_BYTES..size), head.count).ok_or(Damage { position, what })?;
+    let records = match head.body_bytes {
+        0 => Vec::new(),
+        _ => records_of(&bytes.slice(HEAD_BYTES..size), head.count)
+            .ok_or(Damage { position, what })?,
+    };
     let batch = Batch {
         partition: head.partition,
         base: head.base,

@@ -136,6 +136,8 @@ impl Inspection {
                 return Ok(());
             };
             self.found.extend(found.stored_from(self.from));
+            // A crash may have left segments beside the one that stands for them.
+            self.from = self.from.max(found.next());
         }
         Ok(())
     }

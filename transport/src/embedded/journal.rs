@@ -2,10 +2,14 @@
 //! one write and made safe with one sync, then acknowledged. It clocks itself: alone, a record waits
 //! for nothing but the disk; under load the groups grow.
 
+mod retention;
+mod compacting;
+
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use xp_protocol::{Offset, TimeMs};
@@ -14,7 +18,7 @@ use super::files;
 use super::frame::{Batch, Place};
 use super::group::Group;
 use super::head::{SegmentHead, segment_path};
-use super::index::{Index, Run, index_path};
+use super::index::{Index, Run};
 use super::machine::Machine;
 use super::queue::{Append, Taken};
 use super::segment::{Segment, Segments};
@@ -29,6 +33,10 @@ pub(super) struct Journal {
     dir: PathBuf,
     active: Active,
     nexts: Vec<Offset>,
+    /// Since when retention has waited for a release.
+    held: Option<retention::Held>,
+    /// The compaction that was begun last.
+    compacting: Option<JoinHandle<()>>,
     /// Why nothing can be appended until the log is opened anew.
     stopped: Option<String>,
 }
@@ -49,6 +57,8 @@ impl Journal {
             dir,
             active,
             nexts,
+            held: None,
+            compacting: None,
             stopped: None,
         }
     }
@@ -59,7 +69,7 @@ impl Journal {
 
     /// Serves the topic's queue until it is closed and empty.
     pub(super) fn run(mut self) {
-        self.retain();
+        self.look_after();
         loop {
             match self
                 .topic
@@ -67,11 +77,18 @@ impl Journal {
                 .take(self.topic.config.group_bytes, PATIENCE)
             {
                 Taken::Group(appends) => self.commit(appends),
-                Taken::Idle => self.retain(),
+                Taken::Idle => self.look_after(),
                 Taken::Closed => break,
             }
         }
+        self.finish_compaction();
         self.leave_mark();
+    }
+
+    /// Lets go of what may go.
+    fn look_after(&mut self) {
+        self.retain();
+        self.compact_if_due();
     }
 
     fn commit(&mut self, appends: Vec<Append>) {
@@ -178,7 +195,7 @@ impl Journal {
             return Ok(());
         }
         self.roll(now)?;
-        self.retain();
+        self.look_after();
         Ok(())
     }
 
@@ -220,43 +237,6 @@ impl Journal {
         if let Err(error) = written {
             tracing::warn!(topic = %self.topic.config.name, %error, "cannot write a segment's index; it is made again when it is needed");
         }
-    }
-
-    /// Removes whole sealed segments that retention lets go of, the oldest first.
-    fn retain(&self) {
-        let now = self.topic.machine.now();
-        while let Some(first) = self.expendable(now) {
-            if let Err(error) = self.remove_oldest(&first) {
-                tracing::warn!(topic = %self.topic.config.name, %error, "cannot remove an old segment; it is tried again later");
-                return;
-            }
-        }
-    }
-
-    /// The offsets at which the log begins once the oldest segment is gone, if it may go.
-    fn expendable(&self, now: TimeMs) -> Option<Vec<Offset>> {
-        let segments = self.segments(|segments| segments.clone());
-        let second = segments.get(1)?.head().ok()?;
-        let retention = self.topic.config.retention;
-        let is_old = retention
-            .age_ms
-            .is_some_and(|age_ms| now.since_ms(second.created) > age_ms);
-        let is_too_much = retention.bytes.is_some_and(|bytes| {
-            let sizes = segments
-                .iter()
-                .map(|segment| segment.path.metadata().map_or(0, |data| data.len()));
-            sizes.sum::<u64>() > bytes.saturating_mul(self.nexts.len() as u64)
-        });
-        (is_old || is_too_much).then(|| second.bases.clone())
-    }
-
-    fn remove_oldest(&self, first: &[Offset]) -> io::Result<()> {
-        for (partition, first) in self.topic.partitions.iter().zip(first) {
-            partition.forget_before(*first);
-        }
-        let oldest = self.segments(|segments| segments.remove(0));
-        files::remove(&oldest.path)?;
-        files::remove(&index_path(&oldest.path))
     }
 }
 

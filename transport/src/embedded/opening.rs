@@ -17,7 +17,7 @@ use super::machine::Machine;
 use super::meta::Meta;
 use super::partition::Partition;
 use super::scan::was_synced;
-use super::segment::{Segment, Segments, Survey};
+use super::segment::{Segment, Segments, Survey, remove_segment, superseded};
 use super::topic::Topic;
 
 /// Opens a durable topic, making it when it is new.
@@ -149,6 +149,10 @@ fn open_old(
             ))
         })
         .collect();
+    let sealed = match config.compaction {
+        Some(_) => without_superseded(sealed)?,
+        None => sealed,
+    };
     let (active, nexts) = resume(&*machine, segment_path(&dir, last), place(last), partitions)?;
     let firsts = sealed
         .first()
@@ -167,6 +171,15 @@ fn open_old(
             active,
         },
     ))
+}
+
+/// Removes what a compaction that was interrupted has not.
+fn without_superseded(mut sealed: Segments) -> Result<Segments, OpenError> {
+    let kept = sealed.split_off(superseded(&sealed)?);
+    for segment in sealed {
+        remove_segment(&segment.path).map_err(OpenError::io("remove", &segment.path))?;
+    }
+    Ok(kept)
 }
 
 struct Opened {

@@ -29,7 +29,7 @@ impl Append {
 /// What the journal's thread finds.
 pub(super) enum Taken {
     Group(Vec<Append>),
-    /// Nothing came for a while: time to look after retention.
+    /// Nothing came for a while, or somebody nudged: time to look after retention.
     Idle,
     Closed,
 }
@@ -52,6 +52,7 @@ struct Waiting {
     appends: VecDeque<(Append, usize)>,
     bytes: usize,
     closed: bool,
+    nudged: bool,
 }
 
 impl Waiting {
@@ -103,16 +104,31 @@ impl Queue {
 
     /// Everything that waits, up to `bytes_max`. What was queued before the close is still handed out.
     pub(super) fn take(&self, bytes_max: usize, patience: Duration) -> Taken {
-        let is_idle = |waiting: &mut Waiting| waiting.appends.is_empty() && !waiting.closed;
+        let is_idle = |waiting: &mut Waiting| {
+            waiting.appends.is_empty() && !waiting.closed && !waiting.nudged
+        };
         let (mut waiting, _) = self
             .filled
             .wait_timeout_while(self.waiting(), patience, is_idle)
             .unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut waiting.nudged) {
+            return Taken::Idle;
+        }
         match waiting.take(bytes_max) {
             group if !group.is_empty() => Taken::Group(group),
             _ if waiting.closed => Taken::Closed,
             _ => Taken::Idle,
         }
+    }
+
+    /// Lets the journal look after retention soon, however much waits.
+    pub(super) fn nudge(&self) {
+        self.waiting().nudged = true;
+        self.filled.notify_one();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.waiting().closed
     }
 
     pub(super) fn close(&self) {

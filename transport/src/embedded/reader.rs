@@ -7,6 +7,7 @@ use std::sync::Arc;
 use xp_protocol::{Offset, PartitionId};
 
 use super::partition::Look;
+use super::segment::Portion;
 use super::tail::unpack;
 use super::topic::{Topic, out_of_range};
 use crate::log::{Bounds, ReadError, Reader, Stored, TopicPartition};
@@ -49,22 +50,36 @@ impl Follower {
         }
     }
 
-    async fn find(&self) -> Result<Vec<Stored>, ReadError> {
-        let partition = &self.topic.partitions[self.partition.0 as usize];
-        let bytes_max = self.topic.config.read_bytes as u64;
-        let at = || self.topic.at(self.partition);
-        match partition.wait(self.position, bytes_max).await {
-            Look::Batches(batches) => Ok(unpack(&batches, self.position)),
-            Look::OnDisk(bounds) => self.find_on_disk(bounds).await,
-            Look::OutOfRange(bounds) => Err(out_of_range(at(), self.position, bounds)),
-            Look::Closed | Look::AtEnd => Err(ReadError::Broken {
-                at: at(),
-                reason: "the log is closed; open it again".to_owned(),
-            }),
+    async fn find(&mut self) -> Result<Vec<Stored>, ReadError> {
+        let topic = Arc::clone(&self.topic);
+        let partition = &topic.partitions[self.partition.0 as usize];
+        let bytes_max = topic.config.read_bytes as u64;
+        let at = || topic.at(self.partition);
+        loop {
+            match partition.wait(self.position, bytes_max).await {
+                Look::Batches(batches) => return Ok(unpack(&batches, self.position)),
+                Look::OnDisk(bounds) => {
+                    let found = self.find_on_disk(bounds).await?;
+                    if !found.records.is_empty() {
+                        return Ok(found.records);
+                    }
+                    // There are holes from here on.
+                    self.position = found.reached;
+                }
+                Look::OutOfRange(bounds) => {
+                    return Err(out_of_range(at(), self.position, bounds));
+                }
+                Look::Closed | Look::AtEnd => {
+                    return Err(ReadError::Broken {
+                        at: at(),
+                        reason: "the log is closed; open it again".to_owned(),
+                    });
+                }
+            }
         }
     }
 
-    async fn find_on_disk(&self, bounds: Bounds) -> Result<Vec<Stored>, ReadError> {
+    async fn find_on_disk(&self, bounds: Bounds) -> Result<Portion, ReadError> {
         let (topic, partition, from) = (Arc::clone(&self.topic), self.partition, self.position);
         let read = move || topic.read_disk(partition, from, bounds.next);
         match tokio::task::spawn_blocking(read).await {

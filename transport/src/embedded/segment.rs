@@ -94,10 +94,13 @@ impl Segment {
         machine: &dyn Machine,
         wanted: &Wanted,
         next: Option<&Segment>,
-    ) -> Result<Vec<Stored>, OpenError> {
+    ) -> Result<Portion, OpenError> {
         let file = self.open()?;
         let runs = self.runs(machine, &file, wanted, next)?;
-        let mut found = Vec::new();
+        let mut found = Portion {
+            records: Vec::new(),
+            reached: wanted.from,
+        };
         for run in runs {
             self.read_run(&file, run, wanted, &mut found)?;
         }
@@ -172,7 +175,7 @@ impl Segment {
         file: &File,
         run: Run,
         wanted: &Wanted,
-        found: &mut Vec<Stored>,
+        found: &mut Portion,
     ) -> Result<(), OpenError> {
         let mut bytes = BytesMut::zeroed(usize::try_from(run.bytes).unwrap_or(usize::MAX));
         let got = read_at_most(file, &mut bytes, run.position)
@@ -191,11 +194,12 @@ impl Segment {
                     "the index names another partition's batch",
                 ));
             }
-            found.extend(
+            found.records.extend(
                 batch
                     .stored_from(wanted.from)
                     .take_while(|stored| stored.offset < wanted.until),
             );
+            found.reached = found.reached.max(head.next().min(wanted.until));
             let size =
                 usize::try_from(head.frame_bytes()).expect("it was just decoded from memory");
             rest = rest.slice(size..);
@@ -213,6 +217,14 @@ pub(super) struct Wanted {
     /// Nothing from here on: it is not synced yet.
     pub(super) until: Offset,
     pub(super) bytes_max: u64,
+}
+
+/// What a reader gets of a segment.
+#[derive(Debug)]
+pub(super) struct Portion {
+    pub(super) records: Vec<Stored>,
+    /// Before this offset there is nothing more: what compaction took leaves holes.
+    pub(super) reached: Offset,
 }
 
 /// What a whole segment holds.
@@ -276,6 +288,28 @@ impl Survey {
 
 /// The segments of a topic, oldest first; the last one is active.
 pub(super) type Segments = Vec<Arc<Segment>>;
+
+/// Removes a segment file and its index for good.
+pub(super) fn remove_segment(path: &Path) -> std::io::Result<()> {
+    files::remove(path)?;
+    files::remove(&index_path(path))
+}
+
+/// How many of the oldest segments a later one stands for: a compaction put what was left of them there, and was
+/// interrupted before it had removed them.
+pub(super) fn superseded(segments: &[Arc<Segment>]) -> Result<usize, OpenError> {
+    let Some(oldest) = segments.first() else {
+        return Ok(0);
+    };
+    let oldest = &oldest.head()?.bases;
+    for (at, segment) in segments.iter().enumerate().skip(1).rev() {
+        let bases = &segment.head()?.bases;
+        if bases.iter().zip(oldest).all(|(base, first)| base <= first) {
+            return Ok(at);
+        }
+    }
+    Ok(0)
+}
 
 /// A segment, and the one after it, if it is sealed.
 pub(super) type Holding = (Arc<Segment>, Option<Arc<Segment>>);

@@ -1,6 +1,6 @@
 //! One topic, as its handle, its journal and its readers share it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::oneshot;
 use xp_protocol::{LogIdentity, Offset, PartitionId, TimeMs};
@@ -11,8 +11,8 @@ use super::frame::{Batch, record_bytes};
 use super::machine::Machine;
 use super::partition::{Kept, Partition};
 use super::queue::{Answer, Append, Queue, Refused};
-use super::segment::{Segments, Wanted, holding};
-use crate::log::{Acknowledged, AppendError, Bounds, ReadError, Record, Stored, TopicPartition};
+use super::segment::{Portion, Segment, Segments, Wanted, holding};
+use crate::log::{Acknowledged, AppendError, Bounds, ReadError, Record, TopicPartition};
 
 /// A topic that is open.
 pub(super) struct Topic {
@@ -24,6 +24,8 @@ pub(super) struct Topic {
     pub(super) queue: Queue,
     /// Empty in memory.
     pub(super) segments: RwLock<Segments>,
+    /// What nobody needs any more lies before these offsets.
+    released: Mutex<Vec<Offset>>,
 }
 
 impl Topic {
@@ -45,6 +47,7 @@ impl Topic {
         Self {
             queue: Queue::new(config.queue_bytes),
             segments: RwLock::new(segments),
+            released: Mutex::new(vec![Offset(0); partitions.len()]),
             config,
             identity,
             machine,
@@ -155,13 +158,38 @@ impl Topic {
         }
     }
 
+    /// As [`crate::log::Log::release`], for a partition that exists.
+    pub(super) fn release(&self, partition: PartitionId, before: Offset) {
+        if !self.config.waits_for_release {
+            return;
+        }
+        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = &mut released[partition.0 as usize];
+        if before > *known {
+            *known = before;
+            drop(released);
+            self.queue.nudge();
+        }
+    }
+
+    /// A partition whose records before its offset in `firsts` are not all released, and up to where they are.
+    pub(super) fn unreleased(&self, firsts: &[Offset]) -> Option<(PartitionId, Offset)> {
+        if !self.config.waits_for_release {
+            return None;
+        }
+        let released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut partitions = (0..).map(PartitionId).zip(released.iter().zip(firsts));
+        let held = partitions.find(|(_, (released, first))| released < first);
+        held.map(|(partition, (released, _))| (partition, *released))
+    }
+
     /// Reads what is no longer in memory. Blocks on the disk.
     pub(super) fn read_disk(
         &self,
         partition: PartitionId,
         from: Offset,
         until: Offset,
-    ) -> Result<Vec<Stored>, ReadError> {
+    ) -> Result<Portion, ReadError> {
         let wanted = Wanted {
             partition,
             from,
@@ -180,33 +208,67 @@ impl Topic {
         })
     }
 
-    fn find(&self, wanted: &Wanted) -> Result<Vec<Stored>, OpenError> {
-        let segments = self
-            .segments
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let Some((segment, next)) = holding(&segments, wanted.partition, wanted.from)? else {
-            return Ok(Vec::new());
+    fn find(&self, wanted: &Wanted) -> Result<Portion, OpenError> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        if self.config.compaction.is_some() {
+            // The lock is held, because compaction puts other files in the place of these.
+            return self.find_between_holes(&segments, *wanted);
+        }
+        let held = segments.clone();
+        drop(segments);
+        let Some((segment, next)) = holding(&held, wanted.partition, wanted.from)? else {
+            return Ok(nothing(wanted));
         };
         let found = segment.read(&*self.machine, wanted, next.as_deref())?;
-        match found.first() {
+        match found.records.first() {
             Some(first) if first.offset == wanted.from => Ok(found),
-            _ => Err(OpenError::damaged(
-                &segment.path,
-                0,
-                format!(
-                    "offset {} of partition {} is not where the index says",
-                    wanted.from, wanted.partition
-                ),
-            )),
+            _ => Err(misplaced(&segment, wanted)),
         }
+    }
+
+    fn find_between_holes(
+        &self,
+        segments: &Segments,
+        mut wanted: Wanted,
+    ) -> Result<Portion, OpenError> {
+        while wanted.from < wanted.until {
+            let Some((segment, next)) = holding(segments, wanted.partition, wanted.from)? else {
+                break;
+            };
+            let found = segment.read(&*self.machine, &wanted, next.as_deref())?;
+            if found.reached <= wanted.from {
+                return Err(misplaced(&segment, &wanted));
+            }
+            if !found.records.is_empty() {
+                return Ok(found);
+            }
+            wanted.from = found.reached;
+        }
+        Ok(nothing(&wanted))
     }
 
     pub(super) fn close(&self) {
         self.queue.close();
         self.partitions.iter().for_each(Partition::close);
     }
+}
+
+fn nothing(wanted: &Wanted) -> Portion {
+    Portion {
+        records: Vec::new(),
+        reached: wanted.from,
+    }
+}
+
+fn misplaced(segment: &Segment, wanted: &Wanted) -> OpenError {
+    OpenError::damaged(
+        &segment.path,
+        0,
+        format!(
+            "offset {} of partition {} is not where the index says",
+            wanted.from, wanted.partition
+        ),
+    )
 }
 
 fn closed_to_appends(at: TopicPartition) -> AppendError {

@@ -3,7 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::rig::{append, check_holds, events, index, open, segment, topic_dir};
+use xp_transport::embedded::Compaction;
+
+use crate::rig::{
+    append, check_holds, events, index, open, segment, segments, small_segments, soon, topic_dir,
+};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/embedded/golden/v1")
@@ -55,4 +59,35 @@ async fn what_version_1_wrote_can_be_read_and_continued() {
     append(&log, 0, 2).await.unwrap();
     check_holds(&log, 0, 0..3).await;
     assert!(segment(dir.path(), 0).exists() && index(dir.path(), 0).exists());
+}
+
+/// What compaction leaves: records at their offsets, and holes.
+#[tokio::test]
+async fn what_is_compacted_today_is_what_the_golden_file_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = small_segments(200);
+    let log = open(dir.path(), small.clone()).unwrap();
+    for number in 0..8 {
+        append(&log, 0, number).await.unwrap();
+    }
+    append(&log, 1, 0).await.unwrap();
+    append(&log, 1, 1).await.unwrap();
+    drop(log);
+    let last = segments(dir.path()) as u64 - 2;
+    let compaction = Compaction { tombstones_ms: 0 };
+    let log = open(dir.path(), small.compacted(compaction)).unwrap();
+    soon(async {
+        while segments(dir.path()) > 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    drop(log);
+    let written = fs::read(segment(dir.path(), last)).unwrap();
+    let golden = golden().join("compacted");
+    if std::env::var_os("XP_WRITE_GOLDEN").is_some() {
+        fs::write(&golden, &written).unwrap();
+    }
+    let was = fs::read(&golden).unwrap();
+    assert_eq!(written, was, "a changed format needs a new version");
 }

@@ -2,6 +2,7 @@
 //! processes, formats.
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
+mod compaction;
 mod crashes;
 mod damage;
 mod disks;
@@ -11,3 +12,4 @@ mod kills;
 mod refusals;
 mod retention;
 mod rig;
+mod lines;

@@ -4,6 +4,7 @@ use xp_protocol::Offset;
 use xp_transport::embedded::{Embedded, Retention, TopicConfig};
 use xp_transport::{Bounds, Log, ReadError};
 
+use crate::lines::lines;
 use crate::rig::{
     Rigged, append, at, fill, one_topic, open, read_all, record, segment, segments, small_segments,
     soon,
@@ -137,4 +138,84 @@ async fn in_memory_the_oldest_records_go_by_size_and_by_age() {
             next: Offset(501)
         }
     );
+}
+
+fn waiting() -> TopicConfig {
+    let kept = Retention {
+        bytes: Some(4000),
+        age_ms: None,
+    };
+    small_segments(2000).keeping(kept).once_released()
+}
+
+async fn begins_at(log: &Embedded, wanted: impl Fn(Offset) -> bool) -> Offset {
+    soon(async {
+        loop {
+            let first = bounds(log, 0).await.first;
+            if wanted(first) {
+                return first;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+}
+
+/// R36: what nobody has released stays, and nothing behind what was released goes; a restart forgets the releases.
+#[tokio::test]
+async fn nothing_goes_before_it_is_released_by_every_partition() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), waiting()).unwrap();
+    fill(&log, 1, 0..1).await;
+    fill(&log, 0, 0..300).await;
+    assert_eq!(bounds(&log, 0).await.first, Offset(0));
+    // The other partition's only record lies in the oldest segment.
+    log.release(&at(0), Offset(200));
+    fill(&log, 0, 300..400).await;
+    assert_eq!(bounds(&log, 0).await.first, Offset(0));
+    log.release(&at(1), Offset(1));
+    // Whole segments go, and each holds fewer than 30 records.
+    let first = begins_at(&log, |first| first > Offset(170)).await;
+    assert!(first <= Offset(200), "{first}");
+    // Word that comes late takes nothing back.
+    log.release(&at(0), Offset(10));
+    log.release(&at(0), Offset(260));
+    let second = begins_at(&log, |second| second > Offset(230)).await;
+    assert!(second <= Offset(260), "{second}");
+    check_tail_is_right(&log, 0).await;
+    drop(log);
+    let log = open(dir.path(), waiting()).unwrap();
+    fill(&log, 0, 400..600).await;
+    assert_eq!(bounds(&log, 0).await.first, second);
+    log.release(&at(0), Offset(600));
+    log.release(&at(1), Offset(1));
+    begins_at(&log, |third| third > Offset(500)).await;
+}
+
+#[tokio::test]
+async fn a_person_is_told_when_retention_waits_for_too_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let machine = Rigged::new();
+    let lines = lines();
+    let log = Embedded::open_on(dir.path(), one_topic(waiting()), machine.clone()).unwrap();
+    fill(&log, 0, 0..300).await;
+    machine.clock.advance(14 * 60_000);
+    fill(&log, 0, 300..400).await;
+    assert_eq!(lines.saying("kept"), [""; 0]);
+    machine.clock.advance(2 * 60_000);
+    fill(&log, 0, 400..500).await;
+    let told = lines.saying("are kept although");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("ERROR"), "{told:?}");
+    assert!(
+        told[0].contains("topic=main.events partition=0 released=0"),
+        "{told:?}"
+    );
+    assert!(
+        told[0].contains("Look for why publishing fails"),
+        "{told:?}"
+    );
+    machine.clock.advance(61 * 60_000);
+    fill(&log, 0, 500..600).await;
+    assert_eq!(lines.saying("are kept although").len(), 2);
 }
