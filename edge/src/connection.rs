@@ -18,7 +18,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 use tracing::info;
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::plain::brief;
 use xp_protocol::{CloseCode, Revision};
 
@@ -132,7 +132,7 @@ where
     }
 
     fn connect(&self, claims: Bytes, since: Option<Revision>) {
-        let action = Action::Connect {
+        let action = ClientAction::Connect {
             subject: self.outlet.subject.clone(),
             since,
             outbound: self.node.outbound,
@@ -141,12 +141,12 @@ where
         self.append(action, None, claims);
     }
 
-    fn append(&self, action: Action, trace: Option<Box<str>>, value: Bytes) {
+    fn append(&self, action: ClientAction, trace: Option<Box<str>>, value: Bytes) {
         let fate = match action {
-            Action::Ephemeral { .. } => Fate::Loose,
+            ClientAction::Ephemeral { .. } => Fate::Loose,
             _ => Fate::With(Arc::clone(&self.outlet)),
         };
-        if action == Action::Claims {
+        if action == ClientAction::Claims {
             self.outlet.renew();
         }
         let header = self.node.says(self.outlet.socket, trace, action);

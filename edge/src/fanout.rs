@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tracing::warn;
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{Address, CloseCode, codec};
 use xp_transport::{ReadError, Reader, Stored, TopicPartition};
@@ -163,7 +163,12 @@ pub(crate) fn apply(node: &Node, address: &Address, effects: Vec<Effect<Arc<Outl
             Effect::Show { to, shown, means } => show(&to, &shown, &means),
             Effect::Close { to, code } => to.close(code, "the entity said so"),
             Effect::Resume { of, since } => {
-                node.tell(address, of.socket, Action::Resume { since }, Fate::Loose);
+                node.tell(
+                    address,
+                    of.socket,
+                    ClientAction::Resume { since },
+                    Fate::Loose,
+                );
             }
             Effect::Coming { to } => to.coming(),
             Effect::Gone(socket) => node.disconnect(address, socket, false),

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use xp_cluster::members::End;
 use xp_protocol::cluster::Who;
-use xp_protocol::inbound::{Action, Inbound, Word};
+use xp_protocol::inbound::{ClientAction, Inbound, Message};
 use xp_protocol::outbound::Socket;
 use xp_protocol::{Address, CloseCode, Incarnation, Offset, PartitionId, TimeMs};
 use xp_transport::{Clock, Log};
@@ -275,11 +275,16 @@ impl Node {
     }
 
     /// The envelope of what a socket's client does.
-    pub(crate) fn says(&self, socket: Socket, trace: Option<Box<str>>, action: Action) -> Inbound {
+    pub(crate) fn says(
+        &self,
+        socket: Socket,
+        trace: Option<Box<str>>,
+        action: ClientAction,
+    ) -> Inbound {
         Inbound {
             time: self.clock.now(),
             trace,
-            word: Word::Client {
+            message: Message::Client {
                 edge: self.incarnation,
                 connection: socket.connection,
                 attempt: socket.attempt,
@@ -289,7 +294,7 @@ impl Node {
     }
 
     /// Appends what needs no answer.
-    pub(crate) fn tell(&self, address: &Address, socket: Socket, action: Action, fate: Fate) {
+    pub(crate) fn tell(&self, address: &Address, socket: Socket, action: ClientAction, fate: Fate) {
         if let Some(partition) = self.partition(address) {
             let header = self.says(socket, None, action);
             partition.say(address, &header, Bytes::new(), fate);
@@ -298,7 +303,12 @@ impl Node {
 
     /// R28: until it is acknowledged.
     pub(crate) fn disconnect(&self, address: &Address, socket: Socket, left: bool) {
-        self.tell(address, socket, Action::Disconnect { left }, Fate::Owed);
+        self.tell(
+            address,
+            socket,
+            ClientAction::Disconnect { left },
+            Fate::Owed,
+        );
     }
 
     /// Closes the sockets of a partition whose log is away; what they still have to say is dropped (R30).

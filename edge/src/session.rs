@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use xp_protocol::frame::{ClientFrame, RequestId, ServerFrame, Tag};
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::{CloseCode, MessageNumber, TimeMs};
 
 use crate::flow::Room;
@@ -57,7 +57,7 @@ pub enum Step<'a> {
     /// Append it to the lane.
     Pass {
         /// What the client does.
-        action: Action,
+        action: ClientAction,
         /// The W3C trace context that came before it.
         trace: Option<Box<str>>,
         /// The domain's bytes.
@@ -187,7 +187,7 @@ impl Session {
             Ok(ClientFrame::Send { n, payload }) => self.send(n, room, text, payload),
             Ok(ClientFrame::Ask { tag, payload }) => self.ask(now, tag, room, text, payload),
             Ok(ClientFrame::Ephemeral { payload }) if room == Room::Free => {
-                Self::pass(Action::Ephemeral { text }, None, payload)
+                Self::pass(ClientAction::Ephemeral { text }, None, payload)
             }
             Ok(ClientFrame::Ephemeral { .. }) => Step::Nothing,
             Ok(ClientFrame::Token(token)) => Step::Verify(token),
@@ -232,7 +232,7 @@ impl Session {
             self.trace = None;
             return Step::Nothing;
         }
-        Self::pass(Action::Send { n, text }, self.trace.take(), payload)
+        Self::pass(ClientAction::Send { n, text }, self.trace.take(), payload)
     }
 
     fn out_of_turn(&self, n: MessageNumber) -> Option<String> {
@@ -259,10 +259,10 @@ impl Session {
             return self.busy(RequestId::Tag(tag));
         }
         self.asks.push_back((tag.clone(), now.running));
-        Self::pass(Action::Ask { tag, text }, self.trace.take(), payload)
+        Self::pass(ClientAction::Ask { tag, text }, self.trace.take(), payload)
     }
 
-    fn pass(action: Action, trace: Option<Box<str>>, payload: &[u8]) -> Step<'_> {
+    fn pass(action: ClientAction, trace: Option<Box<str>>, payload: &[u8]) -> Step<'_> {
         Step::Pass {
             action,
             trace,
@@ -288,7 +288,7 @@ impl Session {
         if same {
             return Step::Nothing;
         }
-        Self::pass(Action::Claims, None, claims)
+        Self::pass(ClientAction::Claims, None, claims)
     }
 
     /// What is due at `now`.

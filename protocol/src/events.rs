@@ -14,7 +14,7 @@ use crate::ids::{
     Attempt, ClaimId, ConnectionId, Epoch, Incarnation, LogIdentity, MessageNumber, Offset,
     PartitionId, Revision, Seq, TicketId, TimeMs, View,
 };
-use crate::inbound::Told;
+use crate::inbound::TellContent;
 use crate::lane::LanePartition;
 use crate::outbound::{Delivery, Item};
 
@@ -131,7 +131,7 @@ pub struct Tell {
     /// The entity that is told.
     pub to: Address,
     /// What it is told.
-    pub what: Told,
+    pub what: TellContent,
     /// The signal or the answer.
     pub payload: Bytes,
 }
@@ -317,11 +317,11 @@ pub struct Parked {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Waiting {
     /// Another entity's word, whose number is taken already (R34).
-    Told {
+    TellContent {
         /// The entity that tells.
         from: Address,
         /// What it says.
-        what: Told,
+        what: TellContent,
         /// The signal or the answer.
         payload: Bytes,
     },

@@ -18,7 +18,7 @@ pub struct Inbound {
     /// The W3C trace context.
     pub trace: Option<Box<str>>,
     /// Who says what.
-    pub word: Word,
+    pub message: Message,
 }
 
 impl Format for Inbound {
@@ -28,7 +28,7 @@ impl Format for Inbound {
 
 /// Who says what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Word {
+pub enum Message {
     /// A client, through its edge.
     Client {
         /// The edge that holds the socket.
@@ -38,7 +38,7 @@ pub enum Word {
         /// The socket of the session (R27).
         attempt: Attempt,
         /// What it does.
-        action: Action,
+        action: ClientAction,
     },
     /// Another entity.
     Tell {
@@ -49,7 +49,7 @@ pub enum Word {
         /// The entity that tells.
         from: Address,
         /// What it says.
-        what: Told,
+        what: TellContent,
     },
     /// `taker` has committed all tells of this partition up to `number`; they need no repetition.
     /// Has no key, and may be lost or repeated.
@@ -63,7 +63,7 @@ pub enum Word {
 
 /// What a client does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Action {
+pub enum ClientAction {
     /// A socket wants in. Value: the token's claims as JSON.
     Connect {
         /// The token's subject.
@@ -110,7 +110,7 @@ pub enum Action {
 
 /// What one entity says to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Told {
+pub enum TellContent {
     /// A signal. Value: its JSON.
     Signal {
         /// Present for an `ask`: the asker's name for this conversation, carried back with the answer.

@@ -93,7 +93,7 @@ pub enum Action {
     Stop(String),
 }
 
-/// A word to another partition.
+/// A tell, or word about tells, to another partition.
 #[derive(Debug)]
 pub struct Telling {
     /// The inbound topic's lane and partition.
@@ -120,7 +120,7 @@ pub struct Opening {
 /// The record of a tell.
 #[must_use]
 pub fn tell_record(source: &xp_protocol::LanePartition, time: TimeMs, tell: &Tell) -> Record {
-    let word = xp_protocol::inbound::Word::Tell {
+    let message = xp_protocol::inbound::Message::Tell {
         source: source.clone(),
         number: tell.number,
         from: tell.from.clone(),
@@ -129,7 +129,7 @@ pub fn tell_record(source: &xp_protocol::LanePartition, time: TimeMs, tell: &Tel
     let header = xp_protocol::inbound::Inbound {
         time,
         trace: None,
-        word,
+        message,
     };
     Record {
         key: Bytes::copy_from_slice(tell.to.as_str().as_bytes()),

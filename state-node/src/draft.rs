@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use xp_domain_sdk::host::Outcome;
 use xp_protocol::events::{Attachment, Awaiter, Cause, ChainLink, Change, Tell};
-use xp_protocol::inbound::Told;
+use xp_protocol::inbound::TellContent;
 use xp_protocol::outbound::{Item, Recipients};
 use xp_protocol::{Address, CloseCode, ConnectionId, LanePartition, Revision, TicketId, TimeMs};
 
@@ -42,7 +42,7 @@ pub struct Draft {
     /// What may be lost: it leaves through the gate and is not logged.
     pub volatile: Deliveries,
     /// Words to other entities, not numbered yet.
-    pub tells: Vec<Word>,
+    pub tells: Vec<NewTell>,
     /// Whether the entity ends behind all of this (R49).
     pub ends: bool,
     /// What follows the commit outside the chain.
@@ -51,13 +51,13 @@ pub struct Draft {
     pub awaiter: Option<Awaiter>,
 }
 
-/// A word to another entity, not numbered yet.
+/// A tell to another entity, not numbered yet.
 #[derive(Debug)]
-pub struct Word {
+pub struct NewTell {
     /// Who is told.
     pub to: Address,
     /// What.
-    pub what: Told,
+    pub what: TellContent,
     /// The signal or answer.
     pub payload: Bytes,
 }
@@ -166,7 +166,7 @@ impl Draft {
         from: &Address,
         mut place: impl FnMut(&Address) -> Option<(LanePartition, u64)>,
     ) -> Vec<Tell> {
-        let numbered = |word: &Word| {
+        let numbered = |word: &NewTell| {
             let (target, number) = place(&word.to)?;
             Some(Tell {
                 target,

@@ -33,7 +33,7 @@ pub struct TellId {
 
 /// Where the tells of one partition to another stand.
 #[derive(Debug, Default)]
-pub struct Tells {
+pub struct TellQueue {
     /// The target has committed all up to here.
     confirmed: u64,
     /// The last number that has left the gate: the rest is not committed.
@@ -53,7 +53,7 @@ pub struct Tells {
     window: u64,
 }
 
-impl Tells {
+impl TellQueue {
     /// Those of an earlier owner, which may not have sent any of them: all from `first` to `last`.
     #[must_use]
     pub fn again(first: u64, last: u64) -> Self {
@@ -166,7 +166,7 @@ mod tests {
         bytes: 1 << 20,
     };
 
-    fn sent(tells: &mut Tells, now: u64) -> Vec<u64> {
+    fn sent(tells: &mut TellQueue, now: u64) -> Vec<u64> {
         let mut numbers = Vec::new();
         while let Some(id) = tells.next(PORTION, TimeMs(now)) {
             tells.appended(10, TimeMs(now));
@@ -175,8 +175,8 @@ mod tests {
         numbers
     }
 
-    fn leaving(numbers: std::ops::RangeInclusive<u64>, now: u64) -> Tells {
-        let mut tells = Tells::default();
+    fn leaving(numbers: std::ops::RangeInclusive<u64>, now: u64) -> TellQueue {
+        let mut tells = TellQueue::default();
         numbers.for_each(|number| tells.leaves(number));
         sent(&mut tells, now);
         tells
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_new_owner_begins_at_the_first_that_is_not_confirmed() {
-        let mut tells = Tells::again(7, 9);
+        let mut tells = TellQueue::again(7, 9);
         assert_eq!(sent(&mut tells, 0), [7, 8, 9]);
         tells.confirm(9, TimeMs(1), PORTION);
         tells.repeat(2000, TimeMs(9000));

@@ -76,7 +76,7 @@ pub enum Turned {
 
 /// A command as it came.
 #[derive(Clone, Copy, Debug)]
-pub struct Said<'a> {
+pub struct Incoming<'a> {
     /// The session.
     pub connection: ConnectionId,
     /// Its socket.
@@ -85,7 +85,7 @@ pub struct Said<'a> {
     pub payload: Payload<'a>,
 }
 
-impl Said<'_> {
+impl Incoming<'_> {
     /// Whose it is; none when the socket is no longer the session's.
     fn session<'e>(&self, entity: &'e Entity) -> Option<&'e Session> {
         let session = entity.runtime.session(self.connection);

@@ -51,9 +51,9 @@ fn say_with(session: &mut Session, room: Room, frame: &str) -> String {
             let payload = std::str::from_utf8(payload).unwrap().to_owned();
             let trace = trace.map_or(String::new(), |trace| format!(" traced {trace}"));
             match action {
-                Action::Send { n, .. } => format!("send {n} {payload}{trace}"),
-                Action::Ask { tag, .. } => format!("ask {} {payload}{trace}", tag.0),
-                Action::Ephemeral { .. } => format!("ephemeral {payload}{trace}"),
+                ClientAction::Send { n, .. } => format!("send {n} {payload}{trace}"),
+                ClientAction::Ask { tag, .. } => format!("ask {} {payload}{trace}", tag.0),
+                ClientAction::Ephemeral { .. } => format!("ephemeral {payload}{trace}"),
                 other => format!("{other:?}"),
             }
         }
@@ -275,7 +275,7 @@ fn other_claims_reach_the_entity() {
     };
     let step = session.refreshed(promoted, b"{...}");
     let expected = Step::Pass {
-        action: Action::Claims,
+        action: ClientAction::Claims,
         trace: None,
         payload: b"{...}",
     };

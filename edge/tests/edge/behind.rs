@@ -3,7 +3,7 @@
 use xp_edge::flow::BUDGET_MIN;
 use xp_edge::units::Size;
 use xp_edge::{Config, Readiness};
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound, Recipients, Socket};
 use xp_protocol::{Address, Attempt, CloseCode, Incarnation, Offset};
 
@@ -23,7 +23,8 @@ fn large(word: &str) -> String {
 }
 
 fn ephemerals(world: &World) -> usize {
-    let wanted = |heard: &Heard| matches!(heard.action, Action::Ephemeral { .. }).then_some(());
+    let wanted =
+        |heard: &Heard| matches!(heard.action, ClientAction::Ephemeral { .. }).then_some(());
     world.owner.heard(wanted).len()
 }
 
@@ -55,7 +56,7 @@ async fn flood(world: &World, client: &mut Client) -> usize {
     until("the lane has what passed", || {
         world
             .owner
-            .heard(|heard| matches!(heard.action, Action::Send { .. }).then_some(()))
+            .heard(|heard| matches!(heard.action, ClientAction::Send { .. }).then_some(()))
             .len()
             == n - 1
     })
@@ -127,7 +128,7 @@ async fn an_edge_that_is_asked_for_its_sockets_says_goodbye_for_those_that_are_g
     world
         .owner
         .hears("ben's new claims", |heard| {
-            (heard.action == Action::Claims).then_some(())
+            (heard.action == ClientAction::Claims).then_some(())
         })
         .await;
     let address: Address = "board/1".parse().unwrap();
@@ -137,7 +138,7 @@ async fn an_edge_that_is_asked_for_its_sockets_says_goodbye_for_those_that_are_g
     };
     let attempt = |number: u128| {
         let connects = world.owner.heard(|heard| {
-            let connects = matches!(heard.action, Action::Connect { .. });
+            let connects = matches!(heard.action, ClientAction::Connect { .. });
             (connects && heard.socket.connection == connection(number))
                 .then_some(heard.socket.attempt.0)
         });
@@ -152,7 +153,7 @@ async fn an_edge_that_is_asked_for_its_sockets_says_goodbye_for_those_that_are_g
     let gone = world
         .owner
         .hears("a goodbye", |heard| {
-            matches!(heard.action, Action::Disconnect { .. }).then_some(heard.socket)
+            matches!(heard.action, ClientAction::Disconnect { .. }).then_some(heard.socket)
         })
         .await;
     assert_eq!(gone, socket(3, 1));

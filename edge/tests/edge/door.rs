@@ -6,7 +6,7 @@ use serde_json::json;
 use xp_edge::Config;
 use xp_edge::config::Key;
 use xp_protocol::CloseCode;
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 
 use crate::world::client::Dial;
 use crate::world::{self, World, claims, config, sign, sign_with, time, token, tokens, until};
@@ -200,10 +200,10 @@ async fn the_entity_hears_who_came_and_of_the_claims_those_that_it_names() {
     let world = World::new().await;
     world.join("ana", 1).await;
     let heard = world.owner.hears("a connect", |heard| {
-        matches!(heard.action, Action::Connect { .. }).then(|| heard.clone())
+        matches!(heard.action, ClientAction::Connect { .. }).then(|| heard.clone())
     });
     let heard = heard.await;
-    let Action::Connect { subject, since, .. } = heard.action else {
+    let ClientAction::Connect { subject, since, .. } = heard.action else {
         unreachable!("picked as one")
     };
     assert_eq!((&*subject, since), ("ana", None));

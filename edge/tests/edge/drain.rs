@@ -1,7 +1,7 @@
 //! How an edge leaves.
 
 use xp_protocol::cluster::Member;
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::{CloseCode, Offset, PartitionId, codec};
 use xp_transport::{Log, TopicPartition};
 
@@ -20,9 +20,9 @@ async fn a_draining_edge_sends_everybody_away_tells_the_entities_and_says_goodby
         assert_eq!(client.closed().await, CloseCode::Draining);
     }
     draining.await.unwrap();
-    let gone = world
-        .owner
-        .heard(|heard| matches!(heard.action, Action::Disconnect { left: false }).then_some(()));
+    let gone = world.owner.heard(|heard| {
+        matches!(heard.action, ClientAction::Disconnect { left: false }).then_some(())
+    });
     assert_eq!(gone.len(), 5);
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
     assert_eq!(

@@ -8,7 +8,7 @@ use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use xp_edge::units::{Size, Span};
 use xp_protocol::CloseCode;
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 
 use crate::world::client::Client;
 use crate::world::owner::Heard;
@@ -188,7 +188,7 @@ async fn without_an_owner_commands_wait_in_the_lane_and_beyond_the_bound_everybo
         client.send("ask ?x x").await;
         assert_eq!(client.frame().await, "busy ?x 1000");
     }
-    let commands = |heard: &Heard| matches!(heard.action, Action::Send { .. }).then_some(());
+    let commands = |heard: &Heard| matches!(heard.action, ClientAction::Send { .. }).then_some(());
     until("all four wait in the lane", || {
         world.owner.heard(commands).len() == 4
     })

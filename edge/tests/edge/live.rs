@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as Code;
 use xp_edge::units::Span;
 use xp_protocol::CloseCode;
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::Item;
 
 use crate::world::owner::Heard;
@@ -15,7 +15,7 @@ use crate::world::{World, config, sign, time, token, until};
 
 fn disconnect(heard: &Heard) -> Option<(u64, bool)> {
     match heard.action {
-        Action::Disconnect { left } => Some((heard.socket.attempt.0, left)),
+        ClientAction::Disconnect { left } => Some((heard.socket.attempt.0, left)),
         _ => None,
     }
 }
@@ -72,8 +72,9 @@ async fn what_is_sent_before_the_welcome_waits_for_it() {
         .await;
     ana.send("send 1 x").await;
     ana.send("ping x").await;
-    let connect =
-        |heard: &Heard| matches!(heard.action, Action::Connect { .. }).then_some(heard.socket);
+    let connect = |heard: &Heard| {
+        matches!(heard.action, ClientAction::Connect { .. }).then_some(heard.socket)
+    };
     let socket = world.owner.hears("a connect", connect).await;
     let welcome = xp_protocol::outbound::Item::Welcome {
         edge: xp_protocol::Incarnation(crate::world::id(1)),
@@ -188,7 +189,7 @@ async fn a_fresh_token_keeps_the_socket_and_new_claims_reach_the_entity() {
     let judge = sign(&json!({ "sub": "ana", "exp": time(3600), "role": "judge" }));
     ana.send(&format!("token {judge}")).await;
     let claims =
-        |heard: &Heard| matches!(heard.action, Action::Claims).then(|| heard.value.clone());
+        |heard: &Heard| matches!(heard.action, ClientAction::Claims).then(|| heard.value.clone());
     let news = world.owner.hears("other claims", claims).await;
     assert_eq!(news, r#"{"role":"judge"}"#);
     assert_eq!(
@@ -221,8 +222,9 @@ async fn a_trace_travels_with_the_next_command() {
     ana.send(&format!("trace {trace}")).await;
     ana.send("send 1 x").await;
     ana.expect("event").await;
-    let sent =
-        |heard: &Heard| matches!(heard.action, Action::Send { .. }).then(|| heard.trace.clone());
+    let sent = |heard: &Heard| {
+        matches!(heard.action, ClientAction::Send { .. }).then(|| heard.trace.clone())
+    };
     let heard = world.owner.hears("a command", sent).await;
     assert_eq!(heard.as_deref(), Some(trace));
 }
@@ -249,7 +251,7 @@ async fn whatever_the_entity_closes_with_reaches_the_client() {
     let address = "board/1".parse().unwrap();
     let connect = |number| {
         move |heard: &Heard| {
-            let connects = matches!(heard.action, Action::Connect { .. });
+            let connects = matches!(heard.action, ClientAction::Connect { .. });
             let socket = heard.socket;
             (connects && socket.connection == crate::world::connection(number)).then_some(socket)
         }

@@ -5,7 +5,7 @@ use tokio::net::TcpStream;
 use xp_edge::Config;
 use xp_edge::units::Span;
 use xp_protocol::CloseCode;
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 
 use crate::world::client::Client;
 use crate::world::outage::Weather;
@@ -30,7 +30,7 @@ fn impatient() -> Config {
 /// The numbers of the commands that reached the log, in order.
 fn numbers(world: &World) -> Vec<u64> {
     let number = |heard: &Heard| match heard.action {
-        Action::Send { n, .. } => Some(n.0),
+        ClientAction::Send { n, .. } => Some(n.0),
         _ => None,
     };
     world.owner.heard(number)
@@ -122,7 +122,7 @@ async fn ephemeral_commands_are_dropped_in_a_stall() {
     ana.expect("reply").await;
     ana.send("ephemeral pointer").await;
     let ephemeral = |heard: &Heard| {
-        matches!(heard.action, Action::Ephemeral { .. }).then(|| heard.value.clone())
+        matches!(heard.action, ClientAction::Ephemeral { .. }).then(|| heard.value.clone())
     };
     world.owner.hears("a pointer", ephemeral).await;
     assert_eq!(world.owner.heard(ephemeral), ["pointer"]);
@@ -170,7 +170,8 @@ async fn patience_over_closes_the_partitions_sockets_and_drops_what_they_said() 
         assert_eq!(ana.closed().await, CloseCode::LaneLost, "{weather:?}");
         assert_eq!(silent.closed().await, CloseCode::LaneLost, "{weather:?}");
         world.inbound.set(Weather::Fine);
-        let gone = |heard: &Heard| matches!(heard.action, Action::Disconnect { .. }).then_some(());
+        let gone =
+            |heard: &Heard| matches!(heard.action, ClientAction::Disconnect { .. }).then_some(());
         until("both disconnects", || world.owner.heard(gone).len() == 2).await;
         until("the edge is ready again", || world.edge.is_ready()).await;
         if weather == Weather::Refusing {

@@ -10,7 +10,7 @@ use xp_cluster::timing::STATE_NODE_HEARTBEAT_MS;
 use xp_edge::units::Span;
 use xp_edge::{Config, Readiness};
 use xp_protocol::cluster::{Kind, Member, Who};
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Socket};
 use xp_protocol::{Attempt, CloseCode, Incarnation, MessageNumber, Offset, Revision};
 use xp_protocol::{PartitionId, TimeMs, codec};
@@ -34,7 +34,7 @@ async fn a_lost_record_is_asked_for_and_seen_once_in_order() {
     let second = |heard: &Heard| {
         matches!(
             heard.action,
-            Action::Send {
+            ClientAction::Send {
                 n: MessageNumber(2),
                 ..
             }
@@ -71,7 +71,7 @@ async fn a_resume_that_is_not_answered_is_asked_for_again() {
     world.owner.moods(|moods| moods.loses_records = false);
     world.owner.moods(|moods| moods.sleeps = true);
     world.owner.announce(&address, "b");
-    let resumes = |heard: &Heard| matches!(heard.action, Action::Resume { .. }).then_some(());
+    let resumes = |heard: &Heard| matches!(heard.action, ClientAction::Resume { .. }).then_some(());
     until("two resumes", || world.owner.heard(resumes).len() >= 2).await;
     world.owner.moods(|moods| moods.sleeps = false);
     assert_eq!(ana.frame().await, "event 1 a");
@@ -112,7 +112,7 @@ async fn an_owner_that_welcomes_a_socket_that_is_gone_hears_of_its_end() {
     let address = "board/9".parse().unwrap();
     world.owner.whisper(&address, ghost, welcome, b"{}");
     let gone = |heard: &Heard| {
-        let gone = matches!(heard.action, Action::Disconnect { left: false });
+        let gone = matches!(heard.action, ClientAction::Disconnect { left: false });
         (gone && heard.socket == ghost).then_some(())
     };
     world.owner.hears("the ghost's end", gone).await;
@@ -137,9 +137,10 @@ async fn a_lane_that_stays_away_closes_the_socket_and_its_disconnect_arrives_in_
     world
         .log
         .with_model(|log| log.set_topic_faults("main.inbound", Faults::none()));
-    let gone = |heard: &Heard| matches!(heard.action, Action::Disconnect { .. }).then_some(());
+    let gone =
+        |heard: &Heard| matches!(heard.action, ClientAction::Disconnect { .. }).then_some(());
     world.owner.hears("a disconnect", gone).await;
-    let sent = |heard: &Heard| matches!(heard.action, Action::Send { .. }).then_some(());
+    let sent = |heard: &Heard| matches!(heard.action, ClientAction::Send { .. }).then_some(());
     assert!(world.owner.heard(sent).is_empty());
 }
 

@@ -10,7 +10,7 @@ use xp_protocol::cluster::{Definition, Definitions, Kind, Member, Placement, Who
 use xp_protocol::codec::{self, DecodeError, Format};
 use xp_protocol::events::*;
 use xp_protocol::frame::{RequestId, Tag};
-use xp_protocol::inbound::{Action, AnswerKind, Inbound, Told, Word};
+use xp_protocol::inbound::{AnswerKind, ClientAction, Inbound, Message, TellContent};
 use xp_protocol::notice::Notice;
 use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket, Transfer};
 use xp_protocol::snapshots::{Body, Content, Entry, Head, Piece, Published};
@@ -91,15 +91,15 @@ fn inbounds() -> Vec<Sample> {
         .map(|(what, action)| sample(what, &inbound(client(action))))
         .collect();
     for (what, told) in tolds() {
-        let word = Word::Tell {
+        let message = Message::Tell {
             source: slice(3),
             number: 9,
             from: address("auction/7"),
             what: told,
         };
-        all.push(sample(what, &inbound(word)));
+        all.push(sample(what, &inbound(message)));
     }
-    let taken = Word::TellsTaken {
+    let taken = Message::TellsTaken {
         taker: slice(4),
         number: 300,
     };
@@ -107,16 +107,16 @@ fn inbounds() -> Vec<Sample> {
     all
 }
 
-fn inbound(word: Word) -> Inbound {
+fn inbound(message: Message) -> Inbound {
     Inbound {
         time: TimeMs(1_700_000_000_123),
         trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
-        word,
+        message,
     }
 }
 
-fn client(action: Action) -> Word {
-    Word::Client {
+fn client(action: ClientAction) -> Message {
+    Message::Client {
         edge: edge(),
         connection: connection(),
         attempt: Attempt(70_000),
@@ -124,8 +124,8 @@ fn client(action: Action) -> Word {
     }
 }
 
-fn actions() -> Vec<(&'static str, Action)> {
-    let connect = Action::Connect {
+fn actions() -> Vec<(&'static str, ClientAction)> {
+    let connect = ClientAction::Connect {
         subject: "ana".into(),
         since: Some(Revision(5)),
         outbound: PartitionId(2),
@@ -136,24 +136,24 @@ fn actions() -> Vec<(&'static str, Action)> {
     let since = Revision(251);
     vec![
         ("connect", connect),
-        ("disconnect", Action::Disconnect { left: true }),
-        ("send", Action::Send { n, text }),
-        ("ask", Action::Ask { tag, text: false }),
-        ("ephemeral", Action::Ephemeral { text }),
-        ("claims", Action::Claims),
-        ("resume", Action::Resume { since }),
+        ("disconnect", ClientAction::Disconnect { left: true }),
+        ("send", ClientAction::Send { n, text }),
+        ("ask", ClientAction::Ask { tag, text: false }),
+        ("ephemeral", ClientAction::Ephemeral { text }),
+        ("claims", ClientAction::Claims),
+        ("resume", ClientAction::Resume { since }),
     ]
 }
 
-fn tolds() -> Vec<(&'static str, Told)> {
+fn tolds() -> Vec<(&'static str, TellContent)> {
     let conversation = Some(65_536);
-    let answer = |kind| Told::Answer {
+    let answer = |kind| TellContent::Answer {
         conversation: 65_536,
         kind,
     };
     vec![
-        ("tell", Told::Signal { conversation: None }),
-        ("tell-asking", Told::Signal { conversation }),
+        ("tell", TellContent::Signal { conversation: None }),
+        ("tell-asking", TellContent::Signal { conversation }),
         ("tell-reply", answer(AnswerKind::Reply)),
         ("tell-rejection", answer(AnswerKind::Rejection)),
         ("tell-fault", answer(AnswerKind::Fault)),
@@ -284,7 +284,7 @@ fn commit() -> Commit {
             number: 10,
             from: address("auction/7"),
             to: address("wallet/ana"),
-            what: Told::Signal { conversation: None },
+            what: TellContent::Signal { conversation: None },
             payload: Bytes::from_static(b"{\"type\":\"Reserve\"}"),
         }],
     }
@@ -399,9 +399,9 @@ pub(crate) fn last_changes() -> Vec<Change> {
 /// What version 2 of `events` added.
 pub(crate) fn later_changes() -> Vec<Change> {
     let at = TimeMs(1_700_000_060_000);
-    let told = Waiting::Told {
+    let told = Waiting::TellContent {
         from: address("auction/7"),
-        what: Told::Signal {
+        what: TellContent::Signal {
             conversation: Some(4),
         },
         payload: Bytes::from_static(b"\"Reserve\""),

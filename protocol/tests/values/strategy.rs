@@ -10,7 +10,7 @@ use uuid::Uuid;
 use xp_protocol::cluster::{Definition, Definitions, Kind, Member, Placement, Who};
 use xp_protocol::events::*;
 use xp_protocol::frame::{RequestId, Tag};
-use xp_protocol::inbound::{Action, AnswerKind, Inbound, Told, Word};
+use xp_protocol::inbound::{AnswerKind, ClientAction, Inbound, Message, TellContent};
 use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket, Transfer};
 use xp_protocol::*;
 
@@ -92,57 +92,58 @@ pub(crate) fn fault() -> impl Strategy<Value = FaultCode> + Clone {
 }
 
 pub(crate) fn inbound() -> impl Strategy<Value = Inbound> {
-    (time(), option::of(text()), word()).prop_map(|(time, trace, word)| Inbound {
+    (time(), option::of(text()), message()).prop_map(|(time, trace, message)| Inbound {
         time,
         trace,
-        word,
+        message,
     })
 }
 
-fn word() -> impl Strategy<Value = Word> {
+fn message() -> impl Strategy<Value = Message> {
     let client = (node(), connection(), attempt(), action());
     let tell = (slice(), number(), address(), told());
     prop_oneof![
-        client.prop_map(|(edge, connection, attempt, action)| Word::Client {
+        client.prop_map(|(edge, connection, attempt, action)| Message::Client {
             edge,
             connection,
             attempt,
             action
         }),
-        tell.prop_map(|(source, number, from, what)| Word::Tell {
+        tell.prop_map(|(source, number, from, what)| Message::Tell {
             source,
             number,
             from,
             what
         }),
-        (slice(), number()).prop_map(|(taker, number)| Word::TellsTaken { taker, number }),
+        (slice(), number()).prop_map(|(taker, number)| Message::TellsTaken { taker, number }),
     ]
 }
 
-fn action() -> impl Strategy<Value = Action> {
+fn action() -> impl Strategy<Value = ClientAction> {
     let connect = (text(), option::of(revision()), partition(), offset());
     prop_oneof![
-        connect.prop_map(|(subject, since, outbound, joined)| Action::Connect {
+        connect.prop_map(|(subject, since, outbound, joined)| ClientAction::Connect {
             subject,
             since,
             outbound,
             joined
         }),
-        any::<bool>().prop_map(|left| Action::Disconnect { left }),
-        (n(), flag()).prop_map(|(n, text)| Action::Send { n, text }),
-        (tag(), flag()).prop_map(|(tag, text)| Action::Ask { tag, text }),
-        any::<bool>().prop_map(|text| Action::Ephemeral { text }),
-        Just(Action::Claims),
-        revision().prop_map(|since| Action::Resume { since }),
+        any::<bool>().prop_map(|left| ClientAction::Disconnect { left }),
+        (n(), flag()).prop_map(|(n, text)| ClientAction::Send { n, text }),
+        (tag(), flag()).prop_map(|(tag, text)| ClientAction::Ask { tag, text }),
+        any::<bool>().prop_map(|text| ClientAction::Ephemeral { text }),
+        Just(ClientAction::Claims),
+        revision().prop_map(|since| ClientAction::Resume { since }),
     ]
 }
 
-fn told() -> impl Strategy<Value = Told> {
+fn told() -> impl Strategy<Value = TellContent> {
     let kinds = [AnswerKind::Reply, AnswerKind::Rejection, AnswerKind::Fault];
     let kind = prop::sample::select(kinds.to_vec());
     prop_oneof![
-        any::<Option<u64>>().prop_map(|conversation| Told::Signal { conversation }),
-        (number(), kind).prop_map(|(conversation, kind)| Told::Answer { conversation, kind }),
+        any::<Option<u64>>().prop_map(|conversation| TellContent::Signal { conversation }),
+        (number(), kind)
+            .prop_map(|(conversation, kind)| TellContent::Answer { conversation, kind }),
     ]
 }
 
@@ -345,7 +346,7 @@ fn parked() -> impl Strategy<Value = Parked> {
     let endings = vec![Ending::Lost, Ending::Left, Ending::ByEntity];
     let gone = (connection(), attempt(), prop::sample::select(endings));
     let waiting = prop_oneof![
-        (address(), told(), bytes()).prop_map(|(from, what, payload)| Waiting::Told {
+        (address(), told(), bytes()).prop_map(|(from, what, payload)| Waiting::TellContent {
             from,
             what,
             payload

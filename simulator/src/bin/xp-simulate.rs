@@ -187,7 +187,7 @@ fn words(topic: &str, all: &BTreeMap<Place, Vec<Stored>>, word: fn(&Stored) -> S
 
 fn inbound_word(stored: &Stored) -> String {
     match codec::decode::<Inbound>(&stored.record.header) {
-        Ok(inbound) => format!("{:?}", inbound.word),
+        Ok(inbound) => format!("{:?}", inbound.message),
         Err(error) => error.to_string(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use xp_protocol::codec;
-use xp_protocol::inbound::{Action, Inbound, Word};
+use xp_protocol::inbound::{ClientAction, Inbound, Message};
 
 use super::{Case, Findings};
 use crate::history::What;
@@ -18,15 +18,18 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
     let mut found = Findings::new();
     for (place, records) in &case.outcome.inbound {
         for stored in records {
-            let Ok(Inbound { time, word, .. }) = codec::decode(&stored.record.header) else {
+            let Ok(Inbound { time, message, .. }) = codec::decode(&stored.record.header) else {
                 continue;
             };
-            let Word::Client {
+            let Message::Client {
                 connection,
                 attempt,
-                action: Action::Send { .. } | Action::Ask { .. } | Action::Ephemeral { .. },
+                action:
+                    ClientAction::Send { .. }
+                    | ClientAction::Ask { .. }
+                    | ClientAction::Ephemeral { .. },
                 ..
-            } = word
+            } = message
             else {
                 continue;
             };

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use xp_edge::watch::{Effect, Means, strangers};
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound};
 use xp_protocol::{Address, codec};
 use xp_transport::Stored;
@@ -94,7 +94,7 @@ impl Edge {
                 Effect::Resume { of, since } => {
                     if let Some(connection) = self.connections.get(&of) {
                         let socket = connection.socket;
-                        let action = Action::Resume { since };
+                        let action = ClientAction::Resume { since };
                         self.pass(address, socket, action, Bytes::new(), Fate::Loose, stage);
                     }
                 }

@@ -8,7 +8,7 @@ use xp_edge::backlog::Backlog;
 use xp_edge::flow::Room;
 use xp_edge::session::{Identity, Limits, Session, Step};
 use xp_edge::watch::Watch;
-use xp_protocol::inbound::{Action, Inbound, Word};
+use xp_protocol::inbound::{ClientAction, Inbound, Message};
 use xp_protocol::outbound::Socket;
 use xp_protocol::{Address, CloseCode, TimeMs, codec};
 use xp_transport::Record;
@@ -79,7 +79,7 @@ impl Edge {
             },
         );
         stage.say_to_client(id, ToClient::Opened);
-        let action = Action::Connect {
+        let action = ClientAction::Connect {
             subject: subject.as_str().into(),
             since,
             outbound: self.outbound,
@@ -154,7 +154,7 @@ impl Edge {
         &mut self,
         address: &Address,
         socket: Socket,
-        action: Action,
+        action: ClientAction,
         value: Bytes,
         fate: Fate,
         stage: &Stage,
@@ -162,7 +162,7 @@ impl Edge {
         let header = Inbound {
             time: self.now(stage).time,
             trace: None,
-            word: Word::Client {
+            message: Message::Client {
                 edge: self.incarnation,
                 connection: socket.connection,
                 attempt: socket.attempt,
@@ -236,7 +236,7 @@ impl Edge {
         left: bool,
         stage: &Stage,
     ) {
-        let action = Action::Disconnect { left };
+        let action = ClientAction::Disconnect { left };
         self.pass(address, socket, action, Bytes::new(), Fate::Owed, stage);
     }
 }

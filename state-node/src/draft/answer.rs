@@ -4,12 +4,12 @@ use bytes::Bytes;
 use xp_domain_sdk::host::Outcome;
 use xp_protocol::events::{Answer, Change, Routed};
 use xp_protocol::frame::RequestId;
-use xp_protocol::inbound::{AnswerKind, Told};
+use xp_protocol::inbound::{AnswerKind, TellContent};
 use xp_protocol::outbound::{Delivery, Item, Recipients};
 use xp_protocol::plain::plain;
 use xp_protocol::{Address, ConnectionId, FaultCode, MessageNumber, Revision};
 
-use super::{Draft, Word};
+use super::{Draft, NewTell};
 use crate::entity::Runtime;
 use crate::limits::Limits;
 
@@ -109,9 +109,9 @@ impl Draft {
             Outcome::Rejection(bytes) => (AnswerKind::Rejection, bytes),
             Outcome::Fault => (AnswerKind::Fault, Bytes::new()),
         };
-        self.tells.push(Word {
+        self.tells.push(NewTell {
             to,
-            what: Told::Answer { conversation, kind },
+            what: TellContent::Answer { conversation, kind },
             payload,
         });
     }

@@ -1,4 +1,4 @@
-//! Records of `events`: an entity's address as the key, the platform's word as the header.
+//! Records of `events`: an entity's address as the key, the event as the header.
 
 use bytes::Bytes;
 use xp_protocol::Address;

@@ -6,13 +6,13 @@ use xp_protocol::frame::{RequestId, Tag};
 use xp_protocol::{CloseCode, FaultCode, MessageNumber};
 
 use super::refusal::close;
-use super::{Said, Turn, Turned};
+use super::{Incoming, Turn, Turned};
 use crate::draft::{Deliveries, Draft, Failure, answer_item, failure_item, reference, stored};
 use crate::entity::{Entity, Session};
 
 impl Turn<'_> {
     /// R30: a numbered command.
-    pub fn send(self, entity: &Entity, said: Said<'_>, n: MessageNumber) -> Turned {
+    pub fn send(self, entity: &Entity, said: Incoming<'_>, n: MessageNumber) -> Turned {
         let Some(session) = said.session(entity) else {
             return Turned::Nothing;
         };
@@ -58,7 +58,7 @@ impl Turn<'_> {
     }
 
     /// A command without a number or an answer: volatile outputs or nothing.
-    pub fn ephemeral(self, entity: &Entity, said: Said<'_>) -> Turned {
+    pub fn ephemeral(self, entity: &Entity, said: Incoming<'_>) -> Turned {
         if said.session(entity).is_none() {
             return Turned::Nothing;
         }
@@ -82,7 +82,7 @@ impl Turn<'_> {
     }
 
     /// R13: a query; it writes nothing.
-    pub fn ask(self, entity: &Entity, said: Said<'_>, tag: Tag) -> Turned {
+    pub fn ask(self, entity: &Entity, said: Incoming<'_>, tag: Tag) -> Turned {
         let Some(session) = said.session(entity) else {
             return Turned::Nothing;
         };

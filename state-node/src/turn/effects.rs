@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use xp_domain_sdk::host::{Decided, Input, Outcome, Reply, Tell};
 use xp_protocol::events::{Awaiter, Change, Ending};
-use xp_protocol::inbound::Told;
+use xp_protocol::inbound::TellContent;
 use xp_protocol::{CloseCode, ConnectionId, TicketId, TimeMs};
 
 use super::Turn;
-use crate::draft::{Draft, Failure, Word, stored, ticket_at};
+use crate::draft::{Draft, Failure, NewTell, stored, ticket_at};
 use crate::entity::Entity;
 
 /// So many bits of a conversation's name say which it is of its commit; there is no room in a record for more.
@@ -153,9 +153,9 @@ fn tell(entity: &Entity, draft: &mut Draft, tells: Vec<Tell>) {
             });
             last
         });
-        draft.tells.push(Word {
+        draft.tells.push(NewTell {
             to: tell.to,
-            what: Told::Signal { conversation },
+            what: TellContent::Signal { conversation },
             payload: tell.signal,
         });
     }

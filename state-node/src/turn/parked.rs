@@ -3,11 +3,11 @@
 
 use bytes::Bytes;
 use xp_protocol::events::{Change, Ending, Parked, Waiting};
-use xp_protocol::inbound::Told;
+use xp_protocol::inbound::TellContent;
 use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, LanePartition};
 
 use super::refusal::close;
-use super::{Said, Turn, Turned, unread};
+use super::{Incoming, Turn, Turned, unread};
 use crate::entity::{Entity, Session};
 
 impl Turn<'_> {
@@ -22,7 +22,7 @@ impl Turn<'_> {
     }
 
     /// A client's word is not taken. Its socket is closed, so that the client comes back and says it again (R32).
-    pub(super) fn send_away(&self, entity: &Entity, said: &Said<'_>) -> Turned {
+    pub(super) fn send_away(&self, entity: &Entity, said: &Incoming<'_>) -> Turned {
         said.session(entity).map_or(Turned::Nothing, send_away)
     }
 
@@ -34,7 +34,7 @@ impl Turn<'_> {
         entity: &Entity,
         (source, number): (LanePartition, u64),
         from: &Address,
-        what: &Told,
+        what: &TellContent,
         payload: &[u8],
     ) -> Turned {
         if entity.is_lost() {
@@ -46,7 +46,7 @@ impl Turn<'_> {
             tracing::debug!(entity = %self.address, %from, "a word waits at its source: as many as may are parked");
             return Turned::Nothing;
         }
-        let told = Waiting::Told {
+        let told = Waiting::TellContent {
             from: from.clone(),
             what: what.clone(),
             payload: Bytes::copy_from_slice(payload),
@@ -94,7 +94,7 @@ impl Turn<'_> {
         let mut draft = self.draft(entity);
         draft.changes.push(Change::Unparked);
         match what {
-            Waiting::Told {
+            Waiting::TellContent {
                 from,
                 what,
                 payload,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use xp_domain_sdk::host::{Fault, Input, Origin, Outcome, Reply};
 use xp_protocol::events::{Awaiter, Change};
-use xp_protocol::inbound::{AnswerKind, Told};
+use xp_protocol::inbound::{AnswerKind, TellContent};
 use xp_protocol::{Address, LanePartition};
 
 use super::{Turn, Turned, unread};
@@ -17,7 +17,7 @@ impl Turn<'_> {
         entity: &Entity,
         (source, number): (LanePartition, u64),
         from: &Address,
-        what: &Told,
+        what: &TellContent,
         payload: &[u8],
     ) -> Turned {
         if self.parks(entity) {
@@ -47,14 +47,14 @@ impl Turn<'_> {
         entity: &Entity,
         draft: &mut Draft,
         from: &Address,
-        what: &Told,
+        what: &TellContent,
         payload: &[u8],
     ) -> Result<(), Fault> {
         match what {
-            Told::Signal { conversation } => {
+            TellContent::Signal { conversation } => {
                 self.signalled(entity, draft, from, *conversation, payload)
             }
-            Told::Answer { conversation, kind } => {
+            TellContent::Answer { conversation, kind } => {
                 let outcome = outcome(*kind, payload);
                 self.answer_came(entity, draft, from, *conversation, outcome)
             }

@@ -7,7 +7,7 @@ const fn dial(attempt: u64) -> Socket {
 }
 
 fn gone(desk: &mut Desk, attempt: u64) {
-    let lost = xp_protocol::inbound::Action::Disconnect { left: false };
+    let lost = xp_protocol::inbound::ClientAction::Disconnect { left: false };
     desk.say(dial(attempt), lost, "");
     desk.settle();
 }

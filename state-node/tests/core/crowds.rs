@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use xp_protocol::inbound::Action as Said;
+use xp_protocol::inbound::ClientAction;
 use xp_state_node::Limits;
 use xp_state_node::store::MemoryStore;
 
@@ -14,7 +14,7 @@ fn visit(connection: u128) -> Socket {
 }
 
 fn leave(desk: &mut Desk, who: Socket) {
-    desk.say(who, Said::Disconnect { left: true }, "");
+    desk.say(who, ClientAction::Disconnect { left: true }, "");
     desk.settle();
 }
 
@@ -151,7 +151,7 @@ fn a_lower_attempt_comes_in_when_nobody_has_the_session() {
     desk.connect(right, Some(2));
     desk.settle();
     assert_eq!(desk.heard(), [""; 0]);
-    desk.say(ahead, Said::Disconnect { left: false }, "");
+    desk.say(ahead, ClientAction::Disconnect { left: false }, "");
     desk.settle();
     desk.heard();
     desk.connect(right, Some(2));
@@ -181,9 +181,9 @@ fn a_late_connect_of_a_dead_socket_takes_no_session_from_who_has_it() {
     desk.connect(ANA, None);
     desk.settle();
     assert_eq!(desk.heard(), [""; 0]);
-    desk.say(newer, Said::Disconnect { left: false }, "");
+    desk.say(newer, ClientAction::Disconnect { left: false }, "");
     desk.connect(ANA, None);
-    desk.say(ANA, Said::Disconnect { left: false }, "");
+    desk.say(ANA, ClientAction::Disconnect { left: false }, "");
     let newest = Socket { attempt: 3, ..ANA };
     desk.connect(newest, None);
     desk.settle();

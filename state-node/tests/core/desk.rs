@@ -11,7 +11,7 @@ use xp_domain_sdk::host::Registry;
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::events::{Commit, Event};
 use xp_protocol::frame::Tag;
-use xp_protocol::inbound::{Action as Said, Inbound, Word};
+use xp_protocol::inbound::{ClientAction, Inbound, Message};
 use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{
     Address, Attempt, ConnectionId, Incarnation, LanePartition, LogIdentity, MessageNumber, Offset,
@@ -373,7 +373,7 @@ impl Desk {
     }
 
     pub(crate) fn connect_as(&mut self, socket: Socket, since: Option<u64>, claims: &str) {
-        let action = Said::Connect {
+        let action = ClientAction::Connect {
             subject: "ana".into(),
             since: since.map(Revision),
             outbound: PartitionId(0),
@@ -386,7 +386,7 @@ impl Desk {
     pub(crate) fn connect_together(&mut self, sockets: &[Socket]) {
         let mut batch = Vec::new();
         for socket in sockets {
-            let action = Said::Connect {
+            let action = ClientAction::Connect {
                 subject: "ana".into(),
                 since: None,
                 outbound: PartitionId(0),
@@ -395,7 +395,7 @@ impl Desk {
             let inbound = Inbound {
                 time: self.now,
                 trace: None,
-                word: client(*socket, action),
+                message: client(*socket, action),
             };
             let record = Record {
                 key: Bytes::copy_from_slice(socket.entity.as_bytes()),
@@ -411,23 +411,23 @@ impl Desk {
 
     pub(crate) fn send(&mut self, socket: Socket, n: u64, payload: &str) {
         let n = MessageNumber(n);
-        self.say(socket, Said::Send { n, text: true }, payload);
+        self.say(socket, ClientAction::Send { n, text: true }, payload);
     }
 
     pub(crate) fn ask(&mut self, socket: Socket, tag: &str) {
         let tag: Tag = tag.parse().unwrap();
-        self.say(socket, Said::Ask { tag, text: true }, "null");
+        self.say(socket, ClientAction::Ask { tag, text: true }, "null");
     }
 
-    pub(crate) fn say(&mut self, socket: Socket, action: Said, value: &str) {
+    pub(crate) fn say(&mut self, socket: Socket, action: ClientAction, value: &str) {
         self.word(client(socket, action), socket.entity, value);
     }
 
-    pub(crate) fn word(&mut self, word: Word, key: &str, value: &str) {
+    pub(crate) fn word(&mut self, message: Message, key: &str, value: &str) {
         let inbound = Inbound {
             time: self.now,
             trace: None,
-            word,
+            message,
         };
         self.hear(Record {
             key: Bytes::copy_from_slice(key.as_bytes()),
@@ -630,8 +630,8 @@ impl Desk {
     }
 }
 
-fn client(socket: Socket, action: Said) -> Word {
-    Word::Client {
+fn client(socket: Socket, action: ClientAction) -> Message {
+    Message::Client {
         edge: Incarnation(Uuid::from_u128(socket.edge)),
         connection: socket.id(),
         attempt: Attempt(socket.attempt),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use xp_domain_sdk::Domain;
 use xp_protocol::events::{Cause, Commit, Event, TimerKey};
-use xp_protocol::inbound::{Action as Said, Told, Word};
+use xp_protocol::inbound::{ClientAction, Message, TellContent};
 use xp_protocol::{Address, Revision, codec};
 use xp_state_node::snapshot;
 
@@ -238,7 +238,7 @@ fn who_comes_back_by_itself_does_not_begin_a_new_life() {
     assert_eq!(desk.heard(), ["close terminated", "close terminated"]);
     assert_eq!(desk.commits().len(), commits);
     // The edge missed the record in which the sockets were closed.
-    desk.say(WRITER, Said::Resume { since: Revision(3) }, "");
+    desk.say(WRITER, ClientAction::Resume { since: Revision(3) }, "");
     assert_eq!(desk.heard(), ["close terminated"]);
     forget(&mut desk);
     desk.connect(
@@ -359,11 +359,11 @@ fn a_timer_can_end_the_entity() {
 #[test]
 fn an_entity_that_waits_for_an_answer_hears_that_there_is_none() {
     let mut desk = written();
-    let asked = Word::Tell {
+    let asked = Message::Tell {
         source: place(),
         number: 1,
         from: "diary/2".parse().unwrap(),
-        what: Told::Signal {
+        what: TellContent::Signal {
             conversation: Some(7),
         },
     };
@@ -377,7 +377,7 @@ fn an_entity_that_waits_for_an_answer_hears_that_there_is_none() {
         .iter()
         .map(|record| {
             let heard: xp_protocol::inbound::Inbound = codec::decode(&record.header).unwrap();
-            heard.word
+            heard.message
         })
         .collect();
     assert_eq!(told.len(), 1, "{told:?}");
@@ -406,11 +406,11 @@ fn an_answer_to_a_former_life_is_not_taken_for_one_to_this() {
     desk.send(again, 1, r#"{"Ask":"2"}"#);
     desk.settle();
     assert_ne!(self::conversation(&desk), conversation);
-    let answer = Word::Tell {
+    let answer = Message::Tell {
         source: place(),
         number: 1,
         from: "diary/2".parse().unwrap(),
-        what: Told::Answer {
+        what: TellContent::Answer {
             conversation,
             kind: xp_protocol::inbound::AnswerKind::Reply,
         },
@@ -427,11 +427,12 @@ fn an_answer_to_a_former_life_is_not_taken_for_one_to_this() {
 fn conversation(desk: &Desk) -> u64 {
     let record = desk.told.last().unwrap();
     let heard: xp_protocol::inbound::Inbound = codec::decode(&record.header).unwrap();
-    match heard.word {
-        Word::Tell {
-            what: Told::Signal {
-                conversation: Some(conversation),
-            },
+    match heard.message {
+        Message::Tell {
+            what:
+                TellContent::Signal {
+                    conversation: Some(conversation),
+                },
             ..
         } => conversation,
         other => panic!("{other:?}"),
@@ -442,7 +443,7 @@ fn conversation(desk: &Desk) -> u64 {
 fn a_socket_whose_return_ends_the_entity_is_closed_with_it() {
     let mut desk = written();
     desk.send(WRITER, 2, r#""Trap""#);
-    desk.say(WRITER, Said::Disconnect { left: false }, "");
+    desk.say(WRITER, ClientAction::Disconnect { left: false }, "");
     desk.settle();
     desk.heard();
     desk.connect(
@@ -470,7 +471,7 @@ fn an_entity_that_nobody_uses_ends_after_its_time() {
         stands_at(&mut desk, WRITER.entity).is_some(),
         "somebody uses it"
     );
-    desk.say(WRITER, Said::Disconnect { left: true }, "");
+    desk.say(WRITER, ClientAction::Disconnect { left: true }, "");
     desk.settle();
     desk.pass(1);
     desk.settle();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use xp_protocol::events::{Commit, Event};
-use xp_protocol::inbound::Action as Said;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::{Address, Revision, codec};
 use xp_transport::Record;
 
@@ -29,7 +29,7 @@ pub(crate) fn visit(desk: &mut Desk, attempt: u64, saves: bool) {
     let socket = Socket { attempt, ..VISITOR };
     desk.connect(socket, None);
     desk.settle();
-    desk.say(socket, Said::Disconnect { left: true }, "");
+    desk.say(socket, ClientAction::Disconnect { left: true }, "");
     desk.settle();
     desk.pass(1000);
     desk.settle();
@@ -121,7 +121,7 @@ fn commit_without_arriving(desk: &mut Desk) {
 fn a_room_is_not_forgotten_while_edges_may_still_hear_of_it() {
     let mut desk = owning();
     desk.connect(VISITOR, None);
-    desk.say(VISITOR, Said::Disconnect { left: true }, "");
+    desk.say(VISITOR, ClientAction::Disconnect { left: true }, "");
     for _ in 0..5 {
         desk.pass(desk.limits.memory_ms);
         commit_without_arriving(&mut desk);

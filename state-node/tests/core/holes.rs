@@ -1,7 +1,7 @@
 //! Holes in `inbound`, and what edges hear of how far the partition is (R42).
 
 use xp_protocol::flow::NOTICE;
-use xp_protocol::inbound::Action as Said;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound};
 use xp_protocol::{Attempt, Offset, codec};
 
@@ -57,7 +57,7 @@ fn a_partition_goes_on_behind_a_hole_once_the_edges_are_asked() {
 fn who_said_goodbye_in_a_hole_is_detached_when_the_edge_says_it_again() {
     let mut desk = overrun();
     desk.settle();
-    desk.say(BEN, Said::Disconnect { left: false }, "");
+    desk.say(BEN, ClientAction::Disconnect { left: false }, "");
     desk.settle();
     desk.send(BEN, 1, &add("b"));
     assert!(desk.appends.is_empty(), "it is attached no more");

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use xp_protocol::Address;
-use xp_protocol::inbound::Action as Said;
+use xp_protocol::inbound::ClientAction;
 use xp_state_node::store::Batch;
 
 use crate::desk::{ANA, Desk, Socket};
@@ -68,7 +68,7 @@ fn a_damaged_entity_condemns_nothing_but_itself_where_the_log_cannot_rebuild_it(
     desk.settle();
     assert_eq!(desk.heard(), ["close quarantined"]);
     // Nothing is used up, and nothing recorded of what is not known.
-    desk.say(ANA, Said::Disconnect { left: false }, "");
+    desk.say(ANA, ClientAction::Disconnect { left: false }, "");
     tell_as(&mut desk, 1, ANA.entity, "resigned");
     desk.pass(5000);
     desk.lose_edge(ANA.edge);

@@ -3,7 +3,7 @@
 use xp_domain_sdk::Domain;
 use xp_domain_sdk::host::Registry;
 use xp_protocol::events::{Cause, TimerKey};
-use xp_protocol::inbound::Action as Said;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::{Address, Offset, codec};
 use xp_state_node::Limits;
 use xp_state_node::snapshot::{self, StoredBefore, sealed};
@@ -160,8 +160,8 @@ fn clients_are_sent_away_and_what_they_said_is_not_taken() {
     let commits = desk.commits().len();
     desk.send(ANA, 2, &play("e4"));
     desk.ask(ANA, "q");
-    desk.say(ANA, Said::Ephemeral { text: true }, &play("e4"));
-    desk.say(ANA, Said::Claims, r#"{"sub":"ana","rank":1}"#);
+    desk.say(ANA, ClientAction::Ephemeral { text: true }, &play("e4"));
+    desk.say(ANA, ClientAction::Claims, r#"{"sub":"ana","rank":1}"#);
     desk.settle();
     assert_eq!(desk.heard(), vec!["close quarantined"; 4]);
     assert_eq!(desk.commits().len(), commits);
@@ -181,11 +181,11 @@ fn the_end_of_a_socket_waits_once_and_is_decided_after_the_repair() {
     let mut desk = games();
     deploy::<NEW_FIELD>(&mut desk);
     for _ in 0..3 {
-        desk.say(ANA, Said::Disconnect { left: false }, "");
+        desk.say(ANA, ClientAction::Disconnect { left: false }, "");
         // Sockets that never got in end too, and concern nobody.
         desk.say(
             Socket { attempt: 7, ..ANA },
-            Said::Disconnect { left: false },
+            ClientAction::Disconnect { left: false },
             "",
         );
     }

@@ -7,7 +7,7 @@ use xp_state_node::store::MemoryStore;
 
 use crate::desk::{ANA, BEN, Desk, Socket};
 use crate::records::{add, words};
-use xp_protocol::inbound::Action as Said;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{Attempt, codec};
 
@@ -46,9 +46,9 @@ fn words_of_an_older_attempt_or_of_a_detached_session_are_ignored() {
     desk.settle();
     desk.heard();
     desk.send(ANA, 1, &add("a"));
-    desk.say(ANA, Said::Disconnect { left: false }, "");
+    desk.say(ANA, ClientAction::Disconnect { left: false }, "");
     assert!(desk.appends.is_empty());
-    desk.say(newer, Said::Disconnect { left: false }, "");
+    desk.say(newer, ClientAction::Disconnect { left: false }, "");
     desk.settle();
     desk.send(newer, 1, &add("a"));
     assert!(desk.appends.is_empty());
@@ -139,7 +139,7 @@ fn a_session_ends_once_across_owners() {
     let mut desk = Desk::owning();
     desk.connect(ANA, None);
     desk.connect(BEN, None);
-    desk.say(ANA, Said::Disconnect { left: false }, "");
+    desk.say(ANA, ClientAction::Disconnect { left: false }, "");
     desk.settle();
     desk.crash();
     desk.own();
@@ -158,7 +158,7 @@ fn a_new_life_of_a_session_keeps_its_numbers_and_answers() {
     let mut desk = Desk::owning();
     desk.connect(ANA, None);
     desk.send(ANA, 1, &add("a"));
-    desk.say(ANA, Said::Disconnect { left: true }, "");
+    desk.say(ANA, ClientAction::Disconnect { left: true }, "");
     desk.settle();
     let again = Socket { attempt: 2, ..ANA };
     desk.connect(again, None);
@@ -175,7 +175,7 @@ fn an_ended_session_is_forgotten_after_its_memory() {
     let mut desk = Desk::owning();
     desk.connect(BEN, None);
     desk.connect(ANA, None);
-    desk.say(ANA, Said::Disconnect { left: true }, "");
+    desk.say(ANA, ClientAction::Disconnect { left: true }, "");
     desk.settle();
     desk.crash();
     desk.own();
@@ -200,7 +200,7 @@ fn ending_a_session_faults_its_open_tickets() {
         1,
         "the repeated number waits on the same ticket"
     );
-    desk.say(ANA, Said::Disconnect { left: true }, "");
+    desk.say(ANA, ClientAction::Disconnect { left: true }, "");
     let again = Socket { attempt: 2, ..ANA };
     desk.connect(again, None);
     desk.settle();

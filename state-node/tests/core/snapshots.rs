@@ -5,7 +5,7 @@ use crate::records::{add, failed};
 use crate::tells::tell_to as tell;
 use bytes::Bytes;
 use xp_protocol::codec;
-use xp_protocol::inbound::Action as Said;
+use xp_protocol::inbound::ClientAction;
 use xp_state_node::snapshot::{Stored, unsealed};
 
 /// A partition with one stored snapshot of revision 2.
@@ -268,7 +268,7 @@ fn entities_on_disk_are_found_by_their_timers_and_edges() {
 #[test]
 fn an_entity_that_nobody_remembers_is_stored_as_its_state_alone() {
     let mut desk = stored();
-    desk.say(ANA, Said::Disconnect { left: true }, "");
+    desk.say(ANA, ClientAction::Disconnect { left: true }, "");
     desk.settle();
     desk.pass(desk.limits.memory_ms);
     desk.settle();

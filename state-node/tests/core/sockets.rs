@@ -1,7 +1,7 @@
 //! Sockets that lost their session without having heard of it (R23).
 
 use xp_protocol::events::Change;
-use xp_protocol::inbound::Action as Said;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{CloseCode, PartitionId, Revision, codec};
 
@@ -34,7 +34,7 @@ fn closes(left: &Left, of: Socket) -> bool {
 fn resume(desk: &mut Desk, of: Socket) {
     desk.heard();
     let since = Revision(1);
-    desk.say(of, Said::Resume { since }, "");
+    desk.say(of, ClientAction::Resume { since }, "");
     desk.settle();
 }
 
@@ -53,7 +53,7 @@ fn a_resume_for_a_socket_that_was_replaced_is_closed_at_the_edge_that_asks() {
 fn a_resume_for_a_session_that_was_forgotten_is_closed() {
     let mut desk = Desk::owning();
     let former = at_the_other_edge(&mut desk);
-    desk.say(former, Said::Disconnect { left: true }, "");
+    desk.say(former, ClientAction::Disconnect { left: true }, "");
     desk.settle();
     desk.pass(1_000);
     desk.settle();

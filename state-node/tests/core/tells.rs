@@ -3,7 +3,7 @@
 use crate::desk::{ANA, Desk};
 use crate::records::place;
 use xp_protocol::codec;
-use xp_protocol::inbound::{Inbound, Told, Word};
+use xp_protocol::inbound::{Inbound, Message, TellContent};
 
 /// An entry from another entity, for the one at this address.
 pub(crate) fn tell_to(desk: &mut Desk, number: u64, address: &str) {
@@ -20,14 +20,14 @@ pub(crate) fn tell_as(desk: &mut Desk, number: u64, address: &str, entry: &str) 
 }
 
 fn lend(desk: &mut Desk, number: u64, address: &str, entry: &str) {
-    let word = Word::Tell {
+    let message = Message::Tell {
         source: place(),
         number,
         from: "ledger/other".parse().unwrap(),
-        what: Told::Signal { conversation: None },
+        what: TellContent::Signal { conversation: None },
     };
     let signal = format!(r#"{{"type":"Lend","data":{{"entry":"{entry}"}}}}"#);
-    desk.word(word, address, &signal);
+    desk.word(message, address, &signal);
 }
 
 fn borrow(desk: &mut Desk, n: u64, other: &str) {
@@ -38,7 +38,7 @@ fn borrow(desk: &mut Desk, n: u64, other: &str) {
 /// The partition's only target: itself.
 fn taken(desk: &mut Desk, number: u64) {
     let taker = place();
-    desk.word(Word::TellsTaken { taker, number }, "", "");
+    desk.word(Message::TellsTaken { taker, number }, "", "");
 }
 
 fn numbers(desk: &mut Desk) -> Vec<u64> {
@@ -134,9 +134,9 @@ fn a_timer_that_was_put_off_waits_by_no_clock_that_is_set() {
 
 fn number(record: &xp_transport::Record) -> u64 {
     let inbound: Inbound = codec::decode(&record.header).unwrap();
-    match inbound.word {
-        Word::Tell { number, .. } | Word::TellsTaken { number, .. } => number,
-        Word::Client { .. } => panic!("a client's word"),
+    match inbound.message {
+        Message::Tell { number, .. } | Message::TellsTaken { number, .. } => number,
+        Message::Client { .. } => panic!("a client's word"),
     }
 }
 
@@ -191,7 +191,7 @@ fn tells_go_out_again_until_their_target_confirms_them() {
     desk.crash();
     desk.own();
     assert_eq!(number(&desk.told.remove(0)), 1);
-    let taken = Word::TellsTaken {
+    let taken = Message::TellsTaken {
         taker: place(),
         number: 1,
     };

@@ -7,7 +7,7 @@ use xp_protocol::codec::{self, Format};
 use xp_protocol::events::{
     Answer, Attachment, Awaiter, Ending, MessageName, Parked, Tell, TimerKey, Waiting,
 };
-use xp_protocol::inbound::Told;
+use xp_protocol::inbound::TellContent;
 use xp_protocol::*;
 use xp_state_node::entity::{Busy, Floor, Phase, Quarantine, Runtime, Session, Ticket, Timer};
 use xp_state_node::fold::{Accepted, Fold};
@@ -79,7 +79,7 @@ pub(crate) fn header() -> Fold {
         number: 8,
         from: address("auction/7"),
         to: address("wallet/ana"),
-        what: Told::Signal {
+        what: TellContent::Signal {
             conversation: Some(2),
         },
         payload: Bytes::from_static(br#"{"type":"Reserve"}"#),
@@ -146,9 +146,9 @@ pub(crate) fn idle() -> Stored {
 /// An entity that its build could not read, and what waits for it.
 pub(crate) fn quarantined() -> Stored {
     let at = TimeMs(1_700_000_001_000);
-    let told = Waiting::Told {
+    let told = Waiting::TellContent {
         from: address("auction/7"),
-        what: Told::Signal { conversation: None },
+        what: TellContent::Signal { conversation: None },
         payload: Bytes::from_static(br#""Resigned""#),
     };
     let gone = Waiting::Disconnect {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use xp_cluster::log as cluster;
 use xp_cluster::timing::EDGE_HEARTBEAT_MS;
 use xp_protocol::cluster::{Kind, Member, Who};
-use xp_protocol::inbound::{Action, Inbound, Word};
+use xp_protocol::inbound::{ClientAction, Inbound, Message};
 use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{
     Address, Attempt, ConnectionId, Incarnation, MessageNumber, Offset, PartitionId, Revision,
@@ -111,9 +111,9 @@ impl Edge {
         }
     }
 
-    pub(crate) async fn say(&self, client: &Client, action: Action, value: &str) {
+    pub(crate) async fn say(&self, client: &Client, action: ClientAction, value: &str) {
         let (connection, attempt) = (client.connection, client.attempt);
-        let word = Word::Client {
+        let message = Message::Client {
             edge: self.incarnation,
             connection,
             attempt,
@@ -122,7 +122,7 @@ impl Edge {
         let header = codec::encode(&Inbound {
             time: self.clock.now(),
             trace: None,
-            word,
+            message,
         })
         .into();
         let key = Bytes::copy_from_slice(client.address.as_str().as_bytes());
@@ -146,7 +146,7 @@ impl Edge {
     }
 
     pub(crate) async fn connect_as(&self, client: &Client, since: Option<u64>, claims: &str) {
-        let action = Action::Connect {
+        let action = ClientAction::Connect {
             subject: "ana".into(),
             since: since.map(Revision),
             outbound: PartitionId(0),
@@ -163,7 +163,7 @@ impl Edge {
     pub(crate) async fn send_again(&self, client: &Client, n: u64, payload: &str) {
         self.say(
             client,
-            Action::Send {
+            ClientAction::Send {
                 n: MessageNumber(n),
                 text: true,
             },

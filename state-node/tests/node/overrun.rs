@@ -1,7 +1,7 @@
 //! More is said than `inbound` keeps in memory, before the partition has read it (R42).
 
 use bytes::Bytes;
-use xp_protocol::inbound::{Inbound, Word};
+use xp_protocol::inbound::{Inbound, Message};
 use xp_protocol::outbound::Item;
 use xp_protocol::{TimeMs, codec};
 use xp_transport::{Record, TopicPartition};
@@ -9,9 +9,9 @@ use xp_transport::{Record, TopicPartition};
 use crate::edge::Client;
 use crate::world::{World, add};
 
-/// Word about tells that nobody told: it means nothing, and weighs much.
+/// Message about tells that nobody told: it means nothing, and weighs much.
 fn noise() -> Record {
-    let word = Word::TellsTaken {
+    let message = Message::TellsTaken {
         taker: xp_protocol::LanePartition {
             lane: "main".into(),
             partition: xp_protocol::PartitionId(0),
@@ -21,7 +21,7 @@ fn noise() -> Record {
     let header = Inbound {
         time: TimeMs(0),
         trace: None,
-        word,
+        message,
     };
     Record {
         key: Bytes::new(),

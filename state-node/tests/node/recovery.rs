@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use xp_domain_sdk::Domain;
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::{Attempt, Incarnation};
 use xp_state_node::{Config, Limits};
 
@@ -153,7 +153,7 @@ async fn idle_entities_leave_memory_and_come_back() {
         edge.connect(&client, None).await;
         edge.welcome(&client).await;
         assert_eq!(edge.ask(&mut client, &add("a")).await, "1");
-        edge.say(&client, Action::Disconnect { left: true }, "")
+        edge.say(&client, ClientAction::Disconnect { left: true }, "")
             .await;
     }
     let node = world.node.as_ref().unwrap();

@@ -1,6 +1,6 @@
 //! Sessions begin, are lost, come back and end.
 
-use xp_protocol::inbound::Action;
+use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::Item;
 use xp_protocol::{Attempt, CloseCode, Revision};
 
@@ -16,7 +16,8 @@ async fn a_resume_repeats_exactly_what_was_missed_from_memory_and_from_the_log()
         edge.connect(client, None).await;
         edge.welcome(client).await;
     }
-    edge.say(&ben, Action::Disconnect { left: false }, "").await;
+    edge.say(&ben, ClientAction::Disconnect { left: false }, "")
+        .await;
     for entry in ["a", "b", "c"] {
         edge.ask(&mut ana, &add(entry)).await;
     }
@@ -205,6 +206,7 @@ async fn a_newer_socket_replaces_the_older_one_and_an_older_one_is_ignored() {
         ..old.clone()
     };
     edge.connect(&late, None).await;
-    edge.say(&old, Action::Disconnect { left: false }, "").await;
+    edge.say(&old, ClientAction::Disconnect { left: false }, "")
+        .await;
     assert_eq!(edge.ask(&mut new, &add("a")).await, "1");
 }

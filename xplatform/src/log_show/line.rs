@@ -316,17 +316,17 @@ mod tests {
 
     #[test]
     fn what_clients_say_is_shown_with_who_says_it_and_what() {
-        use xp_protocol::inbound::{Action, Word};
+        use xp_protocol::inbound::{ClientAction, Message};
         use xp_protocol::{Attempt, ConnectionId, Incarnation, MessageNumber};
         let id = uuid::Uuid::from_u128(7);
         let said = Inbound {
             time: TimeMs(0),
             trace: None,
-            word: Word::Client {
+            message: Message::Client {
                 edge: Incarnation(id),
                 connection: ConnectionId(id),
                 attempt: Attempt(1),
-                action: Action::Send {
+                action: ClientAction::Send {
                     n: MessageNumber(3),
                     text: true,
                 },

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
 use xp_protocol::frame::RequestId;
-use xp_protocol::inbound::{Action, Inbound, Word};
+use xp_protocol::inbound::{ClientAction, Inbound, Message};
 use xp_protocol::outbound::{Item, Link, Outbound, Recipients, Socket};
 use xp_protocol::{Address, Incarnation, MessageNumber, Offset, PartitionId, Revision, codec};
 use xp_transport::{Log, Record, TopicPartition};
@@ -17,7 +17,7 @@ use super::until;
 pub struct Heard {
     pub address: Address,
     pub socket: Socket,
-    pub action: Action,
+    pub action: ClientAction,
     pub trace: Option<Box<str>>,
     pub value: Bytes,
 }
@@ -150,12 +150,12 @@ impl Owner {
 
     fn hear(&self, record: &Record) {
         let inbound: Inbound = codec::decode(&record.header).unwrap();
-        let Word::Client {
+        let Message::Client {
             edge,
             connection,
             attempt,
             action,
-        } = inbound.word
+        } = inbound.message
         else {
             panic!("an edge speaks for clients only");
         };
@@ -185,14 +185,18 @@ impl Owner {
             ..
         } = heard;
         match action {
-            Action::Connect { since: None, .. } => self.welcome(state, &address, edge, socket),
-            Action::Connect {
+            ClientAction::Connect { since: None, .. } => {
+                self.welcome(state, &address, edge, socket)
+            }
+            ClientAction::Connect {
                 since: Some(since), ..
             } => {
                 self.resume(state, &address, edge, (socket, since), true);
             }
-            Action::Resume { since } => self.resume(state, &address, edge, (socket, since), false),
-            Action::Send { n, .. } => {
+            ClientAction::Resume { since } => {
+                self.resume(state, &address, edge, (socket, since), false)
+            }
+            ClientAction::Send { n, .. } => {
                 let payload = value;
                 self.commit(
                     state,
@@ -204,12 +208,14 @@ impl Owner {
                     },
                 );
             }
-            Action::Ask { tag, text } => {
+            ClientAction::Ask { tag, text } => {
                 let id = RequestId::Tag(tag);
                 let revision = state.entities.entry(address.clone()).or_default().revision;
                 self.whisper(&address, socket, Item::Reply { id, revision, text }, &value);
             }
-            Action::Disconnect { .. } | Action::Ephemeral { .. } | Action::Claims => {}
+            ClientAction::Disconnect { .. }
+            | ClientAction::Ephemeral { .. }
+            | ClientAction::Claims => {}
         }
     }
 

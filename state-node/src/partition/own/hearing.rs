@@ -5,7 +5,7 @@ use xp_domain_sdk::host::Payload;
 use xp_protocol::cluster::{Kind, Who};
 use xp_protocol::codec;
 use xp_protocol::events::{Attachment, Cause, Ending};
-use xp_protocol::inbound::{Action as Said, Inbound, Word};
+use xp_protocol::inbound::{ClientAction, Inbound, Message};
 use xp_protocol::outbound::{Item, Recipients, Socket};
 use xp_protocol::{Address, CloseCode, Incarnation, LanePartition, Offset, Revision, TimeMs};
 use xp_transport::{Now, Stored};
@@ -41,7 +41,7 @@ struct Heard {
 struct Client {
     edge: Incarnation,
     socket: Socket,
-    action: Said,
+    action: ClientAction,
 }
 
 impl<'a> Hearing<'a> {
@@ -65,14 +65,18 @@ impl<'a> Hearing<'a> {
     pub(super) fn hear(mut self) -> Step {
         let offset = self.stored.offset;
         let place = &self.core.setting.place;
-        let Inbound { time, trace, word } = match codec::decode(&self.stored.record.header) {
+        let Inbound {
+            time,
+            trace,
+            message,
+        } = match codec::decode(&self.stored.record.header) {
             Ok(inbound) => inbound,
             Err(error) => {
                 tracing::warn!(%place, %offset, %error, "an inbound record is ignored");
                 return Ok(());
             }
         };
-        if let Word::TellsTaken { taker, number } = &word {
+        if let Message::TellsTaken { taker, number } = &message {
             let tells = &mut self.owner.tells;
             tells.confirmed(self.core, taker, *number, self.now);
             return Ok(());
@@ -88,8 +92,8 @@ impl<'a> Hearing<'a> {
             trace,
             value: self.stored.record.value.clone(),
         };
-        match word {
-            Word::Client {
+        match message {
+            Message::Client {
                 edge,
                 connection,
                 attempt,
@@ -106,7 +110,7 @@ impl<'a> Hearing<'a> {
                 };
                 self.client(&heard, client)
             }
-            Word::Tell {
+            Message::Tell {
                 source,
                 number,
                 from,
@@ -120,7 +124,7 @@ impl<'a> Hearing<'a> {
                     turn.told(entity, place, &from, &what, &heard.value)
                 })
             }
-            Word::TellsTaken { .. } => Ok(()),
+            Message::TellsTaken { .. } => Ok(()),
         }
     }
 
@@ -142,7 +146,7 @@ impl<'a> Hearing<'a> {
             return Ok(());
         }
         let (connection, attempt) = (client.socket.connection, client.socket.attempt);
-        let said = |text| turn::Said {
+        let said = |text| turn::Incoming {
             connection,
             attempt,
             payload: Payload {
@@ -151,7 +155,7 @@ impl<'a> Hearing<'a> {
             },
         };
         match client.action {
-            Said::Connect {
+            ClientAction::Connect {
                 subject,
                 since,
                 outbound,
@@ -168,20 +172,20 @@ impl<'a> Hearing<'a> {
                 };
                 self.connect(heard, wanted, since)
             }
-            Said::Disconnect { left } => self.disconnect(heard, client.socket, left),
-            Said::Send { n, text } => {
+            ClientAction::Disconnect { left } => self.disconnect(heard, client.socket, left),
+            ClientAction::Send { n, text } => {
                 self.turn(heard, |turn, entity| turn.send(entity, said(text), n))
             }
-            Said::Ask { tag, text } => {
+            ClientAction::Ask { tag, text } => {
                 self.turn(heard, |turn, entity| turn.ask(entity, said(text), tag))
             }
-            Said::Ephemeral { text } => {
+            ClientAction::Ephemeral { text } => {
                 self.turn(heard, |turn, entity| turn.ephemeral(entity, said(text)))
             }
-            Said::Claims => self.turn(heard, |turn, entity| {
+            ClientAction::Claims => self.turn(heard, |turn, entity| {
                 turn.claims(entity, connection, attempt, heard.value.clone())
             }),
-            Said::Resume { since } => {
+            ClientAction::Resume { since } => {
                 self.resume(&heard.address, client.edge, client.socket, since);
                 Ok(())
             }
@@ -194,7 +198,7 @@ impl<'a> Hearing<'a> {
         let loaded = self.core.load(&heard.address);
         loaded.map_err(|reason| self.core.discard_snapshot(&reason))?;
         let is_lost = self.core.is_lost(&heard.address);
-        if is_lost && !matches!(client.action, Said::Disconnect { .. }) {
+        if is_lost && !matches!(client.action, ClientAction::Disconnect { .. }) {
             let code = CloseCode::Quarantined;
             self.close(&heard.address, client.edge, client.socket, code);
         }

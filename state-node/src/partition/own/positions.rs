@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xp_protocol::codec;
 use xp_protocol::events::{Cause, Checkpoint, Event, Trying};
-use xp_protocol::inbound::{Inbound, Word};
+use xp_protocol::inbound::{Inbound, Message};
 use xp_protocol::{LanePartition, Offset, TimeMs};
 use xp_transport::{Now, Record};
 
@@ -136,16 +136,16 @@ impl Owner {
     }
 }
 
-/// Word to `source` which of its tells this partition has taken (R34).
+/// Message to `source` which of its tells this partition has taken (R34).
 fn tells_taken(place: &LanePartition, fold: &Fold, source: &LanePartition, now: Now) -> Record {
-    let word = Word::TellsTaken {
+    let message = Message::TellsTaken {
         taker: place.clone(),
         number: fold.tells_in.get(source).copied().unwrap_or_default(),
     };
     let inbound = Inbound {
         time: now.time,
         trace: None,
-        word,
+        message,
     };
     Record {
         header: codec::encode(&inbound).into(),

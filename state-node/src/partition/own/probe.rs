@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use xp_protocol::codec;
 use xp_protocol::events::MessageName;
-use xp_protocol::inbound::{Action as Said, Inbound, Word};
+use xp_protocol::inbound::{ClientAction, Inbound, Message};
 use xp_protocol::{Incarnation, Offset, Seq, TimeMs};
 use xp_transport::{Now, Stored};
 
@@ -215,26 +215,29 @@ fn died_of(core: &Core, offset: Offset, name: Option<&MessageName>) -> usize {
 /// Connects, disconnects and tells are never skipped, so nothing need be known of who tried them.
 fn suspect(stored: &Stored) -> Option<Suspect> {
     let inbound = codec::decode::<Inbound>(&stored.record.header).ok()?;
-    let Word::Client {
+    let Message::Client {
         connection, action, ..
-    } = inbound.word
+    } = inbound.message
     else {
         return None;
     };
     let address = || key(stored);
     let name = match action {
-        Said::Send { n, .. } => address().map(|address| MessageName::Command {
+        ClientAction::Send { n, .. } => address().map(|address| MessageName::Command {
             address,
             connection,
             n,
         }),
-        Said::Ask { tag, .. } => address().map(|address| MessageName::Query {
+        ClientAction::Ask { tag, .. } => address().map(|address| MessageName::Query {
             address,
             connection,
             tag,
         }),
-        Said::Ephemeral { .. } => None,
-        Said::Connect { .. } | Said::Disconnect { .. } | Said::Claims | Said::Resume { .. } => {
+        ClientAction::Ephemeral { .. } => None,
+        ClientAction::Connect { .. }
+        | ClientAction::Disconnect { .. }
+        | ClientAction::Claims
+        | ClientAction::Resume { .. } => {
             return None;
         }
     };

@@ -10,17 +10,17 @@ use super::super::core::Core;
 use crate::action::{Action, Telling, tell_record};
 use crate::draft::Draft;
 use crate::limits::Limits;
-use crate::tells::{Portion, TellId, Tells};
+use crate::tells::{Portion, TellId, TellQueue};
 
 /// Where the tells to each partition stand.
-pub(super) struct TellQueues(BTreeMap<LanePartition, Tells>);
+pub(super) struct TellQueues(BTreeMap<LanePartition, TellQueue>);
 
 impl TellQueues {
     /// Those of an earlier owner which their targets have not confirmed: it may not have sent any of them.
     pub(super) fn again(core: &Core) -> Self {
         let ends = core.fold.outstanding.ends();
         let again = |(target, first, last): (&LanePartition, _, _)| {
-            (target.clone(), Tells::again(first, last))
+            (target.clone(), TellQueue::again(first, last))
         };
         Self(ends.map(again).collect())
     }
@@ -35,9 +35,9 @@ impl TellQueues {
         self.send(core, &tell.target, now);
     }
 
-    fn to(&mut self, target: &LanePartition) -> &mut Tells {
+    fn to(&mut self, target: &LanePartition) -> &mut TellQueue {
         if !self.0.contains_key(target) {
-            self.0.insert(target.clone(), Tells::default());
+            self.0.insert(target.clone(), TellQueue::default());
         }
         self.0.get_mut(target).expect("it was just put there")
     }
@@ -137,8 +137,8 @@ pub(super) fn must_wait(core: &Core, draft: &Draft) -> bool {
         _ => return false,
     };
     let mut told = draft.tells.iter();
-    told.any(|word| {
-        let target = core.setting.lanes.locate(&word.to);
+    told.any(|tell| {
+        let target = core.setting.lanes.locate(&tell.to);
         target.is_some_and(|target| core.fold.outstanding.count(&target) >= max)
     })
 }

@@ -231,7 +231,7 @@ fn failure(core: &Core, draft: &Draft, code: FaultCode, why: &str) -> Failure {
 
 /// An entity that is told and lives nowhere.
 fn unreachable<'d>(core: &Core, draft: &'d Draft) -> Option<&'d Address> {
-    let mut told = draft.tells.iter().map(|word| &word.to);
+    let mut told = draft.tells.iter().map(|tell| &tell.to);
     told.find(|to| core.setting.lanes.of(to.category()).is_none())
 }
 
