@@ -1,4 +1,5 @@
-//! Who should own a partition: weighted rendezvous over the stable names of the members (DESIGN.md §5).
+//! The placement of partitions: who should own one, by weighted rendezvous over the stable names of the members. What
+//! the fold of the members makes of it is in docs/adr/0009-ownership-is-part-of-the-members-fold.md.
 //!
 //! Fixed-point, so that every build agrees. A member's score for a partition is `weight / -log2(u)`, where `u` is
 //! uniform in (0, 1) and made from both names: the highest one owns, each member owns a share in proportion to its

@@ -18,7 +18,7 @@ use crate::inbound::TellContent;
 use crate::lane::LanePartition;
 use crate::outbound::{Delivery, Item};
 
-/// The version of the rules in PROTOCOL.md that a claimer keeps.
+/// The version of the rules of the log protocol (docs/rules.md) that a claimer keeps.
 pub const RULES: u32 = 1;
 
 /// One record of `events`.

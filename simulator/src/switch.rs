@@ -3,7 +3,7 @@
 use xp_edge::watch;
 use xp_protocol::rules::Rules;
 
-/// One rule of PROTOCOL.md, switched off.
+/// One rule of the log protocol (docs/rules.md), switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
     /// R3: records of an epoch count without being the next.
