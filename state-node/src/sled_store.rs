@@ -108,7 +108,7 @@ impl SledStores {
         for name in partitions(&self.db) {
             let tree = self.db.open_tree(&name).map_err(failed)?;
             if !is_sound(&tree) {
-                tracing::warn!(place = %String::from_utf8_lossy(&name), "a snapshot fails its checksum; the partition's log is replayed");
+                tracing::warn!(partition = %String::from_utf8_lossy(&name), "a snapshot fails its checksum; the partition's log is replayed");
                 tree.clear().map_err(failed)?;
             }
         }

@@ -259,7 +259,7 @@ impl Beating {
     fn is_silenced(&self, stuck: &Stuck) -> bool {
         let (left, before) = (stuck.left(), self.standing.left_to_others());
         for place in left.difference(&before) {
-            tracing::warn!(%place, "a partition makes no progress; another node that is warm takes it over");
+            tracing::warn!(partition = %place, "a partition makes no progress; another node that is warm takes it over");
         }
         if left != before {
             self.standing.leave_to_others(left);
@@ -273,7 +273,7 @@ impl Beating {
         let silenced = stuck.silences(owns);
         let is_news = self.standing.set_silent(silenced.is_some());
         if let Some(place) = silenced.filter(|_| is_news) {
-            tracing::error!(%place, "a partition makes no progress and nobody was warm to take it over; heartbeats stop, so that another node does; `/status` names what it does, and a restart of this node frees it");
+            tracing::error!(partition = %place, "a partition makes no progress and nobody was warm to take it over; heartbeats stop, so that another node does; `/status` names what it does, and a restart of this node frees it");
         }
         silenced.is_some()
     }

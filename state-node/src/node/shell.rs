@@ -226,7 +226,7 @@ impl<'a> Shell<'a> {
 
     /// The partition was given up, and goes on all the same.
     fn goes_on(&self) {
-        tracing::warn!(place = %self.place, "domain code has returned late; the partition goes on");
+        tracing::warn!(partition = %self.place, "domain code has returned late; the partition goes on");
         let state = self.schedule.phase().into();
         self.shared.set_state(self.place, state);
     }
@@ -308,7 +308,7 @@ impl<'a> Shell<'a> {
                 None
             }
             Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
-                tracing::warn!(place = %self.place, %wanted, %first, "events were deleted that were not read yet; the partition is opened anew");
+                tracing::warn!(partition = %self.place, %wanted, %first, "events were deleted that were not read yet; the partition is opened anew");
                 Some(Left::Overtaken)
             }
             Err(error) => Some(Left::Stopped(error.to_string())),

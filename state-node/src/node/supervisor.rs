@@ -131,7 +131,7 @@ impl Actor for Supervisor {
                 let doubt = DOUBT_MAX.min(Duration::from_secs(1 << (*failures).min(7)));
                 state.shared.standing.doubt(&place, Instant::now() + doubt);
                 let wait = BACKOFF_MAX.min(Duration::from_millis(50 << (*failures).min(7)));
-                tracing::warn!(%place, %error, ?wait, "a partition failed and will be opened again");
+                tracing::warn!(partition = %place, %error, ?wait, "a partition failed and will be opened again");
                 state.shared.set_state(&place, PartitionState::Replaying);
                 state.waiting.insert(place.clone());
                 myself.send_after(wait, move || Supervise::Again(place));
@@ -177,7 +177,7 @@ impl Actor for PartitionActor {
             }
             Ended::Closed => None,
             Ended::Stopped(reason) => {
-                tracing::error!(%place, reason, "a partition has stopped: mend what the reason names and start this node again");
+                tracing::error!(partition = %place, reason, "a partition has stopped: mend what the reason names and start this node again");
                 Some(reason)
             }
             Ended::Evicted => Some("the node is a member of the cluster no longer".to_owned()),

@@ -65,7 +65,7 @@ fn stuck(shared: &Shared, place: &LanePartition, idle: Duration) {
     let deciding = shared.standing.deciding(place);
     let deciding = deciding.unwrap_or_else(|| "nothing of an entity's".to_owned());
     tracing::error!(
-        %place, deciding, ?idle,
+        partition = %place, deciding, ?idle,
         "domain code does not return (R47): the partition goes on elsewhere, and its thread is left behind; mend the code \
          and restart this node"
     );

@@ -108,7 +108,7 @@ impl Core {
                  another node has them"
             ));
         }
-        tracing::warn!(%place, reason, "the snapshot is thrown away and the log replayed");
+        tracing::warn!(partition = %place, reason, "the snapshot is thrown away and the log replayed");
         self.actions.push(Action::Clear);
         Exit::Lost("the snapshot could not be used")
     }

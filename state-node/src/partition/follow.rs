@@ -116,7 +116,7 @@ impl Follower {
                 Err(error) => {
                     // R3: whatever is no record of ours is ignored and counted, like a foreign one.
                     core.fold.ignored += 1;
-                    tracing::warn!(place = %core.setting.place, offset = %stored.offset, %error, "a record is ignored");
+                    tracing::warn!(partition = %core.setting.place, offset = %stored.offset, %error, "a record is ignored");
                 }
             }
         }

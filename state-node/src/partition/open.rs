@@ -57,7 +57,7 @@ impl Partition {
     pub fn open(setting: Setting, opening: Opening, seed: u64) -> Result<Self, OpenError> {
         let is_whole = opening.first == Offset(0);
         let stored = stored(setting.store.as_ref(), is_whole).unwrap_or_else(|reason| {
-            tracing::warn!(place = %setting.place, reason, "the snapshot cannot be used; the log is replayed");
+            tracing::warn!(partition = %setting.place, reason, "the snapshot cannot be used; the log is replayed");
             None
         });
         let end = stored.as_ref().and_then(|stored| stored.fold.last_valid);

@@ -54,7 +54,7 @@ impl Shell<'_> {
                 }
                 Action::Clear => self.clears = true,
                 Action::Lost(why) => {
-                    tracing::warn!(place = %self.place, why, "a partition was lost and is opened anew");
+                    tracing::warn!(partition = %self.place, why, "a partition was lost and is opened anew");
                     return Some(Left::Lost);
                 }
                 Action::Stop(reason) => return Some(Left::Stopped(reason)),
@@ -177,7 +177,7 @@ impl Shell<'_> {
         self.flying.push(Box::pin(async move {
             let written = writing.await;
             if let Err(error) = &written {
-                tracing::error!(%place, %error, "a snapshot was not written; the log keeps everything. Make room on the disk of the data directory, or mend it");
+                tracing::error!(partition = %place, %error, "a snapshot was not written; the log keeps everything. Make room on the disk of the data directory, or mend it");
             }
             Done::Saved(written.is_ok())
         }));

@@ -45,12 +45,12 @@ pub(super) async fn restore(
     };
     match outcome {
         Ok(Outcome::Restored(position)) => {
-            tracing::info!(%place, %position, "the partition goes on from its published snapshot");
+            tracing::info!(partition = %place, %position, "the partition goes on from its published snapshot");
             Ok(true)
         }
         Ok(Outcome::Nothing | Outcome::Older(_)) => Ok(false),
         Err(error) if is_whole(bounds) => {
-            tracing::warn!(%place, %error, "the published snapshot is not used; the log is replayed");
+            tracing::warn!(partition = %place, %error, "the published snapshot is not used; the log is replayed");
             Ok(false)
         }
         Err(error) => Err(error.to_string()),

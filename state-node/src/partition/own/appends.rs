@@ -134,13 +134,13 @@ impl Appends {
                 Ok(offset) => {
                     self.acknowledged.insert(seq, *offset);
                     if std::mem::take(&mut self.failing) {
-                        tracing::info!(%place, %seq, "appends succeed again");
+                        tracing::info!(partition = %place, %seq, "appends succeed again");
                     }
                 }
                 Err(error) => {
                     // A full disk fails often and for long: one line when it begins, one when it ends.
                     if !std::mem::replace(&mut self.failing, true) {
-                        tracing::warn!(%place, %seq, %error, "an append failed; all uncommitted records go out again until they succeed");
+                        tracing::warn!(partition = %place, %seq, %error, "an append failed; all uncommitted records go out again until they succeed");
                     }
                     self.repeat_at.get_or_insert(now.running.plus_ms(REPEAT_MS));
                 }

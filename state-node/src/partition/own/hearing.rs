@@ -72,7 +72,7 @@ impl<'a> Hearing<'a> {
         } = match codec::decode(&self.stored.record.header) {
             Ok(inbound) => inbound,
             Err(error) => {
-                tracing::warn!(%place, %offset, %error, "an inbound record is ignored");
+                tracing::warn!(partition = %place, %offset, %error, "an inbound record is ignored");
                 return Ok(());
             }
         };
@@ -82,7 +82,7 @@ impl<'a> Hearing<'a> {
             return Ok(());
         }
         let Some(address) = key(self.stored) else {
-            tracing::warn!(%place, %offset, "an inbound record names no entity");
+            tracing::warn!(partition = %place, %offset, "an inbound record names no entity");
             return Ok(());
         };
         let heard = Heard {

@@ -118,7 +118,7 @@ impl Inbox {
         self.missed_said = Some(now.running);
         let missed = std::mem::take(&mut self.missed);
         tracing::warn!(
-            %place, missed, %from, %first,
+            partition = %place, missed, %from, %first,
             "messages were dropped from inbound before they were taken, none of them acknowledged to a client; they \
              come again, and the partition goes on: it is slower than what it is told, or inbound keeps too little"
         );

@@ -148,7 +148,7 @@ impl Outbox {
         }
         let place = &core.setting.place;
         if self.large.bytes() >= limits.large_bytes_max {
-            tracing::warn!(%place, bytes, "a large answer was dropped, because others wait already; its client asks again");
+            tracing::warn!(partition = %place, bytes, "a large answer was dropped, because others wait already; its client asks again");
             return;
         }
         match self
@@ -157,7 +157,7 @@ impl Outbox {
         {
             Some(cut) => self.large.push(cut),
             None => {
-                tracing::warn!(%place, bytes, "a volatile output was dropped: it is too large for one record");
+                tracing::warn!(partition = %place, bytes, "a volatile output was dropped: it is too large for one record");
             }
         }
     }

@@ -161,7 +161,7 @@ impl Probe {
         let died = died_of(core, offset, name.as_ref());
         if died >= tries_max {
             let message = name.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(place = %core.setting.place, %offset, message, died, "a message has ended as many processes as it may and is not decided again: its sender gets a fault; `xp log show` has the message, and the code that it ends is to be mended");
+            tracing::error!(partition = %core.setting.place, %offset, message, died, "a message has ended as many processes as it may and is not decided again: its sender gets a fault; `xp log show` has the message, and the code that it ends is to be mended");
             // Nobody dies of it now. What is known of it by its name is known by its offset from here on, and goes with
             // that once it is decided.
             let told_as = name.filter(|name| core.fold.suspects.is_of_earlier(name));

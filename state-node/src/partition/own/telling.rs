@@ -30,7 +30,7 @@ impl TellQueues {
         self.to(&tell.target).leaves(tell.number);
         let max = core.setting.limits.tells_outstanding_max;
         if core.fold.outstanding.count(&tell.target) == max {
-            tracing::warn!(place = %core.setting.place, target = %tell.target, waiting = max, "a partition takes no words of this one: commands and timers that tell it wait; see who owns it, and why it stands still");
+            tracing::warn!(partition = %core.setting.place, target = %tell.target, waiting = max, "a partition takes no words of this one: commands and timers that tell it wait; see who owns it, and why it stands still");
         }
         self.send(core, &tell.target, now);
     }
