@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 /// Where the generator runs.
@@ -16,19 +17,25 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Durations, sorted.
-pub(crate) struct Spread(Vec<Duration>);
+/// How many digits of a duration are kept.
+const DIGITS: u8 = 3;
+
+/// A distribution of durations.
+pub(crate) struct Spread(Histogram<u64>);
 
 impl Spread {
-    pub(crate) fn of(mut durations: Vec<Duration>) -> Self {
-        durations.sort_unstable();
-        Self(durations)
+    pub(crate) fn of(durations: impl IntoIterator<Item = Duration>) -> Self {
+        let mut spread = Histogram::new(DIGITS).expect("a histogram may keep so many digits");
+        for duration in durations {
+            let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+            spread.saturating_record(nanoseconds);
+        }
+        Self(spread)
     }
 
-    /// The smallest duration that `share` of all do not exceed (nearest rank).
+    /// The smallest duration that `share` of all do not exceed, to three digits.
     pub(crate) fn at(&self, share: f64) -> Duration {
-        let rank = (self.0.len() as f64 * share).ceil() as usize;
-        self.0[rank.clamp(1, self.0.len()) - 1]
+        Duration::from_nanos(self.0.value_at_quantile(share))
     }
 }
 
