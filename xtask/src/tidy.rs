@@ -16,6 +16,7 @@ mod layers;
 mod metadata;
 mod policy;
 mod sizes;
+mod types;
 mod functions;
 mod tree;
 mod source;
@@ -30,11 +31,12 @@ use tree::Tree;
 
 type Check = fn(&Tree) -> Vec<Problem>;
 
-const CHECKS: [(&str, Check); 8] = [
+const CHECKS: [(&str, Check); 9] = [
     ("layers", layers::check),
     ("imports", imports::check),
     ("words", words::check),
     ("topics", topics::check),
+    ("types", types::check),
     ("links", links::check),
     ("promises", promises::check),
     ("rules", rules::check),
