@@ -1,4 +1,5 @@
-//! The rules of the log protocol (docs/rules.md) that a simulator can switch off one by one, to see that its checkers notice.
+//! The rules of the log protocol (docs/rules.md) that a simulator can switch off one by one, to see that its checkers
+//! notice.
 
 /// Which rules hold. For the simulator only: a platform without any of them loses or repeats something.
 /// Each field names its rule and is asked at the line that keeps it; the edge's own are in its `watch`.
