@@ -23,19 +23,37 @@ pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
         return vec![Problem::new(PAGE, 1, "the page promises nothing", FORM)];
     }
     let tests = tests(tree);
-    rows.into_iter()
-        .flat_map(|(line, row)| judge(line, row, &tests))
-        .collect()
+    let judged = rows
+        .into_iter()
+        .flat_map(|(line, row)| judge(line, row, &tests));
+    judged.chain(lost_rows(page)).collect()
+}
+
+/// Rows that a blank line cuts off from their table: readers see bars, and no table.
+fn lost_rows(page: &str) -> impl Iterator<Item = Problem> {
+    let lines: Vec<&str> = page.lines().map(str::trim).collect();
+    let is_row = |at: usize| lines.get(at).is_some_and(|line| line.starts_with('|'));
+    let begins = |at: &usize| is_row(*at) && (*at == 0 || !is_row(*at - 1));
+    let lost = (0..lines.len()).filter(begins);
+    let lost: Vec<_> = lost.filter(|at| !is_rule(&lines, at + 1)).collect();
+    let problem = |at| {
+        let what = "this row belongs to no table";
+        let mend = "take the blank line before it away, or give the table a heading";
+        Problem::new(PAGE, at + 1, what, mend)
+    };
+    lost.into_iter().map(problem)
+}
+
+/// Whether a line divides a table's heading from its rows.
+fn is_rule(lines: &[&str], at: usize) -> bool {
+    let line = lines.get(at);
+    line.is_some_and(|line| line.starts_with('|') && line.chars().all(|c| "|-: ".contains(c)))
 }
 
 /// The rows of all tables, without their headings.
 fn rows(page: &str) -> Vec<(usize, &str)> {
     let lines: Vec<&str> = page.lines().map(str::trim).collect();
-    let is_rule = |at: usize| {
-        lines
-            .get(at)
-            .is_some_and(|line| line.starts_with('|') && line.chars().all(|c| "|-: ".contains(c)))
-    };
+    let is_rule = |at: usize| is_rule(&lines, at);
     let rows = (0..lines.len())
         .filter(|at| lines[*at].starts_with('|') && !is_rule(*at) && !is_rule(at + 1));
     rows.map(|at| (at + 1, lines[at])).collect()
@@ -183,6 +201,15 @@ mod tests {
             found(&table("`xp-edge: one_holds`, `xp-edge: three_holds`")),
             [expected]
         );
+    }
+
+    #[test]
+    fn a_row_behind_a_blank_line_is_lost_to_its_table() {
+        let row = "| it holds too | `xp-edge: two_holds` |";
+        let page = table("`xp-edge: one_holds`");
+        assert!(found(&format!("{page}{row}\n")).is_empty());
+        let expected = "GUARANTEES.md:7 this row belongs to no table; take the blank line before it away, or give the table a heading";
+        assert_eq!(found(&format!("{page}\n{row}\n")), [expected]);
     }
 
     #[test]
