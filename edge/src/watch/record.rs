@@ -1,4 +1,8 @@
-//! One record, delivery by delivery.
+//! One `outbound` record: for every session of its entity on this edge, whether it may have it, and what each delivery in
+//! it leads to.
+//!
+//! First the record's link moves each session along the chain (R19, R20). Then its deliveries are taken in order. At the
+//! end the sessions whose resume was answered in it have what it repeated.
 
 use bytes::Bytes;
 use xp_protocol::frame::RequestId;
@@ -9,14 +13,16 @@ use super::delivery;
 use super::pieces::Piece;
 use super::{Effect, Means, Member, Phase, Rules, Shown, Watch};
 
-/// An answer to a resume that is being delivered.
+/// An answer to a resume that is being delivered: the deliveries behind it in the record are what it repeats.
 struct Resuming {
     socket: Socket,
-    /// What the session had before; `None` when the answer is not for it.
+    /// What the session had before, and is not shown again; `None` when the answer is not for it.
     floor: Option<Revision>,
+    /// The last revision that this record repeats.
     upto: Revision,
     /// Where the last portion of the answer ends.
     until: Revision,
+    /// The highest revision that the session was not shown while it waited.
     dropped: Revision,
 }
 
@@ -52,12 +58,14 @@ impl<H: Clone> Watch<H> {
 }
 
 impl<H: Clone> Pass<'_, H> {
-    /// Decides for every session whether this record is for it.
+    /// Decides for every session whether this record is for it, before any of it is delivered: what is shown to one must
+    /// not depend on the order of deliveries.
     fn open(&mut self, link: Option<Link>) {
         let (rules, now) = (self.watch.rules, self.now);
         for member in self.watch.members.values_mut() {
             let effect = match link {
                 Some(link) => member.advance(link, rules, now),
+                // Outside the chain nothing moves; who waits for what it missed must not hear of later things first.
                 None => {
                     member.takes = member.hears_the_rest(rules);
                     None
@@ -130,6 +138,7 @@ impl<H: Clone> Pass<'_, H> {
             (Item::Close { code }, to) => self.close(to, *code, chained),
             (Item::StillThere { edge }, Recipients::Only(to)) => {
                 for socket in to {
+                    // Only who is gone is answered for.
                     let _known = self.named(*socket, *edge);
                 }
             }
@@ -217,8 +226,9 @@ impl<H: Clone> Pass<'_, H> {
             };
             let denied = match member.phase {
                 Phase::Pending { dropped } => dropped,
-                // The commits it missed are gone, so it starts over.
+                // It asked for commits that are gone, so it starts over.
                 Phase::Repairing { have, dropped, .. } if revision > have => dropped,
+                // A welcome that a successor sent again, to who has had one: it may show an older state.
                 Phase::Live { .. } | Phase::Repairing { .. } => continue,
             };
             to.push(member.handle.clone());
@@ -230,6 +240,7 @@ impl<H: Clone> Pass<'_, H> {
         let (shown, means) = (shown(), Means::Accepted(n));
         self.effects.push(Effect::Show { to, shown, means });
         for (socket, denied) in welcomed {
+            // The welcome may be of a state before the records that this socket was not shown: those are asked for.
             self.settle(socket, revision, denied);
             if let Some(member) = self.watch.find(socket) {
                 member.takes = matches!(member.phase, Phase::Live { .. });
@@ -250,12 +261,17 @@ impl<H: Clone> Pass<'_, H> {
             return;
         };
         let (floor, dropped) = match member.phase {
+            // It came back with `since`, which is what its client has seen.
             Phase::Pending { dropped } if announce => (Some(since), dropped),
+            // Asked for more than once: what it has had meanwhile is not shown again.
             Phase::Live { have } if !announce && since <= have => (Some(have), have),
             Phase::Repairing { have, dropped, .. } if !announce && since <= have => {
                 (Some(have), dropped)
             }
-            _ => (None, Revision(0)),
+            // An answer that begins after what the session has would leave a hole, and one to a dial is for a dial only.
+            Phase::Pending { .. } | Phase::Live { .. } | Phase::Repairing { .. } => {
+                (None, Revision(0))
+            }
         };
         if announce && floor.is_some() {
             let to = vec![member.handle.clone()];
@@ -283,7 +299,8 @@ impl<H: Clone> Pass<'_, H> {
         self.watch.find(socket)
     }
 
-    /// R23: after all before it. What stands outside the chain closes a pending socket as well.
+    /// R23: after all before it. In the chain a close is for who may have the record: it must not overtake what a session
+    /// missed. What stands outside the chain closes a pending socket as well, and one that is being repaired.
     fn close(&mut self, to: &Recipients, code: CloseCode, chained: bool) {
         let sockets = match to {
             Recipients::Only(sockets) => sockets.clone(),
@@ -335,6 +352,7 @@ impl<H: Clone> Pass<'_, H> {
         }
         let means = match delivery::answers(item) {
             Some(id) => Means::Answer(id.clone()),
+            // A record with an answer to a resume holds nothing else.
             None if self.resuming.is_empty() => Means::News,
             None => Means::Repeated,
         };
@@ -361,6 +379,7 @@ impl<H: Clone> Pass<'_, H> {
 
     /// The one socket a delivery names, if it may have it.
     fn only(&mut self, socket: Socket, item: &Item, chained: bool) -> Option<H> {
+        // Behind an answer to its resume a delivery is part of that; the last one counts.
         let resuming = self.resuming.iter().rfind(|r| r.socket == socket);
         let floor = resuming.map(|r| r.floor);
         let (now, gaps) = (self.now, self.watch.rules.gaps);
@@ -374,6 +393,7 @@ impl<H: Clone> Pass<'_, H> {
             return None;
         }
         let takes = match floor {
+            // What the session has had by now is among what is repeated, and is not shown again.
             Some(floor) => floor.is_some_and(|floor| delivery::revision(item) > Some(floor)),
             None if chained => member.takes,
             // Outside the chain a pending socket hears why it is refused.
@@ -389,6 +409,7 @@ impl<H: Clone> Pass<'_, H> {
                 continue;
             };
             let have = floor.max(resuming.upto);
+            // A portion of a long answer ends before the answer does.
             if have < resuming.until {
                 self.awaits(&resuming, have);
             } else {
@@ -411,6 +432,7 @@ impl<H: Clone> Pass<'_, H> {
         self.coming(resuming.socket);
     }
 
+    /// The session has everything up to `have` now; where it was denied later revisions it asks for those (R20).
     fn settle(&mut self, socket: Socket, have: Revision, denied: Revision) {
         let (now, rules) = (self.now, self.watch.rules);
         let denied = if rules.repair { denied } else { Revision(0) };
@@ -425,6 +447,7 @@ fn leaves_out(out: &[Socket], socket: Socket) -> bool {
     out.iter().any(|out| out.connection == socket.connection)
 }
 
+/// Whether it says why a socket is not let in: the rejection of number 0, which no command has.
 fn refuses(item: &Item, phase: Phase) -> bool {
     let refusal = matches!(
         item,
@@ -443,8 +466,11 @@ impl<H: Clone> Member<H> {
         self.takes = false;
         match &mut self.phase {
             Phase::Pending { .. } if !rules.pending => self.takes = true,
+            // Its welcome decides from where on it hears; if that is older than this record, this one is asked for.
             Phase::Pending { dropped } => *dropped = revision.max(*dropped),
+            // A successor repeats what may not have gone out, and the log may double a record.
             Phase::Live { have } if rules.once && revision <= *have => {}
+            // The record before this one is missing: nothing is shown until what lies between has been repeated.
             Phase::Live { have } if rules.gaps && link.prev > *have => {
                 let since = *have;
                 return self.settle(now, since, revision);
@@ -453,6 +479,7 @@ impl<H: Clone> Member<H> {
                 *have = revision.max(*have);
                 self.takes = true;
             }
+            // The answer to its resume may end before this record: then it asks again.
             Phase::Repairing { dropped, .. } => {
                 *dropped = revision.max(*dropped);
                 self.takes = !rules.repair;
