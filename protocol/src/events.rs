@@ -317,7 +317,7 @@ pub struct Parked {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Waiting {
     /// Another entity's word, whose number is taken already (R34).
-    TellContent {
+    Told {
         /// The entity that tells.
         from: Address,
         /// What it says.

@@ -22,6 +22,8 @@ use crate::draft::{Deliveries, Draft, Failure, reference, ticket_at};
 use crate::entity::{Entity, Session};
 use crate::limits::Limits;
 
+use effects::Drafting;
+
 pub use refusal::{No, refuse};
 pub use welcome::{unwelcome, welcome};
 
@@ -178,6 +180,15 @@ impl Turn<'_> {
             now: self.now,
             seed: self.seed,
             ticket: ticket_at(entity.runtime.revision.next()),
+        }
+    }
+
+    /// Writes into a draft of its.
+    fn drafting<'t>(&'t self, entity: &'t Entity, draft: &'t mut Draft) -> Drafting<'t> {
+        Drafting {
+            turn: self,
+            entity,
+            draft,
         }
     }
 

@@ -399,7 +399,7 @@ pub(crate) fn last_changes() -> Vec<Change> {
 /// What version 2 of `events` added.
 pub(crate) fn later_changes() -> Vec<Change> {
     let at = TimeMs(1_700_000_060_000);
-    let told = Waiting::TellContent {
+    let told = Waiting::Told {
         from: address("auction/7"),
         what: TellContent::Signal {
             conversation: Some(4),

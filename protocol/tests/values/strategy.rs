@@ -346,7 +346,7 @@ fn parked() -> impl Strategy<Value = Parked> {
     let endings = vec![Ending::Lost, Ending::Left, Ending::ByEntity];
     let gone = (connection(), attempt(), prop::sample::select(endings));
     let waiting = prop_oneof![
-        (address(), told(), bytes()).prop_map(|(from, what, payload)| Waiting::TellContent {
+        (address(), told(), bytes()).prop_map(|(from, what, payload)| Waiting::Told {
             from,
             what,
             payload

@@ -152,7 +152,7 @@ impl Runtime {
     #[must_use]
     pub fn parked_bytes(&self) -> usize {
         let bytes = |parked: &Parked| match &parked.what {
-            Waiting::TellContent { payload, .. } => payload.len(),
+            Waiting::Told { payload, .. } => payload.len(),
             Waiting::Disconnect { .. } => 0,
         };
         self.parked.iter().map(bytes).sum()

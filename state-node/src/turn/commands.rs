@@ -35,10 +35,9 @@ impl Turn<'_> {
         };
         let awaiter = Awaiter::Session { connection, n };
         draft.awaiter = Some(awaiter.clone());
-        match self.decide(entity, &input) {
-            Ok(decided) => self.answered(entity, &mut draft, decided, Some(awaiter)),
-            Err(failure) => self.fault(entity, &mut draft, Some(awaiter), &failure),
-        }
+        let decided = self.decide(entity, &input);
+        self.drafting(entity, &mut draft)
+            .heard(decided, Some(awaiter));
         Turned::Commit(Box::new(draft))
     }
 
@@ -53,7 +52,7 @@ impl Turn<'_> {
     ) -> Draft {
         let mut draft = self.draft(entity);
         draft.changes.append(&mut changes);
-        self.fault(entity, &mut draft, awaiter, failure);
+        self.drafting(entity, &mut draft).fault(awaiter, failure);
         draft
     }
 

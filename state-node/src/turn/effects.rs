@@ -1,4 +1,4 @@
-//! What a decision wants, written into the draft.
+//! The draft of a turn: what a decision wants, written into it.
 
 use bytes::Bytes;
 use xp_domain_sdk::host::{Decided, Input, Outcome, Reply, Tell};
@@ -13,36 +13,45 @@ use crate::entity::Entity;
 /// So many bits of a conversation's name say which it is of its commit; there is no room in a record for more.
 const CONVERSATION_BITS: u32 = 20;
 
-impl Turn<'_> {
+/// A draft being written by a turn about an entity.
+pub(super) struct Drafting<'t> {
+    pub(super) turn: &'t Turn<'t>,
+    pub(super) entity: &'t Entity,
+    pub(super) draft: &'t mut Draft,
+}
+
+impl Drafting<'_> {
     /// A handler of the session's life, which cannot refuse: a fault in it leaves the change standing.
-    pub(super) fn lifecycle(&self, entity: &Entity, draft: &mut Draft, input: &Input<'_>) {
-        if let Ok(decided) = self.decide(entity, input) {
-            self.effects(entity, draft, decided);
+    pub(super) fn lifecycle(&mut self, input: &Input<'_>) {
+        if let Ok(decided) = self.turn.decide(self.entity, input) {
+            self.effects(decided);
         }
     }
 
     /// The effects of a decision and the answer to its message, now or from a ticket.
-    pub(super) fn answered(
-        &self,
-        entity: &Entity,
-        draft: &mut Draft,
-        decided: Decided,
-        awaiter: Option<Awaiter>,
-    ) {
+    pub(super) fn answered(&mut self, decided: Decided, awaiter: Option<Awaiter>) {
         let reply = decided.reply.clone();
-        self.effects(entity, draft, decided);
+        self.effects(decided);
         match (awaiter, reply) {
-            (Some(awaiter), Reply::Later) => self.open_ticket(draft, awaiter),
-            (Some(awaiter), Reply::Now(outcome)) => self.settle(entity, draft, awaiter, outcome),
+            (Some(awaiter), Reply::Later) => self.open_ticket(awaiter),
+            (Some(awaiter), Reply::Now(outcome)) => self.settle(awaiter, outcome),
             (None, _) => {}
         }
     }
 
-    fn open_ticket(&self, draft: &mut Draft, awaiter: Awaiter) {
-        let until = self.now.plus_ms(self.limits.ticket_ms);
-        let ticket = ticket_at(draft.revision);
-        if !draft.changes.contains(&Change::TicketClosed(ticket)) {
-            draft.changes.push(Change::TicketOpened {
+    /// The same for a decision that may have failed.
+    pub(super) fn heard(&mut self, decided: Result<Decided, Failure>, awaiter: Option<Awaiter>) {
+        match decided {
+            Ok(decided) => self.answered(decided, awaiter),
+            Err(failure) => self.fault(awaiter, &failure),
+        }
+    }
+
+    fn open_ticket(&mut self, awaiter: Awaiter) {
+        let until = self.turn.now.plus_ms(self.turn.limits.ticket_ms);
+        let ticket = ticket_at(self.draft.revision);
+        if !self.draft.changes.contains(&Change::TicketClosed(ticket)) {
+            self.draft.changes.push(Change::TicketOpened {
                 ticket,
                 awaiter,
                 until,
@@ -51,11 +60,12 @@ impl Turn<'_> {
     }
 
     /// Gives an awaiter its answer.
-    fn settle(&self, entity: &Entity, draft: &mut Draft, awaiter: Awaiter, outcome: Outcome) {
+    fn settle(&mut self, awaiter: Awaiter, outcome: Outcome) {
+        let (runtime, draft) = (&self.entity.runtime, &mut *self.draft);
         match awaiter {
             Awaiter::Session { connection, n } => {
-                let text = self.host.is_text();
-                draft.answer_session(&entity.runtime, text, connection, n, stored(&outcome));
+                let text = self.turn.host.is_text();
+                draft.answer_session(runtime, text, connection, n, stored(&outcome));
             }
             Awaiter::Entity {
                 address,
@@ -64,16 +74,12 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn fault(
-        &self,
-        entity: &Entity,
-        draft: &mut Draft,
-        awaiter: Option<Awaiter>,
-        failure: &Failure,
-    ) {
+    /// Gives an awaiter the fault of its message, or of what it waited for.
+    pub(super) fn fault(&mut self, awaiter: Option<Awaiter>, failure: &Failure) {
+        let (runtime, draft) = (&self.entity.runtime, &mut *self.draft);
         match awaiter {
             Some(Awaiter::Session { connection, n }) => {
-                draft.fail_session(&entity.runtime, connection, n, failure);
+                draft.fail_session(runtime, connection, n, failure);
             }
             Some(Awaiter::Entity {
                 address,
@@ -86,46 +92,43 @@ impl Turn<'_> {
     }
 
     /// Everything a decision wants but the answer to its own message.
-    pub(super) fn effects(&self, entity: &Entity, draft: &mut Draft, decided: Decided) {
+    pub(super) fn effects(&mut self, decided: Decided) {
+        let (entity, draft) = (self.entity, &mut *self.draft);
         draft.events = decided.events;
         draft.event_count = decided.event_count;
-        draft.show(self.host, entity, &decided.shows);
+        draft.show(self.turn.host, entity, &decided.shows);
         draft
             .changes
             .extend(decided.timers.into_iter().map(timer_change));
         tell(entity, draft, decided.tells);
-        self.answer_tickets(entity, draft, decided.answers);
-        self.terminate(entity, draft, &decided.terminate);
         draft.ends |= decided.ends;
+        self.answer_tickets(decided.answers);
+        self.terminate(&decided.terminate);
     }
 
-    fn answer_tickets(
-        &self,
-        entity: &Entity,
-        draft: &mut Draft,
-        answers: Vec<(TicketId, Outcome)>,
-    ) {
+    fn answer_tickets(&mut self, answers: Vec<(TicketId, Outcome)>) {
         for (ticket, outcome) in answers {
-            let busy = entity.runtime.busy.as_ref();
+            let busy = self.entity.runtime.busy.as_ref();
             let Some(open) = busy.and_then(|busy| busy.tickets.get(&ticket)) else {
-                tracing::warn!(entity = %self.address, %ticket, "a ticket was answered that is not open");
+                tracing::warn!(entity = %self.turn.address, %ticket, "a ticket was answered that is not open");
                 continue;
             };
-            draft.changes.push(Change::TicketClosed(ticket));
-            self.settle(entity, draft, open.awaiter.clone(), outcome);
+            self.draft.changes.push(Change::TicketClosed(ticket));
+            self.settle(open.awaiter.clone(), outcome);
         }
     }
 
-    fn terminate(&self, entity: &Entity, draft: &mut Draft, connections: &[ConnectionId]) {
+    fn terminate(&mut self, connections: &[ConnectionId]) {
         for connection in connections {
-            let Some(session) = entity.runtime.session(*connection).filter(|s| s.is_live()) else {
+            let session = self.entity.runtime.session(*connection);
+            let Some(session) = session.filter(|session| session.is_live()) else {
                 continue;
             };
             if session.is_attached() {
-                draft.close(session, CloseCode::Terminated);
+                self.draft.close(session, CloseCode::Terminated);
             }
-            let detached = self.detached(*connection, Ending::ByEntity);
-            draft.changes.push(detached);
+            let detached = self.turn.detached(*connection, Ending::ByEntity);
+            self.draft.changes.push(detached);
         }
     }
 }

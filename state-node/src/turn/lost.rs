@@ -46,7 +46,7 @@ impl Turn<'_> {
             return Turned::Nothing;
         }
         match parted.together(self.host) {
-            Ok(Some(decided)) => self.effects(entity, &mut draft, decided),
+            Ok(Some(decided)) => self.drafting(entity, &mut draft).effects(decided),
             Ok(None) => {}
             Err(fault) => self.log(&fault, "disconnected"),
         }

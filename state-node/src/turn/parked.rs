@@ -46,7 +46,7 @@ impl Turn<'_> {
             tracing::debug!(entity = %self.address, %from, "a word waits at its source: as many as may are parked");
             return Turned::Nothing;
         }
-        let told = Waiting::TellContent {
+        let told = Waiting::Told {
             from: from.clone(),
             what: what.clone(),
             payload: Bytes::copy_from_slice(payload),
@@ -94,13 +94,14 @@ impl Turn<'_> {
         let mut draft = self.draft(entity);
         draft.changes.push(Change::Unparked);
         match what {
-            Waiting::TellContent {
+            Waiting::Told {
                 from,
                 what,
                 payload,
             } => {
                 // It waits where it is.
-                if let Err(fault) = self.hear_told(entity, &mut draft, from, what, payload) {
+                let mut drafting = self.drafting(entity, &mut draft);
+                if let Err(fault) = drafting.hear_told(from, what, payload) {
                     return unread(fault, Turned::Nothing);
                 }
             }
@@ -108,7 +109,10 @@ impl Turn<'_> {
                 connection,
                 attempt,
                 why,
-            } => self.part_with(entity, &mut draft, *connection, *attempt, *why),
+            } => {
+                let mut drafting = self.drafting(entity, &mut draft);
+                drafting.part_with(*connection, *attempt, *why);
+            }
         }
         Turned::Commit(Box::new(draft))
     }

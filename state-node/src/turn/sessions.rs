@@ -7,10 +7,11 @@ use xp_domain_sdk::host::{
 use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Ending};
 use xp_protocol::{Attempt, CloseCode, ConnectionId, FaultCode, MessageNumber, Revision, TicketId};
 
+use super::effects::Drafting;
 use super::parked::send_away;
 use super::refusal::{No, close, refuse};
 use super::{Turn, Turned};
-use crate::draft::{After, Draft, Failure};
+use crate::draft::{After, Failure};
 use crate::entity::{Entity, Phase, Session, attached};
 
 impl Turn<'_> {
@@ -75,7 +76,7 @@ impl Turn<'_> {
                 let mut draft = self.draft(entity);
                 draft.changes.push(Change::SessionBegun(Box::new(wanted)));
                 draft.after = Some(After::Welcome(connection));
-                self.effects(entity, &mut draft, decided);
+                self.drafting(entity, &mut draft).effects(decided);
                 Turned::Commit(Box::new(draft))
             }
             Err(no) => {
@@ -122,7 +123,8 @@ impl Turn<'_> {
         draft.after = Some(known.map_or(After::Welcome(connection), |since| {
             After::Resume(connection, since)
         }));
-        self.lifecycle(entity, &mut draft, &Input::Reconnected(connection));
+        let reconnected = Input::Reconnected(connection);
+        self.drafting(entity, &mut draft).lifecycle(&reconnected);
         Turned::Commit(Box::new(draft))
     }
 
@@ -138,33 +140,12 @@ impl Turn<'_> {
             return self.park_disconnect(entity, connection, attempt, why);
         }
         let mut draft = self.draft(entity);
-        self.part_with(entity, &mut draft, connection, attempt, why);
+        let mut drafting = self.drafting(entity, &mut draft);
+        drafting.part_with(connection, attempt, why);
         match draft.changes.is_empty() {
             true => Turned::Nothing,
             false => Turned::Commit(Box::new(draft)),
         }
-    }
-
-    /// Detaches a session if `attempt` is its living socket.
-    pub(super) fn part_with(
-        &self,
-        entity: &Entity,
-        draft: &mut Draft,
-        connection: ConnectionId,
-        attempt: Attempt,
-        why: Ending,
-    ) {
-        let known = entity.runtime.session(connection);
-        let lives = |session: &&Session| {
-            session.is_socket(attempt) || session.is_attached() && !self.rules.attempts
-        };
-        let Some(session) = known.filter(lives) else {
-            return;
-        };
-        // R23: also for a socket that its own edge reported gone, since another one may have spoken.
-        draft.close(session, CloseCode::ComeBack);
-        draft.changes.push(self.detached(connection, why));
-        self.lifecycle(entity, draft, &Input::Disconnected(connection));
     }
 
     pub(super) fn detached(&self, connection: ConnectionId, why: Ending) -> Change {
@@ -205,25 +186,42 @@ impl Turn<'_> {
             _ => Turned::Nothing,
         }
     }
+}
+
+impl Drafting<'_> {
+    /// Detaches a session if `attempt` is its living socket.
+    pub(super) fn part_with(&mut self, connection: ConnectionId, attempt: Attempt, why: Ending) {
+        let known = self.entity.runtime.session(connection);
+        let lives = |session: &&Session| {
+            session.is_socket(attempt) || session.is_attached() && !self.turn.rules.attempts
+        };
+        let Some(session) = known.filter(lives) else {
+            return;
+        };
+        // R23: also for a socket that its own edge reported gone, since another one may have spoken.
+        self.draft.close(session, CloseCode::ComeBack);
+        self.draft.changes.push(self.turn.detached(connection, why));
+        self.lifecycle(&Input::Disconnected(connection));
+    }
 
     /// R26, R33: the session is over, once; open tickets of it are void.
-    pub(super) fn end(&self, entity: &Entity, draft: &mut Draft, session: &Session) {
+    pub(super) fn end(&mut self, session: &Session) {
         let connection = session.socket.connection;
-        let until = self.now.plus_ms(self.limits.memory_ms);
+        let until = self.turn.now.plus_ms(self.turn.limits.memory_ms);
         let terminated = Input::Terminated(connection, reason(session.phase));
-        self.lifecycle(entity, draft, &terminated);
-        for (ticket, n) in tickets_of(entity, connection) {
-            if draft.changes.contains(&Change::TicketClosed(ticket)) {
+        self.lifecycle(&terminated);
+        for (ticket, n) in tickets_of(self.entity, connection) {
+            if self.draft.changes.contains(&Change::TicketClosed(ticket)) {
                 continue;
             }
-            draft.changes.push(Change::TicketClosed(ticket));
-            draft.changes.push(Change::Answered {
+            self.draft.changes.push(Change::TicketClosed(ticket));
+            self.draft.changes.push(Change::Answered {
                 connection,
                 n,
                 answer: Answer::Fault(FaultCode::Unanswered),
             });
         }
-        draft
+        self.draft
             .changes
             .push(Change::SessionEnded { connection, until });
     }

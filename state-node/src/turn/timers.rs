@@ -4,8 +4,8 @@ use xp_domain_sdk::host::{Fault, Input, Origin};
 use xp_protocol::events::{Change, TimerKey};
 use xp_protocol::{FaultCode, TicketId};
 
+use super::effects::Drafting;
 use super::{Turn, Turned, unread};
-use crate::draft::Draft;
 use crate::entity::{Busy, Entity};
 
 impl Turn<'_> {
@@ -24,17 +24,20 @@ impl Turn<'_> {
             return Turned::Nothing;
         };
         let mut draft = self.draft(entity);
+        let mut drafting = self.drafting(entity, &mut draft);
         let fired = match key {
-            TimerKey::Domain(name) => match self.domain_timer(entity, busy, &mut draft, name) {
+            TimerKey::Domain(name) => match drafting.domain_timer(busy, name) {
                 Ok(fired) => fired,
                 Err(fault) => return unread(fault, Turned::Nothing),
             },
-            TimerKey::Ticket(ticket) => self.unanswered(entity, busy, &mut draft, *ticket),
-            TimerKey::Grace(connection) => busy.sessions.get(connection).map(|session| {
-                self.end(entity, &mut draft, session);
-            }),
+            TimerKey::Ticket(ticket) => drafting.unanswered(busy, *ticket),
+            TimerKey::Grace(connection) => {
+                let session = busy.sessions.get(connection);
+                session.map(|session| drafting.end(session))
+            }
             TimerKey::Forget(connection) => {
-                draft.changes.push(Change::SessionForgotten(*connection));
+                let forgotten = Change::SessionForgotten(*connection);
+                drafting.draft.changes.push(forgotten);
                 Some(())
             }
             TimerKey::Parked | TimerKey::Retention => None,
@@ -55,42 +58,29 @@ impl Turn<'_> {
         draft.ends = true;
         Turned::Commit(Box::new(draft))
     }
+}
 
-    fn domain_timer(
-        &self,
-        entity: &Entity,
-        busy: &Busy,
-        draft: &mut Draft,
-        name: &str,
-    ) -> Result<Option<()>, Fault> {
+impl Drafting<'_> {
+    fn domain_timer(&mut self, busy: &Busy, name: &str) -> Result<Option<()>, Fault> {
         let Some(timer) = busy.timers.get(name) else {
             return Ok(None);
         };
-        draft.changes.push(Change::TimerCleared(name.into()));
+        self.draft.changes.push(Change::TimerCleared(name.into()));
         let input = Input::Signal {
             origin: Origin::Timer(name),
             payload: &timer.signal,
         };
-        match self.hear(entity, &input)? {
-            Ok(decided) => self.answered(entity, draft, decided, None),
-            Err(failure) => self.fault(entity, draft, None, &failure),
-        }
+        let decided = self.turn.hear(self.entity, &input)?;
+        self.heard(decided, None);
         Ok(Some(()))
     }
 
     /// A ticket that nobody answered in time.
-    fn unanswered(
-        &self,
-        entity: &Entity,
-        busy: &Busy,
-        draft: &mut Draft,
-        ticket: TicketId,
-    ) -> Option<()> {
+    fn unanswered(&mut self, busy: &Busy, ticket: TicketId) -> Option<()> {
         let open = busy.tickets.get(&ticket)?;
-        draft.changes.push(Change::TicketClosed(ticket));
+        self.draft.changes.push(Change::TicketClosed(ticket));
         let awaiter = Some(open.awaiter.clone());
-        let failure = FaultCode::Unanswered.into();
-        self.fault(entity, draft, awaiter, &failure);
+        self.fault(awaiter, &FaultCode::Unanswered.into());
         Some(())
     }
 }

@@ -6,8 +6,8 @@ use xp_protocol::events::{Awaiter, Change};
 use xp_protocol::inbound::{AnswerKind, TellContent};
 use xp_protocol::{Address, LanePartition};
 
+use super::effects::Drafting;
 use super::{Turn, Turned, unread};
-use crate::draft::Draft;
 use crate::entity::Entity;
 
 impl Turn<'_> {
@@ -29,7 +29,8 @@ impl Turn<'_> {
             source: taken,
             number,
         });
-        match self.hear_told(entity, &mut draft, from, what, payload) {
+        let mut drafting = self.drafting(entity, &mut draft);
+        match drafting.hear_told(from, what, payload) {
             Ok(()) => Turned::Commit(Box::new(draft)),
             Err(fault) => {
                 let parked = self.park_told(entity, (source, number), from, what, payload);
@@ -37,34 +38,30 @@ impl Turn<'_> {
             }
         }
     }
+}
 
+impl Drafting<'_> {
     /// What a word does, now or after it was parked.
     ///
     /// # Errors
     /// R44: when this build cannot read it, so that it must wait.
     pub(super) fn hear_told(
-        &self,
-        entity: &Entity,
-        draft: &mut Draft,
+        &mut self,
         from: &Address,
         what: &TellContent,
         payload: &[u8],
     ) -> Result<(), Fault> {
         match what {
-            TellContent::Signal { conversation } => {
-                self.signalled(entity, draft, from, *conversation, payload)
-            }
+            TellContent::Signal { conversation } => self.signalled(from, *conversation, payload),
             TellContent::Answer { conversation, kind } => {
                 let outcome = outcome(*kind, payload);
-                self.answer_came(entity, draft, from, *conversation, outcome)
+                self.answer_came(from, *conversation, outcome)
             }
         }
     }
 
     fn signalled(
-        &self,
-        entity: &Entity,
-        draft: &mut Draft,
+        &mut self,
         from: &Address,
         conversation: Option<u64>,
         payload: &[u8],
@@ -77,46 +74,46 @@ impl Turn<'_> {
             address: from.clone(),
             conversation,
         });
-        draft.awaiter.clone_from(&awaiter);
-        match self.hear(entity, &Input::Signal { origin, payload })? {
+        self.draft.awaiter.clone_from(&awaiter);
+        match self
+            .turn
+            .hear(self.entity, &Input::Signal { origin, payload })?
+        {
             Ok(decided) => {
                 if let (None, Reply::Now(Outcome::Rejection(_))) = (conversation, &decided.reply) {
-                    tracing::warn!(entity = %self.address, %from, "a told signal was refused");
+                    tracing::warn!(entity = %self.turn.address, %from, "a told signal was refused");
                 }
-                self.answered(entity, draft, decided, awaiter);
+                self.answered(decided, awaiter);
             }
-            Err(failure) => self.fault(entity, draft, awaiter, &failure),
+            Err(failure) => self.fault(awaiter, &failure),
         }
         Ok(())
     }
 
     fn answer_came(
-        &self,
-        entity: &Entity,
-        draft: &mut Draft,
+        &mut self,
         from: &Address,
         conversation: u64,
         outcome: Outcome,
     ) -> Result<(), Fault> {
-        let continuation = entity
+        let continuation = self
+            .entity
             .runtime
             .busy
             .as_ref()
             .and_then(|busy| busy.conversations.get(&conversation));
         let Some(continuation) = continuation else {
-            tracing::warn!(entity = %self.address, %from, conversation, "an answer came that nobody asked for");
+            tracing::warn!(entity = %self.turn.address, %from, conversation, "an answer came that nobody asked for");
             return Ok(());
         };
-        draft.changes.push(Change::AskClosed(conversation));
+        self.draft.changes.push(Change::AskClosed(conversation));
         let input = Input::Answer {
             from,
             continuation,
             outcome: &outcome,
         };
-        match self.hear(entity, &input)? {
-            Ok(decided) => self.answered(entity, draft, decided, None),
-            Err(failure) => self.fault(entity, draft, None, &failure),
-        }
+        let decided = self.turn.hear(self.entity, &input)?;
+        self.heard(decided, None);
         Ok(())
     }
 }

@@ -146,7 +146,7 @@ pub(crate) fn idle() -> Stored {
 /// An entity that its build could not read, and what waits for it.
 pub(crate) fn quarantined() -> Stored {
     let at = TimeMs(1_700_000_001_000);
-    let told = Waiting::TellContent {
+    let told = Waiting::Told {
         from: address("auction/7"),
         what: TellContent::Signal { conversation: None },
         payload: Bytes::from_static(br#""Resigned""#),

@@ -146,7 +146,7 @@ fn reason(quarantine: &Quarantine) -> Reason {
 fn parked(Parked { at, what }: &Parked) -> String {
     let at = utc(*at);
     match what {
-        Waiting::TellContent { from, payload, .. } => {
+        Waiting::Told { from, payload, .. } => {
             format!("{at} {from} says {}", String::from_utf8_lossy(payload))
         }
         Waiting::Disconnect { connection, .. } => {
