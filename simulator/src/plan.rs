@@ -303,7 +303,7 @@ impl Plan {
             },
             Switch::ForgetWhenHeard => Self {
                 rooms: true,
-                clients: 10,
+                clients: 20,
                 weather: Weather::EDGES,
                 ..plan
             },
@@ -320,7 +320,9 @@ impl Plan {
                 pieces: true,
                 ..plan
             },
-            Switch::Covered | Switch::Ahead => Self::published(seed).without(switch),
+            Switch::Covered | Switch::Ahead | Switch::ReadBack => {
+                Self::published(seed).without(switch)
+            }
             Switch::Slow => Self::slow(seed).without(switch),
             Switch::TokenEnds => Self {
                 tokens: true,

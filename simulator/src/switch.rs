@@ -143,7 +143,7 @@ impl Switch {
     pub(super) fn seed(self) -> u64 {
         match self {
             Self::View => 9,
-            Self::ReadBack => 37,
+            Self::ReadBack => 9,
             Self::Trying => 9,
             Self::Lease => 16,
             Self::Release => 31,
@@ -152,7 +152,7 @@ impl Switch {
             Self::OldestTell => 28,
             Self::AskAfterAHole => 12,
             Self::AskOfLateDials => 6,
-            Self::ForgetWhenHeard => 79,
+            Self::ForgetWhenHeard => 64,
             _ => 0,
         }
     }

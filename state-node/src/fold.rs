@@ -272,8 +272,9 @@ impl Fold {
 
 /// Whether a commit says something outside the log. Tells are kept by the fold itself.
 fn has_effects(commit: &Commit) -> bool {
-    let begins = |change: &Change| matches!(change, Change::SessionBegun(_));
-    !commit.links.is_empty() || commit.changes.iter().any(begins)
+    let comes =
+        |change: &Change| matches!(change, Change::SessionBegun(_) | Change::SessionAttached(_));
+    !commit.links.is_empty() || commit.changes.iter().any(comes)
 }
 
 /// Judges records behind a fold's position once more (R3): those of a known epoch, before the next one

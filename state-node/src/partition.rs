@@ -412,8 +412,8 @@ impl Partition {
     fn conclude(&mut self, step: Step, now: Now) {
         let Err(exit) = step else { return };
         match exit {
-            Exit::Own(last) => {
-                self.role = Role::Owning(Box::new(Owner::new(&self.core, last, now)));
+            Exit::Own(before) => {
+                self.role = Role::Owning(Box::new(Owner::new(&self.core, before, now)));
                 self.owning(now, |owner, core| owner.begin(core, now));
                 // Placement may have changed its mind while the claim was on its way: who is no owner by the fold must
                 // not answer like one, and hands over at once (R13, R17).

@@ -10,7 +10,7 @@ use xp_transport::{Now, Stored};
 
 use super::claim::Claims;
 use super::core::{Core, Unsent};
-use super::exit::{Exit, LastOwner, Step};
+use super::exit::{Exit, Predecessor, Step};
 use super::key;
 use crate::entity::{Cure, Quarantine};
 use crate::fold::Verdict;
@@ -132,16 +132,15 @@ impl Follower {
         if let (true, Some(end)) = (mine, self.ahead_end) {
             return Err(truncated(core, end));
         }
-        let unclean = core.fold.claim.is_some() && !core.fold.released;
+        let released = core.fold.claim.is_none() || core.fold.released;
         let inbound = core.fold.inbound_log;
         let begins = core.fold.begins_behind().next();
         match core.fold.step(stored.offset, &event) {
             Verdict::Ignored if mine => self.claims.again(now),
             Verdict::Claimed if mine => {
-                let resent = inbound != core.fold.inbound_log;
-                return Err(Exit::Own(match unclean {
-                    true => LastOwner::Lost { resent },
-                    false => LastOwner::Released,
+                return Err(Exit::Own(Predecessor {
+                    released,
+                    same_inbound: inbound == core.fold.inbound_log,
                 }));
             }
             Verdict::Ignored | Verdict::Claimed => {}

@@ -20,7 +20,7 @@ use xp_protocol::{LanePartition, Offset, Seq};
 use xp_transport::{AppendError, Now, Stored};
 
 use super::core::{Core, Cut};
-use super::exit::{Exit, LastOwner, Step};
+use super::exit::{Exit, Predecessor, Step};
 use crate::action::{Action, Telling};
 use crate::gate::Output;
 use crate::tells::TellId;
@@ -51,16 +51,16 @@ pub(super) struct Owner {
 
 impl Owner {
     /// The owner whose claim has been read back, before it does anything.
-    pub(super) fn new(core: &Core, last: LastOwner, now: Now) -> Self {
+    pub(super) fn new(core: &Core, before: Predecessor, now: Now) -> Self {
         let inbound = core.fold.inbound;
         Self {
-            writer: Writer::new(core),
+            writer: Writer::new(core, now.running),
             tells: TellQueues::again(core),
             inbox: Inbox::new(inbound),
-            probe: Probe::new(last),
+            probe: Probe::new(before),
             positions: Positions::new(&core.fold, now.running),
             founders: Founders::default(),
-            goodbyes: Goodbyes::default(),
+            goodbyes: Goodbyes::after(before, inbound, now.running),
             releasing: false,
             cut: None,
         }

@@ -77,3 +77,20 @@ fn the_edge_of_a_dial_that_may_be_late_is_asked_whether_it_holds_the_socket() {
     gone(&mut desk, 9);
     assert_eq!(asked(&mut desk, 10), [], "it is newer");
 }
+
+/// What the former owner heard of sockets that no session had is in no record of its.
+#[test]
+fn a_dial_after_a_takeover_may_be_one_whose_goodbye_the_former_owner_heard() {
+    let mut desk = Desk::owning();
+    gone(&mut desk, 9);
+    // That it was taken is recorded.
+    desk.pass(1_000);
+    desk.settle();
+    desk.crash();
+    desk.own();
+    assert_eq!(asked(&mut desk, 9), [(1, 9)]);
+    gone(&mut desk, 9);
+    desk.pass(10_000);
+    desk.settle();
+    assert_eq!(asked(&mut desk, 10), [], "no dial is under way for so long");
+}

@@ -21,6 +21,9 @@ pub(crate) fn owning() -> Desk {
     desk.limits.memory_ms = 1500;
     desk.crash();
     desk.own();
+    // Nothing that the former owner has sent may still land.
+    desk.pass(10_000);
+    desk.settle();
     desk
 }
 
@@ -130,6 +133,27 @@ fn a_room_is_not_forgotten_while_edges_may_still_hear_of_it() {
     desk.arrive();
     desk.pass(desk.limits.memory_ms);
     commit_without_arriving(&mut desk);
+    assert_eq!(stands_at(&mut desk, VISITOR.entity), None);
+}
+
+/// A record that failed left again and arrived; the log may land its first copy all the same, and behind it.
+#[test]
+fn a_room_is_not_forgotten_while_a_copy_that_was_given_up_may_land() {
+    let mut desk = owning();
+    desk.connect(VISITOR, None);
+    desk.say(VISITOR, ClientAction::Disconnect { left: true }, "");
+    commit_without_arriving(&mut desk);
+    let chained = desk.left.iter().find_map(|left| left.id).unwrap();
+    desk.core.emitted(chained, false, desk.at());
+    desk.pass(100);
+    desk.settle();
+    for _ in 0..5 {
+        desk.pass(desk.limits.memory_ms);
+        desk.settle();
+    }
+    assert_eq!(stands_at(&mut desk, VISITOR.entity), Some(3));
+    desk.pass(10_000);
+    desk.settle();
     assert_eq!(stands_at(&mut desk, VISITOR.entity), None);
 }
 

@@ -216,7 +216,7 @@ impl<'a> Hearing<'a> {
         if is_new && !founders.may_begin(&wanted.subject, per_minute, self.now.running) {
             return self.turn(heard, |turn, _| turn.too_fast(&wanted));
         }
-        let doubt = sockets::doubt(core, &owner.goodbyes, address, &wanted);
+        let doubt = sockets::doubt(core, &owner.goodbyes, address, &wanted, self.now);
         self.turn(heard, |turn, entity| turn.connect(entity, wanted, since))?;
         if let Some(socket) = doubt {
             sockets::ask_of(self.core, &mut self.owner.writer.outbox, address, socket);

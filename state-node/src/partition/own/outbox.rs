@@ -18,11 +18,16 @@ use crate::large::{Large, Portion, record_bytes};
 /// How long to wait before chain records go out again after a failure, in milliseconds.
 const EMIT_AGAIN_MS: u64 = 50;
 
+/// For how long a former copy of what left again may still land, in milliseconds: longer than an append is under way.
+const FORMER_MS: u64 = 10_000;
+
 /// Outputs that wait for their record, for the lease or for room, and those under way.
 pub(super) struct Outbox {
     gate: Gate,
     emitter: Emitter,
     emit_again_at: Option<TimeMs>,
+    /// Until then a former copy of a chain record may land: of what left again, or of what the former owner had sent.
+    former_until: TimeMs,
     /// Answers to queries that wait for the lease (R13).
     leased: Vec<(PartitionId, Record)>,
     /// Another node should own the partition: queries are answered no more (R13).
@@ -32,7 +37,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(core: &Core) -> Self {
+    pub(super) fn new(core: &Core, now: TimeMs) -> Self {
         let limits = &core.setting.limits;
         let bound = Bound {
             records: limits.outbound_records_max,
@@ -42,6 +47,7 @@ impl Outbox {
             gate: Gate::default(),
             emitter: Emitter::new(core.setting.rules, bound),
             emit_again_at: None,
+            former_until: now.plus_ms(FORMER_MS),
             leased: Vec::new(),
             displaced: false,
             large: Large::default(),
@@ -238,6 +244,7 @@ impl Outbox {
         let due = self.emit_again_at.take_if(|at| *at <= now.running);
         if due.is_some() {
             self.gate.take_back(self.emitter.again());
+            self.former_until = now.running.plus_ms(FORMER_MS);
         }
     }
 
@@ -253,10 +260,12 @@ impl Outbox {
         self.emitter.sent(next).min(held)
     }
 
-    /// Whether chain records about an entity are on their way.
-    pub(super) fn speaks_of(&self, address: &Address) -> bool {
+    /// Whether chain records about an entity are on their way, or may be: a copy that was given up may land long after
+    /// the one that took its place.
+    pub(super) fn may_speak_of(&self, address: &Address, now: Now) -> bool {
         let key = address.as_str().as_bytes();
-        self.emitter.speaks_of(key) || self.gate.speaks_of(key)
+        let is_under_way = self.emitter.speaks_of(key) || self.gate.speaks_of(key);
+        is_under_way || now.running < self.former_until
     }
 
     /// Whether more that is large may be made; what is made waits in memory.

@@ -19,7 +19,7 @@ use xp_protocol::{Incarnation, Offset, Seq, TimeMs};
 use xp_transport::{Now, Stored};
 
 use super::super::core::Core;
-use super::super::exit::LastOwner;
+use super::super::exit::Predecessor;
 use super::super::key;
 use crate::suspects::SOMEBODY;
 
@@ -42,7 +42,8 @@ const RESENT_WITHIN_MS: u64 = 60_000;
 enum Caution {
     /// None is needed, or none any more.
     None,
-    /// Up to where the suspects reach is being asked.
+    /// Up to where the suspects reach is being asked. Where they are `resent`, the inbound log that had them is gone (R4),
+    /// and their clients send them again.
     Asking { resent: bool },
     /// Messages before this offset are tried before they are taken.
     Until(Offset),
@@ -82,12 +83,14 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn new(last: LastOwner) -> Self {
+    pub(super) fn new(before: Predecessor) -> Self {
         Self {
             held: VecDeque::new(),
-            caution: match last {
-                LastOwner::Released => Caution::None,
-                LastOwner::Lost { resent } => Caution::Asking { resent },
+            caution: match before.released {
+                true => Caution::None,
+                false => Caution::Asking {
+                    resent: !before.same_inbound,
+                },
             },
             wary_until: None,
         }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use xp_protocol::events::Attachment;
 use xp_protocol::outbound::{Item, Recipients, Socket};
 use xp_protocol::{Address, ConnectionId, Incarnation, PartitionId};
+use xp_transport::Now;
 
 use super::super::core::Core;
 use super::goodbyes::Goodbyes;
@@ -133,6 +134,7 @@ pub(super) fn doubt(
     goodbyes: &Goodbyes,
     address: &Address,
     wanted: &Attachment,
+    now: Now,
 ) -> Option<Socket> {
     let socket = Socket {
         connection: wanted.connection,
@@ -140,7 +142,7 @@ pub(super) fn doubt(
     };
     let session = core.session(address, wanted.connection);
     let is_known = session.is_some_and(|session| session.may_have_had(wanted.attempt));
-    let is_doubtful = is_known || goodbyes.has(address, socket);
+    let is_doubtful = is_known || goodbyes.may_have(address, socket, now.running);
     (is_doubtful && core.setting.rules.ask_of_late_dials).then_some(socket)
 }
 

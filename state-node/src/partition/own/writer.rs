@@ -5,7 +5,7 @@ mod commit;
 mod put_off;
 
 use xp_protocol::events::Event;
-use xp_protocol::{Offset, Seq};
+use xp_protocol::{Offset, Seq, TimeMs};
 
 use super::super::bare;
 use super::super::core::Core;
@@ -34,10 +34,10 @@ pub(super) struct Writer {
 
 impl Writer {
     /// In an epoch whose claim has just been read back.
-    pub(super) fn new(core: &Core) -> Self {
+    pub(super) fn new(core: &Core, now: TimeMs) -> Self {
         Self {
             appends: Appends::new(core.epoch().0),
-            outbox: Outbox::new(core),
+            outbox: Outbox::new(core, now),
             sessions: Sessions::default(),
             put_off: PutOff::default(),
             spoilt: false,

@@ -11,6 +11,7 @@ use xp_protocol::{
 
 use super::super::super::core::{Core, Unsent};
 use super::super::outbox::Outbox;
+use super::super::sockets::ask_of;
 use super::Sessions;
 use crate::draft::{Deliveries, socket};
 use crate::entity::Session;
@@ -99,7 +100,8 @@ impl Sessions {
     }
 
     /// R31: a session that began with a commit whose effects may not have gone out is welcomed anew, from
-    /// the state as it is now.
+    /// the state as it is now. R27: whether its dial, or that of a session that came back, was late, the former owner may
+    /// have wanted to ask; a question that went with it nobody else would ask.
     ///
     /// # Errors
     /// When the snapshot of its entity cannot be read.
@@ -110,13 +112,26 @@ impl Sessions {
         unsent: &Unsent,
     ) -> Result<(), String> {
         for change in &unsent.commit.changes {
-            let Change::SessionBegun(begun) = change else {
-                continue;
+            let (came, begins) = match change {
+                Change::SessionBegun(came) => (came, true),
+                Change::SessionAttached(came) => (came, false),
+                _ => continue,
             };
             core.load(&unsent.address)?;
-            let session = core.session(&unsent.address, begun.connection);
-            if session.is_some_and(|session| session.is_socket(begun.attempt)) {
-                self.welcome(core, outbox, &unsent.address, begun.connection);
+            let session = core.session(&unsent.address, came.connection);
+            if session.is_none_or(|session| !session.is_socket(came.attempt)) {
+                continue;
+            }
+            if begins {
+                self.welcome(core, outbox, &unsent.address, came.connection);
+            }
+            if core.setting.rules.ask_of_late_dials {
+                let (connection, attempt) = (came.connection, came.attempt);
+                let socket = Socket {
+                    connection,
+                    attempt,
+                };
+                ask_of(core, outbox, &unsent.address, socket);
             }
         }
         Ok(())

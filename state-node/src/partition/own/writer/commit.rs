@@ -32,7 +32,7 @@ impl Writer {
             let until = draft.now.plus_ms(core.setting.limits.memory_ms);
             draft.end(entity, until);
         }
-        if must_wait(core, &draft) || self.is_spoken_of(core, address, &draft) {
+        if must_wait(core, &draft) || self.is_spoken_of(core, address, &draft, now) {
             return self.wait(core, address, &draft, now);
         }
         if let Some(to) = unreachable(core, &draft) {
@@ -75,13 +75,13 @@ impl Writer {
 
     /// Whether an entity would be forgotten while chain records about it are on their way: its next life counts its
     /// revisions from the beginning, and an edge could not tell the one's from the other's (R20, R45).
-    fn is_spoken_of(&self, core: &Core, address: &Address, draft: &Draft) -> bool {
+    fn is_spoken_of(&self, core: &Core, address: &Address, draft: &Draft, now: Now) -> bool {
         let forgets = matches!(draft.cause, Cause::Timer(TimerKey::Forget(_)));
         let Some(entity) = core.residents.get(address).filter(|_| forgets) else {
             return false;
         };
         let is_last = !entity.runtime.exists && entity.runtime.session_count() == 1;
-        is_last && core.setting.rules.forgets_when_heard && self.outbox.speaks_of(address)
+        is_last && core.setting.rules.forgets_when_heard && self.outbox.may_speak_of(address, now)
     }
 
     /// Events that cannot be applied are a fault before the append. The instance is spoilt then, so the
