@@ -17,7 +17,7 @@ use crate::arrivals::Arrival;
 use crate::backlog::Closing;
 use crate::connection::{self, Connection};
 use crate::handshake::{self, Admitted, Wish};
-use crate::http::{self, Asked, HttpError};
+use crate::http::{self, Asked, HttpError, Probe};
 use crate::jwt::KEY_WITHDRAWN;
 use crate::limits::Counted;
 use crate::network::Network;
@@ -52,12 +52,13 @@ impl Scarce {
     }
 }
 
-/// Accepts until the edge drains. Dropping it drops every connection.
+/// Accepts for as long as the edge lives: one that drains answers probes, and clients that they go elsewhere.
+/// Dropping it drops every connection.
 pub(crate) async fn run(node: Arc<Node>, listener: TcpListener, tls: Tls) {
     let mut sockets = JoinSet::new();
     let mut scarce = Scarce::default();
     let mut rest = tokio::time::interval(REST_TOLD_EVERY);
-    while !node.state.is_draining() {
+    loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if !node.limits.files.take(&stream) => scarce.warn(),
@@ -72,11 +73,8 @@ pub(crate) async fn run(node: Arc<Node>, listener: TcpListener, tls: Tls) {
             },
             Some(_) = sockets.join_next() => {}
             _ = rest.tick() => node.refusals.tell_rest(),
-            () = node.state.wait_until(|state| state.is_draining()) => {}
         }
     }
-    drop(listener);
-    while sockets.join_next().await.is_some() {}
 }
 
 /// A socket on its way in.
@@ -116,7 +114,11 @@ async fn secure(
 ) -> Result<(), HttpError> {
     if node.config.proxies.speaks_first(entrance.peer) {
         let said = proxy::read_v2(&mut stream);
-        let client = entrance.arrival.within(entrance.deadline, said).await??;
+        let client = entrance.arrival.within(entrance.deadline, said).await?;
+        let client = client.inspect_err(|error| {
+            node.refusals
+                .tell_of_proxy(entrance.peer, error, node.clock.now());
+        })?;
         entrance.peer = client.unwrap_or(entrance.peer);
     }
     match tls {
@@ -150,7 +152,7 @@ where
     } = &entrance;
     // Boxed: an idle connection need not keep room for its handshake.
     let asked = Box::pin(ask(&node, &mut stream, &entrance));
-    let (asked, judged) = arrival.within(*deadline, asked).await??;
+    let (asked, client, judged) = arrival.within(*deadline, asked).await??;
     let (read, write) = split(stream);
     let joined = judged.and_then(|admitted| Ok((join(&node, admitted.0)?, admitted.1)));
     match joined {
@@ -161,7 +163,7 @@ where
         Err(refused) => {
             let told = Refused {
                 closing: &refused,
-                peer: entrance.peer,
+                peer: client,
                 path: asked.request.uri().path(),
             };
             let reference = node.refusals.tell(&told, node.clock.now());
@@ -174,7 +176,8 @@ where
     Ok(())
 }
 
-type Judged = (Asked, Result<(Admitted, Counted<()>), Closing>);
+/// What was asked, by which client, and whether it may come in.
+type Judged = (Asked, SocketAddr, Result<(Admitted, Counted<()>), Closing>);
 
 async fn ask<S>(node: &Node, stream: &mut S, entrance: &Entrance) -> Result<Judged, HttpError>
 where
@@ -183,12 +186,19 @@ where
     let asked = http::read(stream, || node.readiness()).await?;
     let request = &asked.request;
     if !http::upgrades(request) {
-        let host = http::header(request, ::http::header::HOST);
-        return Err(http::plain(stream, request.uri().path(), host, node.readiness()).await);
+        let probe = Probe {
+            path: request.uri().path(),
+            host: http::header(request, ::http::header::HOST),
+            is_bare: false,
+        };
+        return Err(http::plain(stream, &probe, node.readiness()).await);
+    }
+    if node.state.is_draining() {
+        return Err(http::elsewhere(stream, http::LEAVING).await);
     }
     let place = node.limits.sockets.take(());
     let Some(place) = place.filter(|_| node.limits.files.keep(entrance.file)) else {
-        return Err(http::full(stream).await);
+        return Err(http::elsewhere(stream, http::FULL).await);
     };
     http::upgrade(stream, request).await?;
     let client = node.config.proxies.client(request, entrance.peer);
@@ -196,7 +206,7 @@ where
         Ok(wish) => handshake::admit(node, wish, client).await,
         Err(refused) => Err(refused),
     };
-    Ok((asked, judged.map(|admitted| (admitted, place))))
+    Ok((asked, client, judged.map(|admitted| (admitted, place))))
 }
 
 /// The socket is pending from here on, and what it replaces is closed.

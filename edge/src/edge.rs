@@ -309,9 +309,9 @@ impl Handle {
         self.tasks.shutdown().await;
     }
 
-    /// Leaves in order: accepts nobody, sends clients elsewhere bit by bit, waits until the entities know,
-    /// and says goodbye to the cluster.
-    pub async fn drain(self) {
+    /// Leaves in order: lets nobody in, sends clients elsewhere bit by bit, waits until the entities know, says goodbye
+    /// to the cluster, and frees the address. Until then it answers whoever asks whether it is ready.
+    pub async fn drain(mut self) {
         let node = &self.node;
         node.state.drain();
         let timing = &node.config.timing;
@@ -330,6 +330,7 @@ impl Handle {
         {
             warn!(target: "xp_edge::drain", "the cluster log did not take the goodbye in time");
         }
+        self.tasks.shutdown().await;
         info!(target: "xp_edge::drain", "drained");
     }
 }

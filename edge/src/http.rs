@@ -17,6 +17,10 @@ use crate::node::Readiness;
 /// The longest request head, in bytes. A longer one is answered 431.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
+/// What is said at the address of a websocket to a request for something else.
+const NO_UPGRADE: &str = "A websocket connects here, and this request asks for none: it takes HTTP/1.1 with \
+                          `Connection: Upgrade` and `Upgrade: websocket`. A proxy in between must pass these on.\n";
+
 /// What went wrong before there was a websocket.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
@@ -62,8 +66,8 @@ where
             }
             Err(error) => {
                 // Load balancers probe in a version of HTTP that websockets do not know.
-                if let Some(path) = probed(&head) {
-                    return Err(plain(stream, path, None, readiness()).await);
+                if let Some(probe) = Probe::read(&head) {
+                    return Err(plain(stream, &probe, readiness()).await);
                 }
                 let reason = format!("this is no websocket handshake: {error}\n");
                 return Err(answer(stream, StatusCode::BAD_REQUEST, reason).await);
@@ -72,13 +76,29 @@ where
     }
 }
 
-/// The path of a plain request of HTTP/1.0.
-fn probed(head: &[u8]) -> Option<&str> {
-    let line = head.split(|byte| *byte == b'\n').next()?;
-    let line = std::str::from_utf8(line).ok()?.trim_end();
-    let (target, version) = line.strip_prefix("GET ")?.split_once(' ')?;
-    let path = target.split('?').next()?;
-    (version == "HTTP/1.0").then_some(path)
+/// A request that becomes no websocket.
+pub(crate) struct Probe<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) host: Option<&'a str>,
+    /// Whether it wants to hear the status alone, as HEAD does.
+    pub(crate) is_bare: bool,
+}
+
+impl<'a> Probe<'a> {
+    /// One that is no GET of HTTP/1.1: HAProxy asks by OPTIONS and in HTTP/1.0 unless told otherwise, others by HEAD.
+    fn read(head: &'a [u8]) -> Option<Self> {
+        let line = head.split(|byte| *byte == b'\n').next()?;
+        let line = std::str::from_utf8(line).ok()?.trim_end();
+        let (method, rest) = line.split_once(' ')?;
+        let (target, version) = rest.split_once(' ')?;
+        let is_probe = ["GET", "HEAD", "OPTIONS"].contains(&method)
+            && ["HTTP/1.0", "HTTP/1.1"].contains(&version);
+        is_probe.then_some(Self {
+            path: target.split('?').next()?,
+            host: None,
+            is_bare: method == "HEAD",
+        })
+    }
 }
 
 /// Whether the request wants to become a websocket.
@@ -88,31 +108,34 @@ pub(crate) fn upgrades(request: &Request) -> bool {
 }
 
 /// Answers what is no websocket.
-pub(crate) async fn plain<S>(
-    stream: &mut S,
-    path: &str,
-    host: Option<&str>,
-    readiness: Readiness,
-) -> HttpError
+pub(crate) async fn plain<S>(stream: &mut S, probe: &Probe<'_>, readiness: Readiness) -> HttpError
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (status, text) = match path {
+    let (status, text) = match probe.path {
         // State nodes call it `/live`.
         "/health" | "/live" => (StatusCode::OK, "live\n".to_owned()),
         "/ready" => (status(readiness), format!("{readiness}\n")),
-        _ => (StatusCode::NOT_FOUND, lost(host)),
+        path if path.starts_with("/v1/") => (StatusCode::UPGRADE_REQUIRED, NO_UPGRADE.to_owned()),
+        _ => (StatusCode::NOT_FOUND, lost(probe.host)),
     };
-    answer(stream, status, text).await
+    match probe.is_bare {
+        true => say(stream, status, text, "").await,
+        false => answer(stream, status, text).await,
+    }
 }
 
-/// Answers a client for whom there is no room: other edges may have some.
-pub(crate) async fn full<S>(stream: &mut S) -> HttpError
+/// What is said to a client for whom there is no room.
+pub(crate) const FULL: &str = "this edge has as many connections as it may\n";
+/// What is said to a client that comes while the edge leaves.
+pub(crate) const LEAVING: &str = "this edge is leaving, and others take clients\n";
+
+/// Answers a client that another edge may take, so that a proxy in between can ask that one at once.
+pub(crate) async fn elsewhere<S>(stream: &mut S, why: &str) -> HttpError
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let text = "this edge has as many connections as it may\n".to_owned();
-    answer(stream, StatusCode::SERVICE_UNAVAILABLE, text).await
+    answer(stream, StatusCode::SERVICE_UNAVAILABLE, why.to_owned()).await
 }
 
 fn status(readiness: Readiness) -> StatusCode {
@@ -135,9 +158,23 @@ async fn answer<S>(stream: &mut S, status: StatusCode, text: String) -> HttpErro
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let body = text.clone();
+    say(stream, status, text, &body).await
+}
+
+/// Answers with the head that goes with `text`, and `body`.
+async fn say<S>(stream: &mut S, status: StatusCode, text: String, body: &str) -> HttpError
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    // RFC 9110, 15.5.22: what it takes is named.
+    let upgrade = match status {
+        StatusCode::UPGRADE_REQUIRED => "upgrade: websocket\r\n",
+        _ => "",
+    };
     let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\n\
-         content-length: {}\r\nconnection: close\r\n\r\n{text}",
+        "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\n{upgrade}\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
         text.len()
     );
     let wrote = match stream.write_all(head.as_bytes()).await {

@@ -56,7 +56,10 @@ pub enum TokenError {
         in_ms: u64,
     },
     /// No key is known for it. A key set may have rotated.
-    #[error("no key for algorithm {algorithm} and key id {kid:?}")]
+    #[error(
+        "no key for algorithm {algorithm} and {}",
+        kid.as_ref().map_or_else(|| "no key id".to_owned(), |kid| format!("key id {kid:?}"))
+    )]
     UnknownKey {
         /// What the header says.
         algorithm: String,

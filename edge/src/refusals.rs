@@ -1,11 +1,12 @@
 //! Clients that are turned away, as the log tells of them: some of each second, for anybody may dial as often as it likes.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tracing::info;
+use tracing::{info, warn};
 use xp_protocol::plain::brief;
 use xp_protocol::sample::Sample;
 use xp_protocol::{CloseCode, Incarnation, TimeMs};
@@ -18,6 +19,7 @@ pub(crate) const REST_TOLD_EVERY: Duration = Duration::from_secs(10);
 /// What was told, by code: a flood of one kind hides no other.
 pub(crate) struct Refusals {
     samples: HashMap<CloseCode, Sample>,
+    proxies: Sample,
     edge: u16,
     count: AtomicU64,
 }
@@ -35,6 +37,7 @@ impl Refusals {
         let [first, second, ..] = *edge.0.as_bytes();
         Self {
             samples: codes.map(|code| (*code, Sample::new())).collect(),
+            proxies: Sample::new(),
             edge: u16::from_be_bytes([first, second]),
             count: AtomicU64::new(0),
         }
@@ -59,6 +62,23 @@ impl Refusals {
             );
         }
         reference
+    }
+
+    /// Tells of a trusted proxy that does not say for whom it speaks, so that none of its clients comes in. One that says
+    /// nothing at all asks whether somebody listens.
+    pub(crate) fn tell_of_proxy(&self, peer: SocketAddr, error: &io::Error, now: TimeMs) {
+        if error.kind() != io::ErrorKind::InvalidData {
+            return;
+        }
+        if let Some(untold) = self.proxies.take(now.0) {
+            warn!(
+                target: "xp_edge::proxy",
+                %peer,
+                %error,
+                untold,
+                "a trusted proxy does not speak as edge.proxies.told-by says: none of its clients can come in",
+            );
+        }
     }
 
     /// Says how many were not told of, where nobody was turned away since who could have brought it.

@@ -21,6 +21,27 @@ pub fn plain_lines(text: &str) -> Cow<'_, str> {
     written(text, |c| c != '\n' && acts(c))
 }
 
+/// As [`plain`], and in quotes where it would not be read as one word: what stands in a line of `key=value` ends where its
+/// writer meant it to, and begins no key of its own.
+#[must_use]
+pub fn word(text: &str) -> Cow<'_, str> {
+    match text.is_empty() || text.contains(splits) {
+        true => quoted(text).into(),
+        false => plain(text),
+    }
+}
+
+/// As [`plain`], in quotes.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", plain(&escaped))
+}
+
+fn splits(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '"' | '=')
+}
+
 /// As [`plain`], and no longer than [`SHOWN_BYTES_MAX`]; what is cut says how long the whole was.
 #[must_use]
 pub fn brief(text: &str) -> Cow<'_, str> {
@@ -40,14 +61,21 @@ pub fn acts(c: char) -> bool {
             c,
             '\u{ad}'
                 | '\u{61c}'
-                | '\u{180e}'
+                | '\u{34f}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
                 | '\u{200b}'
                 | '\u{200e}'..='\u{200f}'
                 | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
                 | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
         )
 }
 
@@ -91,6 +119,9 @@ mod tests {
             ("user\u{202e}nimda", "user\\u202enimda"),
             ("a\u{2028}b\u{feff}\r\t", "a\\u2028b\\ufeff\\r\\t"),
             ("\u{e0041}", "\\udb40\\udc41"),
+            ("ana\u{3164}", "ana\\u3164"),
+            ("a\u{34f}\u{17b5}\u{115f}", "a\\u034f\\u17b5\\u115f"),
+            ("a\u{1d173}", "a\\ud834\\udd73"),
         ] {
             assert_eq!(plain(text), shown);
         }
@@ -119,6 +150,23 @@ mod tests {
         assert!(shown.ends_with("ü… (256 bytes)"), "{shown}");
         assert_eq!(shown.matches('ü').count(), SHOWN_BYTES_MAX / 2);
         assert_eq!(brief("short\n"), "short\\n");
+    }
+
+    #[test]
+    fn a_word_is_quoted_where_it_could_be_read_as_several() {
+        for (text, shown) in [
+            ("ana", "ana"),
+            ("https://a.example#ana", "https://a.example#ana"),
+            ("C:\\ana", "C:\\ana"),
+            ("", "\"\""),
+            ("ana code=x", "\"ana code=x\""),
+            ("a\" b=\"c\\", "\"a\\\" b=\\\"c\\\\\""),
+            ("a=b", "\"a=b\""),
+            ("a\u{a0}b\u{2003}c", "\"a\u{a0}b\u{2003}c\""),
+            ("a\nb", "\"a\\nb\""),
+        ] {
+            assert_eq!(word(text), shown);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use xp_protocol::Address;
+use xp_protocol::plain::plain_lines;
 use xp_runtime::Config;
 use xp_state_node::{Observer, Status};
 
@@ -201,7 +202,7 @@ impl Answer {
         Self {
             status,
             kind: "text/plain; charset=utf-8",
-            body,
+            body: plain_lines(&body).into_owned(),
         }
     }
 
@@ -210,7 +211,8 @@ impl Answer {
         Self {
             status: 200,
             kind: "application/json",
-            body: body + "\n",
+            // Whoever asks by curl sees ids and subjects in a terminal; as JSON it means the same.
+            body: plain_lines(&body).into_owned() + "\n",
         }
     }
 
@@ -373,6 +375,17 @@ mod tests {
             let live = get(&window, request).await;
             assert!(live.starts_with("HTTP/1.1 200 OK\r\n"), "{live}");
         }
+    }
+
+    #[test]
+    fn nothing_that_a_client_chose_moves_the_terminal_of_who_asks() {
+        let subject = "ana\u{9b}2J\u{202e}";
+        let shown = Answer::json(&serde_json::json!({ "subject": subject })).body;
+        assert_eq!(shown, "{\n  \"subject\": \"ana\\u009b2J\\u202e\"\n}\n");
+        let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(read["subject"], subject);
+        let said = Answer::text(404, format!("There is no entity {subject}.\n")).body;
+        assert_eq!(said, "There is no entity ana\\u009b2J\\u202e.\n");
     }
 
     #[tokio::test]

@@ -9,12 +9,14 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Uri, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use xp_protocol::frame::SUBPROTOCOL;
+use xp_protocol::plain::brief;
 use xp_protocol::{Attempt, ConnectionId, Revision};
 
 use crate::item::Error;
@@ -88,7 +90,7 @@ impl Target {
             .max_message_size(Some(self.message_bytes_max))
             .max_frame_size(Some(self.message_bytes_max));
         let opened = client_async_with_config(request, pipe, Some(config)).await;
-        let (socket, _) = opened.map_err(|error| error.to_string())?;
+        let (socket, _) = opened.map_err(|error| unopened(&error))?;
         Ok(socket)
     }
 
@@ -126,7 +128,21 @@ impl Target {
         };
         let name = ServerName::try_from(self.host.clone()).map_err(|error| error.to_string())?;
         let stream = TlsConnector::from(tls.clone()).connect(name, tcp).await;
-        Ok(Box::new(stream.map_err(|error| error.to_string())?))
+        let stream = stream.map_err(|error| format!("no TLS with {}: {error}", self.host))?;
+        Ok(Box::new(stream))
+    }
+}
+
+/// Why there is no websocket. A server that answers in HTTP says why in words, and so does a proxy in between.
+fn unopened(error: &WsError) -> String {
+    match error {
+        WsError::Http(response) => {
+            let body = response.body().as_deref().unwrap_or_default();
+            let said = String::from_utf8_lossy(body);
+            let said = said.lines().next().unwrap_or_default();
+            format!("answered {} {}", response.status(), brief(said))
+        }
+        error => error.to_string(),
     }
 }
 

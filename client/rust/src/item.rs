@@ -1,5 +1,7 @@
 //! What a client is told: items as they happen, and answers to what it asked.
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -101,10 +103,31 @@ pub enum Item {
 /// Why a socket is gone for now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// A close frame with this code.
-    Code(u16),
+    /// A close frame with this code, and what its reason says behind the code's name, for people: the reference by which
+    /// the server's log knows it, or why. May be empty.
+    Code(u16, Box<str>),
     /// No close frame: the dial failed, the network broke, or nothing was heard for too long.
     Transport(String),
+}
+
+impl Lost {
+    /// The code of the close frame, if there was one.
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Code(number, _) => Some(*number),
+            Self::Transport(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(number, said) => f.write_str(&named(*number, said)),
+            Self::Transport(reason) => f.write_str(reason),
+        }
+    }
 }
 
 /// Why a client is over.
@@ -116,9 +139,9 @@ pub enum End {
     /// The entity refused the connection.
     #[error("the entity refused the connection{}", .0.as_ref().map(reason).unwrap_or_default())]
     Refused(Option<Payload>),
-    /// The server closed with a code of 4000–4399; docs/codes/ has a page for each.
-    #[error("closed with {}", named(*.0))]
-    Code(u16),
+    /// The server closed with a code of 4000–4399; docs/codes/ has a page for each. Behind it, as in [`Lost::Code`].
+    #[error("closed with {}", named(*.0, .1))]
+    Code(u16, Box<str>),
     /// The server said what `xp.v1` does not allow.
     #[error("the server does not speak xp.v1: {0}")]
     Protocol(String),
@@ -135,9 +158,12 @@ pub enum End {
     },
 }
 
-fn named(number: u16) -> String {
+fn named(number: u16, said: &str) -> String {
     let name = CloseCode::from_number(number).map_or("of another version", CloseCode::name);
-    format!("{number} {name}")
+    match said {
+        "" => format!("{number} {name}"),
+        said => format!("{number} {name} ({said})"),
+    }
 }
 
 fn reason(payload: &Payload) -> String {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream, StreamExt as _};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
+use xp_protocol::CloseCode;
 
 use crate::dial::Socket;
 use crate::item::Lost;
@@ -130,12 +131,21 @@ fn poll_read(socket: &mut Socket, cx: &mut Context<'_>) -> Poll<Happening> {
             },
             Some(Ok(Message::Binary(frame))) => Happening::Frame { frame, text: false },
             Some(Ok(Message::Close(frame))) => Happening::Gone(match frame {
-                Some(frame) => Lost::Code(frame.code.into()),
+                Some(frame) => closed(&frame),
                 None => Lost::Transport("closed without a code".into()),
             }),
             Some(Ok(_)) => continue,
         });
     }
+}
+
+/// What the server says by its close frame. The reason begins with the code's name.
+fn closed(frame: &CloseFrame) -> Lost {
+    let number = frame.code.into();
+    let name = CloseCode::from_number(number).map_or("", CloseCode::name);
+    let reason = frame.reason.as_str();
+    let said = reason.strip_prefix(name).unwrap_or(reason);
+    Lost::Code(number, said.trim_start_matches([':', ' ']).into())
 }
 
 fn gone(error: &WsError) -> Happening {

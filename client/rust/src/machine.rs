@@ -286,7 +286,9 @@ impl Machine {
             return out;
         }
         match why {
-            Lost::Code(code) if (4000..4400).contains(&code) => self.sent_away(code, &mut out),
+            Lost::Code(code, said) if (4000..4400).contains(&code) => {
+                self.sent_away(code, said, &mut out);
+            }
             why => self.lose(now, why, jitter, &mut out),
         }
         out
@@ -566,12 +568,12 @@ impl Machine {
         out.push(Action::Show(Item::Lost { why, retry_ms }));
     }
 
-    fn sent_away(&mut self, code: u16, out: &mut Vec<Action>) {
+    fn sent_away(&mut self, code: u16, said: Box<str>, out: &mut Vec<Action>) {
         let refused = code == CloseCode::Refused.number();
         let end = if refused {
             End::Refused(self.refusal.take())
         } else {
-            End::Code(code)
+            End::Code(code, said)
         };
         self.state = State::Ended(end.clone());
         out.push(Action::Show(Item::Closed(end)));

@@ -130,7 +130,7 @@ async fn a_fresh_welcome_later_on_is_an_explicit_new_start() {
         matches!(
             lost,
             Item::Lost {
-                why: Lost::Code(4400),
+                why: Lost::Code(4400, _),
                 ..
             }
         ),
@@ -154,8 +154,12 @@ async fn codes_below_4400_end_the_client_and_every_call() {
     next(&mut client).await;
     let waiting = client.submit(Payload::text("a")).await.unwrap();
     socket.hears("send 1 a").await;
-    socket.closes(4003).await;
-    let end = End::Code(4003);
+    socket
+        .closes_with(4003, "replaced: a newer socket took over")
+        .await;
+    let end = End::Code(4003, "a newer socket took over".into());
+    let said = "closed with 4003 replaced (a newer socket took over)";
+    assert_eq!(end.to_string(), said);
     assert_eq!(next(&mut client).await, Item::Closed(end.clone()));
     assert_eq!(within(client.next()).await, None);
     let error = Error::Ended(end);

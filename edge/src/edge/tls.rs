@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -74,7 +74,7 @@ fn acceptor(files: &Tls, held: &[Held]) -> Result<TlsAcceptor, StartError> {
         .as_ref()
         .map_err(|error| of_file(&files.certificate, error))?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
-    let chain = chain.map_err(|error| wrong(&files.certificate, error))?;
+    let chain = chain.map_err(|error| wrong(&files.certificate, unread(&error)))?;
     if chain.is_empty() {
         return Err(wrong(
             &files.certificate,
@@ -82,11 +82,33 @@ fn acceptor(files: &Tls, held: &[Held]) -> Result<TlsAcceptor, StartError> {
         ));
     }
     let key = key.as_ref().map_err(|error| of_file(&files.key, error))?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong(&files.key, error))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong(&files.key, unread(&error)))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|error| wrong(&files.certificate, error))?;
+        .map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                let of = format!(
+                    "it is not the certificate of the key in {}",
+                    files.key.display()
+                );
+                wrong(&files.certificate, of)
+            }
+            error => wrong(&files.certificate, error),
+        })?;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Why a file cannot be read, in words.
+fn unread(error: &pem::Error) -> String {
+    match error {
+        pem::Error::NoItemsFound => "it holds no private key in PEM form".to_owned(),
+        pem::Error::MissingSectionEnd { end_marker } => {
+            let section = String::from_utf8_lossy(end_marker);
+            format!("it breaks off: the end of its section {section} is missing")
+        }
+        error => error.to_string(),
+    }
 }

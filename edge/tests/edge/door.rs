@@ -218,7 +218,8 @@ async fn plain_http_tells_health_and_readiness_and_the_way() {
     for (path, status, text) in [
         ("/health", "200 OK", "live"),
         ("/ready", "200 OK", "ready"),
-        ("/v1/board/1", "404 Not Found", "/v1/{category}/{id}"),
+        ("/", "404 Not Found", "/v1/{category}/{id}"),
+        ("/v1/board/1", "426 Upgrade Required", "A proxy in between"),
     ] {
         let mut socket = tokio::net::TcpStream::connect(world.edge.addr())
             .await

@@ -1,11 +1,16 @@
 //! How an edge leaves.
 
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use xp_protocol::cluster::Member;
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::{CloseCode, Offset, PartitionId, codec};
 use xp_transport::{Log, TopicPartition};
 
-use crate::world::{World, id};
+use crate::world::client::Dial;
+use crate::world::{World, id, token};
 
 #[tokio::test]
 async fn a_draining_edge_sends_everybody_away_tells_the_entities_and_says_goodbye() {
@@ -24,13 +29,48 @@ async fn a_draining_edge_sends_everybody_away_tells_the_entities_and_says_goodby
         matches!(heard.action, ClientAction::Disconnect { left: false }).then_some(())
     });
     assert_eq!(gone.len(), 5);
-    assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+    assert!(TcpStream::connect(addr).await.is_err());
     assert_eq!(
         last_word(&world.log).await,
         Member::Leave {
             incarnation: xp_protocol::Incarnation(id(1))
         }
     );
+}
+
+/// A load balancer sees why, and whoever restarts processes sees one that lives.
+#[tokio::test]
+async fn a_draining_edge_answers_probes_and_sends_newcomers_elsewhere() {
+    let world = World::new().await;
+    // One that does not answer its close frame, so that leaving takes a while.
+    let _still = world.join("ana", 1).await;
+    let addr = world.edge.addr();
+    let draining = tokio::spawn(world.edge.drain());
+    let ready = loop {
+        let answer = get(addr, "/ready").await;
+        if !answer.contains("200 OK") {
+            break answer;
+        }
+    };
+    assert!(
+        ready.contains("503") && ready.contains("draining"),
+        "{ready}"
+    );
+    assert!(get(addr, "/health").await.contains("200 OK"));
+    let newcomer = Dial::to(addr).connection(2).bearer(&token("ben"));
+    let refused = tokio_tungstenite::connect_async(newcomer.request()).await;
+    let refused = refused.expect_err("it takes nobody").to_string();
+    assert!(refused.contains("503"), "{refused}");
+    draining.await.unwrap();
+}
+
+async fn get(addr: SocketAddr, path: &str) -> String {
+    let mut socket = TcpStream::connect(addr).await.expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: edge\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer
 }
 
 async fn last_word(log: &dyn Log) -> Member {

@@ -166,7 +166,7 @@ async fn a_subject_comes_in_so_often_and_no_more() {
 }
 
 #[tokio::test]
-async fn probes_of_the_old_protocol_are_told_the_truth_too() {
+async fn whatever_way_a_probe_asks_it_is_told_the_truth() {
     let world = World::new().await;
     for (request, says) in [
         ("GET /ready HTTP/1.0\r\n\r\n", ["200 OK", "ready"]),
@@ -175,14 +175,34 @@ async fn probes_of_the_old_protocol_are_told_the_truth_too() {
             ["200 OK", "live"],
         ),
         ("GET /live HTTP/1.1\r\n\r\n", ["200 OK", "live"]),
+        ("GET / HTTP/1.0\r\n\r\n", ["404", "/v1/{category}/{id}"]),
+        // What HAProxy's `option httpchk /ready` says, and its `HEAD`.
+        ("OPTIONS /ready HTTP/1.0\r\n\r\n", ["200 OK", "ready"]),
         (
-            "GET /v1/board/1 HTTP/1.0\r\n\r\n",
-            ["404", "/v1/{category}/{id}"],
+            "OPTIONS /ready HTTP/1.1\r\nhost: x\r\n\r\n",
+            ["200 OK", "ready"],
+        ),
+        // What a proxy sends that passes no upgrade on.
+        (
+            "GET /v1/board/1 HTTP/1.0\r\nupgrade: websocket\r\n\r\n",
+            ["426", "HTTP/1.1"],
         ),
         ("POST /ready HTTP/1.1\r\n\r\n", ["400", "no websocket"]),
     ] {
         let answer = ask(&world, request.as_bytes()).await;
         assert!(says.iter().all(|part| answer.contains(part)), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_wants_the_status_alone_hears_nothing_else() {
+    let world = World::new().await;
+    for version in ["1.0", "1.1"] {
+        let request = format!("HEAD /ready HTTP/{version}\r\nhost: x\r\n\r\n");
+        let answer = ask(&world, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("content-length: 6\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
     }
 }
 
@@ -209,6 +229,16 @@ async fn clients_behind_a_trusted_proxy_are_counted_by_their_own_networks() {
 }
 
 #[tokio::test]
+async fn who_is_turned_away_behind_a_proxy_is_told_of_by_his_own_address() {
+    let world = limited(|config| behind_a_proxy(config, ToldBy::XForwardedFor)).await;
+    let dial = Dial::to(world.edge.addr()).connection(1).bearer("nonsense");
+    let dial = dial.header("x-forwarded-for", "203.0.113.7");
+    assert_eq!(dial.refused().await, CloseCode::BadToken);
+    let told = ["turned a client away", "peer=203.0.113.7:"];
+    assert!(world.logs.have(&told), "{:#?}", world.logs.lines());
+}
+
+#[tokio::test]
 async fn nobody_else_says_where_he_comes_from() {
     let world = limited(|config| config.limits.connections_per_address = 1).await;
     let from = |number, addr| forwarded(&world, number, "x-forwarded-for", addr);
@@ -226,7 +256,12 @@ async fn a_proxy_that_speaks_first_must() {
     let request = b"GET /ready HTTP/1.1\r\n\r\n";
     let proxied = [&head[..], &addresses, request].concat();
     assert!(ask(&world, &proxied).await.contains("200 OK"));
+    // A probe of the port alone says nothing, and is not told of.
+    drop(tokio::net::TcpStream::connect(world.edge.addr()).await);
     assert_eq!(ask(&world, request).await, "");
+    let of_proxies = |line: &&String| line.contains("a trusted proxy does not speak as");
+    let lines = world.logs.lines();
+    assert_eq!(lines.iter().filter(of_proxies).count(), 1, "{lines:#?}");
 }
 
 /// Whoever is in between may have read such a request otherwise than the edge does.

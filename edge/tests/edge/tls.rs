@@ -136,8 +136,20 @@ async fn a_certificate_without_its_key_changes_nothing_until_its_key_is_there() 
     let world = World::with(config).await;
     assert!(is_shown(&world, &first).await);
     files.write_certificate(&second);
-    let refused = ["ERROR", "certificate.pem", "cannot be used"];
+    let refused = [
+        "ERROR",
+        "certificate.pem: it is not the certificate of the key in",
+        "cannot be used",
+    ];
     until("it is said", || world.logs.have(&refused)).await;
+    std::fs::write(
+        &files.tls.certificate,
+        "-----BEGIN CERTIFICATE-----\nMIIB\n",
+    )
+    .unwrap();
+    let half = ["ERROR", "it breaks off", "CERTIFICATE"];
+    until("a half is said too", || world.logs.have(&half)).await;
+    files.write_certificate(&second);
     assert!(is_shown(&world, &first).await);
     assert!(!is_shown(&world, &second).await);
     files.write_key(&second);

@@ -94,8 +94,8 @@ fn ended(case: &Case<'_>, biography: &Biography) -> Result<(), String> {
     };
     let right = match end {
         End::Left => true,
-        End::Code(code) if *code == CloseCode::Terminated.number() => has(&terminated),
-        End::Code(code) if *code == CloseCode::SessionExpired.number() => has(&forgotten),
+        End::Code(code, _) if *code == CloseCode::Terminated.number() => has(&terminated),
+        End::Code(code, _) if *code == CloseCode::SessionExpired.number() => has(&forgotten),
         // Its dial landed once more when nothing of its session was remembered any more.
         End::Diverged { taken, .. } => *taken == MessageNumber(0) && has(&forgotten),
         _ => false,

@@ -1,6 +1,6 @@
 //! While the log is away for less than an edge's patience, it keeps its sockets; then everybody is answered soon.
 
-use xp_client::{Item, Lost};
+use xp_client::Item;
 use xp_protocol::CloseCode;
 
 use super::answered::{Answered, answered};
@@ -17,10 +17,10 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         return found;
     }
     let history = &case.outcome.history;
-    let lane_lost = Lost::Code(CloseCode::LaneLost.number());
+    let lane_lost = Some(CloseCode::LaneLost.number());
     for entry in &history.entries {
         if let What::Shown(life, Item::Lost { why, .. }) = &entry.what
-            && *why == lane_lost
+            && why.code() == lane_lost
         {
             let what = format!("it lost its socket: {why:?}");
             found.push((life.address.to_string(), what));

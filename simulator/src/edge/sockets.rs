@@ -37,7 +37,7 @@ impl Edge {
     }
 
     pub(super) fn accept(&mut self, id: SocketId, hello: Hello, stage: &mut Stage) {
-        let refuse = |code: CloseCode| ToClient::Closed(Lost::Code(code.number()));
+        let refuse = |code: CloseCode| ToClient::Closed(Lost::Code(code.number(), "".into()));
         let (Some(joined), false) = (self.joined, self.evicted || self.draining) else {
             return stage.say_to_client(id, refuse(CloseCode::Draining));
         };
@@ -207,7 +207,7 @@ impl Edge {
     }
 
     pub(super) fn close(&mut self, socket: SocketId, code: CloseCode, stage: &mut Stage) {
-        let closed = ToClient::Closed(Lost::Code(code.number()));
+        let closed = ToClient::Closed(Lost::Code(code.number(), "".into()));
         stage.say_to_client(socket, closed);
         self.end(socket, false, stage);
     }

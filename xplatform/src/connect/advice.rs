@@ -6,7 +6,7 @@ use xp_protocol::CloseCode;
 /// Why the client is over, and what to do.
 pub(super) fn over(end: &End) -> String {
     match end {
-        End::Code(number) => format!("{end}{}", to_do(*number)),
+        End::Code(number, _) => format!("{end}{}", to_do(*number)),
         _ => end.to_string(),
     }
 }
@@ -14,7 +14,9 @@ pub(super) fn over(end: &End) -> String {
 /// Why nobody waits any longer, after what went wrong last.
 pub(super) fn given_up(last: Option<&Lost>) -> String {
     let why = match last {
-        Some(Lost::Code(number)) => format!("; it was {}", over(&End::Code(*number))),
+        Some(Lost::Code(number, said)) => {
+            format!("; it was {}", over(&End::Code(*number, said.clone())))
+        }
         Some(Lost::Transport(_)) | None => "; is the platform running there?".to_owned(),
     };
     format!("the entity has not accepted this connection in time{why}")
@@ -46,12 +48,12 @@ mod tests {
 
     #[test]
     fn a_final_close_says_what_to_do() {
-        let said = over(&End::Code(CloseCode::UnknownAddress.number()));
+        let said = over(&End::Code(CloseCode::UnknownAddress.number(), "".into()));
         assert_eq!(
             said,
             "closed with 4006 unknown-address: nothing of this category is hosted there; `xp dev` prints what is"
         );
-        let said = over(&End::Code(CloseCode::Replaced.number()));
+        let said = over(&End::Code(CloseCode::Replaced.number(), "".into()));
         assert!(
             said.ends_with("docs/codes/replaced.md says what that means"),
             "{said}"
@@ -60,9 +62,12 @@ mod tests {
 
     #[test]
     fn who_gives_up_says_what_went_wrong_last() {
-        let said = given_up(Some(&Lost::Code(CloseCode::TokenExpired.number())));
+        let said = given_up(Some(&Lost::Code(
+            CloseCode::TokenExpired.number(),
+            "the token ended".into(),
+        )));
         assert!(
-            said.contains("in time; it was closed with 4404 token-expired: take a fresh token"),
+            said.contains("in time; it was closed with 4404 token-expired (the token ended): take a fresh token"),
             "{said}"
         );
         let said = given_up(Some(&Lost::Transport("refused".into())));

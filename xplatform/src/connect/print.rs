@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use xp_client::{Answer, Item, Lost};
+use xp_client::{Answer, Item};
+use xp_protocol::Revision;
 use xp_protocol::plain::plain;
-use xp_protocol::{CloseCode, Revision};
 
 use super::line::readable;
 use super::paint::{Colour, Paint};
@@ -45,7 +45,7 @@ impl Printer {
             Item::Lost { why, retry_ms } => self.line(
                 Colour::Yellow,
                 "lost".to_owned(),
-                &format!("{}; trying again in {retry_ms} ms", lost(why)),
+                &format!("{why}; trying again in {retry_ms} ms"),
             ),
             Item::Closed(end) => self.line(Colour::Red, "closed".to_owned(), &end.to_string()),
         }
@@ -90,21 +90,11 @@ impl Printer {
     }
 }
 
-fn lost(why: &Lost) -> String {
-    match why {
-        Lost::Code(number) => match CloseCode::from_number(*number) {
-            Some(code) => format!("{number} {}", code.name()),
-            None => number.to_string(),
-        },
-        Lost::Transport(reason) => reason.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use xp_client::{End, Payload};
+    use xp_client::{End, Lost, Payload};
     use xp_protocol::FaultCode;
     use xp_protocol::plain::acts;
 
@@ -151,7 +141,9 @@ mod tests {
                 Item::Event { revision, payload: payload.clone() },
                 Item::Ephemeral { payload: payload.clone() },
                 Item::Lost { why: Lost::Transport(said.clone()), retry_ms: 1 },
+                Item::Lost { why: Lost::Code(4400, said.clone().into()), retry_ms: 1 },
                 Item::Closed(End::Refused(Some(payload.clone()))),
+                Item::Closed(End::Code(4001, said.clone().into())),
             ];
             for item in items {
                 prop_assert!(!PLAIN.item(&item).contains(acts), "{item:?}");
@@ -169,12 +161,12 @@ mod tests {
     #[test]
     fn a_lost_socket_names_its_code_and_the_next_try() {
         let item = Item::Lost {
-            why: Lost::Code(4401),
+            why: Lost::Code(4410, "#7766-3".into()),
             retry_ms: 200,
         };
         assert_eq!(
             PLAIN.item(&item),
-            "lost 4401 draining; trying again in 200 ms"
+            "lost 4410 no-keys (#7766-3); trying again in 200 ms"
         );
     }
 

@@ -7,7 +7,7 @@ use xp_protocol::events::{Cause, Commit, Event};
 use xp_protocol::inbound::Inbound;
 use xp_protocol::notice::{self, Notice};
 use xp_protocol::outbound::Outbound;
-use xp_protocol::plain::plain;
+use xp_protocol::plain::{plain, word};
 use xp_protocol::snapshots::Published;
 use xp_protocol::{Offset, PartitionId, TimeMs, codec};
 use xp_state_node::utc::utc;
@@ -104,7 +104,7 @@ impl Entry {
 
     fn other(&self, text: &mut String, header: &Value) {
         if !self.key.is_empty() {
-            push(text, " ", &self.key);
+            push(text, " ", &word(&self.key));
         }
         push(text, " ", &header.to_string());
         if !self.raw.is_empty() {
@@ -143,7 +143,7 @@ impl Entry {
     fn commit(&self, text: &mut String, commit: &Commit, place: &str) {
         let head = format!(
             " commit {} revision {}{place} cause {}",
-            self.key,
+            word(&self.key),
             commit.revision,
             cause(&commit.cause)
         );
@@ -161,7 +161,9 @@ impl Entry {
                 "\n    tell ",
                 &format!(
                     "{} number {} to {} {what}",
-                    tell.target, tell.number, tell.to
+                    tell.target,
+                    tell.number,
+                    word(tell.to.as_str())
                 ),
             );
         }
@@ -422,6 +424,14 @@ mod tests {
         assert_eq!(frames(&[b"[1,2]"]), json!([[1, 2]]));
         assert_eq!(frames(&[b"[1]", b"null"]), json!([[1], null]));
         assert_eq!(frames(&[b"\x00\xff", b"hi"]), json!(["0x00ff", "hi"]));
+    }
+
+    #[test]
+    fn whoever_chooses_an_id_says_nothing_of_its_record() {
+        let key = "board/7 revision 99 (epoch 0 seq 1)";
+        let text = entry_of(&commit("close", &[]), key, "").text();
+        let named = format!(" commit {key:?} revision 1 (epoch 0 seq 1)");
+        assert!(text.contains(&named), "{text}");
     }
 
     proptest! {

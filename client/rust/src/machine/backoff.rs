@@ -29,7 +29,7 @@ impl Backoff {
     pub(super) fn pause_ms(&mut self, why: &Lost, welcomed: Option<u64>, jitter: u64) -> u64 {
         let healthy = match why {
             Lost::Transport(_) => welcomed.is_some(),
-            Lost::Code(_) => welcomed.is_some_and(|lived_ms| lived_ms >= SETTLED_MS),
+            Lost::Code(..) => welcomed.is_some_and(|lived_ms| lived_ms >= SETTLED_MS),
         };
         if healthy {
             self.failures = 0;

@@ -268,7 +268,7 @@ fn nothing_is_shown_before_the_welcome() {
 fn each_close_code_ends_the_client_or_brings_it_back() {
     for code in CloseCode::ALL {
         let mut story = Story::welcomed();
-        let said = story.loses_its_socket(Lost::Code(code.number()));
+        let said = story.loses_its_socket(Lost::Code(code.number(), "".into()));
         if code.comes_back() {
             assert_eq!(said, ["lost, retry in 50"], "{code:?}");
             assert_eq!(story.waits(50), ["dial 8 since 3"], "{code:?}");
@@ -286,7 +286,7 @@ fn each_close_code_ends_the_client_or_brings_it_back() {
 fn codes_of_websockets_themselves_bring_the_client_back() {
     for code in [1000, 1001, 1006, 1009, 1011, 1012] {
         let mut story = Story::welcomed();
-        let said = story.loses_its_socket(Lost::Code(code));
+        let said = story.loses_its_socket(Lost::Code(code, "".into()));
         assert_eq!(said, ["lost, retry in 50"], "{code}");
     }
 }
@@ -295,7 +295,7 @@ fn codes_of_websockets_themselves_bring_the_client_back() {
 fn a_refusal_says_what_the_entity_said() {
     let mut story = Story::new();
     assert!(story.hears("reject 0 0 \"members only\"").is_empty());
-    let said = story.loses_its_socket(Lost::Code(CloseCode::Refused.number()));
+    let said = story.loses_its_socket(Lost::Code(CloseCode::Refused.number(), "".into()));
     assert_eq!(
         said,
         ["closed: the entity refused the connection: \"members only\""]
@@ -420,7 +420,7 @@ fn a_server_that_closes_soon_after_each_welcome_is_left_alone_ever_longer() {
     let mut story = Story::new();
     for expected in [50, 100, 200] {
         story.hears("welcome 0 0 fresh ");
-        let said = story.loses_its_socket(Lost::Code(CloseCode::TooFast.number()));
+        let said = story.loses_its_socket(Lost::Code(CloseCode::TooFast.number(), "".into()));
         assert_eq!(said, [format!("lost, retry in {expected}")]);
         story.waits(expected);
     }

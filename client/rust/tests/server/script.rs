@@ -163,10 +163,14 @@ impl Socket {
         }
     }
 
-    pub(crate) async fn closes(mut self, code: u16) {
+    pub(crate) async fn closes(self, code: u16) {
+        self.closes_with(code, "").await;
+    }
+
+    pub(crate) async fn closes_with(mut self, code: u16, reason: &str) {
         let frame = CloseFrame {
             code: code.into(),
-            reason: "".into(),
+            reason: reason.into(),
         };
         within(self.stream.close(Some(frame))).await.unwrap();
         while let Some(Ok(_)) = within(self.stream.next()).await {}

@@ -193,8 +193,11 @@ async fn a_phone_asleep_as_long_as_it_is_remembered_starts_over_and_loses_and_do
 async fn a_phone_asleep_until_it_is_forgotten_is_told_so_and_does_nothing_twice() {
     let mut night = asleep_for(Duration::from_secs(800)).await;
     let item = back(&mut night.phone).await;
-    let expired = Item::Closed(End::Code(CloseCode::SessionExpired.number()));
-    assert_eq!(item, expired);
+    let expired = CloseCode::SessionExpired.number();
+    assert!(
+        matches!(item, Item::Closed(End::Code(code, _)) if code == expired),
+        "{item:?}"
+    );
     assert!(answered(night.unheard).await.is_err());
     assert!(answered(night.asleep).await.is_err());
     assert_eq!(

@@ -168,7 +168,7 @@ async fn what_a_build_cannot_read_is_told_before_it_runs_waits_while_it_does_and
     let code = CloseCode::Quarantined.number();
     assert_eq!(code, 4408);
     assert!(
-        matches!(sent_away, Item::Lost { why: Lost::Code(number), .. } if number == code),
+        matches!(sent_away, Item::Lost { why: Lost::Code(number, _), .. } if number == code),
         "{sent_away:?}"
     );
     let back = tokio::spawn(async move { welcomed(&mut ana).await });

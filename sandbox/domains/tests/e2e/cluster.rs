@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, sleep_until};
-use xp_client::Lost;
 use xp_local_kafka::{Listener, LocalKafka};
 use xp_protocol::CloseCode;
 use xp_protocol::lane::events_topic;
@@ -205,10 +204,10 @@ async fn a_rolling_restart_of_everything_fails_no_command_and_only_edges_close_s
         attack.goes_on().await;
     }
     let outcome = attack.finish().await;
-    let draining = Lost::Code(CloseCode::Draining.number());
+    let draining = Some(CloseCode::Draining.number());
     for history in &outcome.histories {
         let (name, losses) = (&history.name, &history.view.losses);
-        let told = losses.iter().all(|lost| *lost == draining);
+        let told = losses.iter().all(|lost| lost.code() == draining);
         assert!(told && losses.len() <= EDGES.len(), "{name}: {losses:?}");
     }
 }

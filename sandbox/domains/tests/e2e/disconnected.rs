@@ -1,7 +1,7 @@
 //! A person ends a subject's sockets at all edges of an installation.
 
 use tokio::time::timeout;
-use xp_client::{Client, Item, Lost, Options};
+use xp_client::{Client, Item, Options};
 use xp_protocol::CloseCode;
 
 use crate::installation::Installation;
@@ -31,7 +31,7 @@ async fn was_disconnected_and_resumes(client: &mut Client) {
     loop {
         match next(client).await {
             Item::Lost { why, .. } => {
-                assert_eq!(why, Lost::Code(CloseCode::Disconnected.number()));
+                assert_eq!(why.code(), Some(CloseCode::Disconnected.number()));
                 lost = true;
             }
             Item::Resumed { .. } if lost => return,

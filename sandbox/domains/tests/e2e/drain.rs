@@ -35,11 +35,10 @@ pub(crate) async fn a_terminated_process_sends_everybody_away_and_keeps_all_that
 /// That the node is leaving, and nothing else.
 fn was_told(history: &History) {
     let (name, losses) = (&history.name, &history.view.losses);
-    let told = |lost: &&Lost| matches!(lost, Lost::Code(_));
-    let codes: Vec<_> = losses.iter().filter(told).collect();
-    let draining = Lost::Code(CloseCode::Draining.number());
+    let codes: Vec<_> = losses.iter().filter_map(Lost::code).collect();
+    let draining = CloseCode::Draining.number();
     assert!(
-        codes.iter().all(|code| **code == draining),
+        codes.iter().all(|code| *code == draining),
         "{name}: {codes:?}"
     );
     assert!(

@@ -193,7 +193,7 @@ impl World {
             Step::Serve(frames) => (0..frames).for_each(|_| self.serve()),
             Step::Read(frames) => (0..frames).for_each(|_| self.read()),
             Step::Cut => self.break_socket(broken()),
-            Step::Close(code) => self.break_socket(Lost::Code(code.number())),
+            Step::Close(code) => self.break_socket(Lost::Code(code.number(), "".into())),
             Step::LoseAnswer => self.server.lose = true,
             Step::Shed => self.server.shed = true,
             Step::Other => self.other(),
