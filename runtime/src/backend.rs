@@ -58,7 +58,9 @@ impl Backend {
     ) -> Result<Self, BackendError> {
         match &config.kafka {
             None => {
-                let log = Embedded::open(config.log_dir(), served.topics(&config.log))?;
+                let dir = config.log_dir();
+                let topics = served.topics(&config.log, |topic| dir.join(topic).is_dir());
+                let log = Embedded::open(dir, topics)?;
                 Ok(Self::Embedded(log))
             }
             Some(kafka) => connect(config, kafka, served, name).await.map(Self::Kafka),

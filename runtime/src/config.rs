@@ -15,7 +15,7 @@ use xp_edge::units::{Size, Span};
 use xp_state_node::Limits;
 use xp_transport::embedded;
 
-use kafka::KafkaProblem;
+use kafka::{Age, KafkaProblem};
 use lane::Class;
 
 pub use kafka::Kafka;
@@ -64,6 +64,21 @@ pub struct Log {
     pub transient_size: Size,
     /// How long records of `cluster` are kept. Whoever joins needs the last few seconds only.
     pub cluster_age: Span,
+    /// How long `events` are kept in any case: `forever`, or a duration. Older ones go in whole segments, once the
+    /// published snapshots of their partition hold what they came to (R36): with this or `events-size` each lane has a
+    /// topic `snapshots`. What was deleted cannot be shown or replayed any more.
+    pub events_age: Age,
+    /// Bytes of `events` of each lane that are kept in any case; beyond it the oldest go, as with `events-age`, whichever
+    /// is reached first. At least two segments. Left out: any number.
+    pub events_size: Option<Size>,
+}
+
+impl Log {
+    /// Whether anything of `events` is ever deleted.
+    #[must_use]
+    pub fn forgets(&self) -> bool {
+        self.events_age != Age::Forever || self.events_size.is_some()
+    }
 }
 
 /// Whether an acknowledged record outlives the process.
@@ -83,6 +98,8 @@ impl Default for Log {
             segment_size: Size(64 << 20),
             transient_size: Size(64 << 20),
             cluster_age: Span::from_secs(3_600),
+            events_age: Age::Forever,
+            events_size: None,
         }
     }
 }

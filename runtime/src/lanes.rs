@@ -8,7 +8,7 @@ use xp_protocol::lane::{
     CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
 };
 use xp_state_node::Limits;
-use xp_transport::embedded::{self, Retention, TopicConfig};
+use xp_transport::embedded::{self, Compaction, Retention, TopicConfig};
 use xp_transport::kafka::topics::{Kind, Topic};
 
 use crate::config::{Kafka, Lane, Log};
@@ -145,9 +145,11 @@ impl<'a> Served<'a> {
         })
     }
 
-    /// The topics of the embedded log: `events` and `cluster` durable, what only passes through in memory (R4).
+    /// The topics of the embedded log: `events` and `cluster` durable, what only passes through in memory (R4). Where
+    /// `events` are ever deleted, snapshots are published, and also where that was so once: the `events` that are left may
+    /// need them, and `is_there` says which topics exist.
     #[must_use]
-    pub fn topics(&self, log: &Log) -> embedded::Config {
+    pub fn topics(&self, log: &Log, is_there: impl Fn(&str) -> bool) -> embedded::Config {
         let cluster = Retention {
             bytes: None,
             age_ms: Some(log.cluster_age.ms()),
@@ -155,7 +157,13 @@ impl<'a> Served<'a> {
         let mut topics = vec![durable(CLUSTER_TOPIC, 1, log).keeping(cluster)];
         for (name, lane) in self.lanes {
             let transient = log.transient_size.0 as u64;
-            topics.push(durable(&events_topic(name), lane.partitions, log));
+            let truth = durable(&events_topic(name), lane.partitions, log);
+            let snapshots = snapshots_topic(name);
+            let publishes = log.forgets() || is_there(&snapshots);
+            topics.push(match publishes {
+                true => truth.keeping(kept(lane, log)).once_released(),
+                false => truth,
+            });
             topics.push(TopicConfig::memory(
                 &inbound_topic(name),
                 lane.partitions,
@@ -166,6 +174,10 @@ impl<'a> Served<'a> {
                 lane.outbound_partitions,
                 transient,
             ));
+            if publishes {
+                let published = durable(&snapshots, lane.partitions, log);
+                topics.push(published.compacted(COMPACTION));
+            }
         }
         embedded::Config { topics }
     }
@@ -195,6 +207,21 @@ impl<'a> Served<'a> {
             ]);
         }
         topics
+    }
+}
+
+/// Longer than any node reads what is published.
+const COMPACTION: Compaction = Compaction {
+    tombstones_ms: 10 * 60_000,
+};
+
+/// How much of a lane's `events` is kept in any case.
+fn kept(lane: &Lane, log: &Log) -> Retention {
+    let size = log.events_size.map(|size| size.0 as u64);
+    let age = log.events_age.limit();
+    Retention {
+        bytes: size.map(|size| size.div_ceil(u64::from(lane.partitions))),
+        age_ms: age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
     }
 }
 

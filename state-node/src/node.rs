@@ -92,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) standing: Arc<Standing>,
     pub(crate) threads: Threads,
     pub(crate) stop: watch::Receiver<bool>,
+    /// How many publishers have not ended.
+    pub(crate) publishers: watch::Sender<usize>,
     stores: Stores,
     writing: Mutex<BTreeMap<LanePartition, Arc<tokio::sync::Mutex<Changes>>>>,
     pub(crate) states: watch::Sender<BTreeMap<LanePartition, PartitionState>>,
@@ -297,6 +299,7 @@ pub async fn start(
         standing,
         threads: Threads::default(),
         stop: stopped,
+        publishers: watch::channel(0).0,
         stores,
         writing: Mutex::default(),
         states: watch::channel(BTreeMap::new()).0,
@@ -510,7 +513,24 @@ impl Handle {
             .threads
             .ended(KILL_WAIT, |place| stuck.contains(place));
         ended.await;
+        self.shared.published().await;
         drop(self.supervising.await);
+    }
+}
+
+impl Shared {
+    /// Waits for publishers and for what they are reading: whoever starts next finds the snapshots free.
+    async fn published(&self) {
+        let mut publishers = self.publishers.subscribe();
+        let ended = publishers.wait_for(|count| *count == 0);
+        drop(tokio::time::timeout(KILL_WAIT, ended).await);
+        let turns: Vec<_> = {
+            let writing = self.writing.lock().expect("no holder of this lock panics");
+            writing.values().cloned().collect()
+        };
+        for turn in turns {
+            drop(tokio::time::timeout(KILL_WAIT, turn.lock()).await);
+        }
     }
 }
 

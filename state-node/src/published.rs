@@ -44,6 +44,19 @@ pub fn position(store: &dyn SnapshotStore) -> Result<Option<(Bytes, Offset)>, St
     }))
 }
 
+/// R36: the first record of `events` that somebody needs who has what is published, of which `fold` is the header and
+/// `position` the last record that it has seen. What may not have gone out is read from `events` (R6). A header that
+/// cannot be read covers nothing.
+#[must_use]
+pub fn needs(fold: &[u8], position: Offset) -> Offset {
+    let fold = snapshot::unsealed(fold).ok();
+    let fold: Option<Fold> = fold.and_then(|fold| codec::decode(fold).ok());
+    fold.map_or(Offset(0), |fold| {
+        let unsent = fold.unsent.front().copied();
+        unsent.map_or(position.next(), |unsent| unsent.min(position.next()))
+    })
+}
+
 /// A record that only draws a place in the log: the beginning of an epoch, or the end up to which somebody reads.
 #[must_use]
 pub fn mark(id: ClaimId) -> Record {

@@ -9,10 +9,12 @@ mod readable;
 mod validity;
 
 use anyhow::Result;
+use xp_protocol::Offset;
 use xp_protocol::lane::{
     CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
 };
 use xp_runtime::Config;
+use xp_transport::TopicPartition;
 use xp_transport::kafka::Kafka;
 
 use crate::command_line::Show;
@@ -72,6 +74,16 @@ fn is_asked_for(topic: &str, asked: &Show) -> bool {
         (None, Some(lane)) => events_topic(lane) == topic,
         (None, None) => topic.ends_with(".events"),
     }
+}
+
+/// What is to be said of a partition of `events` whose beginning is gone: elsewhere nothing depends on what was before.
+fn beheaded(at: &TopicPartition, first: Offset) -> Option<String> {
+    let is_judged = at.topic.ends_with(".events");
+    (is_judged && first > Offset(0)).then(|| {
+        format!(
+            "{at} begins at offset {first}: retention took what was before, so records count or not from the first claim that is left"
+        )
+    })
 }
 
 /// For messages: which topics there are.

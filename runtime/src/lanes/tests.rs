@@ -1,4 +1,7 @@
+use xp_edge::units::{Size, Span};
+
 use super::*;
+use crate::config::kafka::Age;
 
 fn lanes(spec: &[(&str, &[&str])]) -> BTreeMap<String, Lane> {
     let lane = |categories: &[&str]| Lane {
@@ -33,7 +36,7 @@ fn events_and_cluster_are_durable_and_the_rest_is_in_memory() {
     let lanes = lanes(&[("main", &[])]);
     let topics = Served::find(&lanes, &["board"])
         .unwrap()
-        .topics(&Log::default())
+        .topics(&Log::default(), |_| false)
         .topics;
     let durable: Vec<_> = topics
         .iter()
@@ -44,6 +47,40 @@ fn events_and_cluster_are_durable_and_the_rest_is_in_memory() {
         ["cluster", "main.events"]
     );
     assert_eq!(topics.len(), 4);
+}
+
+/// R36: what retention deletes is in published snapshots, of which only the newest record of each key is kept.
+#[test]
+fn where_events_are_deleted_snapshots_are_published() {
+    let lanes = lanes(&[("main", &[])]);
+    let served = Served::find(&lanes, &["board"]).unwrap();
+    let topic = |log: &Log, is_there: bool, name: &str| {
+        let topics = served.topics(log, |_| is_there).topics;
+        topics.into_iter().find(|topic| &*topic.name == name)
+    };
+    let aged = Log {
+        events_age: Age::For(Span::from_secs(60)),
+        ..Log::default()
+    };
+    let sized = Log {
+        events_size: Some(Size(80_001)),
+        ..Log::default()
+    };
+    let kept = |bytes, age_ms| Retention { bytes, age_ms };
+    for (log, is_there, wanted) in [
+        (&aged, false, kept(None, Some(60_000))),
+        (&sized, false, kept(Some(10_001), None)),
+        // It was so once, and what is left of `events` may need them.
+        (&Log::default(), true, kept(None, None)),
+    ] {
+        let events = topic(log, is_there, "main.events").unwrap();
+        assert_eq!((events.retention, events.waits_for_release), (wanted, true));
+        let snapshots = topic(log, is_there, "main.snapshots").unwrap();
+        assert_eq!(snapshots.partitions, 8);
+        assert_eq!(snapshots.durability, embedded::Durability::Fsync);
+        assert!(snapshots.compaction.is_some());
+    }
+    assert_eq!(topic(&Log::default(), false, "main.snapshots"), None);
 }
 
 #[test]

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use xp_protocol::Offset;
 use xp_protocol::codec;
-use xp_protocol::snapshots::{Head, Published};
-use xp_state_node::fold::Fold;
-use xp_state_node::snapshot::unsealed;
+use xp_protocol::snapshots::Published;
+use xp_state_node::published::needs;
 use xp_transport::TopicPartition;
 
 use super::{Stage, events};
@@ -37,16 +36,6 @@ impl Shelf {
     }
 }
 
-/// R6: what may not have gone out is read from `events`.
-fn needs(head: &Head, fold: &[u8]) -> Offset {
-    let fold = unsealed(fold).expect("publishers write what others read");
-    let fold: Fold = codec::decode(fold).expect("publishers write what others read");
-    let unsent = fold.unsent.front().copied();
-    unsent.map_or(head.position.next(), |unsent| {
-        unsent.min(head.position.next())
-    })
-}
-
 impl Stage {
     /// A record of `snapshots` has landed.
     pub(super) fn put_on_shelf(&mut self, place: Place, at: &TopicPartition, offset: Offset) {
@@ -57,7 +46,7 @@ impl Stage {
                 let shelf = self.shelves.entry(place).or_default();
                 shelf
                     .heads
-                    .insert(head.epoch, needs(&head, &stored.record.value));
+                    .insert(head.epoch, needs(&stored.record.value, head.position));
             }
         }
     }

@@ -24,6 +24,8 @@ pub struct Publishing {
     pub log: Arc<dyn Log>,
     /// The partition of `snapshots`.
     pub at: TopicPartition,
+    /// The partition of `events` that it makes dispensable.
+    pub events: TopicPartition,
     /// What is published.
     pub store: Arc<dyn SnapshotStore>,
     /// Held while the store is written.
@@ -93,8 +95,13 @@ impl Publishing {
             .first;
         let mark = self.append(vec![mark(random_id())]).await?[0];
         let mut writing = Writing::new(mark, first, &self.pace);
+        let mut released = None;
         loop {
             self.step(&mut writing).await?;
+            if writing.covered() != released {
+                released = writing.covered();
+                self.log.release(&self.events, released.unwrap_or_default());
+            }
         }
     }
 
@@ -144,7 +151,12 @@ impl Publishing {
     ) -> Result<T, Ended> {
         let mut changes = Arc::clone(&self.changes).lock_owned().await;
         let store = Arc::clone(&self.store);
-        let working = tokio::task::spawn_blocking(move || work(store.as_ref(), &mut changes));
+        let working = tokio::task::spawn_blocking(move || {
+            let worked = work(store.as_ref(), &mut changes);
+            // Before the lock: whoever waits for that takes the store to be free.
+            drop(store);
+            worked
+        });
         let worked = working.await;
         let worked = worked.map_err(|error| Unread::Store(StoreError(error.to_string())))?;
         Ok(worked?)

@@ -9,6 +9,7 @@ use xp_protocol::{Address, Offset};
 use xp_transport::{Record, Stored};
 
 use super::Publisher;
+use super::needs;
 use super::pages::{Page, Taken};
 use super::publisher::gone;
 use super::restorer::{epoch, word};
@@ -61,6 +62,8 @@ pub struct Writing {
     is_alone: bool,
     /// The position of the last head.
     published: Option<Offset>,
+    /// Where `events` may begin now that it is acknowledged.
+    covered: Option<Offset>,
 }
 
 /// What comes when everything is appended.
@@ -73,8 +76,9 @@ enum Then {
     Take,
     /// What changed and is not read yet, and then the head.
     Round(Taken),
-    /// The head of this position is on its way: what was removed before it may be forgotten.
-    Bury(Offset),
+    /// The head of this position is on its way, and needs `events` from there on: what was removed before it may be
+    /// forgotten.
+    Bury(Offset, Offset),
     LookAround,
     /// What others have written up to here.
     Others(Offset),
@@ -94,6 +98,7 @@ impl Writing {
             unread: first,
             is_alone: false,
             published: None,
+            covered: None,
             former: None,
             first,
         }
@@ -117,9 +122,9 @@ impl Writing {
                     let (fold, position) = (taken.fold.clone(), taken.position);
                     self.then = match self.is_behind(position) {
                         true => Then::Rest,
-                        false => Then::Bury(position),
+                        false => Then::Bury(position, needs(&fold, position)),
                     };
-                    if matches!(self.then, Then::Bury(_)) {
+                    if matches!(self.then, Then::Bury(..)) {
                         let head = self.publisher.head(fold, position);
                         self.append(vec![head]);
                     }
@@ -128,8 +133,8 @@ impl Writing {
                     let some = taken.changed.iter().take(self.page_entities);
                     return Step::Entities(some.cloned().collect());
                 }
-                Then::Bury(position) => {
-                    self.published = Some(*position);
+                Then::Bury(position, needs) => {
+                    (self.published, self.covered) = (Some(*position), Some(*needs));
                     let tombstones = self.publisher.tombstones();
                     self.append(tombstones);
                     self.then = Then::LookAround;
@@ -150,6 +155,13 @@ impl Writing {
                 }
             }
         }
+    }
+
+    /// R36: nobody who has what this epoch has published needs what lies before it in `events`; `None` before its first
+    /// head is acknowledged.
+    #[must_use]
+    pub fn covered(&self) -> Option<Offset> {
+        self.covered
     }
 
     /// Entities as they are stored.

@@ -71,6 +71,7 @@ pub(crate) enum Command {
     Later { ms: u64 },
     Nothing,
     Kick,
+    End,
     Whisper { text: String },
 }
 
@@ -189,6 +190,7 @@ impl Entity for Ledger {
             }
             Command::Nothing => cx.decision().later(),
             Command::Kick => cx.decision().terminate(cx.connection()),
+            Command::End => cx.decision().end(),
             Command::Whisper { text } => cx
                 .decision()
                 .broadcast(Output::Text {

@@ -1,6 +1,7 @@
 //! Nodes with empty disks: what others published, and the rest of `events`, is all there was (R36).
 
 mod kafka;
+mod forgetful;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,18 +29,15 @@ struct Site {
     lanes: Lanes,
     clock: Clock,
     starts: u128,
+    pace: Pace,
 }
 
-fn limits() -> Limits {
-    let publishing = Pace {
+fn pace() -> Pace {
+    Pace {
         interval_ms: 50,
         settle_ms: 0,
         piece_bytes: 4 << 10,
         ..Pace::default()
-    };
-    Limits {
-        publishing,
-        ..Limits::default()
     }
 }
 
@@ -51,6 +49,7 @@ impl Site {
             lanes: Lanes::default().with(Lane::new("main", 1, 1), ["ledger"]),
             clock: Clock::system(),
             starts: 0,
+            pace: pace(),
         }
     }
 
@@ -59,7 +58,10 @@ impl Site {
         self.starts += 1;
         let mut config = Config::named(name);
         config.snapshots = Some(self.dir.path().join(name));
-        config.limits = limits();
+        config.limits = Limits {
+            publishing: self.pace.clone(),
+            ..Limits::default()
+        };
         let domain = Domain::new().host::<Ledger>().registry().clone();
         let incarnation = Incarnation(Uuid::from_u128(50_000 + self.starts));
         let (lanes, log) = (self.lanes.clone(), Arc::clone(&self.log));
@@ -91,7 +93,7 @@ impl Site {
             log: Arc::clone(&self.log),
             at: self.at("snapshots"),
             store: Arc::new(MemoryStore::default()),
-            pace: Arc::new(limits().publishing),
+            pace: Arc::new(pace()),
         };
         let published = async {
             loop {

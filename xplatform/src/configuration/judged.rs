@@ -1,7 +1,7 @@
 //! What each key allows by itself and what all of them together cannot mean.
 
 use xp_cluster::lease::LEASE_MS;
-use xp_runtime::config::Lane;
+use xp_runtime::config::{Durability, Lane};
 
 use super::{Loaded, Problem};
 
@@ -17,6 +17,7 @@ pub(super) fn judge(loaded: &Loaded) -> Result<(), Problem> {
     }
     counted_from_one(loaded)?;
     heartbeat(loaded)?;
+    events(loaded)?;
     edge(loaded)?;
     names(loaded)
 }
@@ -107,6 +108,42 @@ fn heartbeat(loaded: &Loaded) -> Result<(), Problem> {
         LEASE_MS / 2
     );
     Err(problem(loaded, KEY, what))
+}
+
+/// R36: what is deleted of `events` must be in published snapshots, and those of a log in memory end with the process.
+fn events(loaded: &Loaded) -> Result<(), Problem> {
+    let log = &loaded.config.log;
+    let key = match log.events_size {
+        Some(_) => "log.events-size",
+        None => "log.events-age",
+    };
+    if !log.forgets() {
+        return Ok(());
+    }
+    if loaded.config.kafka.is_some() {
+        let place = loaded.place("kafka");
+        let what = format!(
+            "is of the embedded log, and this log is Kafka ({place}): leave it out; Kafka's topic keeps what kafka.events-age says"
+        );
+        return Err(problem(loaded, key, what));
+    }
+    if log.durability == Durability::Memory {
+        let place = loaded.place("log.durability");
+        let what = format!(
+            "would delete `events` without published snapshots that hold what they came to: log.durability is \"memory\" ({place}), and nothing is published there. Set it to \"fsync\", or leave this out"
+        );
+        return Err(problem(loaded, key, what));
+    }
+    match log.events_size {
+        Some(size) if size.0 < log.segment_size.0.saturating_mul(2) => {
+            let (segment, place) = (log.segment_size, loaded.place("log.segment-size"));
+            let what = format!(
+                "is {size}: choose at least two segments, as whole ones are deleted; log.segment-size is {segment} ({place})"
+            );
+            Err(problem(loaded, key, what))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What the edge itself says of its part.

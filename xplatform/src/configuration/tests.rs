@@ -116,6 +116,30 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             &["log.durability", "some.toml", "fsync"],
         ),
         (
+            "[log]\ndurability = \"memory\"\nevents-age = \"168 h\"",
+            &[],
+            &[
+                "log.events-age in ",
+                "without published snapshots",
+                "Set it to \"fsync\", or leave this out",
+            ],
+        ),
+        (
+            "[log]\nevents-size = \"100 MiB\"",
+            &[],
+            &["log.events-size in ", "at least two segments", "64 MiB"],
+        ),
+        (
+            "[log]\nevents-age = \"168 h\"\n[kafka]\nbrokers = [\"k:9092\"]",
+            &[],
+            &["log.events-age in ", "leave it out", "kafka.events-age"],
+        ),
+        (
+            "[log]\nevents-age = \"always\"",
+            &[],
+            &["log.events-age in ", "\"forever\""],
+        ),
+        (
             "[edge]\norigins = [\"https://example.org/\"]",
             &[],
             &["edge.origins in ", "some.toml", "\"https://example.org\""],

@@ -10,7 +10,7 @@ use xp_transport::kafka::Prefix;
 use xp_transport::{Bounds, Log, Reader, Stored, TopicPartition};
 
 use super::view::View;
-use super::{described, is_asked_for};
+use super::{beheaded, described, is_asked_for};
 use crate::command_line::Show;
 use crate::process::stderr;
 
@@ -98,11 +98,8 @@ impl Reading {
         let bounds = log.bounds(at).await?;
         let named = prefix.at(at);
         let is_judged = at.topic.ends_with(".events");
-        if is_judged && bounds.first > Offset(0) {
-            stderr::say(&format!(
-                "{named} begins at offset {}: retention took what was before, so records count or not from the first claim that is left",
-                bounds.first
-            ));
+        if let Some(line) = beheaded(&named, bounds.first) {
+            stderr::say(&line);
         }
         // Elsewhere nothing depends on what was before.
         let start = if is_judged {

@@ -71,11 +71,17 @@ pub(super) async fn publish(
         let publishing = Publishing {
             log: Arc::clone(&shared.log),
             at: topics.snapshots.clone(),
+            events: topics.events.clone(),
             store: Arc::clone(store),
             changes: Arc::clone(changes),
             pace: Arc::new(shared.limits(place).publishing.clone()),
         };
-        tokio::spawn(publishing.run(turn));
+        let publishers = shared.publishers.clone();
+        publishers.send_modify(|count| *count += 1);
+        tokio::spawn(async move {
+            publishing.run(turn).await;
+            publishers.send_modify(|count| *count -= 1);
+        });
     }
     mine
 }

@@ -6,6 +6,7 @@ use xp_transport::simulated::{Faults, Simulated};
 
 use super::*;
 use crate::fold::Fold;
+use crate::published::pages::{Page, Taken};
 use crate::published::{Outcome, RestoreError, Restoring};
 use crate::snapshot::{Ahead, sealed};
 use crate::store::{Batch, MemoryStore};
@@ -33,6 +34,13 @@ fn address(n: u64) -> Address {
 fn at() -> TopicPartition {
     TopicPartition {
         topic: TOPIC.into(),
+        partition: PartitionId(0),
+    }
+}
+
+fn events() -> TopicPartition {
+    TopicPartition {
+        topic: "main.events".into(),
         partition: PartitionId(0),
     }
 }
@@ -73,6 +81,7 @@ impl Stage {
         let publishing = Publishing {
             log: Arc::new(self.log.clone()),
             at: at(),
+            events: events(),
             store: Arc::new(MemoryStore::default()),
             changes: Arc::default(),
             pace: Arc::clone(&self.pace),
@@ -177,6 +186,46 @@ async fn what_is_published_fills_an_empty_store() {
     let store = stage.until(20).await;
     assert_eq!(content(store.as_ref()), node.content());
     assert_eq!(content(store.as_ref()).len(), 29);
+}
+
+/// R36: `events` may not begin anywhere before somebody can have the snapshot, nor behind what may not have gone out.
+#[test]
+fn a_head_covers_events_once_it_is_acknowledged() {
+    let fold = |unsent: &[u64]| {
+        sealed(&codec::encode(&Fold {
+            last_valid: Some(Offset(10)),
+            unsent: unsent.iter().copied().map(Offset).collect(),
+            ..Fold::default()
+        }))
+    };
+    for (fold, covered) in [
+        (fold(&[]), 11),
+        (fold(&[7, 9]), 7),
+        (Bytes::from_static(b"?"), 0),
+    ] {
+        let mut writing = Writing::new(Offset(0), Offset(0), &Pace::default());
+        let empty = Page {
+            as_of: Offset(10),
+            entities: Vec::new(),
+        };
+        assert!(matches!(writing.step(), Step::Page(None)));
+        writing.page(empty);
+        assert!(matches!(writing.step(), Step::Read { .. }));
+        writing.read(&[]).unwrap();
+        assert!(matches!(writing.step(), Step::Take));
+        writing.taken(Taken {
+            changed: Vec::new(),
+            fold,
+            position: Offset(10),
+        });
+        let Step::Append(head) = writing.step() else {
+            panic!("the head is appended")
+        };
+        assert_eq!((head.len(), writing.covered()), (1, None));
+        writing.appended(&[Offset(1)]);
+        writing.step();
+        assert_eq!(writing.covered(), Some(Offset(covered)));
+    }
 }
 
 /// Whoever restored a snapshot has entities that have seen more than its header. What says so is not published, so they
