@@ -4,6 +4,7 @@ mod supervisor;
 mod watchdog;
 mod thread;
 mod shell;
+mod publishers;
 mod cluster;
 mod standing;
 mod stuck;
@@ -35,6 +36,7 @@ use crate::sled_store::SledStores;
 use crate::store::{MemoryStore, SnapshotStore, StoreError};
 use cluster::{Joining, View};
 use errand::Errands;
+use publishers::Publishers;
 use standing::Standing;
 use supervisor::{Supervise, Supervisor};
 use thread::Threads;
@@ -92,10 +94,8 @@ pub(crate) struct Shared {
     pub(crate) standing: Arc<Standing>,
     pub(crate) threads: Threads,
     pub(crate) stop: watch::Receiver<bool>,
-    /// How many publishers have not ended.
-    pub(crate) publishers: watch::Sender<usize>,
+    pub(crate) publishers: Publishers,
     stores: Stores,
-    writing: Mutex<BTreeMap<LanePartition, Arc<tokio::sync::Mutex<Changes>>>>,
     pub(crate) states: watch::Sender<BTreeMap<LanePartition, PartitionState>>,
     pub(crate) progress: Progress,
     /// What each partition said of itself at its last tick.
@@ -192,8 +192,7 @@ impl Shared {
 
     /// What is held while a snapshot of this partition is written or published, by whichever of its lives.
     pub(crate) fn writing(&self, place: &LanePartition) -> Arc<tokio::sync::Mutex<Changes>> {
-        let mut writing = self.writing.lock().expect("no holder of this lock panics");
-        Arc::clone(writing.entry(place.clone()).or_default())
+        self.publishers.turn(place)
     }
 
     pub(crate) fn store(
@@ -299,9 +298,8 @@ pub async fn start(
         standing,
         threads: Threads::default(),
         stop: stopped,
-        publishers: watch::channel(0).0,
+        publishers: Publishers::default(),
         stores,
-        writing: Mutex::default(),
         states: watch::channel(BTreeMap::new()).0,
         progress: Progress::default(),
         seen: Mutex::default(),
@@ -513,24 +511,8 @@ impl Handle {
             .threads
             .ended(KILL_WAIT, |place| stuck.contains(place));
         ended.await;
-        self.shared.published().await;
+        self.shared.publishers.ended(KILL_WAIT).await;
         drop(self.supervising.await);
-    }
-}
-
-impl Shared {
-    /// Waits for publishers and for what they are reading: whoever starts next finds the snapshots free.
-    async fn published(&self) {
-        let mut publishers = self.publishers.subscribe();
-        let ended = publishers.wait_for(|count| *count == 0);
-        drop(tokio::time::timeout(KILL_WAIT, ended).await);
-        let turns: Vec<_> = {
-            let writing = self.writing.lock().expect("no holder of this lock panics");
-            writing.values().cloned().collect()
-        };
-        for turn in turns {
-            drop(tokio::time::timeout(KILL_WAIT, turn.lock()).await);
-        }
     }
 }
 

@@ -76,12 +76,7 @@ pub(super) async fn publish(
             changes: Arc::clone(changes),
             pace: Arc::new(shared.limits(place).publishing.clone()),
         };
-        let publishers = shared.publishers.clone();
-        publishers.send_modify(|count| *count += 1);
-        tokio::spawn(async move {
-            publishing.run(turn).await;
-            publishers.send_modify(|count| *count -= 1);
-        });
+        shared.publishers.start(publishing, turn);
     }
     mine
 }
