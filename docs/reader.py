@@ -1,14 +1,16 @@
 """Follows a lane's `events` on Kafka (see lanes.md) over `confluent-kafka` 2 or newer. `python reader.py BROKERS LANE [key=value …]`
 prints each commit that counts as a line of JSON, from the oldest record on; further settings are librdkafka's, as in
 security.protocol=sasl_ssl. Whoever keeps results keeps with them each partition's next offset and `vars()` of its Partition."""
-import json, sys
+import base64, json, sys
+from urllib.parse import unquote
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 CLAIM, COMMIT, RELEASE = 0, 1, 4  # the other kinds only take their number
 PASSING = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT)
 
 class Header:
-    """The record header `xp`: a version byte, then bincode. A number below 251 is one byte; others say their size first."""
-    def __init__(self, data):
+    """The record header `xp`: base64 of a version byte and bincode. A number below 251 is one byte; others say their size first."""
+    def __init__(self, data):  # a former build wrote the bytes themselves, which begin below any letter
+        data = data if data[:1] < b" " else base64.b64decode(data, validate=True)
         if data[:1] not in (b"\x01", b"\x02", b"\x03"):  # the later ones have more kinds of changes, which are not read here
             raise ValueError(f"the header {data[:1]!r}… is not of version 1, 2 or 3, which is all that this reader knows")
         self.data, self.at = data, 1
@@ -53,11 +55,13 @@ def follow(brokers, lane, settings):
             continue  # nothing new, or an outage that the library bridges
         if record.error():  # such as an offset that retention took meanwhile
             raise KafkaException(record.error())
-        header = Header(dict(record.headers() or ()).get("xp", b""))
+        headers = dict(record.headers() or ())
+        header = Header(headers.get("xp", b""))
         if partitions[record.partition()].counts(record.offset(), header) and header.kind == COMMIT and record.value():
             header.number(), header.skip_cause()  # which effects had gone out; what caused it
             yield dict(partition=record.partition(), offset=record.offset(), address=record.key().decode(),
-                       now=header.number(), revision=header.number(), events=json.loads(record.value()))
+                       now=header.number(), revision=header.number(), events=json.loads(record.value()),
+                       subject=unquote(headers.get("subject", b"").decode()) or None)
 if __name__ == "__main__":
     for commit in follow(sys.argv[1], sys.argv[2], dict(setting.split("=", 1) for setting in sys.argv[3:])):
         print(json.dumps(commit, ensure_ascii=False), flush=True)

@@ -240,6 +240,7 @@ impl Partition {
             key: Bytes::copy_from_slice(address.as_str().as_bytes()),
             header: codec::encode(header).into(),
             value,
+            ..Record::default()
         };
         let bytes = bytes(&record);
         let charge = share.charge(weight(bytes));

@@ -8,6 +8,9 @@ use serde::de::DeserializeOwned;
 /// The largest platform value that is read, in bytes; a longer one is refused before memory is taken.
 pub const VALUE_BYTES_MAX: usize = 64 << 20;
 
+/// What stands before bytes that a log could not read as ours; no format has this version.
+pub const UNREADABLE: u8 = 0;
+
 const CONFIG: bincode::config::Configuration = bincode::config::standard();
 
 /// A value with a wire format of its own. Each version of each format has a golden file.
@@ -74,7 +77,11 @@ pub fn encode<T: Format>(value: &T) -> Vec<u8> {
 /// [`DecodeError`] for an unknown version, damaged bytes, or bytes left over.
 pub fn decode<T: Format>(bytes: &[u8]) -> Result<T, DecodeError> {
     let format = T::NAME;
+    let damaged = |reason: String| DecodeError::Damaged { format, reason };
     let (&found, rest) = bytes.split_first().ok_or(DecodeError::Empty { format })?;
+    if found == UNREADABLE {
+        return Err(damaged("it is neither base64 nor bytes of ours".to_owned()));
+    }
     if !(T::OLDEST..=T::VERSION).contains(&found) {
         let known = T::VERSION;
         return Err(DecodeError::Version {
@@ -83,7 +90,6 @@ pub fn decode<T: Format>(bytes: &[u8]) -> Result<T, DecodeError> {
             known,
         });
     }
-    let damaged = |reason: String| DecodeError::Damaged { format, reason };
     let rest = match T::lacks(found) {
         [] => Cow::Borrowed(rest),
         lacks => Cow::Owned([rest, lacks].concat()),

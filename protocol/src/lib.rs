@@ -16,6 +16,7 @@ pub mod claims;
 pub mod rules;
 pub mod address;
 pub mod murmur2;
+pub mod utc;
 pub mod ids;
 pub mod plain;
 pub mod sample;

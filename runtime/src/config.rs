@@ -168,7 +168,8 @@ settings! {
         entities_per_subject: usize = 2_000,
         /// How long a deferred answer may stay open. Then who waits for it gets `fault unanswered`.
         ticket: Span = Span::from_secs(30),
-        /// The largest record. A decision that needs a larger one is a `fault too-large`.
+        /// The largest record, its header counted as the text that it is on Kafka: three bytes take four. A decision that
+        /// needs a larger one is a `fault too-large`.
         record_bytes_max: Size = Size(1 << 20),
         /// A welcome, an answer or a portion of a resume that is larger goes out in pieces of this size (R41). Half of
         /// `record-bytes-max` if that is less.

@@ -11,7 +11,7 @@ use xp_protocol::lane::{
     CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
 };
 use xp_protocol::{Offset, PartitionId, TimeMs};
-use xp_state_node::large::{is_large, record_bytes};
+use xp_state_node::large::is_large;
 use xp_transport::simulated::{AppendId, Faults, ProducerId, SimEvent, SimLog};
 use xp_transport::{Record, Stored, TopicPartition};
 
@@ -174,7 +174,8 @@ impl Stage {
         record: Record,
         asker: Asker,
     ) {
-        let bytes = record_bytes(&record);
+        // As Kafka counts, where headers are text.
+        let bytes = record.key.len() + record.bytes();
         let is_refused = lane_of(at).is_some() && bytes > self.plan.logged_bytes_max();
         if is_refused {
             let alarm = format!("the log refuses a record of {bytes} bytes for {at:?}");

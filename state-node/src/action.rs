@@ -135,5 +135,6 @@ pub fn tell_record(source: &xp_protocol::LanePartition, time: TimeMs, tell: &Tel
         key: Bytes::copy_from_slice(tell.to.as_str().as_bytes()),
         header: xp_protocol::codec::encode(&header).into(),
         value: tell.payload.clone(),
+        ..Record::default()
     }
 }

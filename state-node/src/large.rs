@@ -241,6 +241,7 @@ impl Pieces {
             key,
             header: codec::encode(&header).into(),
             value: payload,
+            ..Record::default()
         }
     }
 }

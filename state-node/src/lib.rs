@@ -29,7 +29,6 @@ pub mod config;
 pub mod lanes;
 pub mod limits;
 pub mod pace;
-pub mod utc;
 
 pub use config::Config;
 pub use lanes::{Lane, Lanes};

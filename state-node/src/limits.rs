@@ -25,7 +25,7 @@ pub struct Limits {
     pub entities_per_subject: usize,
     /// How long a ticket may stay open, in milliseconds; then its awaiter gets `fault unanswered`.
     pub ticket_ms: u64,
-    /// The largest encoded record, in bytes; a larger decision is a `fault too-large` (R9).
+    /// The largest encoded record, in bytes, its header counted as text; a larger decision is a `fault too-large` (R9).
     pub record_bytes_max: usize,
     /// A record outside the chain with more bytes goes out in pieces of this size (R41); see [`Limits::piece_bytes`].
     pub piece_bytes_max: usize,

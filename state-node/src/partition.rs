@@ -34,7 +34,7 @@ use self::core::Core;
 use exit::{Exit, Step};
 use follow::Follower;
 use own::Owner;
-use record::{bare, record};
+use record::{bare, label, record};
 
 pub use self::core::{Description, FoldedAnew, Reason};
 pub use open::OpenError;

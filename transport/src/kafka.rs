@@ -10,6 +10,7 @@ mod fetcher;
 mod mailbox;
 mod producers;
 mod producer;
+mod headers;
 mod acknowledgement;
 mod clerk;
 mod questions;

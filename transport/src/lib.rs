@@ -12,6 +12,6 @@ pub mod private;
 
 pub use clock::{Clock, Now};
 pub use log::{
-    Acknowledged, AppendError, Bounds, Eventually, Log, ReadError, Reader, Record, Stored,
+    Acknowledged, AppendError, Bounds, Eventually, Label, Log, ReadError, Reader, Record, Stored,
     TopicPartition,
 };

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use xp_protocol::{LogIdentity, Offset, PartitionId, TimeMs};
+use xp_protocol::{LogIdentity, Offset, PartitionId, Revision, TimeMs};
 
-/// What a producer writes. The value is the domain's bytes; the platform's envelope is the one header `xp`.
+/// What a producer writes. The value is the domain's bytes; the platform's envelope is the header `xp`, on Kafka as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The entity's address, or empty for records about a whole partition.
@@ -17,6 +17,35 @@ pub struct Record {
     pub header: Bytes,
     /// The domain's bytes, untouched.
     pub value: Bytes,
+    /// What strangers read of it; no reader of ours gets it, and only a log that strangers read has it at all.
+    pub label: Option<Arc<Label>>,
+}
+
+/// What is known of a commit, for tools that do not know the platform's formats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The time that the decision saw.
+    pub time: TimeMs,
+    /// The entity's revision after it.
+    pub revision: Revision,
+    /// Whose message caused it, where it was a client's.
+    pub subject: Option<Box<str>>,
+}
+
+impl Record {
+    /// What its header and value take in the log in which they take the most: as text, three bytes take four.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.header.len().div_ceil(3) * 4 + self.value.len()
+    }
+
+    /// What a log keeps of it that only we read.
+    pub(crate) fn unlabelled(self) -> Self {
+        Self {
+            label: None,
+            ..self
+        }
+    }
 }
 
 /// What a reader gets.
@@ -26,7 +55,7 @@ pub struct Stored {
     pub offset: Offset,
     /// When the log took it. May jump backwards (a new leader's clock).
     pub time: TimeMs,
-    /// The record as it was appended.
+    /// The record as it was appended, but for its label.
     pub record: Record,
 }
 

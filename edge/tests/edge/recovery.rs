@@ -230,6 +230,7 @@ async fn a_record_that_cannot_be_read_is_left_out_and_named() {
         key: "board/1".into(),
         header: "\u{7f}from the future".into(),
         value: "".into(),
+        ..Record::default()
     };
     assert!(codec::decode::<xp_protocol::outbound::Outbound>(&strange.header).is_err());
     world.log.append(&at, vec![strange]).await;

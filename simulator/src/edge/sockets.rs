@@ -173,6 +173,7 @@ impl Edge {
             key: Bytes::copy_from_slice(address.as_str().as_bytes()),
             header: codec::encode(&header).into(),
             value,
+            ..Record::default()
         };
         let subject = subject(socket);
         self.lane(Place::of(address)).push(record, fate, &subject);

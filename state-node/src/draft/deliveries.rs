@@ -125,6 +125,7 @@ pub fn outbound(
         key: Bytes::copy_from_slice(address.as_str().as_bytes()),
         header: xp_protocol::codec::encode(&header).into(),
         value: if all { frames.clone() } else { value.freeze() },
+        ..Record::default()
     }
 }
 

@@ -54,6 +54,7 @@ pub fn record(key: String, word: &Published, value: Bytes) -> Record {
         key: key.into(),
         header: codec::encode(word).into(),
         value,
+        ..Record::default()
     }
 }
 
@@ -64,6 +65,7 @@ pub fn gone(key: Bytes) -> Record {
         key,
         header: codec::encode(&Published::Gone).into(),
         value: Bytes::new(),
+        ..Record::default()
     }
 }
 

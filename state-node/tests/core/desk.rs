@@ -401,6 +401,7 @@ impl Desk {
                 key: Bytes::copy_from_slice(socket.entity.as_bytes()),
                 header: codec::encode(&inbound).into(),
                 value: Bytes::from_static(br#"{"sub":"ana"}"#),
+                ..Record::default()
             };
             batch.push(at(self.inbound, record));
             self.inbound += 1;
@@ -433,6 +434,7 @@ impl Desk {
             key: Bytes::copy_from_slice(key.as_bytes()),
             header: codec::encode(&inbound).into(),
             value: Bytes::copy_from_slice(value.as_bytes()),
+            ..Record::default()
         });
     }
 

@@ -9,6 +9,7 @@ mod commits;
 mod holes;
 mod schedule;
 mod outputs;
+mod labels;
 mod large;
 mod sessions;
 mod attempts;

@@ -4,11 +4,11 @@ use xp_domain_sdk::Domain;
 use xp_domain_sdk::host::Registry;
 use xp_protocol::events::{Cause, TimerKey};
 use xp_protocol::inbound::ClientAction;
+use xp_protocol::utc::utc;
 use xp_protocol::{Address, Offset, codec};
 use xp_state_node::Limits;
 use xp_state_node::snapshot::{self, StoredBefore, sealed};
 use xp_state_node::store::Batch;
-use xp_state_node::utc::utc;
 
 use crate::desk::{ANA, BEN, Desk, Socket};
 use crate::game::{BUG, FIRST, Game, NEW_CLAIM, NEW_FIELD, NEW_VERSION, NO_EVENTS, UPCASTER};

@@ -135,6 +135,7 @@ impl Edge {
             key,
             header,
             value: Bytes::copy_from_slice(value.as_bytes()),
+            ..Record::default()
         };
         self.log.append(&at, vec![record]).await[0]
             .as_ref()

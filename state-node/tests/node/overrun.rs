@@ -27,6 +27,7 @@ fn noise() -> Record {
         key: Bytes::new(),
         header: codec::encode(&header).into(),
         value: Bytes::from(vec![0; 60_000]),
+        ..Record::default()
     }
 }
 

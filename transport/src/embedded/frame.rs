@@ -225,5 +225,6 @@ fn record_of(body: &Bytes, cursor: &mut Cursor<'_>) -> Option<Record> {
         key: part(lengths[0])?,
         header: part(lengths[1])?,
         value: part(lengths[2])?,
+        label: None,
     })
 }

@@ -81,6 +81,8 @@ impl Topic {
                 ),
             });
         }
+        // What is served from memory is what a restart reads from the disk.
+        let records = records.into_iter().map(Record::unlabelled).collect();
         match self.config.durability {
             Durability::Fsync => self.enqueue(partition, records),
             Durability::Memory => self.append_in_memory(partition, records),

@@ -7,16 +7,14 @@ use std::time::Duration;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
+use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, Statistics};
 
 use super::acknowledgement::{Pending, Ticket};
+use super::headers;
 use super::instance::{Context, Shared};
 use crate::log::{Record, TopicPartition};
-
-/// The header that carries the platform's envelope.
-pub(super) const HEADER: &str = "xp";
 
 /// How many records may wait in one instance. Beyond it appends fail at once, and are appended again (R12).
 const WAITING_RECORDS_MAX: &str = "500000";
@@ -122,12 +120,7 @@ impl Producer {
         // Empty parts are null, as other readers expect it: an empty value is no JSON.
         message.key = some(&record.key);
         message.payload = some(&record.value);
-        message.headers = some(&record.header).map(|value| {
-            OwnedHeaders::new_with_capacity(1).insert(Header {
-                key: HEADER,
-                value: Some(value),
-            })
-        });
+        message.headers = headers::of(record);
         let (error, message) = self.inner().send(message).err()?;
         let reason = reason(&error);
         message.delivery_opaque.failed(&reason);

@@ -156,7 +156,7 @@ impl SimLog {
         let id = AppendId(self.appended);
         self.appended += 1;
         match self.stores.get(at).map(|store| store.identity) {
-            Some(identity) => self.launch(now, id, producer, at, identity, record),
+            Some(identity) => self.launch(now, id, producer, at, identity, record.unlabelled()),
             None => {
                 let event = SimEvent::Failed { id };
                 self.plan(now, Due::Answer { producer, event });

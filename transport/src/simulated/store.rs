@@ -150,7 +150,9 @@ impl Store {
 fn first_bytes<'a>(records: impl Iterator<Item = &'a Stored>, bytes_max: usize) -> Vec<Stored> {
     let mut taken = 0;
     let fits = |stored: &&Stored| {
-        let Record { key, header, value } = &stored.record;
+        let Record {
+            key, header, value, ..
+        } = &stored.record;
         let is_first = taken == 0;
         // Even an empty record costs something, so that the first is told from the others.
         taken += 1 + key.len() + header.len() + value.len();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::time::{Duration, timeout};
-use xp_protocol::{Offset, TimeMs};
-use xp_transport::{Bounds, Log, ReadError, Record};
+use xp_protocol::{Offset, Revision, TimeMs};
+use xp_transport::{Bounds, Label, Log, ReadError, Record};
 
 use crate::suite::{
     Backend, DURABLE, Optional, PARTITIONS, SHORT, VOLATILE, append, at, has, record, records,
@@ -334,6 +334,25 @@ pub(crate) async fn empty_parts_survive(backend: impl Backend) {
         let found = take_from(&*log, &at(topic, 0), 0, 4).await;
         let found: Vec<_> = found.into_iter().map(|stored| stored.record).collect();
         assert_eq!(found, sent, "{topic}");
+    }
+}
+
+/// Whoever reads from memory, from a disk or from a broker gets the same.
+pub(crate) async fn a_label_is_for_strangers_alone(backend: impl Backend) {
+    let log = backend.log();
+    let label = Label {
+        time: TimeMs(7),
+        revision: Revision(3),
+        subject: Some("ana".into()),
+    };
+    let sent = Record {
+        label: Some(Arc::new(label)),
+        ..record("labelled")
+    };
+    for topic in [DURABLE, VOLATILE] {
+        append(&*log, &at(topic, 0), vec![sent.clone()]).await;
+        let found = take_from(&*log, &at(topic, 0), 0, 1).await.remove(0);
+        assert_eq!(found.record, record("labelled"), "{topic}");
     }
 }
 

@@ -80,6 +80,7 @@ macro_rules! conformance {
             a_volatile_topic_begins_anew_with_a_new_identity
             bounds_follow_the_log
             empty_parts_survive
+            a_label_is_for_strangers_alone
             appending_nothing_is_acknowledged_with_nothing
             large_records_survive_and_batches_stay_bounded
             partitions_do_not_mix
@@ -105,6 +106,7 @@ pub(crate) fn record(text: impl Into<String>) -> Record {
         key: Bytes::from(format!("board/{text}")),
         header: Bytes::from_static(b"\x01header"),
         value: Bytes::from(text),
+        ..Record::default()
     }
 }
 

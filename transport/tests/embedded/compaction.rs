@@ -40,6 +40,7 @@ fn replacing(number: u64) -> Record {
         key: Bytes::from(format!("key {}", number % KEYS)),
         header: Bytes::from_static(b"header"),
         value: Bytes::from(format!("{number} {}", "x".repeat((number % 40) as usize))),
+        ..Record::default()
     }
 }
 

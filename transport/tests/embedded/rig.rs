@@ -128,6 +128,7 @@ pub(crate) fn record(number: u64) -> Record {
             "record {number} {}",
             "x".repeat((number % 50) as usize)
         )),
+        ..Record::default()
     }
 }
 

@@ -45,6 +45,7 @@ async fn overwrite(log: &Kafka, version: u64) -> Offset {
         key: Bytes::from(format!("key {key}")),
         header: Bytes::from_static(b"word"),
         value: Bytes::from(version.to_string()),
+        ..Record::default()
     };
     let appended = log.append(&at(), (0..KEYS).map(record).collect()).await;
     appended.last().unwrap().clone().unwrap()

@@ -7,5 +7,6 @@ mod security;
 mod topics;
 mod prefix;
 mod reader;
+mod headers;
 mod compaction;
 mod rig;

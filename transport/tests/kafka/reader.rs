@@ -3,10 +3,14 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use uuid::Uuid;
 use xp_protocol::events::{Cause, Checkpoint, Claim, Commit, Event, TimerKey, Trying};
 use xp_protocol::{
@@ -15,7 +19,7 @@ use xp_protocol::{
 };
 use xp_transport::kafka::topics::{self, Created, Kind};
 use xp_transport::kafka::{Config, Kafka, Topic};
-use xp_transport::{Log, Record, TopicPartition};
+use xp_transport::{Label, Log, Record, TopicPartition};
 
 use crate::rig::kafka;
 
@@ -30,11 +34,17 @@ struct Line {
 
 fn line(event: &Event, value: &'static str, counts: bool) -> Line {
     let is_commit = matches!(event, Event::Commit(_));
+    let label = || Label {
+        time: TimeMs(0),
+        revision: Revision(0),
+        subject: Some("Zoë, née %".into()),
+    };
     Line {
         record: Record {
             key: Bytes::from_static(if is_commit { b"board/1" } else { b"" }),
             header: codec::encode(event).into(),
             value: Bytes::from_static(value.as_bytes()),
+            label: is_commit.then(|| Arc::new(label())),
         },
         counts: counts.then_some(value),
     }
@@ -159,6 +169,27 @@ async fn write(log: &Kafka, at: &TopicPartition, lines: &[Line]) {
     }
 }
 
+/// What a former build wrote: the header as bytes, and no other.
+fn write_as_before(at: &TopicPartition, lines: &[Line]) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", kafka().bootstrap());
+    let producer: BaseProducer = config.create().unwrap();
+    let partition = i32::try_from(at.partition.0).unwrap();
+    for Line { record, .. } in lines {
+        let header = Header {
+            key: "xp",
+            value: Some(&record.header[..]),
+        };
+        let record = BaseRecord::to(&at.topic)
+            .partition(partition)
+            .key(&record.key[..])
+            .payload(&record.value[..])
+            .headers(OwnedHeaders::new().insert(header));
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(PATIENCE).unwrap();
+}
+
 /// `cargo xtask test` prepares one and names it in XP_PYTHON.
 fn python() -> PathBuf {
     let prepared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../python/bin/python");
@@ -237,10 +268,13 @@ async fn a_reader_without_our_code_prints_what_counts_and_nothing_else_over_a_ta
 
     // Offsets that need one byte in one partition and three in the other.
     let fillers: Vec<_> = (0..300).map(|_| void(&told(5, 1))).collect();
-    write(&log, &at(1), &fillers).await;
+    write_as_before(&at(1), &fillers);
     for (partition, first) in [(0, 0), (1, 300)] {
         let lines = takeover(first);
-        write(&log, &at(partition), &lines[..14]).await;
+        match partition {
+            0 => write(&log, &at(partition), &lines[..14]).await,
+            _ => write_as_before(&at(partition), &lines[..14]),
+        }
     }
     let reading = Reading::of("stranger", &["client.id=stranger"]);
     let early = reading.take(6);
@@ -270,6 +304,9 @@ async fn a_reader_without_our_code_prints_what_counts_and_nothing_else_over_a_ta
             assert_eq!(line["address"], "board/1");
             assert_eq!(line["revision"], 1_u64 << 40);
             assert_eq!(line["now"], 1_700_000_000_000_u64);
+            let said = partition == 0 || offset >= first + 14;
+            let subject = said.then_some("Zoë, née %");
+            assert_eq!(line["subject"], serde_json::json!(subject));
         }
     }
 }

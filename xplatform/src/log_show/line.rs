@@ -9,8 +9,8 @@ use xp_protocol::notice::{self, Notice};
 use xp_protocol::outbound::Outbound;
 use xp_protocol::plain::{plain, word};
 use xp_protocol::snapshots::Published;
+use xp_protocol::utc::utc;
 use xp_protocol::{Offset, PartitionId, TimeMs, codec};
-use xp_state_node::utc::utc;
 use xp_transport::Stored;
 
 use super::readable::{payload, payloads, readable, text_of};
@@ -338,6 +338,7 @@ mod tests {
             key: Bytes::from_static(b"board/1"),
             header: codec::encode(&said).into(),
             value: Bytes::from_static(b"{\"type\":\"Draw\"}"),
+            ..Record::default()
         };
         let stored = Stored {
             offset: Offset(3),
@@ -403,6 +404,7 @@ mod tests {
             key: Bytes::copy_from_slice(key.as_bytes()),
             header: codec::encode(event).into(),
             value: Bytes::copy_from_slice(value.as_bytes()),
+            ..Record::default()
         };
         let stored = Stored {
             offset: Offset(3),

@@ -105,6 +105,7 @@ impl Owner {
             key: Bytes::copy_from_slice(address.as_str().as_bytes()),
             header: codec::encode(outbound).into(),
             value: value.freeze(),
+            ..Record::default()
         };
         let at = TopicPartition {
             topic: "main.outbound".into(),

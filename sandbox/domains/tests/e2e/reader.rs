@@ -72,12 +72,19 @@ async fn a_reader_without_our_code_sees_what_is_valid_and_nothing_else_across_ta
     while reader.seen.len() < valid.len() {
         reader.sees(&[]).await;
     }
-    let read = reader
-        .seen
-        .iter()
-        .map(|line| serde_json::from_str(line).unwrap());
+    let read = reader.seen.iter();
+    let read: Vec<Value> = read
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for record in &read {
+        // Strokes are drawn by whom the board calls so, and nothing else is written here.
+        let drawn = &record["events"][0]["data"]["stroke"]["by"];
+        assert!(drawn.is_string(), "{record}");
+        assert_eq!(&record["subject"], drawn, "{record}");
+    }
     let read: Commits = read
-        .map(|record| commit(&record, "address", "events"))
+        .iter()
+        .map(|record| commit(record, "address", "events"))
         .collect();
     assert!(
         read == valid,

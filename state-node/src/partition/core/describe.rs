@@ -3,11 +3,11 @@
 use serde::Serialize;
 use xp_domain_sdk::host::Host;
 use xp_protocol::events::{Parked, TimerKey, Waiting};
+use xp_protocol::utc::utc;
 use xp_protocol::{Address, TimeMs};
 
 use super::Core;
 use crate::entity::{Cure, Entity, Phase, Quarantine, Session};
-use crate::utc::utc;
 
 /// At most this many sessions, timers and parked things are listed; their counts are whole.
 const LISTED_MAX: usize = 100;

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeSet;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use xp_protocol::cluster::Kind;
 use xp_protocol::flow::NOTICE;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
@@ -164,9 +164,8 @@ fn taken(partition: PartitionId, upto: Offset) -> Record {
     let item = Item::Taken { partition, upto };
     header.deliver(&mut BytesMut::new(), Recipients::Everybody, item, &[]);
     Record {
-        key: Bytes::new(),
         header: codec::encode(&header).into(),
-        value: Bytes::new(),
+        ..Record::default()
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 use xp_protocol::{Offset, PartitionId, TimeMs};
 
-use crate::kafka::producer::HEADER;
+use crate::kafka::headers;
 use crate::log::{Record, Stored, TopicPartition};
 
 /// At so many records or bytes a turn ends, so that nobody waits for the end of a flood.
@@ -72,18 +72,15 @@ impl Batch {
 fn stored(message: &BorrowedMessage<'_>) -> Stored {
     let key = message.key().unwrap_or_default();
     let value = message.payload().unwrap_or_default();
-    let header = message.headers().and_then(|headers| {
-        let ours = headers.iter().find(|header| header.key == HEADER);
-        ours.and_then(|header| header.value)
-    });
-    let header = header.unwrap_or_default();
-    let mut bytes = BytesMut::with_capacity(key.len() + header.len() + value.len());
-    for part in [key, header, value] {
-        bytes.extend_from_slice(part);
-    }
-    let mut bytes = bytes.freeze();
+    let envelope = headers::envelope(message);
+    let mut bytes = Vec::with_capacity(key.len() + headers::bytes_of(envelope) + value.len());
+    bytes.extend_from_slice(key);
+    headers::read(envelope, &mut bytes);
+    let header = bytes.len() - key.len();
+    bytes.extend_from_slice(value);
+    let mut bytes = Bytes::from(bytes);
     let key = bytes.split_to(key.len());
-    let header = bytes.split_to(header.len());
+    let header = bytes.split_to(header);
     let time = message.timestamp().to_millis().unwrap_or(0);
     Stored {
         offset: Offset(u64::try_from(message.offset()).unwrap_or(0)),
@@ -92,6 +89,7 @@ fn stored(message: &BorrowedMessage<'_>) -> Stored {
             key,
             header,
             value: bytes,
+            label: None,
         },
     }
 }

@@ -49,6 +49,7 @@ async fn append(log: &Embedded, topic: &str, partition: u32, value: &str) {
         key: Bytes::new(),
         header: codec::encode(&release).into(),
         value: Bytes::copy_from_slice(value.as_bytes()),
+        ..Record::default()
     };
     let at = TopicPartition {
         topic: topic.into(),

@@ -10,7 +10,7 @@ use xp_protocol::{Address, FaultCode, Offset};
 use xp_transport::{Now, Record};
 
 use super::super::super::core::Core;
-use super::super::super::record;
+use super::super::super::{label, record};
 use super::super::telling::must_wait;
 use super::Writer;
 use crate::draft::{Deliveries, Draft, Failure, chain_records, reference};
@@ -45,7 +45,7 @@ impl Writer {
         let Some((commit, record)) = place(core, self.sent(), address, &draft) else {
             return;
         };
-        let bytes = record.header.len() + record.value.len();
+        let bytes = record.bytes();
         let max = core.setting.limits.record_bytes_max;
         if bytes > max {
             let reference = reference(draft.seed);
@@ -261,7 +261,10 @@ fn place(
     };
     let commit = Arc::new(commit);
     let event = Event::Commit(Arc::clone(&commit));
-    let record = record(Some(address), &event, draft.events.clone());
+    let record = Record {
+        label: Some(label(entity, &commit, draft.begins())),
+        ..record(Some(address), &event, draft.events.clone())
+    };
     Some((commit, record))
 }
 

@@ -1,6 +1,6 @@
 //! Times as people read them.
 
-use xp_protocol::TimeMs;
+use crate::ids::TimeMs;
 
 /// UTC in ISO 8601, by the civil calendar (Howard Hinnant, "chrono-compatible low-level date algorithms").
 #[must_use]
