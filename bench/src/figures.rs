@@ -18,7 +18,7 @@ pub(crate) fn now() -> Instant {
 }
 
 /// How many digits of a duration are kept.
-const DIGITS: u8 = 3;
+const DIGITS: u8 = 5;
 
 /// A distribution of durations.
 pub(crate) struct Spread(Histogram<u64>);
@@ -28,12 +28,13 @@ impl Spread {
         let mut spread = Histogram::new(DIGITS).expect("a histogram may keep so many digits");
         for duration in durations {
             let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-            spread.saturating_record(nanoseconds);
+            let recorded = spread.record(nanoseconds);
+            recorded.expect("the histogram grows with what it is given");
         }
         Self(spread)
     }
 
-    /// The smallest duration that `share` of all do not exceed, to three digits.
+    /// The smallest duration that `share` of all do not exceed, to five digits.
     pub(crate) fn at(&self, share: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_quantile(share))
     }
