@@ -203,6 +203,9 @@ async fn a_secret_that_is_rolled_ends_the_sockets_of_the_old_one_and_a_broken_on
     rolled.tells(&refusal).await;
     lives_on(&mut ana, 1).await;
     fs::copy(rolled.path("kept/second"), rolled.path("first/secret")).unwrap();
+    rolled
+        .tells(&["edge.tokens.keys", "is in use from now on"])
+        .await;
     let ben = rolled.comes_in("first", "kept/second").await;
     rolled
         .tells(&["closed a connection", "token-expired"])
