@@ -190,13 +190,21 @@ fn no_bytes_are_no_value() {
 fn an_unknown_version_is_an_error_that_names_both() {
     let leave = codec::encode(&Outbound::default());
     let known = Outbound::OLDEST..=Outbound::VERSION;
-    for version in (0..=u8::MAX).filter(|version| !known.contains(version)) {
+    for version in (1..=u8::MAX).filter(|version| !known.contains(version)) {
         let bytes = [&[version], &leave[1..]].concat();
         let error = codec::decode::<Outbound>(&bytes).expect_err("a version from elsewhere");
         let newest = Outbound::VERSION;
         let text = format!("outbound has version {version}, and this build reads version {newest}");
         assert_eq!(error.to_string(), text);
     }
+}
+
+#[test]
+fn what_a_log_could_not_read_is_damaged_and_of_no_version() {
+    let bytes = [codec::UNREADABLE, b'?'];
+    let error = codec::decode::<Outbound>(&bytes).expect_err("it is nothing of ours");
+    let text = "damaged outbound: it is neither base64 nor bytes of ours";
+    assert_eq!(error.to_string(), text);
 }
 
 /// A claims payload that says it is `length` bytes long, in a record that has none of them.
