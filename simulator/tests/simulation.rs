@@ -197,7 +197,7 @@ fn a_client_that_hardly_listens_is_closed_and_nobody_else_notices() {
     assert!(failures.is_empty(), "{first}");
     let is_closed = |seed| {
         let story = run(Plan::slow(seed)).history.tail(usize::MAX);
-        story.contains("Code(4402)")
+        story.contains("Code(4402")
     };
     assert!((0..6).any(is_closed), "nobody was ever slow");
 }
