@@ -18,7 +18,7 @@ use xp_protocol::{Address, ConnectionId, Epoch, LogIdentity, Offset, TimeMs};
 use xp_transport::Now;
 
 use super::Setting;
-use super::exit::Exit;
+use super::exit::{Exit, Step};
 use crate::action::Action;
 use crate::entity::{Entity, Session};
 use crate::fold::Fold;
@@ -111,6 +111,12 @@ impl Core {
         tracing::warn!(partition = %place, reason, "the snapshot is thrown away and the log replayed");
         self.actions.push(Action::Clear);
         Exit::Lost("the snapshot could not be used")
+    }
+
+    /// Brings an entity into memory for an owner, which cannot go on with a snapshot that does not give it.
+    pub(super) fn require(&mut self, address: &Address) -> Step {
+        self.load(address)
+            .map_err(|reason| self.discard_snapshot(&reason))
     }
 
     /// Says that an entity's time is set back: once in a while, whatever the number of entities.

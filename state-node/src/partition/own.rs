@@ -298,8 +298,7 @@ impl Owner {
             return Ok(());
         }
         if core.setting.rules.ask_after_a_hole {
-            let asked = sockets::ask_edges(core, &mut self.writer.outbox);
-            asked.map_err(|reason| core.discard_snapshot(&reason))?;
+            sockets::ask_edges(core, &mut self.writer.outbox)?;
         }
         self.writer.outbox.put(core, Output::Mark);
         Ok(())

@@ -44,10 +44,7 @@ pub(super) fn is_due(topic: &Topic) -> bool {
         return false;
     }
     let segments = sealed(topic);
-    let mut sizes = segments.iter().map(|segment| {
-        let data = segment.path.metadata();
-        data.map_or(0, |data| data.len())
-    });
+    let mut sizes = segments.iter().map(|segment| segment.bytes());
     let first = sizes.next().unwrap_or_default();
     sizes.sum::<u64>() >= first.max(2 * topic.config.segment_bytes)
 }

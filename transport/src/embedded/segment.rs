@@ -29,6 +29,11 @@ pub(super) struct Segment {
 }
 
 impl Segment {
+    /// How large its file is, in bytes; 0 where that cannot be told.
+    pub(super) fn bytes(&self) -> u64 {
+        self.path.metadata().map_or(0, |data| data.len())
+    }
+
     pub(super) fn sealed(path: PathBuf, place: Place, partitions: usize) -> Self {
         Self {
             path,

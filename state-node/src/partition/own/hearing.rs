@@ -195,8 +195,7 @@ impl<'a> Hearing<'a> {
     /// R44: closes the socket of who speaks to a lost entity. Its session is as unknown as everything else, so its edge is
     /// asked where it listens.
     fn closes_lost(&mut self, heard: &Heard, client: &Client) -> Step<bool> {
-        let loaded = self.core.load(&heard.address);
-        loaded.map_err(|reason| self.core.discard_snapshot(&reason))?;
+        self.core.require(&heard.address)?;
         let is_lost = self.core.is_lost(&heard.address);
         if is_lost && !matches!(client.action, ClientAction::Disconnect { .. }) {
             let code = CloseCode::Quarantined;

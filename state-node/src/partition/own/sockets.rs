@@ -12,6 +12,7 @@ use xp_protocol::{Address, ConnectionId, Incarnation, PartitionId};
 use xp_transport::Now;
 
 use super::super::core::Core;
+use super::super::exit::Step;
 use super::goodbyes::Goodbyes;
 use super::outbox::Outbox;
 use crate::draft::Deliveries;
@@ -21,16 +22,13 @@ use crate::gate::Output;
 const SOCKETS_MAX: usize = 1_000;
 
 /// Each edge is asked for the sockets that count as attached.
-///
-/// # Errors
-/// When the snapshot of an entity cannot be read.
-pub(super) fn ask_edges(core: &mut Core, outbox: &mut Outbox) -> Result<(), String> {
+pub(super) fn ask_edges(core: &mut Core, outbox: &mut Outbox) -> Step {
     let quarantined = core.quarantines.addresses();
     let quarantined = quarantined.flat_map(|address| edges_of(core, address));
     let watched = core.residents.index.watched().cloned();
     let watched: Vec<_> = watched.chain(quarantined).collect();
     for (edge, address) in watched {
-        core.load(&address)?;
+        core.require(&address)?;
         for (partition, sockets) in attached(core, &address, edge) {
             for sockets in sockets.chunks(SOCKETS_MAX) {
                 ask_edge(core, outbox, &address, (edge, partition), sockets);

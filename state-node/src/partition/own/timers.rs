@@ -98,8 +98,7 @@ impl Owner {
         connection: ConnectionId,
         now: Now,
     ) -> Step {
-        let loaded = core.load(address);
-        loaded.map_err(|reason| core.discard_snapshot(&reason))?;
+        core.require(address)?;
         let key = TimerKey::Grace(connection);
         let Some(due) = core.due(address, &key) else {
             return Ok(());

@@ -52,8 +52,8 @@ impl Writer {
             for (partition, record) in chain_records(&unsent.address, &unsent.commit) {
                 self.outbox.put_open(unsent.offset, partition, record);
             }
-            let welcomed = self.sessions.welcome_again(core, &mut self.outbox, &unsent);
-            welcomed.map_err(|reason| core.discard_snapshot(&reason))?;
+            self.sessions
+                .welcome_again(core, &mut self.outbox, &unsent)?;
         }
         Ok(())
     }

@@ -56,9 +56,7 @@ impl Journal {
             .age_ms
             .is_some_and(|age_ms| now.since_ms(second.created) > age_ms);
         let is_too_much = retention.bytes.is_some_and(|bytes| {
-            let sizes = segments
-                .iter()
-                .map(|segment| segment.path.metadata().map_or(0, |data| data.len()));
+            let sizes = segments.iter().map(|segment| segment.bytes());
             sizes.sum::<u64>() > bytes.saturating_mul(self.nexts.len() as u64)
         });
         (is_old || is_too_much).then(|| second.bases.clone())

@@ -10,6 +10,7 @@ use xp_protocol::{
 };
 
 use super::super::super::core::{Core, Unsent};
+use super::super::super::exit::Step;
 use super::super::outbox::Outbox;
 use super::super::sockets::ask_of;
 use super::Sessions;
@@ -102,22 +103,19 @@ impl Sessions {
     /// R31: a session that began with a commit whose effects may not have gone out is welcomed anew, from
     /// the state as it is now. R27: whether its dial, or that of a session that came back, was late, the former owner may
     /// have wanted to ask; a question that went with it nobody else would ask.
-    ///
-    /// # Errors
-    /// When the snapshot of its entity cannot be read.
     pub(in super::super) fn welcome_again(
         &mut self,
         core: &mut Core,
         outbox: &mut Outbox,
         unsent: &Unsent,
-    ) -> Result<(), String> {
+    ) -> Step {
         for change in &unsent.commit.changes {
             let (came, begins) = match change {
                 Change::SessionBegun(came) => (came, true),
                 Change::SessionAttached(came) => (came, false),
                 _ => continue,
             };
-            core.load(&unsent.address)?;
+            core.require(&unsent.address)?;
             let session = core.session(&unsent.address, came.connection);
             if session.is_none_or(|session| !session.is_socket(came.attempt)) {
                 continue;

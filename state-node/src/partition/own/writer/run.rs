@@ -71,8 +71,7 @@ impl Writer {
         edge: Incarnation,
         now: Now,
     ) -> Step {
-        let loaded = core.load(address);
-        loaded.map_err(|reason| core.discard_snapshot(&reason))?;
+        core.require(address)?;
         let mut lost = lost_sessions(core, address, edge);
         while !lost.is_empty() {
             let occasion = Occasion::now(address, Cause::Verdict { edge }, now);
