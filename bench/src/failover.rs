@@ -1,5 +1,5 @@
-//! How long clients wait when something fails: three state nodes and two edges on Kafka, one command after the other to
-//! every entity, and for each fault the longest wait of each entity that it concerned.
+//! The failover benchmark, how long clients wait when something fails: three state nodes and two edges on Kafka, one
+//! command after the other to every entity, and for each fault the longest wait of each entity that it concerned.
 //!
 //! Where Kafka itself is away, a bare client of it waits in the same run: what is beyond its wait is ours.
 //!

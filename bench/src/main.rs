@@ -1,4 +1,5 @@
-//! What the platform can do on this machine, in one process on the embedded log and as processes on Kafka, beside a floor in the same run.
+//! Benchmarks of the platform on this machine, in one process on the embedded log and as processes on Kafka, beside a
+//! floor in the same run.
 //!
 //! `cargo run --release -p xp-bench -- all`. Server and generator are processes of their own; on two cores they are
 //! pinned apart. Every workload prints the floor that it was measured beside, and what its durability was.

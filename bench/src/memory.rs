@@ -1,4 +1,4 @@
-//! What entities and idle connections weigh.
+//! The memory benchmark: the weight of entities and of idle connections.
 
 use anyhow::Result;
 

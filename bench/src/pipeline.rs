@@ -1,4 +1,4 @@
-//! Many clients that send ahead: what group commit and batches are for.
+//! The pipeline benchmark: many clients that send ahead, for which group commit and batches are made.
 
 use anyhow::Result;
 use tokio::task::JoinSet;

@@ -1,4 +1,4 @@
-//! How long nobody is answered when the process dies.
+//! The restart benchmark: how long clients wait for an answer when the process dies.
 
 use anyhow::Result;
 

@@ -1,4 +1,4 @@
-//! Sequential durable commands: nothing hides the time of one.
+//! The round-trip benchmark: durable commands one after the other, so that nothing hides the time of one.
 
 use std::fs::File;
 use std::io::Write;

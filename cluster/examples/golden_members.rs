@@ -1,4 +1,4 @@
-//! Writes the golden file of the fold, for a new version of it. Never touches one that is there.
+//! A writer of the golden file of the fold, for a new version of it. It never touches one that is there.
 
 #[path = "../tests/golden/sample.rs"]
 mod sample;

@@ -1,5 +1,5 @@
-//! Who is alive and who owns what: a pure fold over the `cluster` log, without a clock or I/O; and, beside it, the
-//! few lines that read and write that log.
+//! The membership and placement of a cluster, who is alive and who owns what: a pure fold over the `cluster` log,
+//! without a clock or I/O; and, beside it, the few lines that read and write that log.
 #![warn(missing_docs)]
 
 pub mod log;

@@ -1,4 +1,4 @@
-//! What a binary hosts.
+//! The list of entities that a binary hosts.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Takes sockets: TLS, the request, the handshake, then the connection.
+//! The accept loop of an edge: TLS, the request, the handshake, then the connection.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

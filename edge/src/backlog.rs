@@ -1,4 +1,5 @@
-//! What waits for one client: in order, and within bounds; over them the client is slow, and is closed.
+//! The contents of a socket's send queue: items in order, within bounds; over a bound the client counts as slow, and
+//! its socket is closed.
 //!
 //! No I/O and no clock; the simulator runs it as it is.
 

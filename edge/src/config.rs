@@ -1,4 +1,4 @@
-//! What an edge is told before it starts.
+//! The configuration of one edge, apart from what is measured or decided while it runs.
 
 mod judged;
 mod key;

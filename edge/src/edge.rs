@@ -1,4 +1,4 @@
-//! Starts an edge, and ends it.
+//! The start and the end of an edge: its log readers, its listeners and its tasks.
 
 mod enter;
 mod upkeep;

@@ -1,4 +1,4 @@
-//! Reads a lane's outbound partition and brings each record to the sockets it concerns.
+//! The reader of a lane's outbound partition: it brings each record to the sockets that it concerns.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! How much a partition's owner has not taken yet of what this edge gave it, whose it is, and what is held back (R42).
+//! Flow control at the edge (R42): how much of what this edge appended a partition's owner has not taken yet, whose it
+//! is, and what is held back for that.
 //!
 //! An edge counts what it appends, and the owner says now and then what it has taken. In between it knows nothing, so
 //! it holds a bound by itself, for as long as an owner is away too. No I/O, no clock, no randomness; the simulator

@@ -1,4 +1,4 @@
-//! Who may come in: the address, the token, the origin, the limits.
+//! The checks of a handshake: the address, the token, the origin, the limits. Reading HTTP is not done here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Appends what clients say, in order, one request in flight per partition: what arrives meanwhile
-//! goes into the next.
+//! The append queues of one lane, by partition: what clients say, in order, one request in flight each; what arrives
+//! meanwhile goes into the next.
 
 mod appender;
 

@@ -1,4 +1,4 @@
-//! What all parts of one edge share.
+//! The state that all tasks of one edge share.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What waits for one client, between the fan-out and its connection.
+//! The send queue of one socket, between the fan-out and its connection. It writes to no socket.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,4 +1,5 @@
-//! Who a client is behind a proxy: what the proxy says of it, believed only of proxies that the configuration trusts.
+//! The address of a client behind a proxy: what the proxy says it is, believed only of proxies that the configuration
+//! trusts.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Who watches what: from an entity's address to its sessions on this edge.
+//! The registry of watched entities: from an entity's address to its sessions on this edge.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

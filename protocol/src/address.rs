@@ -1,4 +1,5 @@
-//! Where an entity lives: `category/id`, the key of every record about it.
+//! The address of an entity: `category/id`, the key of every record about it. It says neither on which partition nor on
+//! which node the entity is; its lane and the `cluster` log do.
 
 use std::fmt;
 use std::str::FromStr;

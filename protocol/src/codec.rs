@@ -1,4 +1,5 @@
-//! How platform values become bytes: a version byte, then bincode.
+//! The encoding of platform values: a version byte, then bincode. Payloads of domains are bytes here; only `domain-sdk`
+//! encodes them.
 
 use std::borrow::Cow;
 

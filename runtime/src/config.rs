@@ -1,4 +1,4 @@
-//! What a process is told before it starts, be it an edge, a state node or the whole platform.
+//! The configuration of a process, be it an edge, a state node or the whole platform.
 
 pub mod kafka;
 pub mod lane;

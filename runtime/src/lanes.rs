@@ -1,4 +1,4 @@
-//! What edge, state node and log make of the configured lanes.
+//! The translation of the configured lanes into what edge, state node and log each need.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

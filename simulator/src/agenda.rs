@@ -1,4 +1,4 @@
-//! What is due in a run, for whom, and what appends are for.
+//! The agenda of a run: what is due, for whom, and what each append is for.
 
 use xp_protocol::{Address, ClaimId, Offset, Revision};
 use xp_state_node::partition::Faulted;

@@ -1,4 +1,4 @@
-//! How bad the log is.
+//! The faults of the log in a run, drawn topic by topic.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;

@@ -1,4 +1,5 @@
-//! What is done to the platform, and when: drawn in advance, from random numbers of its own.
+//! The deeds of a run, everything that is done to the platform, and when: drawn in advance, from random numbers of its
+//! own.
 
 use std::ops::RangeInclusive;
 

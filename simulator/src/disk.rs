@@ -1,4 +1,4 @@
-//! What outlives a node's process.
+//! The disk of a node: what outlives its process.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What happened in a run, as somebody outside of the platform saw it.
+//! The history of a run, as somebody outside of the platform saw it. Checkers read it; it judges nothing.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! What an edge's process appends to one inbound partition: one group in flight, in order, as its real shell does.
+//! The append queue of one inbound partition at an edge: one group in flight, in order, as the edge's real shell does
+//! it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

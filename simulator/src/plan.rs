@@ -1,4 +1,4 @@
-//! What a run is made of.
+//! The plan of a run: everything it is made of.
 
 mod text;
 mod bounds;

@@ -1,4 +1,4 @@
-//! What all processes of a run share: the time, the log, the sockets, and what is due.
+//! The stage that all processes of a run share: the time, the log, the sockets, and what is due.
 
 mod shelf;
 

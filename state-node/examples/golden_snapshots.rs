@@ -1,5 +1,5 @@
-//! Writes the golden files that are missing, for a new format or a new version. Never touches one that is
-//! there: bytes that are stored under a version stay what they are.
+//! A writer of the golden files that are missing, for a new format or a new version. It never touches one that is there:
+//! bytes that are stored under a version stay what they are.
 
 #[path = "../tests/golden/samples.rs"]
 mod samples;

@@ -1,4 +1,4 @@
-//! What a partition asks its shell to do. Effects are data: the core itself moves no bytes.
+//! Actions: what a partition asks its shell to do. Effects are data: the core itself moves no bytes.
 
 use bytes::Bytes;
 use xp_protocol::events::Tell;

@@ -1,4 +1,4 @@
-//! What a state node is configured with.
+//! The configuration of one state node.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

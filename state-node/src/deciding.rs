@@ -1,5 +1,5 @@
-//! What a partition is deciding now, for whoever looks at it from outside (R47): domain code that does not return tells
-//! nobody.
+//! The message that a partition is deciding now, for those who look at it from outside (R47): domain code that does not
+//! return tells nobody.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! What one turn wants to commit, before it has a place in the log.
+//! The draft of a commit: what one turn wants to commit, before it has an offset in the log.
 
 mod show;
 mod answer;

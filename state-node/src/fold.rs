@@ -1,5 +1,5 @@
-//! Which records of a partition's log count: the claim, the epoch and the dense numbers (R2, R3), and the
-//! positions that every reader keeps alike.
+//! The fold of a partition's log: which records count, by the claim, the epoch and the dense numbers (R2, R3), and the
+//! positions that every reader keeps alike. What a commit does to its entity is no part of it.
 
 use std::collections::{BTreeMap, VecDeque};
 

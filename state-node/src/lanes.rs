@@ -1,4 +1,4 @@
-//! Which lane serves a category, and how many partitions it has.
+//! The lanes of a state node: which lane serves a category, and how many partitions it has.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What is too large for one record: cut into pieces, and sent at a pace that neither the log nor an edge is overrun
-//! by (R41).
+//! Outputs that are too large for one record: cut into pieces, and sent at a pace that neither the log nor an edge is
+//! overrun by (R41).
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,4 +1,4 @@
-//! How often and how much is published and restored.
+//! The pace of publishing and restoring snapshots: how often, and how much at once.
 
 /// Bounds and times of published snapshots. Each field says what happens when it is hit.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! What a mirror has read of `inbound` beyond the last message that it knows as taken: when it takes over, it goes on with
-//! that.
+//! The messages that a mirror has read of `inbound` beyond the last one that it knows as taken: when it takes over, it
+//! goes on with them.
 //!
 //! No I/O: whoever drives it has the reader, and the simulator runs it as it is.
 

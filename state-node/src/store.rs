@@ -1,4 +1,4 @@
-//! Where snapshots are kept: only what the log can rebuild.
+//! The snapshot store of a partition: it holds only what the log can rebuild.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

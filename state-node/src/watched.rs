@@ -1,5 +1,4 @@
-//! What is kept in memory about an entity while anybody watches it: never stored, rebuilt from its sessions
-//! and commits.
+//! The data in memory about an entity while anybody watches it: never stored, rebuilt from its sessions and commits.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};

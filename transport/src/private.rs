@@ -1,4 +1,4 @@
-//! What is for the user of the process alone: directories of data, and secrets as files hold them.
+//! Files and directories for the user of the process alone: directories of data, and secrets as files hold them.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! What may be typed.
+//! The command line of `xp`: its subcommands and flags, as clap reads them. Nothing is carried out here.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What a binary hosts.
+//! The list of entities that a binary hosts, and whether its arithmetic is checked.
 
 use xp_domain_sdk::arithmetic::is_checked;
 use xp_domain_sdk::host::Registry;

@@ -1,4 +1,4 @@
-//! What every long-running subcommand shares: signals, log lines, exit codes, advice.
+//! Services that every long-running subcommand shares: signals, log lines, exit codes, advice.
 
 pub(crate) mod progress;
 pub(crate) mod files;

@@ -1,4 +1,5 @@
-//! Where a state node answers over HTTP: whether the process lives, whether the node is ready, and what it does.
+//! The status server of a state node, over HTTP: whether the process lives, whether the node is ready, and what it
+//! does. It changes nothing.
 
 use std::collections::VecDeque;
 use std::io::Write;

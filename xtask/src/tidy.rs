@@ -2,6 +2,7 @@
 //! tree to problems; this file reads the tree, prints what was found, and fails if that is anything.
 
 mod words;
+mod heads;
 mod topics;
 mod imports;
 mod modules;
@@ -31,10 +32,11 @@ use tree::Tree;
 
 type Check = fn(&Tree) -> Vec<Problem>;
 
-const CHECKS: [(&str, Check); 9] = [
+const CHECKS: [(&str, Check); 10] = [
     ("layers", layers::check),
     ("imports", imports::check),
     ("words", words::check),
+    ("heads", heads::check),
     ("topics", topics::check),
     ("types", types::check),
     ("links", links::check),

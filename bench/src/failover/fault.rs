@@ -1,4 +1,4 @@
-//! What goes wrong.
+//! The faults that the failover benchmark brings about.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Who owns what, by a fold of the `cluster` log of the bench's own; and words to that log.
+//! The owners of partitions, by a fold of the `cluster` log of the bench's own; and appends to that log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

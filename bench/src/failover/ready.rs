@@ -1,4 +1,4 @@
-//! Whether all nodes say over HTTP that they are ready, looked at again and again.
+//! Readiness of all nodes over HTTP, asked for again and again.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

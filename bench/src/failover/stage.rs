@@ -1,4 +1,4 @@
-//! What happens to the cluster, once in every trial, and whom it concerns.
+//! The run of one fault in every trial, and the entities that it concerns.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What applications hold: a client, its handle for calls, and its items.
+//! The client as applications hold it: its handle for calls, and the items that it receives. It decides nothing itself.
 
 use std::ops::Deref;
 use std::pin::Pin;

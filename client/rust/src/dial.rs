@@ -1,4 +1,5 @@
-//! Opens one websocket: the URL, the handshake's headers, TCP, and TLS for `wss://`.
+//! The dialling of one websocket: the URL, the handshake's headers, TCP, and TLS for `wss://`. When to dial is decided
+//! elsewhere.
 
 use std::sync::Arc;
 

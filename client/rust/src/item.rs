@@ -1,4 +1,4 @@
-//! What a client is told: items as they happen, and answers to what it asked.
+//! Items that a client receives, as they happen, and the answers to its calls.
 
 use std::fmt;
 

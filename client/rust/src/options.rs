@@ -1,4 +1,4 @@
-//! What a client needs to know.
+//! Options of a client: the server, the entity, the tokens, and times and bounds.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Where who joins begins to fold (R37).
+//! The offset of the `cluster` log at which a process that joins begins to fold (R37).
 
 use xp_protocol::cluster::Member;
 use xp_protocol::codec::{self, Format};

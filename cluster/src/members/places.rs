@@ -1,4 +1,4 @@
-//! Who owns and who mirrors, after every change of members or lanes.
+//! The owner and the mirrors of each partition, placed anew after every change of members or lanes.
 
 use std::collections::BTreeMap;
 

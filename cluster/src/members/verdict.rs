@@ -1,4 +1,4 @@
-//! Who is there and who is gone (R17, R37).
+//! Verdicts about members: who is there and who is gone (R17, R37).
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What is wanted of a local Kafka.
+//! Options of a local Kafka.
 
 use crate::certificates::Certificates;
 use crate::security::{self, Listener, User};

@@ -1,4 +1,4 @@
-//! Who is here: the sessions with their claims decoded, and those whose claims this build cannot read.
+//! The roster of an entity: its sessions with their claims decoded, and those whose claims this build cannot read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

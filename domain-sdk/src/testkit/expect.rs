@@ -1,4 +1,4 @@
-//! What was expected beside what was got, as JSON.
+//! Expectations, shown as JSON beside what was got.
 
 use bytes::Bytes;
 use xp_protocol::Address;

@@ -1,4 +1,4 @@
-//! How a story begins.
+//! The beginning of a scenario: what is so before its first step.
 
 use std::marker::PhantomData;
 use std::rc::Rc;

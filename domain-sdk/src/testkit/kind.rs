@@ -1,4 +1,4 @@
-//! What the test kit must know of a kind of entity beyond its [`Host`]: how its words read.
+//! The kind of an entity, as the test kit needs it beyond its [`Host`]: how its values read.
 
 use std::marker::PhantomData;
 

@@ -1,4 +1,4 @@
-//! Who says it.
+//! A command or query that still lacks its sender.
 
 use xp_protocol::Address;
 

@@ -1,4 +1,4 @@
-//! What one step of a scenario brought about.
+//! The result of one step of a scenario.
 
 use std::collections::VecDeque;
 

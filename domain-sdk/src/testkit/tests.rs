@@ -1,4 +1,4 @@
-//! That each silent check can fail, and that a story that goes otherwise says so readably.
+//! Tests of the test kit: each silent check can fail, and a story that goes otherwise says so readably.
 
 mod bad;
 mod ended;

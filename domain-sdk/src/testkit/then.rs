@@ -1,4 +1,4 @@
-//! What must be so after a step.
+//! Expectations after a step of a scenario.
 
 use bytes::Bytes;
 

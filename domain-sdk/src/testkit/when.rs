@@ -1,4 +1,4 @@
-//! What happens in a story.
+//! The steps of a scenario.
 
 use std::time::Duration;
 

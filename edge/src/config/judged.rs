@@ -1,4 +1,4 @@
-//! What cannot mean anything: values that can be read, and by which nobody could ever come in.
+//! Checks of an edge's configuration: values that can be read, and with which no client could ever connect.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! How a socket is closed, so that the client learns why.
+//! The closing of a socket, in such a way that the client learns why.
 
 use std::io;
 use std::time::Duration;

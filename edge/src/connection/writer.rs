@@ -1,4 +1,4 @@
-//! Writes whole frames, many at once.
+//! The writer of a socket: whole frames, many in one write.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;

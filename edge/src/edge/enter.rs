@@ -1,4 +1,4 @@
-//! How an edge comes to its place in the cluster: it looks who is there, chooses what it listens to, and joins.
+//! An edge's entry into the cluster: it reads who is a member, chooses its outbound partition, tails that, and joins.
 
 use xp_cluster::Members;
 use xp_protocol::PartitionId;

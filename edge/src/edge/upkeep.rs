@@ -1,4 +1,4 @@
-//! What an edge does beside its sockets: heartbeats, repairs, fresh keys, and forgetting.
+//! The tasks of an edge beside its sockets: heartbeats, resumes that are due again, fresh keys, and forgetting.
 
 use std::sync::Arc;
 use std::time::Duration;

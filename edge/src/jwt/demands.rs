@@ -1,4 +1,4 @@
-//! What a token must say, and by whose key.
+//! The demands on a token: what it must say, and with whose key it must be signed.
 
 use jsonwebtoken::{Header, Validation, decode, decode_header};
 use serde_json::value::RawValue;

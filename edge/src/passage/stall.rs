@@ -1,4 +1,4 @@
-//! How long a log may leave a partition's appends without an answer, and what is due then.
+//! A stall: how long a log may leave a partition's appends without an acknowledgement, and what is due then.
 
 use xp_protocol::TimeMs;
 

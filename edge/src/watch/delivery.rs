@@ -1,4 +1,4 @@
-//! What a delivery looks like to a client.
+//! The frames in which a client sees a delivery.
 
 use bytes::Bytes;
 use xp_protocol::frame::{RequestId, ServerFrame};

@@ -1,4 +1,4 @@
-//! Who is turned away at the door, with which code, and what the operator reads of it.
+//! Refused handshakes: each with its close code, and with what the operator reads of it.
 
 use jsonwebtoken::{Algorithm, EncodingKey};
 use rcgen::{KeyPair, PKCS_RSA_SHA256};

@@ -1,4 +1,4 @@
-//! How an edge leaves.
+//! The drain of an edge: it sends its clients away, tells their entities, and leaves the cluster.
 
 use std::net::SocketAddr;
 

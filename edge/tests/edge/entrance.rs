@@ -1,4 +1,4 @@
-//! What happens before a good token: silent sockets, bad tokens, proxies, probes, and an edge that is full.
+//! The time before a good token: silent sockets, bad tokens, proxies, probes, and an edge that is full.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

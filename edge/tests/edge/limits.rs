@@ -1,4 +1,4 @@
-//! What a client may not do once it is in, and what it may not take up.
+//! Limits for a client that has connected: what it may not do, and what it may not take up.
 
 use std::io;
 

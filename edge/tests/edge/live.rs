@@ -1,4 +1,4 @@
-//! What a client sees once it is in.
+//! The view of a client that has connected: what it is shown, and when.
 
 use futures_util::SinkExt;
 use serde_json::json;

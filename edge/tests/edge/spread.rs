@@ -1,4 +1,4 @@
-//! Which outbound partition an edge reads.
+//! The spread of edges over the outbound partitions.
 
 use std::sync::Arc;
 

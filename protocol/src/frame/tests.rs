@@ -1,4 +1,4 @@
-//! What a person may type and a client may send, and what it means.
+//! Tests of the frames: everything that a client may send, what it is read as, and the error for what is malformed.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What a node that was given up finds when it wants to join again.
+//! The check before a node rejoins that the cluster had given up: whether its name is free.
 
 use tokio::time::sleep;
 use xp_cluster::log::enter;

@@ -1,4 +1,4 @@
-//! How long a node that the cluster has given up waits before it joins again.
+//! The pause before a node rejoins that the cluster has given up.
 
 use std::time::Duration;
 

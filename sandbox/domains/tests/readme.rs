@@ -1,4 +1,4 @@
-//! What the README shows is what is compiled and tested.
+//! The README's examples: they are the code that is compiled and tested.
 
 const README: &str = include_str!("../../../README.md");
 const EXAMPLE: &str = include_str!("../examples/first_entity.rs");

@@ -1,4 +1,4 @@
-//! What the log says: the records that count, by R2 and R3, and the entities' pages among them.
+//! The log as checkers read it: the records that count, by R2 and R3, and the entities' pages among them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

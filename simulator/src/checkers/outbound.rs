@@ -1,4 +1,5 @@
-//! What a commit says outside of the log has gone out at least once, whoever sent it (R8, R14).
+//! A checker of outputs: everything that a commit says outside of the log has gone out at least once, whoever sent it
+//! (R8, R14).
 
 use std::collections::BTreeSet;
 

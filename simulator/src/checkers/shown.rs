@@ -1,5 +1,5 @@
-//! What a client was shown is what the log says: nothing missing, nothing twice, whatever the number of
-//! sockets, or an explicit fresh start.
+//! A checker of what clients were shown: it is what the log says, nothing missing, nothing twice, whatever the number
+//! of sockets, or an explicit fresh start.
 
 use std::collections::BTreeMap;
 

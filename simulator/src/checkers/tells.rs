@@ -1,4 +1,4 @@
-//! What one entity says to another arrives exactly once and in order (R34), and every `ask` is answered once.
+//! A checker of tells: each arrives exactly once and in order (R34), and every `ask` is answered once.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Nobody says anything with a token that has ended.
+//! A checker of tokens: nobody says anything with a token that has ended.
 
 use std::collections::BTreeMap;
 

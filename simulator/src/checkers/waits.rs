@@ -1,4 +1,5 @@
-//! Where partitions only go from node to node, no command waits for longer than a takeover takes, also while it happens.
+//! A checker of waits: where partitions only go from node to node, no command waits for longer than a takeover takes,
+//! also while it happens.
 
 use super::answered::{Answered, answered};
 use super::{Case, Findings};

@@ -1,4 +1,4 @@
-//! From outbound records to sockets.
+//! The way from outbound records to sockets.
 
 use bytes::Bytes;
 use xp_edge::watch::{Effect, Means, strangers};

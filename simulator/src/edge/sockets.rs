@@ -1,4 +1,4 @@
-//! From sockets to inbound records.
+//! The way from sockets to inbound records.
 
 use std::collections::VecDeque;
 

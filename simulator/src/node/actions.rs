@@ -1,4 +1,4 @@
-//! What a core asks for is done: appended, read, stored.
+//! The execution of a core's actions: appends, reads and stores.
 
 use xp_state_node::action::Action;
 use xp_state_node::schedule::Source;

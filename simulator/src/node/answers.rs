@@ -1,4 +1,4 @@
-//! What the log answers reaches the cores.
+//! The answers of the log, on their way to the cores.
 
 use xp_protocol::Offset;
 use xp_state_node::schedule::Source;

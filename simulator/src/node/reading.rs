@@ -1,4 +1,4 @@
-//! What a core wants to read is read.
+//! The reads of a node: what its cores want to read.
 
 use xp_protocol::{Address, Offset, Revision};
 use xp_state_node::anew::FoldingAnew;

@@ -1,4 +1,4 @@
-//! When a partition's shell does something: its schedule is the real one.
+//! The turns of a partition's shell: its schedule is the real one.
 
 use xp_state_node::schedule::{Phase, Source};
 

@@ -1,4 +1,4 @@
-//! What is published of a partition, and how much of its `events` is deleted for that.
+//! The published snapshots of a partition, and how much of its `events` is deleted because of them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What a run leaves behind.
+//! The outcome of a run: what is left when it has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

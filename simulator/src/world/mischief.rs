@@ -1,4 +1,4 @@
-//! What goes wrong, done.
+//! The mischief of a run, carried out: crashes, cuts, and people.
 
 use std::ops::RangeInclusive;
 

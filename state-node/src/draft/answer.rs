@@ -1,4 +1,4 @@
-//! What a command or another entity's `ask` comes to.
+//! The answer in a draft: to a session's command or to another entity's `ask`.
 
 use bytes::Bytes;
 use xp_domain_sdk::host::Outcome;

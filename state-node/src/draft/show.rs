@@ -1,4 +1,4 @@
-//! What a commit shows, to whom.
+//! The outputs in a draft: what a commit shows, and to whom.
 
 use std::collections::BTreeSet;
 

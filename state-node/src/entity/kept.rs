@@ -1,4 +1,4 @@
-//! What the snapshot store has of an entity, and what it lacks: the events since.
+//! The difference between an entity and its stored snapshot: what the store has of it, and the events since.
 //!
 //! A state that cannot be encoded is no reason to lose it: the last one that could be, and the events behind it, make
 //! it again. So the events are held until a state that has seen them is stored.

@@ -1,4 +1,4 @@
-//! What a change moves: timers and sockets, by name, so that whoever indexes them touches nothing else.
+//! The timers and sockets that a change moves, by name, so that an index of them touches nothing else.
 
 use xp_protocol::ConnectionId;
 use xp_protocol::events::{Change, TimerKey};

@@ -1,4 +1,5 @@
-//! What people ask of one entity: how it is, and to try again to read it. Partitions look for errands with every tick.
+//! Errands, the questions of people about one entity: how it is, and to try again to read it. Partitions look for
+//! errands with every tick.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};

@@ -1,4 +1,5 @@
-//! What publishes a node's partitions, and what keeps it apart from who writes their snapshots.
+//! The publishers of a node's partitions, and the lock that keeps each apart from whoever writes the partition's
+//! snapshots.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

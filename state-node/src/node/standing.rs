@@ -1,5 +1,5 @@
-//! What a node's heartbeats say of it beside that it lives: what it could own at once, and whether it leaves. What makes
-//! no progress or has failed lately it could not own.
+//! The standing of a node in its heartbeats: what it could own at once, and whether it leaves. What makes no progress
+//! or has failed lately it could not own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! What a state node says of itself to whoever asks over HTTP: what placement gives it, what it does of that in fact,
-//! and why it is not ready, if it is not.
+//! The status of a state node, for those who ask over HTTP: what placement gives it, what it does of that in fact, and
+//! why it is not ready, if it is not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};

@@ -1,4 +1,4 @@
-//! Which entities a snapshot store has changed since they were published.
+//! The entities that a snapshot store has changed since they were published.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Who publishes a partition, and who takes what is published.
+//! The choice of who publishes a partition, and of who restores from what is published.
 
 use xp_cluster::Members;
 use xp_protocol::{Incarnation, LanePartition, Offset};

@@ -1,4 +1,4 @@
-//! What a publisher reads of a snapshot store, while nobody writes it.
+//! The pages of a snapshot store that a publisher reads, while nobody writes it.
 
 use bytes::Bytes;
 use xp_protocol::snapshots::Body;

@@ -1,4 +1,4 @@
-//! What a publisher writes: the entities of a round, then its head.
+//! The records of a publisher: the entities of a round, then its head. It appends nothing itself.
 
 use std::collections::{BTreeMap, HashMap};
 

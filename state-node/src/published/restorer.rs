@@ -1,4 +1,4 @@
-//! What is read from `snapshots`: which epoch counts, and whether it is whole.
+//! The fold of `snapshots`: which epoch counts, and whether it is whole.
 //!
 //! The newest record of each key counts. A reader may come between the records of a round, and compaction may take an
 //! older record away before the newer one is read: both show in the digest, and both end by reading on.

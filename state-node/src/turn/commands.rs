@@ -1,4 +1,4 @@
-//! What clients say: commands, numbered (R30) or not, and queries (R13).
+//! Turns for clients: commands, numbered (R30) or not, and queries (R13).
 
 use xp_domain_sdk::host::Input;
 use xp_protocol::events::{Answer, Awaiter, Change};

@@ -1,4 +1,4 @@
-//! What accepts a session.
+//! The welcome of a session, or its refusal.
 
 use xp_domain_sdk::host::Welcome;
 use xp_protocol::frame::RequestId;

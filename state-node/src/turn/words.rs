@@ -1,4 +1,4 @@
-//! What other entities say: signals, and the answers to what this one asked (R34).
+//! Turns for other entities: signals, and the answers to what this one asked (R34).
 
 use bytes::Bytes;
 use xp_domain_sdk::host::{Fault, Input, Origin, Outcome, Reply};

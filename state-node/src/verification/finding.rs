@@ -1,4 +1,4 @@
-//! What a build cannot read, in words.
+//! A finding of a verification: what this build cannot read, in words.
 
 use std::fmt;
 

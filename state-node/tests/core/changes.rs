@@ -1,4 +1,4 @@
-//! What a changed domain does to stored events, and how it is noticed.
+//! A changed domain: what it does to stored events, and how that is noticed.
 
 use xp_domain_sdk::Domain;
 use xp_state_node::store::MemoryStore;

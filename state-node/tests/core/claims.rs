@@ -1,4 +1,4 @@
-//! Whose records count (R2–R4, R7).
+//! Claims: whose records count (R2–R4, R7).
 
 use crate::desk::{ANA, Desk};
 use crate::records::{add, foreign_claim};

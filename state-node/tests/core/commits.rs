@@ -1,4 +1,4 @@
-//! From appended to committed, and what that holds back (R9–R12, R18).
+//! The way from appended to committed, and what it holds back (R9–R12, R18).
 
 use crate::desk::{ANA, BEN, Desk};
 use crate::records::{add, event, failed, foreign_claim};

@@ -1,4 +1,4 @@
-//! Whatever stands in the snapshot store, nothing panics, and the log has the last word (R35, R36).
+//! Damaged snapshot stores: whatever is in them, nothing panics, and the log has the last word (R35, R36).
 
 use bytes::Bytes;
 use proptest::prelude::*;

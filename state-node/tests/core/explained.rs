@@ -1,4 +1,4 @@
-//! What a client hears of a message that faulted, and what the log says of it.
+//! The explanation of a fault: what the client hears, and what the log says of it.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

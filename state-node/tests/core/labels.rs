@@ -1,4 +1,4 @@
-//! What strangers read of records, and what these take of the log (R9).
+//! Labels of records: what strangers read of them, and what they take of the record's size (R9).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What is too large for one record: in pieces, in portions, at a pace (R41).
+//! Outputs that are too large for one record: in pieces, in portions, at a pace (R41).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What leaves, when, and again (R8, R13–R15, R31).
+//! Outputs: which leave, when, and when again (R8, R13–R15, R31).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a shell does next, whatever it hears (R15).
+//! The schedule of a shell: what it does next, whatever it hears (R15).
 
 use std::collections::BTreeSet;
 

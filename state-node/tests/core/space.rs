@@ -1,4 +1,4 @@
-//! How much of the disk the snapshots take.
+//! The disk space that snapshots take.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which topics there are, and their bounds.
+//! The configuration of the embedded log: its topics, and the bounds of each.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

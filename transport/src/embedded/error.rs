@@ -1,4 +1,4 @@
-//! Why a log did not open. Every message says what to do.
+//! Errors of opening the embedded log. Every message says what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};

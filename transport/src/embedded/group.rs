@@ -1,4 +1,4 @@
-//! What one write and one sync take together.
+//! A group of appends: those that one write and one sync make durable together.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Where each partition's batches lie in a segment, so that reading one partition skips the others.
+//! The index of a segment: the position of each partition's batches in it, so that reading one partition skips the
+//! others.
 //!
 //! The file beside a sealed segment:
 //! ```text

@@ -1,5 +1,5 @@
-//! What the log asks of the machine it runs on: files, the clock, and a fresh identity. A trait, so
-//! that tests can fill the disk, fail a sync and turn the clock.
+//! The machine under the log: files, the clock, and a fresh identity. A trait, so that tests can fill the disk, fail a
+//! sync and turn the clock.
 
 use std::fs::{File, OpenOptions};
 use std::io;

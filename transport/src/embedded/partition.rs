@@ -1,4 +1,5 @@
-//! What is known of a partition at every moment, and waking those who wait for more.
+//! One partition as readers see it: its bounds, its batches in memory, and waking those who wait for more. It reads no
+//! files.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

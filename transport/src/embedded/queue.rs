@@ -1,4 +1,4 @@
-//! What waits for a journal's next write.
+//! The queue of appends that wait for a journal's next write. It is bounded, and knows no files.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! What the backend is told, and what librdkafka is told of it.
+//! The configuration of the Kafka backend. Its translation into librdkafka's own keys is in `settings`.
 
 use std::collections::BTreeSet;
 use std::fmt;

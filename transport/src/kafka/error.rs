@@ -1,4 +1,4 @@
-//! Why there is no connection to Kafka, said so that it can be mended.
+//! Errors of connecting to Kafka. Every message says what to do.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What all client instances share: settings, one word about an outage, statistics.
+//! The state that all client instances of one connection share: settings, whether brokers can be reached, statistics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

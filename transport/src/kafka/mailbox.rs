@@ -1,4 +1,4 @@
-//! What lies between the thread that fetches and the task that reads: one partition's records, in order.
+//! The bounded buffer of one partition's records, in order, between the thread that fetches and the task that reads.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! What any instance can ask a broker about a topic.
+//! Questions about a topic that any client instance can put to a broker.
 
 use std::time::Duration;
 

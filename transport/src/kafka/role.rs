@@ -1,5 +1,5 @@
-//! Which client instance serves a topic: by what the topic is for, and by whether somebody waits for its lane. Topics are
-//! called here as the platform calls them, without a prefix.
+//! The role of a client instance: which topics it serves, by what a topic is for and by whether somebody waits for its
+//! lane. Topics are called here as the platform calls them, without a prefix.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What every instance of librdkafka is told. Producers and consumers add their own keys.
+//! The settings of librdkafka that every instance gets. Producers and consumers add their own keys.
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;

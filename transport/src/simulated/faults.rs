@@ -1,4 +1,4 @@
-//! What may go wrong, and how often.
+//! Faults of the simulated log: which there are, and how often each happens.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,5 @@
-//! What becomes of one record between its append and its acknowledgement, drawn once at the append.
+//! The flight of one record: everything that happens between its append and its acknowledgement, drawn once at the
+//! append.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! What the suite asks of a backend, and how it reads.
+//! The requirements of the suite on a backend, and the suite's own way of reading.
 
 use std::sync::Arc;
 use std::time::Duration;

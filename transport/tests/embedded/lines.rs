@@ -1,4 +1,5 @@
-//! What journals write into the log of the process. They have threads of their own, so all tests share the lines.
+//! Lines that journals write into the log of the process. Journals have threads of their own, so all tests share the
+//! lines.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock};

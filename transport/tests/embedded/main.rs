@@ -1,5 +1,4 @@
-//! What the log in a directory promises beyond the common suite: crashes, damage, full disks, other
-//! processes, formats.
+//! Tests of the log in a directory beyond the common suite: crashes, damage, full disks, other processes, formats.
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
 mod compaction;

@@ -1,4 +1,4 @@
-//! What does not open, and what the message says.
+//! Directories and configurations that do not open, and the message of each.
 
 use std::env;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What may go goes, in whole segments from disk and in batches from memory; what is left is right.
+//! Retention: old records go, in whole segments from disk and in batches from memory; those that are left are right.
 
 use xp_protocol::Offset;
 use xp_transport::embedded::{Embedded, Retention, TopicConfig};

@@ -1,4 +1,4 @@
-//! What tools find beside a record, that know Kafka and nothing of this code.
+//! Headers of records as tools read them that know Kafka and nothing of this code.
 
 use std::sync::Arc;
 use std::time::Duration;

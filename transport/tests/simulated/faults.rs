@@ -1,4 +1,4 @@
-//! Each fault does what its name says, and nothing else does it.
+//! Faults of the simulated log: each does what its name says, and nothing else does it.
 
 use std::collections::BTreeSet;
 

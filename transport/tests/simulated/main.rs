@@ -1,4 +1,4 @@
-//! What the simulated log does wrong, and that it does it the same way every time.
+//! Tests of the simulated log: the faults that it makes, and that the same seed makes the same ones.
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
 mod behind_the_trait;

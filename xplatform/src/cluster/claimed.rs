@@ -1,4 +1,5 @@
-//! Who owns each partition in fact, beside who should: whose claim the newest records of its `events` go by (R2).
+//! The actual owner of each partition, beside the one who should own it: the claim that the newest records of its
+//! `events` name (R2).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

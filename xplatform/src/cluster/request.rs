@@ -1,4 +1,5 @@
-//! What a person asks of the cluster: whether it makes sense, what is appended for it, and when it has happened.
+//! A change of the cluster that a person asks for: whether it makes sense, what is appended for it, and when it has
+//! happened.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What each key allows by itself and what all of them together cannot mean.
+//! Checks of a whole configuration: each key by itself, and combinations that contradict each other.
 
 use xp_cluster::lease::LEASE_MS;
 use xp_runtime::config::{Durability, Lane};

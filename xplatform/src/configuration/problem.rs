@@ -1,4 +1,4 @@
-//! Why a configuration cannot be used: which key, where it was said, and what to do.
+//! A problem of a configuration: which key, where its value was set, and what to do.
 
 use std::fmt;
 use std::path::Path;

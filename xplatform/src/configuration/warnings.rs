@@ -1,4 +1,4 @@
-//! What can be used and should be looked at before anybody else can reach it.
+//! Warnings about a configuration that works and should be looked at before strangers can reach the process.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What a person at a terminal can do about a connection that does not come about.
+//! Advice to a person at a terminal whose connection is refused or lost.
 
 use xp_client::{End, Lost};
 use xp_protocol::CloseCode;

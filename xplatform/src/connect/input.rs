@@ -1,4 +1,5 @@
-//! Where lines come from, and where lines go to, so that what happens does not tear what is being typed.
+//! The terminal or pipe of `xp connect`: its lines in and its lines out, so that output does not tear what is being
+//! typed.
 
 use std::io::{BufRead, Write};
 

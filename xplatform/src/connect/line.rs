@@ -1,4 +1,4 @@
-//! What a person or a program types, one line at a time.
+//! A line that a person or a program types into `xp connect`, as it is read.
 
 use bytes::Bytes;
 use xp_client::Payload;

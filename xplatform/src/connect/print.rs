@@ -1,4 +1,4 @@
-//! What happened, as lines: plain ones for pipes, coloured ones with latencies for people.
+//! The output of `xp connect`: plain lines for pipes, coloured ones with latencies for people.
 
 use std::time::Duration;
 

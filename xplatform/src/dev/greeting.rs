@@ -1,4 +1,4 @@
-//! What a person sees when the platform is up: where it is, and lines to paste.
+//! The greeting of `xp dev`: where the platform answers, and lines to paste.
 
 use std::fmt;
 use std::net::SocketAddr;

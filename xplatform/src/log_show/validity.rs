@@ -1,5 +1,5 @@
-//! Which records of `events` count (R2, R3). A reader's own fold, apart from the one that owners run, and able to begin
-//! where retention left off.
+//! The validity of records of `events` (R2, R3). A reader's own fold, apart from the one that owners run, and able to
+//! begin where retention left off.
 
 use xp_protocol::events::{Claim, Event};
 use xp_protocol::{ClaimId, Epoch, Offset, Seq, View};

@@ -1,4 +1,4 @@
-//! How far a long replay is, on stderr; and what is not to be said there.
+//! Progress of a long replay, on stderr; and backtraces that are kept from it.
 
 use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What people read of a verification.
+//! The output of a verification, for people.
 
 use std::fmt::Write as _;
 

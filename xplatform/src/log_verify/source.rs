@@ -1,4 +1,4 @@
-//! Where the log is: the embedded one's directory, whether or not a process has it open, or brokers.
+//! The log that is verified: the embedded one's directory, whether or not a process has it open, or brokers.
 
 use std::path::PathBuf;
 use std::time::Duration;

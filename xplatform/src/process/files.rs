@@ -1,4 +1,4 @@
-//! How many files the process may open: sockets are files, and so is the log.
+//! The number of files that the process may open: sockets are files, and so is the log.
 
 use tracing::{info, warn};
 use xp_edge::config::Limits;

@@ -1,4 +1,4 @@
-//! What `xp topics` prints, as pure functions of what was found.
+//! The output of `xp topics`, as pure functions of what was found.
 
 use xp_transport::kafka::topics::{self, Created, Description, Found, Problem, Shape};
 

@@ -1,6 +1,6 @@
-//! What may come in from outside, judged from `cargo metadata` by the lists in `deny.toml`: the same answer on a
-//! machine without cargo-deny, so that the check is never silently absent. Also: what the layers bar must not come
-//! in through a third crate.
+//! Dependencies from outside, judged from `cargo metadata` by the lists in `deny.toml`: the same answer on a machine
+//! without cargo-deny, so that the check is never silently absent. Also: what the layers bar must not come in through a
+//! third crate.
 
 use super::layers;
 use super::licence;

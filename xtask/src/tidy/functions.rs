@@ -1,4 +1,4 @@
-//! Where functions start and end.
+//! The beginnings and ends of functions in Rust source.
 
 use super::source::{Source, block_end, identifier};
 

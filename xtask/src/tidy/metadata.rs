@@ -1,4 +1,4 @@
-//! What `cargo metadata` prints, as far as tidy asks.
+//! The output of `cargo metadata`, as far as tidy asks.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

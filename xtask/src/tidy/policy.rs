@@ -1,4 +1,4 @@
-//! What `deny.toml` says, as far as tidy checks it.
+//! The policy in `deny.toml`, as far as tidy checks it.
 
 use anyhow::{Context, Result};
 use toml::{Table, Value};

@@ -1,4 +1,4 @@
-//! What a check reports: where, what, and how to mend it.
+//! A problem that a check reports: where, what, and how to mend it.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What may be done to a running installation, to see what its users see of it: one process dies, stands still, goes
-//! on; or all are replaced, one after the other.
+//! Faults of a running installation, to see what its users see of it: one process dies, stands still, goes on; or all
+//! are replaced, one after the other.
 
 use super::options::Base;
 use super::settings::{ROLES, Role};

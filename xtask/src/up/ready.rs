@@ -1,4 +1,4 @@
-//! Asks a process over HTTP whether it is ready, as a load balancer does.
+//! A question over HTTP whether a process is ready, as a load balancer asks it.
 
 use crate::patience::wait_for;
 use anyhow::{Context, Result, bail};

@@ -1,4 +1,4 @@
-//! What the processes of an installation are told: one file for all, and by the environment what differs.
+//! The settings of an installation's processes: one file for all, and by the environment what differs.
 
 use super::options::Base;
 use anyhow::{Result, bail};

@@ -1,4 +1,5 @@
-//! How long to wait before dialling again.
+//! The pause before the next dial: it doubles with each failure in a row, within bounds, with jitter. When to give up
+//! is not decided here.
 
 use crate::item::Lost;
 

@@ -1,4 +1,4 @@
-//! Those who sign tokens.
+//! Signers of tokens, for tests.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -1,4 +1,4 @@
-//! What the edge writes into its log, for tests to read.
+//! The log lines of an edge, for tests to read.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! How long something is kept: `forever`, or a duration.
+//! A retention time in the configuration: `forever`, or a duration.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What `xp` says when something is wrong: each message says what to do, and scripts see a code that is not 0.
+//! Errors of `xp` for bad input: each message says what to do, and scripts see a code that is not 0.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What the other subcommands say.
+//! The output of the other subcommands.
 
 use std::path::Path;
 

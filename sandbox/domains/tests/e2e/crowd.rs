@@ -1,4 +1,4 @@
-//! Many who draw on a few boards at once, and what became of it.
+//! A crowd that draws on a few boards at once, and the state that comes of it.
 
 use std::collections::BTreeMap;
 

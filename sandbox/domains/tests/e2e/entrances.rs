@@ -1,4 +1,4 @@
-//! What stands before edges: a door for each, which leads to another one when that edge is away.
+//! Load balancers before edges: a door for each, which leads to another edge when its own is away.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What the tests ask of an installation of the platform, however many processes it has and whatever its log is.
+//! An installation of the platform, as tests need it: however many processes it has and whatever its log is.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What `cargo xtask kafka start` prints, done to the letter.
+//! The instructions that `cargo xtask kafka start` prints, followed to the letter.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Who owns what, by a fold of the `cluster` log of the test's own.
+//! The owners of partitions, by a fold of the `cluster` log of the test's own.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a shell hears while it waits, from all its sources in the order of its schedule.
+//! The inputs of a shell: the next thing from any of its sources, in the order of its schedule.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

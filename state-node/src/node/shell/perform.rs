@@ -1,4 +1,4 @@
-//! What the core asks for, done: appends, reads and snapshots that fly until they answer.
+//! The execution of a core's actions: appends, reads and snapshots that are in flight until they answer.
 
 use std::sync::Arc;
 

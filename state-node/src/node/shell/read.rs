@@ -1,4 +1,5 @@
-//! Reads with an end.
+//! Reads of the log: a reader's next batch, and reads that end at an offset or after so many bytes. What is read is
+//! folded elsewhere.
 
 use xp_protocol::Offset;
 use xp_transport::{ReadError, Reader, Stored};

@@ -1,4 +1,4 @@
-//! Writes to a partition's snapshot store, in the order of its lives: what an earlier life began is over before the
+//! The writes to a partition's snapshot store, in the order of its lives: what an earlier life began is over before the
 //! store is cleared, and before the next life reads it.
 
 use std::sync::Arc;

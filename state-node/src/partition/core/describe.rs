@@ -1,4 +1,4 @@
-//! What a partition says of one entity to whoever operates it.
+//! The description of one entity, for those who operate the partition. It changes nothing.
 
 use serde::Serialize;
 use xp_domain_sdk::host::Host;

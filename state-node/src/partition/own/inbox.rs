@@ -1,4 +1,4 @@
-//! What an owner has taken from `inbound`, and what the edges know of it (R42).
+//! The position of an owner in `inbound`, and what the edges know of it (R42).
 //!
 //! After so much that both sides have agreed on it says what it has taken, to the edges that it has heard since: they hold
 //! back what they would append. Where little is said, nothing is; a successor begins with it, because what the last owner

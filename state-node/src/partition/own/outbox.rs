@@ -1,5 +1,5 @@
-//! What leaves an owner for `outbound`: chain records, plain outputs and what is large, each behind the record that it
-//! follows (R11–R14, R41).
+//! The outbox of an owner, everything that leaves for `outbound`: chain records, plain outputs and what is large, each
+//! behind the record that it follows (R11–R14, R41).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What an owner has taken and the edges have not heard of (R42).
+//! The messages that an owner has taken and the edges have not heard of (R42).
 
 use std::collections::BTreeSet;
 

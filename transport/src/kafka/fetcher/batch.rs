@@ -1,4 +1,4 @@
-//! What one turn of the fetching thread brings, by partition.
+//! The records that one turn of the fetching thread brings, by partition.
 
 use std::time::Duration;
 

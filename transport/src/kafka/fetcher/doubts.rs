@@ -1,4 +1,5 @@
-//! What an error of an instance may mean for its partitions, until brokers have been asked about each of them.
+//! Doubts about partitions: what an error of a client instance may mean for them, until brokers have been asked about
+//! each.
 //!
 //! A broker that has just started, or has not heard of a topic yet, says for a moment that there is none. That is waited
 //! out: only a topic that stays away fails, and only its own partitions do.

@@ -1,4 +1,4 @@
-//! From what librdkafka said in passing to the one thing that is worth telling.
+//! The translation of what librdkafka said in passing into the one cause that is worth telling.
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 

@@ -1,4 +1,5 @@
-//! What is wrong, as a pure function of what is wanted and what was found.
+//! The verdict on topics and brokers: a pure function from what is wanted and what was found to problems. It asks no
+//! broker.
 
 use std::collections::BTreeMap;
 

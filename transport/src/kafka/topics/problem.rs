@@ -1,4 +1,4 @@
-//! What is wrong with a topic or a broker, said so that it can be mended.
+//! A problem of a topic or a broker, in words that say how to mend it.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Reads structs, enums and their doc comments from Rust source: as much of the language as configuration
-//! structs use, which a test holds against the keys that serde writes.
+//! A reader of structs, enums and their doc comments in Rust source: as much of the language as configuration structs
+//! use, which a test holds against the keys that serde writes.
 
 use std::collections::BTreeMap;
 

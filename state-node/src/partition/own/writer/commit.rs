@@ -1,4 +1,4 @@
-//! From a draft to a commit that is appended (R9), or to a fault.
+//! The step from a draft to a commit that is appended (R9), or to a fault.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
