@@ -1,6 +1,7 @@
 //! The accept loop of an edge: TLS, the request, the handshake, then the connection.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +78,10 @@ pub(crate) async fn run(node: Arc<Node>, listener: TcpListener, tls: Tls) {
     }
 }
 
+/// The connection of a client that is in, to its end. It is made anew for that, so that an idle one keeps no room for
+/// its handshake, which takes several times as much.
+type Life = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A socket on its way in.
 struct Entrance {
     peer: SocketAddr,
@@ -100,18 +105,20 @@ async fn serve(node: Arc<Node>, stream: TcpStream, peer: SocketAddr, tls: Tls) {
         arrival: node.limits.arrivals.come(network),
         deadline: Instant::now() + node.config.timing.handshake.0,
     };
-    if let Err(error) = secure(node, stream, entrance, tls).await {
-        debug!(target: "xp_edge::accept", %peer, %error, "no websocket");
+    match Box::pin(secure(node, stream, entrance, tls)).await {
+        Ok(Some(life)) => life.await,
+        Ok(None) => {}
+        Err(error) => debug!(target: "xp_edge::accept", %peer, %error, "no websocket"),
     }
 }
 
-/// What lies under the request: a proxy's first words, and TLS.
+/// What lies under the request: a proxy's first words, and TLS. `None` if the client was turned away.
 async fn secure(
     node: Arc<Node>,
     mut stream: TcpStream,
     mut entrance: Entrance,
     tls: Tls,
-) -> Result<(), HttpError> {
+) -> Result<Option<Life>, HttpError> {
     if node.config.proxies.speaks_first(entrance.peer) {
         let said = proxy::read_v2(&mut stream);
         let client = entrance.arrival.within(entrance.deadline, said).await?;
@@ -135,30 +142,33 @@ async fn secure(
     }
 }
 
-/// From the request to the end of the connection.
+/// From the request to the connection.
 async fn enter<S, R, W>(
     node: Arc<Node>,
     mut stream: S,
     entrance: Entrance,
     split: fn(S) -> (R, W),
-) -> Result<(), HttpError>
+) -> Result<Option<Life>, HttpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
 {
     let Entrance {
         arrival, deadline, ..
     } = &entrance;
-    // Boxed: an idle connection need not keep room for its handshake.
-    let asked = Box::pin(ask(&node, &mut stream, &entrance));
+    let asked = ask(&node, &mut stream, &entrance);
     let (asked, client, judged) = arrival.within(*deadline, asked).await??;
     let (read, write) = split(stream);
     let joined = judged.and_then(|admitted| Ok((join(&node, admitted.0)?, admitted.1)));
     match joined {
-        Ok((admitted, _place)) => {
-            drop(entrance);
-            live(node, admitted, (read, write), asked.behind).await;
+        Ok((admitted, place)) => {
+            let halves = (read, write);
+            let connection = connected(node, admitted, halves, asked.behind).await;
+            Ok(Some(Box::pin(async move {
+                connection.await;
+                drop(place);
+            })))
         }
         Err(refused) => {
             let told = Refused {
@@ -171,9 +181,9 @@ where
             let until = Instant::now() + 2 * node.config.timing.close.0;
             let parting = connection::turn_away(&node, read, write, (&refused, &reference));
             arrival.within(until, parting).await?;
+            Ok(None)
         }
     }
-    Ok(())
 }
 
 /// What was asked, by which client, and whether it may come in.
@@ -248,10 +258,15 @@ fn join(node: &Node, admitted: Admitted) -> Result<Admitted, Closing> {
     }
 }
 
-async fn live<R, W>(node: Arc<Node>, admitted: Admitted, halves: (R, W), behind: Vec<u8>)
+async fn connected<R, W>(
+    node: Arc<Node>,
+    admitted: Admitted,
+    halves: (R, W),
+    behind: Vec<u8>,
+) -> impl Future<Output = ()> + Send + 'static
 where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
 {
     let partition = node.partition(&admitted.outlet.address);
     let partition = Arc::clone(partition.expect("the handshake found the category's lane"));
@@ -259,5 +274,5 @@ where
     let since = admitted.since;
     node.state.connected();
     let connection = Connection::new(node, partition, admitted, halves, behind).await;
-    connection.run(claims, since).await;
+    Box::new(connection).run(claims, since)
 }

@@ -130,6 +130,12 @@ impl<I> Backlog<I> {
         self.frames
     }
 
+    /// Whether half of what may wait does.
+    #[must_use]
+    pub fn is_half_full(&self) -> bool {
+        self.bytes > self.bounds.bytes_max / 2 || self.frames > self.bounds.frames_max / 2
+    }
+
     /// Whether nothing waits that could be taken.
     #[must_use]
     pub fn is_empty(&self) -> bool {

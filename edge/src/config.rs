@@ -227,8 +227,9 @@ settings! {
         ping: Span = Span::from_secs(20),
         /// A client not heard of for so long is closed `silent`.
         silent: Span = Span::from_secs(45),
-        /// A busy connection collects frames for so long and writes them at once. Answers never wait.
-        flush: Span = Span::from_millis(10),
+        /// How long news for a socket that was just written to is collected, at the most; then it leaves in one write.
+        /// What comes after a pause leaves at once, and answers never wait. At least 1 ms.
+        flush: Span = Span::from_millis(20),
         /// How long a closing socket may take to read what was sent to it. Then it is dropped.
         close: Span = Span::from_secs(2),
         /// How often an unanswered resume is asked for again (R20).

@@ -1,8 +1,8 @@
-//! One socket: reads frames, asks the session machine, writes what the outlet holds.
+//! The connection of one socket: it reads frames, asks the session machine, and writes what leaves at once. What may
+//! wait is written by the flusher.
 
 mod goodbye;
 mod inlet;
-mod writer;
 
 pub(crate) use goodbye::turn_away;
 
@@ -29,16 +29,15 @@ use crate::jwt::KEY_WITHDRAWN;
 use crate::lane::{Fate, Partition};
 use crate::limits::Rate;
 use crate::node::Node;
-use crate::outlet::{Item, Outlet};
+use crate::outlet::{Item, Outlet, Writer, Wrote};
 use crate::session::{Due, Limits, Session, Step};
 use crate::watch::Means;
 use crate::wire;
 use goodbye::{close_frame, part};
 use inlet::Inlet;
-use writer::Writer;
 
-/// An idle connection keeps this much for reading.
-const READ_BUFFER_BYTES: usize = 4096;
+/// An idle connection keeps this much for reading; a longer frame takes several reads.
+const READ_BUFFER_BYTES: usize = 1024;
 /// The close code of a goodbye for good (RFC 6455, 7.4.1).
 const NORMAL: u16 = 1000;
 
@@ -57,7 +56,7 @@ fn closing(code: CloseCode, detail: impl Into<String>) -> End {
     End::Closing(Closing { code, detail })
 }
 
-pub(crate) struct Connection<R, W> {
+pub(crate) struct Connection<R> {
     node: Arc<Node>,
     outlet: Arc<Outlet>,
     partition: Arc<Partition>,
@@ -66,11 +65,10 @@ pub(crate) struct Connection<R, W> {
     session: Session,
     rate: Rate,
     inlet: WebSocketStream<Inlet<R>>,
-    writer: Writer<W>,
+    /// The sending half, while there is something to write; else the outlet has it.
+    writer: Option<Writer>,
     /// A frame that waits for the welcome; nothing is read behind it.
     held: Option<Message>,
-    /// Until then, what can wait is collected.
-    flush_at: Option<Instant>,
     _places: Places,
 }
 
@@ -90,16 +88,12 @@ where
     WebSocketStream::from_partially_read(inlet, behind, Role::Server, Some(config)).await
 }
 
-impl<R, W> Connection<R, W>
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
+impl<R: AsyncRead + Unpin> Connection<R> {
     pub(crate) async fn new(
         node: Arc<Node>,
         partition: Arc<Partition>,
         admitted: Admitted,
-        (read, write): (R, W),
+        (read, write): (R, impl AsyncWrite + Send + Unpin + 'static),
         behind: Vec<u8>,
     ) -> Self {
         let identity = admitted.verified.identity;
@@ -108,9 +102,8 @@ where
             session: Session::new(node.now(), limits(&node), identity),
             rate: node.limits.rate(),
             inlet: websocket(&node, read, behind).await,
-            writer: Writer::new(write),
+            writer: Some(Writer::new(write)),
             held: None,
-            flush_at: None,
             outlet: admitted.outlet,
             _places: admitted.places,
             share: partition.account.share(&subject),
@@ -119,8 +112,8 @@ where
         }
     }
 
-    /// From `Connect` to `Disconnect`.
-    pub(crate) async fn run(mut self, claims: Bytes, since: Option<Revision>) {
+    /// From `Connect` to `Disconnect`. Boxed, as what a future is called with is kept twice in it.
+    pub(crate) async fn run(mut self: Box<Self>, claims: Bytes, since: Option<Revision>) {
         self.connect(claims, since);
         let end = loop {
             if let Some(end) = self.turn().await {
@@ -128,7 +121,7 @@ where
             }
         };
         self.disconnect(&end);
-        self.say_goodbye(end).await;
+        Box::pin(self.say_goodbye(end)).await;
     }
 
     fn connect(&self, claims: Bytes, since: Option<Revision>) {
@@ -159,14 +152,30 @@ where
     async fn turn(&mut self) -> Option<End> {
         let now = self.node.now();
         let due = Instant::now() + Duration::from_millis(self.session.due_in_ms(now));
-        let due = self.flush_at.map_or(due, |flush| flush.min(due));
-        let reads = self.held.is_none() && self.writer.has_room();
+        let has_room = self.writer.as_ref().is_none_or(Writer::has_room);
+        let reads = self.held.is_none() && has_room;
+        if let Some(idle) = self.writer.take_if(|writer| !writer.has_more()) {
+            self.outlet.park(idle);
+        }
         tokio::select! {
             message = self.inlet.next(), if reads => self.read(message).await,
             () = self.outlet.woken() => self.collect().await,
-            wrote = self.writer.write_some(), if self.writer.has_more() => self.wrote(wrote),
+            wrote = write_some(&mut self.writer), if self.writer.is_some() => self.wrote(wrote),
             () = tokio::time::sleep_until(due) => self.due().await,
         }
+    }
+
+    /// The sending half, from wherever it is.
+    fn writer(&mut self) -> &mut Writer {
+        let outlet = &self.outlet;
+        self.writer.get_or_insert_with(|| {
+            let parked = outlet.unpark();
+            parked.expect("the outlet has the sending half when the connection has not")
+        })
+    }
+
+    fn push(&mut self, frame: Bytes) {
+        self.writer().push(frame);
     }
 
     async fn read(&mut self, message: Option<Result<Message, Error>>) -> Option<End> {
@@ -196,7 +205,7 @@ where
         match &message {
             Message::Ping(payload) => {
                 self.session.heard(self.node.now());
-                self.writer.push(wire::pong(payload));
+                self.push(wire::pong(payload));
                 None
             }
             Message::Text(text) => self.frame(true, text.as_bytes(), &message).await,
@@ -215,7 +224,8 @@ where
         self.partition
             .outstanding(before, self.session.outstanding());
         match step {
-            Step::Verify(token) => return self.refresh(token).await,
+            // Boxed: it is seldom, and takes more room than all the rest.
+            Step::Verify(token) => return Box::pin(self.refresh(token)).await,
             Step::Hold => self.held = Some(message.clone()),
             step => return self.take(step),
         }
@@ -229,7 +239,7 @@ where
                 trace,
                 payload,
             } => self.append(action, trace, Bytes::copy_from_slice(payload)),
-            Step::Answer(frame) => self.writer.push(wire::message(true, &frame)),
+            Step::Answer(frame) => self.push(wire::message(true, &frame)),
             Step::Close(code, detail) => return Some(closing(code, detail)),
             Step::Verify(_) | Step::Hold | Step::Nothing => {}
         }
@@ -252,7 +262,8 @@ where
 
     /// Takes what the outlet holds, and lets the session know what it means.
     async fn collect(&mut self) -> Option<End> {
-        let taken = self.outlet.take()?;
+        let (taken, parked) = self.outlet.take()?;
+        self.writer = self.writer.take().or(parked);
         let before = self.session.outstanding();
         for item in taken.items {
             self.show(item);
@@ -267,14 +278,14 @@ where
 
     fn show(&mut self, item: Item) {
         match item {
-            Item::Frame(frame) => self.writer.push_counted(frame),
+            Item::Frame(frame) => self.writer().push_counted(frame),
             Item::Telling(frame, means) => {
                 match means {
                     Means::Accepted(n) => self.session.accepted(n),
                     Means::Answer(id) => self.session.answered(&id),
                     Means::Repeated | Means::News => {}
                 }
-                self.writer.push(frame);
+                self.push(frame);
             }
             Item::Coming => self.session.coming(self.node.now()),
         }
@@ -288,39 +299,27 @@ where
         self.message(held).await
     }
 
-    fn wrote(&mut self, wrote: io::Result<writer::Wrote>) -> Option<End> {
+    fn wrote(&mut self, wrote: io::Result<Wrote>) -> Option<End> {
         let Ok(wrote) = wrote else {
             return Some(End::Broken);
         };
-        if wrote.frames > 0 {
-            self.outlet.written(wrote.frames, wrote.bytes);
-        }
-        let flush = self.node.config.timing.flush.0;
-        if !self.writer.has_more() && !flush.is_zero() {
-            self.outlet.doze();
-            self.flush_at = Some(Instant::now() + flush);
-        }
+        self.outlet.written(wrote);
         None
     }
 
     async fn due(&mut self) -> Option<End> {
-        if self.flush_at.is_some_and(|flush| flush <= Instant::now()) {
-            self.flush_at = None;
-            self.outlet.wake_up();
-            return self.collect().await;
-        }
         match self.session.on_time(self.node.now()) {
             Due::Nothing => {}
-            Due::Ping => self.writer.push(wire::ping()),
+            Due::Ping => self.push(wire::ping()),
             Due::Close(code, detail) => return Some(closing(code, detail)),
         }
         None
     }
 
     /// R28, before the socket is closed, which may take a while.
-    fn disconnect(&self, end: &End) {
+    fn disconnect(&mut self, end: &End) {
         let outlet = &self.outlet;
-        outlet.end();
+        self.writer = self.writer.take().or(outlet.end());
         self.partition.outstanding(self.session.outstanding(), 0);
         self.node.registry.leave(&outlet.address, outlet.socket);
         let left = matches!(end, End::Goodbye(Some(NORMAL)));
@@ -328,25 +327,27 @@ where
         self.node.state.disconnected();
     }
 
-    async fn say_goodbye(mut self, end: End) {
+    async fn say_goodbye(&mut self, end: End) {
         match &end {
             End::Closing(closing) => {
                 self.report(closing);
                 if closing.code == CloseCode::Slow {
-                    self.writer.drop_unstarted();
+                    self.writer().drop_unstarted();
                 }
                 let explains = self.node.config.explains;
-                self.writer.push(close_frame(closing, explains));
+                self.push(close_frame(closing, explains));
             }
             End::Goodbye(code) => {
                 // 1005 stands for "no code" and is never sent.
                 let code = code.filter(|code| *code != 1005).unwrap_or(NORMAL);
-                self.writer.push(wire::close(code, ""));
+                self.push(wire::close(code, ""));
             }
             End::Broken => return,
         }
         let patience = self.node.config.timing.close.0;
-        part(&mut self.writer, self.inlet.get_mut(), patience).await;
+        if let Some(writer) = &mut self.writer {
+            part(writer, self.inlet.get_mut(), patience).await;
+        }
     }
 
     fn report(&self, closing: &Closing) {
@@ -360,6 +361,14 @@ where
             detail = %brief(&closing.detail),
             "closed a connection",
         );
+    }
+}
+
+/// Writes a part of what the sending half has; there is one.
+async fn write_some(writer: &mut Option<Writer>) -> io::Result<Wrote> {
+    match writer {
+        Some(writer) => writer.write_some().await,
+        None => Ok(Wrote::default()),
     }
 }
 

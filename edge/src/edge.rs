@@ -27,10 +27,11 @@ use crate::lane::{Appender, Bounds, Lane};
 use crate::limits::Shared;
 use crate::membership::Joining;
 use crate::node::{Node, State};
+use crate::outlet::ReadyLists;
 use crate::passage::Patience;
 use crate::refusals::Refusals;
 use crate::registry::Registry;
-use crate::{accept, fanout, membership};
+use crate::{accept, fanout, flusher, membership};
 use enter::{Entered, Tailed, enter, outbound};
 use tls::Certificate;
 
@@ -161,6 +162,7 @@ pub async fn start(
         ),
         limits: Shared::new(&config.limits),
         refusals: Refusals::of(incarnation),
+        ready: ReadyLists::for_each_core(),
         started: Instant::now(),
         state: State::default(),
         edges: AtomicU64::new(1),
@@ -178,6 +180,9 @@ pub async fn start(
     });
     let mut tasks = JoinSet::new();
     spawn_lanes(&node, &mut tasks, readers);
+    for list in node.ready.iter() {
+        tasks.spawn(flusher::run(Arc::clone(list), node.config.timing.flush.0));
+    }
     upkeep::spawn(&node, &mut tasks, place);
     let tls = certificate.as_ref().map(|certificate| certificate.used());
     tasks.spawn(reread::run(Arc::clone(&node), certificate));

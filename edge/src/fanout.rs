@@ -57,7 +57,10 @@ fn missed(node: &Node, at: &TopicPartition) {
 async fn follow(node: &Node, topic: &str, mut reader: Box<dyn Reader>) -> ReadError {
     loop {
         match reader.next().await {
-            Ok(batch) => batch.iter().for_each(|stored| hear(node, topic, stored)),
+            Ok(batch) => {
+                batch.iter().for_each(|stored| hear(node, topic, stored));
+                node.ready.wake();
+            }
             Err(failure) => return failure,
         }
     }
@@ -196,5 +199,6 @@ pub(crate) async fn repair(node: Arc<Node>) {
         for (address, effects) in node.registry.repairs(node.now().running, most) {
             apply(&node, &address, effects);
         }
+        node.ready.wake();
     }
 }

@@ -229,7 +229,8 @@ fn outlet(
         frames_max: limits.queue_frames_max as usize,
     };
     let subject = verified.identity.subject.clone();
-    Outlet::new(address, socket, subject, peer, verified.key, bounds)
+    let ready = node.ready.of(socket.connection);
+    Outlet::new(address, socket, subject, peer, verified.key, bounds, ready)
 }
 
 #[cfg(test)]

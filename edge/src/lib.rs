@@ -12,6 +12,7 @@ pub(crate) mod handshake;
 pub(crate) mod http;
 pub(crate) mod proxy;
 pub(crate) mod fanout;
+pub(crate) mod flusher;
 pub(crate) mod membership;
 pub(crate) mod node;
 pub(crate) mod refusals;

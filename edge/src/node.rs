@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::jwt::{TokenError, Verified, Verifier};
 use crate::lane::{Fate, Lane, Partition};
 use crate::limits::Shared;
+use crate::outlet::ReadyLists;
 use crate::refusals::Refusals;
 use crate::registry::Registry;
 use crate::session::Now;
@@ -49,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) verifier: Verifier,
     pub(crate) limits: Shared,
     pub(crate) refusals: Refusals,
+    /// The outlets that have news to write.
+    pub(crate) ready: ReadyLists,
     pub(crate) state: State,
     /// How many edges there were when it was last looked.
     pub(crate) edges: AtomicU64,

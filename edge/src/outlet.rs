@@ -1,8 +1,15 @@
-//! The send queue of one socket, between the fan-out and its connection. It writes to no socket.
+//! The send queue of one client, between the fan-out and its connection.
+//!
+//! Who writes is who holds the sending half. A connection without anything to write leaves it here; then the flusher
+//! writes what may wait. What leaves at once, and all that the session machine must know of, wakes the connection, which
+//! takes the sending half back.
+
+mod ready;
+mod writer;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -12,6 +19,9 @@ use xp_protocol::{Address, CloseCode};
 use crate::backlog::{Backlog, Bounds, Pushed, Taken};
 use crate::jwt::KeyId;
 use crate::watch::Means;
+
+pub(crate) use ready::{ReadyList, ReadyLists};
+pub(crate) use writer::{Writer, Wrote};
 
 /// One thing for a connection, in order.
 #[derive(Debug)]
@@ -38,14 +48,46 @@ pub(crate) struct Outlet {
     renewed: AtomicBool,
     queue: Mutex<Queue>,
     wake: Notify,
+    /// Where it is listed while news waits for the flusher.
+    ready: Arc<ReadyList>,
 }
 
 struct Queue {
     backlog: Backlog<Item>,
-    /// The connection sleeps until its next flush and need not be woken for what can wait.
-    dozing: bool,
-    /// Something that leaves at once came since the last flush.
-    urgent: bool,
+    /// The sending half, while the connection has nothing to write.
+    parked: Option<Writer>,
+    /// What waits is the connection's: it was woken, and the flusher keeps away.
+    is_urgent: bool,
+    /// It is on the list, or with the flusher.
+    is_listed: bool,
+    /// The period in which the flusher wrote last.
+    flushed: Option<u64>,
+}
+
+impl Queue {
+    /// Writes the news that waits as far as the socket takes it. Says whether the connection must see to the rest.
+    fn flush(&mut self) -> bool {
+        let Some(writer) = self.parked.as_mut() else {
+            return false;
+        };
+        if self.is_urgent || self.backlog.is_closing() {
+            return false;
+        }
+        for item in self.backlog.take().items {
+            match item {
+                Item::Frame(frame) => writer.push_counted(frame),
+                Item::Telling(..) | Item::Coming => unreachable!("it is urgent"),
+            }
+        }
+        let Ok(wrote) = writer.write_now() else {
+            // The connection writes once more, sees the error and ends.
+            self.is_urgent = true;
+            return true;
+        };
+        self.backlog.written(wrote.frames, wrote.bytes);
+        self.is_urgent = writer.has_more();
+        self.is_urgent
+    }
 }
 
 impl Outlet {
@@ -56,6 +98,7 @@ impl Outlet {
         peer: SocketAddr,
         key: KeyId,
         bounds: Bounds,
+        ready: Arc<ReadyList>,
     ) -> Self {
         Self {
             address,
@@ -67,10 +110,13 @@ impl Outlet {
             renewed: AtomicBool::new(false),
             queue: Mutex::new(Queue {
                 backlog: Backlog::new(bounds),
-                dozing: false,
-                urgent: false,
+                parked: None,
+                is_urgent: false,
+                is_listed: false,
+                flushed: None,
             }),
             wake: Notify::new(),
+            ready,
         }
     }
 
@@ -98,17 +144,26 @@ impl Outlet {
         self.renewed.load(Ordering::Relaxed)
     }
 
-    /// Queues a frame that may wait for the next flush. Over the bounds the client is `slow`.
-    pub(crate) fn push(&self, frame: Bytes) {
+    /// Queues a frame that may wait for the flusher, who comes after the next [`ReadyList::wake`]. Over the bounds the
+    /// client is `slow`.
+    pub(crate) fn push(self: &Arc<Self>, frame: Bytes) {
         let mut queue = self.lock();
-        let wakes = !queue.dozing;
-        match queue.backlog.push(frame.len(), Item::Frame(frame)) {
-            Pushed::Waits if wakes => self.rouse(queue),
-            Pushed::Slow => {
-                drop(queue);
-                self.wake.notify_one();
-            }
-            Pushed::Waits | Pushed::Dropped => {}
+        // A flusher that is late is not the client's fault.
+        let must_wake = queue.backlog.is_half_full() && queue.flush();
+        let is_slow = queue.backlog.push(frame.len(), Item::Frame(frame)) == Pushed::Slow;
+        self.list(queue);
+        if must_wake || is_slow {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Puts it on the list, if there is news that nobody else sees to.
+    fn list(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) {
+        let is_new = queue.parked.is_some() && !queue.is_listed && !queue.backlog.is_empty();
+        if is_new && !queue.is_urgent {
+            queue.is_listed = true;
+            drop(queue);
+            self.ready.add(Arc::clone(self));
         }
     }
 
@@ -117,20 +172,15 @@ impl Outlet {
     pub(crate) fn push_now(&self, item: Item) {
         let mut queue = self.lock();
         if queue.backlog.push_now(item) == Pushed::Waits {
-            self.rouse(queue);
+            queue.is_urgent = true;
+            drop(queue);
+            self.wake.notify_one();
         }
     }
 
     /// A piece came of what the client waits for.
     pub(crate) fn coming(&self) {
         self.push_now(Item::Coming);
-    }
-
-    fn rouse(&self, mut queue: MutexGuard<'_, Queue>) {
-        queue.dozing = false;
-        queue.urgent = true;
-        drop(queue);
-        self.wake.notify_one();
     }
 
     /// Ends the connection after all that is queued. The first reason stands.
@@ -147,35 +197,56 @@ impl Outlet {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// All that waits, unless it can wait longer. What was taken counts until [`Self::written`] says so.
-    pub(crate) fn take(&self) -> Option<Taken<Item>> {
+    /// All that waits, and the sending half for it, if it is here. What was taken counts until [`Self::written`] says so.
+    /// Nothing where only news waits, which the flusher writes.
+    pub(crate) fn take(&self) -> Option<(Taken<Item>, Option<Writer>)> {
         let mut queue = self.lock();
-        if queue.dozing && !queue.backlog.is_closing() {
+        if !queue.is_urgent && !queue.backlog.is_closing() {
             return None;
         }
-        Some(queue.backlog.take())
+        queue.is_urgent = false;
+        Some((queue.backlog.take(), queue.parked.take()))
     }
 
-    /// Nothing waits any longer.
-    pub(crate) fn wake_up(&self) {
-        self.lock().dozing = false;
+    /// The sending half, if it is here.
+    pub(crate) fn unpark(&self) -> Option<Writer> {
+        self.lock().parked.take()
     }
 
-    /// The socket took `frames` counted frames of `bytes` in all.
-    pub(crate) fn written(&self, frames: usize, bytes: usize) {
-        self.lock().backlog.written(frames, bytes);
-    }
-
-    /// Lets what can wait, wait: from now on only what leaves at once wakes the connection.
-    pub(crate) fn doze(&self) {
+    /// Leaves the sending half here: the connection has nothing to write.
+    pub(crate) fn park(self: &Arc<Self>, writer: Writer) {
         let mut queue = self.lock();
-        queue.dozing = !queue.urgent || queue.backlog.is_empty();
-        queue.urgent = false;
+        queue.parked = Some(writer);
+        self.list(queue);
+        self.ready.wake();
     }
 
-    /// Drops whatever comes from now on.
-    pub(crate) fn end(&self) {
-        self.lock().backlog.end();
+    /// Writes the news that waits, in a period of the flusher.
+    pub(crate) fn flush(&self, period: u64) {
+        let mut queue = self.lock();
+        queue.is_listed = false;
+        queue.flushed = Some(period);
+        if queue.flush() {
+            drop(queue);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether the flusher has been here in this period.
+    pub(crate) fn was_flushed_in(&self, period: u64) -> bool {
+        self.lock().flushed == Some(period)
+    }
+
+    /// The socket took these.
+    pub(crate) fn written(&self, wrote: Wrote) {
+        self.lock().backlog.written(wrote.frames, wrote.bytes);
+    }
+
+    /// Drops whatever comes from now on. Returns the sending half, if it is here.
+    pub(crate) fn end(&self) -> Option<Writer> {
+        let mut queue = self.lock();
+        queue.backlog.end();
+        queue.parked.take()
     }
 
     pub(crate) async fn woken(&self) {

@@ -9,9 +9,9 @@ use xp_protocol::CloseCode;
 use xp_protocol::plain::plain;
 
 use super::inlet::Inlet;
-use super::writer::Writer;
 use crate::backlog::Closing;
 use crate::node::Node;
+use crate::outlet::Writer;
 use crate::wire;
 
 /// Closes a socket that may not come in, for this reason and with this reference.
@@ -22,7 +22,7 @@ pub(crate) async fn turn_away<R, W>(
     (refused, reference): (&Closing, &str),
 ) where
     R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
+    W: AsyncWrite + Send + Unpin + 'static,
 {
     let mut writer = Writer::new(write);
     let is_told = explained(refused, node.config.explains);
@@ -58,10 +58,9 @@ pub(super) fn close_frame(closing: &Closing, explains: bool) -> Bytes {
 
 /// Sends what is left, then reads on until the client has closed too: closing with unread bytes would
 /// reset the socket, and the client might never see why.
-pub(super) async fn part<R, W>(writer: &mut Writer<W>, inlet: &mut Inlet<R>, patience: Duration)
+pub(super) async fn part<R>(writer: &mut Writer, inlet: &mut Inlet<R>, patience: Duration)
 where
     R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
 {
     let goodbye = async {
         writer.finish().await?;

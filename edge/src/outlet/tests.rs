@@ -1,8 +1,103 @@
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt;
+use tokio::io::AsyncWrite;
 use xp_protocol::{Attempt, ConnectionId, MessageNumber};
 
 use super::*;
 
-fn outlet(frames_max: usize) -> Outlet {
+/// What a socket was given, write by write, and how many bytes it still takes.
+#[derive(Default)]
+struct Taken {
+    writes: Vec<Vec<u8>>,
+    room: usize,
+    is_broken: bool,
+}
+
+#[derive(Clone, Default)]
+struct Peer(Arc<Mutex<Taken>>);
+
+impl Peer {
+    fn with_room(room: usize) -> Self {
+        let peer = Self::default();
+        peer.0.lock().unwrap().room = room;
+        peer
+    }
+
+    fn writes(&self) -> Vec<String> {
+        let taken = self.0.lock().unwrap();
+        let text = |write: &Vec<u8>| String::from_utf8(write.clone()).unwrap();
+        taken.writes.iter().map(text).collect()
+    }
+}
+
+impl AsyncWrite for Peer {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut taken = self.0.lock().unwrap();
+        if taken.is_broken {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let count = bytes.len().min(taken.room);
+        if count == 0 {
+            return Poll::Pending;
+        }
+        taken.room -= count;
+        taken.writes.push(bytes[..count].to_vec());
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let bytes: Vec<u8> = slices
+            .iter()
+            .flat_map(|slice| slice.iter().copied())
+            .collect();
+        self.poll_write(cx, &bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Whether the connection is woken.
+fn is_woken(outlet: &Outlet) -> bool {
+    outlet.woken().now_or_never().is_some()
+}
+
+fn listed(outlet: &Outlet) -> usize {
+    let mut listed = Vec::new();
+    outlet.ready.take(&mut listed);
+    listed.len()
+}
+
+fn text(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn answer(text: &'static str) -> Item {
+    let means = Means::Accepted(MessageNumber(0));
+    Item::Telling(Bytes::from_static(text.as_bytes()), means)
+}
+
+fn outlet(frames_max: usize) -> Arc<Outlet> {
     let socket = Socket {
         connection: ConnectionId(uuid::Uuid::from_u128(1)),
         attempt: Attempt(1),
@@ -13,26 +108,23 @@ fn outlet(frames_max: usize) -> Outlet {
     };
     let address = "board/1".parse().unwrap();
     let peer = "127.0.0.1:1".parse().unwrap();
-    Outlet::new(
+    Arc::new(Outlet::new(
         address,
         socket,
         "ana".into(),
         peer,
         crate::jwt::KeyId(1),
         bounds,
-    )
+        Arc::default(),
+    ))
 }
 
 fn frame(bytes: usize) -> Bytes {
     Bytes::from(vec![b'x'; bytes])
 }
 
-fn waiting(outlet: &Outlet) -> usize {
-    outlet.take().map_or(0, |taken| taken.items.len())
-}
-
 fn is_slow(outlet: &Outlet) -> bool {
-    let closing = outlet.take().and_then(|taken| taken.closing);
+    let closing = outlet.take().and_then(|(taken, _)| taken.closing);
     closing.is_some_and(|closing| closing.code == CloseCode::Slow)
 }
 
@@ -50,9 +142,13 @@ fn a_client_with_too_many_frames_or_bytes_waiting_is_slow() {
 fn taken_frames_count_until_the_socket_took_them() {
     let outlet = outlet(2);
     outlet.push(frame(1));
+    outlet.push_now(answer("a"));
     outlet.push(frame(1));
-    assert_eq!(waiting(&outlet), 2);
-    outlet.written(1, 1);
+    assert_eq!(outlet.take().unwrap().0.items.len(), 3);
+    outlet.written(Wrote {
+        frames: 1,
+        bytes: 1,
+    });
     outlet.push(frame(1));
     assert!(!is_slow(&outlet));
     outlet.push(frame(1));
@@ -76,21 +172,98 @@ fn what_a_client_missed_does_not_make_it_slow() {
 }
 
 #[test]
-fn while_dozing_news_waits_and_an_answer_brings_it_along() {
-    let outlet = outlet(100);
-    outlet.doze();
-    outlet.push(frame(1));
-    assert_eq!(waiting(&outlet), 0);
-    outlet.push_now(Item::Telling(frame(1), Means::Accepted(MessageNumber(0))));
-    assert_eq!(waiting(&outlet), 2);
+fn news_for_an_idle_connection_is_written_together_and_does_not_wake_it() {
+    let (outlet, peer) = (outlet(100), Peer::with_room(100));
+    outlet.park(Writer::new(peer.clone()));
+    assert_eq!(listed(&outlet), 0);
+    outlet.push(text("a"));
+    outlet.push(text("b"));
+    assert_eq!(listed(&outlet), 1, "it is listed once");
+    outlet.flush(7);
+    assert_eq!(peer.writes(), ["ab"]);
+    assert!(outlet.was_flushed_in(7));
+    assert!(!is_woken(&outlet));
+    outlet.push(text("c"));
+    assert_eq!(listed(&outlet), 1, "it is listed anew");
 }
 
 #[test]
-fn an_answer_that_came_before_the_doze_keeps_the_connection_awake() {
-    let outlet = outlet(100);
-    outlet.push_now(Item::Telling(frame(1), Means::Repeated));
-    outlet.doze();
-    assert_eq!(waiting(&outlet), 1);
+fn an_answer_wakes_the_connection_which_takes_the_news_before_it_along() {
+    let (outlet, peer) = (outlet(100), Peer::with_room(100));
+    outlet.park(Writer::new(peer.clone()));
+    outlet.push(text("news"));
+    outlet.push_now(answer("answer"));
+    assert!(is_woken(&outlet));
+    outlet.flush(1);
+    assert_eq!(peer.writes(), [""; 0], "the flusher keeps away");
+    let (taken, writer) = outlet.take().unwrap();
+    assert_eq!(taken.items.len(), 2);
+    assert!(writer.is_some());
+}
+
+#[test]
+fn news_that_came_while_the_connection_wrote_is_listed_when_it_has_written() {
+    let (outlet, peer) = (outlet(100), Peer::with_room(100));
+    outlet.push(text("a"));
+    assert_eq!(listed(&outlet), 0, "the connection has the sending half");
+    outlet.park(Writer::new(peer.clone()));
+    assert_eq!(listed(&outlet), 1);
+    outlet.flush(1);
+    assert_eq!(peer.writes(), ["a"]);
+}
+
+#[test]
+fn the_flusher_that_comes_while_the_connection_writes_leaves_all_to_it() {
+    let (outlet, peer) = (outlet(100), Peer::with_room(100));
+    outlet.park(Writer::new(peer.clone()));
+    outlet.push(text("a"));
+    let writer = outlet.unpark().unwrap();
+    assert_eq!(listed(&outlet), 1);
+    outlet.flush(1);
+    outlet.park(writer);
+    assert_eq!(listed(&outlet), 1);
+    outlet.flush(2);
+    assert_eq!(peer.writes(), ["a"]);
+}
+
+#[test]
+fn what_a_socket_does_not_take_is_left_to_its_connection_in_order() {
+    let (outlet, peer) = (outlet(100), Peer::with_room(3));
+    outlet.park(Writer::new(peer.clone()));
+    outlet.push(text("ab"));
+    outlet.push(text("cd"));
+    outlet.flush(1);
+    assert!(is_woken(&outlet));
+    outlet.push(text("e"));
+    let (taken, writer) = outlet.take().unwrap();
+    assert_eq!(taken.items.len(), 1, "the rest is with the sending half");
+    peer.0.lock().unwrap().room = 100;
+    let mut writer = writer.unwrap();
+    let wrote = writer.write_some().now_or_never().unwrap().unwrap();
+    assert_eq!(wrote.frames, 1, "the first one was told of before");
+    assert_eq!(peer.writes().concat(), "abcd");
+}
+
+#[test]
+fn the_connection_of_a_broken_socket_learns_of_it() {
+    let (outlet, peer) = (outlet(100), Peer::with_room(3));
+    peer.0.lock().unwrap().is_broken = true;
+    outlet.park(Writer::new(peer));
+    outlet.push(text("a"));
+    outlet.flush(1);
+    assert!(is_woken(&outlet));
+    let mut writer = outlet.take().unwrap().1.unwrap();
+    assert!(writer.write_some().now_or_never().unwrap().is_err());
+}
+
+#[test]
+fn a_flusher_that_is_late_makes_nobody_slow_whose_socket_takes_all() {
+    let (outlet, peer) = (outlet(2), Peer::with_room(1_000));
+    outlet.park(Writer::new(peer.clone()));
+    (0..50).for_each(|_| outlet.push(text("a")));
+    assert!(!is_slow(&outlet));
+    outlet.flush(1);
+    assert_eq!(peer.writes().concat().len(), 50);
 }
 
 #[test]
@@ -100,7 +273,7 @@ fn the_first_reason_to_close_stands_and_nothing_is_queued_behind_it() {
     outlet.close(CloseCode::Terminated, "");
     outlet.close(CloseCode::Draining, "");
     outlet.push(frame(1));
-    let taken = outlet.take().unwrap();
+    let (taken, _) = outlet.take().unwrap();
     assert_eq!(taken.items.len(), 1);
     assert_eq!(taken.closing.unwrap().code, CloseCode::Terminated);
 }

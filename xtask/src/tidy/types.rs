@@ -24,7 +24,7 @@ const LISTED: [Listed; 19] = [
     ("cluster", "Members", 41, 13),
     ("domain-sdk", "Scenario", 69, 4),
     ("domain-sdk", "World", 36, 14),
-    ("edge", "Node", 13, 17),
+    ("edge", "Node", 13, 18),
     ("protocol", "Commit", 3, 14),
     ("protocol", "Rules", 0, 28),
     ("simulator", "Edge", 34, 17),

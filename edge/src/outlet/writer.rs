@@ -1,10 +1,10 @@
-//! The writer of a socket: whole frames, many in one write.
+//! The sending half of a socket: writes whole frames, many at once.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -20,16 +20,16 @@ struct Queued {
     counted: Option<usize>,
 }
 
-/// What left the bounds.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Wrote {
-    pub(super) frames: usize,
-    pub(super) bytes: usize,
+/// The frames, and their bytes, that a client's socket has taken and that no longer count towards the outlet's bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wrote {
+    pub(crate) frames: usize,
+    pub(crate) bytes: usize,
 }
 
 /// The sending half of a socket.
-pub(super) struct Writer<W> {
-    write: W,
+pub(crate) struct Writer {
+    write: Box<dyn AsyncWrite + Send + Unpin>,
     queue: VecDeque<Queued>,
     bytes: usize,
     /// Part of the first frame is out, so the rest of it must follow.
@@ -39,10 +39,10 @@ pub(super) struct Writer<W> {
     wrote: Wrote,
 }
 
-impl<W: AsyncWrite + Unpin> Writer<W> {
-    pub(super) fn new(write: W) -> Self {
+impl Writer {
+    pub(crate) fn new(write: impl AsyncWrite + Send + Unpin + 'static) -> Self {
         Self {
-            write,
+            write: Box::new(write),
             queue: VecDeque::new(),
             bytes: 0,
             started: false,
@@ -51,11 +51,11 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         }
     }
 
-    pub(super) fn push(&mut self, frame: Bytes) {
+    pub(crate) fn push(&mut self, frame: Bytes) {
         self.add(frame, None);
     }
 
-    pub(super) fn push_counted(&mut self, frame: Bytes) {
+    pub(crate) fn push_counted(&mut self, frame: Bytes) {
         let counted = Some(frame.len());
         self.add(frame, counted);
     }
@@ -65,33 +65,50 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         self.queue.push_back(Queued { rest, counted });
     }
 
-    pub(super) fn has_more(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         !self.queue.is_empty() || self.unflushed
     }
 
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.bytes <= BACKLOG_BYTES_MAX
     }
 
     /// Leaves out what the client has not begun to receive.
-    pub(super) fn drop_unstarted(&mut self) {
+    pub(crate) fn drop_unstarted(&mut self) {
         self.queue.truncate(usize::from(self.started));
         self.bytes = self.queue.iter().map(|queued| queued.rest.len()).sum();
     }
 
     /// One vectored write, and what it brought to its end. Cancel-safe: what was written is kept account
     /// of, and told by the next call.
-    pub(super) async fn write_some(&mut self) -> io::Result<Wrote> {
+    pub(crate) async fn write_some(&mut self) -> io::Result<Wrote> {
+        poll_fn(|cx| self.poll_some(cx)).await?;
+        Ok(std::mem::take(&mut self.wrote))
+    }
+
+    /// Writes as much as the socket takes without waiting. What it does not take stays, and [`Writer::has_more`]: nobody
+    /// is woken for it, so whoever comes next must wait with [`Writer::write_some`].
+    pub(crate) fn write_now(&mut self) -> io::Result<Wrote> {
+        let mut cx = Context::from_waker(Waker::noop());
+        while self.has_more()
+            && let Poll::Ready(wrote) = self.poll_some(&mut cx)
+        {
+            wrote?;
+        }
+        Ok(std::mem::take(&mut self.wrote))
+    }
+
+    fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.queue.is_empty() {
-            let bytes = poll_fn(|cx| self.poll_write(cx)).await?;
+            let bytes = ready!(self.poll_write(cx))?;
             self.advance(bytes);
         }
         if self.queue.is_empty() {
-            self.write.flush().await?;
+            ready!(Pin::new(&mut self.write).poll_flush(cx))?;
             self.unflushed = false;
             self.queue.shrink_to(FRAMES_PER_WRITE);
         }
-        Ok(std::mem::take(&mut self.wrote))
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -127,7 +144,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     }
 
     /// Writes all that is left and ends the sending half.
-    pub(super) async fn finish(&mut self) -> io::Result<()> {
+    pub(crate) async fn finish(&mut self) -> io::Result<()> {
         while self.has_more() {
             self.write_some().await?;
         }

@@ -1,0 +1,74 @@
+//! The flusher: writes news to many sockets, so that no connection wakes up for it.
+//!
+//! A connection that has nothing to write leaves its sending half with its outlet. News for it is written from here: at
+//! once where nothing was written within the present period, else at the end of it, all that came meanwhile in one
+//! write. What a socket does not take is left to its connection, which waits for that socket alone.
+
+use std::sync::Arc;
+
+use tokio::time::{Duration, Instant};
+
+use crate::outlet::{Outlet, ReadyList};
+
+/// After so many writes other tasks of the thread have their turn.
+const WRITES_PER_TURN: usize = 64;
+
+/// Periods of one length, counted from a beginning.
+#[derive(Clone, Copy)]
+struct Periods {
+    began: Instant,
+    length: Duration,
+}
+
+impl Periods {
+    fn at(self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.began).as_micros();
+        u64::try_from(since / self.length.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn begin(self, period: u64) -> Instant {
+        let length = u64::try_from(self.length.as_micros()).unwrap_or(u64::MAX);
+        self.began + Duration::from_micros(period.saturating_mul(length))
+    }
+}
+
+/// Flushes what is listed, to the end of the edge. `period` is the longest time for which news is collected.
+pub(crate) async fn run(list: Arc<ReadyList>, period: Duration) {
+    let periods = Periods {
+        began: Instant::now(),
+        length: period.max(Duration::from_millis(1)),
+    };
+    // A write is no wait: it must not be taken for one and cut short because others wait for their turn.
+    tokio::task::unconstrained(flush(&list, periods)).await;
+}
+
+async fn flush(list: &ReadyList, periods: Periods) {
+    let mut listed = Vec::new();
+    // Those that were written to in this period already.
+    let mut later = Vec::new();
+    let mut current = 0;
+    loop {
+        let period = periods.at(Instant::now());
+        if period > current {
+            current = period;
+            write_all(&mut later, current).await;
+        }
+        list.take(&mut listed);
+        let is_late = |outlet: &mut Arc<Outlet>| outlet.was_flushed_in(current);
+        later.extend(listed.extract_if(.., is_late));
+        write_all(&mut listed, current).await;
+        tokio::select! {
+            () = list.called() => {}
+            () = tokio::time::sleep_until(periods.begin(current + 1)), if !later.is_empty() => {}
+        }
+    }
+}
+
+async fn write_all(outlets: &mut Vec<Arc<Outlet>>, period: u64) {
+    for (count, outlet) in outlets.drain(..).enumerate() {
+        if count % WRITES_PER_TURN == WRITES_PER_TURN - 1 {
+            tokio::task::yield_now().await;
+        }
+        outlet.flush(period);
+    }
+}
