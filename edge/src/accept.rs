@@ -162,13 +162,11 @@ where
     let (read, write) = split(stream);
     let joined = judged.and_then(|admitted| Ok((join(&node, admitted.0)?, admitted.1)));
     match joined {
-        Ok((admitted, place)) => {
+        Ok((mut admitted, place)) => {
+            admitted.places.socket = Some(place);
             let halves = (read, write);
-            let connection = connected(node, admitted, halves, asked.behind).await;
-            Ok(Some(Box::pin(async move {
-                connection.await;
-                drop(place);
-            })))
+            let connected = connected(node, admitted, halves, asked.behind);
+            Ok(Some(Box::pin(connected.await)))
         }
         Err(refused) => {
             let told = Refused {

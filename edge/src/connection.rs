@@ -66,7 +66,7 @@ pub(crate) struct Connection<R> {
     rate: Rate,
     inlet: WebSocketStream<Inlet<R>>,
     /// The sending half, while there is something to write; else the outlet has it.
-    writer: Option<Writer>,
+    writer: Option<Box<Writer>>,
     /// A frame that waits for the welcome; nothing is read behind it.
     held: Option<Message>,
     _places: Places,
@@ -102,7 +102,7 @@ impl<R: AsyncRead + Unpin> Connection<R> {
             session: Session::new(node.now(), limits(&node), identity),
             rate: node.limits.rate(),
             inlet: websocket(&node, read, behind).await,
-            writer: Some(Writer::new(write)),
+            writer: Some(Box::new(Writer::new(write))),
             held: None,
             outlet: admitted.outlet,
             _places: admitted.places,
@@ -152,7 +152,7 @@ impl<R: AsyncRead + Unpin> Connection<R> {
     async fn turn(&mut self) -> Option<End> {
         let now = self.node.now();
         let due = Instant::now() + Duration::from_millis(self.session.due_in_ms(now));
-        let has_room = self.writer.as_ref().is_none_or(Writer::has_room);
+        let has_room = self.writer.as_ref().is_none_or(|writer| writer.has_room());
         let reads = self.held.is_none() && has_room;
         if let Some(idle) = self.writer.take_if(|writer| !writer.has_more()) {
             self.outlet.park(idle);
@@ -365,7 +365,7 @@ impl<R: AsyncRead + Unpin> Connection<R> {
 }
 
 /// Writes a part of what the sending half has; there is one.
-async fn write_some(writer: &mut Option<Writer>) -> io::Result<Wrote> {
+async fn write_some(writer: &mut Option<Box<Writer>>) -> io::Result<Wrote> {
     match writer {
         Some(writer) => writer.write_some().await,
         None => Ok(Wrote::default()),

@@ -40,6 +40,8 @@ pub(crate) struct Admitted {
 pub(crate) struct Places {
     _subject: Counted<Box<str>>,
     _network: Counted<Network>,
+    /// Among all sockets of the edge.
+    pub(crate) socket: Option<Counted<()>>,
 }
 
 fn refuse(code: CloseCode, detail: impl Into<String>) -> Closing {
@@ -197,6 +199,7 @@ fn places(node: &Node, from: Network, subject: &str) -> Result<Places, Closing> 
     Ok(Places {
         _subject: counted,
         _network: network,
+        socket: None,
     })
 }
 

@@ -55,7 +55,7 @@ pub(crate) struct Outlet {
 struct Queue {
     backlog: Backlog<Item>,
     /// The sending half, while the connection has nothing to write.
-    parked: Option<Writer>,
+    parked: Option<Box<Writer>>,
     /// What waits is the connection's: it was woken, and the flusher keeps away.
     is_urgent: bool,
     /// It is on the list, or with the flusher.
@@ -199,7 +199,7 @@ impl Outlet {
 
     /// All that waits, and the sending half for it, if it is here. What was taken counts until [`Self::written`] says so.
     /// Nothing where only news waits, which the flusher writes.
-    pub(crate) fn take(&self) -> Option<(Taken<Item>, Option<Writer>)> {
+    pub(crate) fn take(&self) -> Option<(Taken<Item>, Option<Box<Writer>>)> {
         let mut queue = self.lock();
         if !queue.is_urgent && !queue.backlog.is_closing() {
             return None;
@@ -209,12 +209,12 @@ impl Outlet {
     }
 
     /// The sending half, if it is here.
-    pub(crate) fn unpark(&self) -> Option<Writer> {
+    pub(crate) fn unpark(&self) -> Option<Box<Writer>> {
         self.lock().parked.take()
     }
 
     /// Leaves the sending half here: the connection has nothing to write.
-    pub(crate) fn park(self: &Arc<Self>, writer: Writer) {
+    pub(crate) fn park(self: &Arc<Self>, writer: Box<Writer>) {
         let mut queue = self.lock();
         queue.parked = Some(writer);
         self.list(queue);
@@ -243,7 +243,7 @@ impl Outlet {
     }
 
     /// Drops whatever comes from now on. Returns the sending half, if it is here.
-    pub(crate) fn end(&self) -> Option<Writer> {
+    pub(crate) fn end(&self) -> Option<Box<Writer>> {
         let mut queue = self.lock();
         queue.backlog.end();
         queue.parked.take()

@@ -10,7 +10,8 @@ use super::session::Session;
 /// The sessions of one entity. Claims are read once, when a session comes; those that cannot be read condemn only the
 /// handlers that need them: the session's own, and those that look at everybody.
 pub(crate) struct Roster<C> {
-    sessions: BTreeMap<ConnectionId, Session<C>>,
+    /// Boxed, since a map has room for eleven entries at the least, and most entities have few sessions or none.
+    sessions: BTreeMap<ConnectionId, Box<Session<C>>>,
     unread: BTreeMap<ConnectionId, Unread>,
 }
 
@@ -29,7 +30,8 @@ impl<C> Roster<C> {
 
     pub(crate) fn attach(&mut self, session: Session<C>) {
         self.unread.remove(&session.connection);
-        self.sessions.insert(session.connection, session);
+        let connection = session.connection;
+        self.sessions.insert(connection, Box::new(session));
     }
 
     /// A session whose claims cannot be read.
@@ -56,7 +58,7 @@ impl<C> Roster<C> {
     }
 
     pub(crate) fn get(&self, connection: ConnectionId) -> Option<&Session<C>> {
-        self.sessions.get(&connection)
+        self.sessions.get(&connection).map(Box::as_ref)
     }
 
     /// Why the claims of a session cannot be read.
@@ -73,7 +75,7 @@ impl<C> Roster<C> {
         if let Some((connection, Unread { reason, .. })) = self.unread.first_key_value() {
             panic!("the claims of the session {connection} cannot be read: {reason}");
         }
-        self.sessions.values()
+        self.sessions.values().map(Box::as_ref)
     }
 
     /// Everybody's connection and subject, which need no claims.

@@ -174,7 +174,7 @@ fn what_a_client_missed_does_not_make_it_slow() {
 #[test]
 fn news_for_an_idle_connection_is_written_together_and_does_not_wake_it() {
     let (outlet, peer) = (outlet(100), Peer::with_room(100));
-    outlet.park(Writer::new(peer.clone()));
+    outlet.park(Box::new(Writer::new(peer.clone())));
     assert_eq!(listed(&outlet), 0);
     outlet.push(text("a"));
     outlet.push(text("b"));
@@ -190,7 +190,7 @@ fn news_for_an_idle_connection_is_written_together_and_does_not_wake_it() {
 #[test]
 fn an_answer_wakes_the_connection_which_takes_the_news_before_it_along() {
     let (outlet, peer) = (outlet(100), Peer::with_room(100));
-    outlet.park(Writer::new(peer.clone()));
+    outlet.park(Box::new(Writer::new(peer.clone())));
     outlet.push(text("news"));
     outlet.push_now(answer("answer"));
     assert!(is_woken(&outlet));
@@ -206,7 +206,7 @@ fn news_that_came_while_the_connection_wrote_is_listed_when_it_has_written() {
     let (outlet, peer) = (outlet(100), Peer::with_room(100));
     outlet.push(text("a"));
     assert_eq!(listed(&outlet), 0, "the connection has the sending half");
-    outlet.park(Writer::new(peer.clone()));
+    outlet.park(Box::new(Writer::new(peer.clone())));
     assert_eq!(listed(&outlet), 1);
     outlet.flush(1);
     assert_eq!(peer.writes(), ["a"]);
@@ -215,7 +215,7 @@ fn news_that_came_while_the_connection_wrote_is_listed_when_it_has_written() {
 #[test]
 fn the_flusher_that_comes_while_the_connection_writes_leaves_all_to_it() {
     let (outlet, peer) = (outlet(100), Peer::with_room(100));
-    outlet.park(Writer::new(peer.clone()));
+    outlet.park(Box::new(Writer::new(peer.clone())));
     outlet.push(text("a"));
     let writer = outlet.unpark().unwrap();
     assert_eq!(listed(&outlet), 1);
@@ -229,7 +229,7 @@ fn the_flusher_that_comes_while_the_connection_writes_leaves_all_to_it() {
 #[test]
 fn what_a_socket_does_not_take_is_left_to_its_connection_in_order() {
     let (outlet, peer) = (outlet(100), Peer::with_room(3));
-    outlet.park(Writer::new(peer.clone()));
+    outlet.park(Box::new(Writer::new(peer.clone())));
     outlet.push(text("ab"));
     outlet.push(text("cd"));
     outlet.flush(1);
@@ -248,7 +248,7 @@ fn what_a_socket_does_not_take_is_left_to_its_connection_in_order() {
 fn the_connection_of_a_broken_socket_learns_of_it() {
     let (outlet, peer) = (outlet(100), Peer::with_room(3));
     peer.0.lock().unwrap().is_broken = true;
-    outlet.park(Writer::new(peer));
+    outlet.park(Box::new(Writer::new(peer)));
     outlet.push(text("a"));
     outlet.flush(1);
     assert!(is_woken(&outlet));
@@ -259,7 +259,7 @@ fn the_connection_of_a_broken_socket_learns_of_it() {
 #[test]
 fn a_flusher_that_is_late_makes_nobody_slow_whose_socket_takes_all() {
     let (outlet, peer) = (outlet(2), Peer::with_room(1_000));
-    outlet.park(Writer::new(peer.clone()));
+    outlet.park(Box::new(Writer::new(peer.clone())));
     (0..50).for_each(|_| outlet.push(text("a")));
     assert!(!is_slow(&outlet));
     outlet.flush(1);

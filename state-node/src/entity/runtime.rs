@@ -31,8 +31,8 @@ pub struct Runtime {
 /// Sessions, timers and open answers of an entity that has any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Busy {
-    /// Sessions, ended ones as long as they are remembered.
-    pub sessions: BTreeMap<ConnectionId, Session>,
+    /// Sessions, ended ones as long as they are remembered. Boxed, since a map has room for eleven entries at the least.
+    pub sessions: BTreeMap<ConnectionId, Box<Session>>,
     /// Deferred answers.
     pub tickets: BTreeMap<TicketId, Ticket>,
     /// The domain's timers.
@@ -67,7 +67,11 @@ impl Runtime {
     /// A session by its connection id.
     #[must_use]
     pub fn session(&self, connection: ConnectionId) -> Option<&Session> {
-        self.busy.as_ref()?.sessions.get(&connection)
+        self.busy
+            .as_ref()?
+            .sessions
+            .get(&connection)
+            .map(Box::as_ref)
     }
 
     /// Sessions that are not over.
@@ -77,7 +81,9 @@ impl Runtime {
 
     /// All remembered sessions.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
-        self.busy.iter().flat_map(|busy| busy.sessions.values())
+        self.busy
+            .iter()
+            .flat_map(|busy| busy.sessions.values().map(Box::as_ref))
     }
 
     /// How many sessions are remembered.
@@ -309,7 +315,7 @@ impl Busy {
     fn begin(&mut self, socket: &Attachment, floor: Floor) {
         let mut session = match self.sessions.remove(&socket.connection) {
             Some(former) => former,
-            None => Session::new(socket.clone()),
+            None => Box::new(Session::new(socket.clone())),
         };
         session.take_socket(socket);
         session.floor = floor;

@@ -193,7 +193,7 @@ pub(crate) fn ended() -> Stored {
     let mut stored = idle();
     stored.runtime.exists = false;
     stored.runtime.busy = Some(Box::new(Busy {
-        sessions: [(session.socket.connection, session)].into(),
+        sessions: [(session.socket.connection, Box::new(session))].into(),
         ..Busy::default()
     }));
     stored
@@ -213,7 +213,9 @@ pub(crate) fn busy() -> Stored {
         (session.socket.connection, session)
     });
     stored.runtime.busy = Some(Box::new(Busy {
-        sessions: sessions.collect(),
+        sessions: sessions
+            .map(|(id, session)| (id, Box::new(session)))
+            .collect(),
         tickets: tickets(until),
         timers: [(
             "close".into(),
