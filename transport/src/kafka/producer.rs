@@ -2,13 +2,14 @@
 //! the next.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
 use rdkafka::{ClientConfig, Statistics};
 
 use super::acknowledgement::{Pending, Ticket};
@@ -21,9 +22,14 @@ const WAITING_RECORDS_MAX: &str = "500000";
 /// Their kibibytes.
 const WAITING_KIB_MAX: &str = "524288";
 
+/// How long the thread waits for delivery reports before it looks whether the instance is over. The client library
+/// spins through the last millisecond of each such wait: ten waits a second cost an idle node more than all else.
+const POLL: Duration = Duration::from_secs(1);
+
 /// A librdkafka producer and the thread that fetches its delivery reports.
 pub(super) struct Producer {
-    inner: Option<ThreadedProducer<Reports>>,
+    inner: Arc<BaseProducer<Reports>>,
+    is_over: Arc<AtomicBool>,
 }
 
 /// Where delivery reports go.
@@ -82,19 +88,26 @@ fn settings(shared: &Shared) -> ClientConfig {
 impl Producer {
     pub(super) fn new(name: &str, shared: &Arc<Shared>) -> KafkaResult<Self> {
         let context = Context::new(&format!("{name} producer"), shared);
-        let inner = ThreadedProducer::from_config_and_context(&settings(shared), Reports(context))?;
-        Ok(Self { inner: Some(inner) })
-    }
-
-    fn inner(&self) -> &ThreadedProducer<Reports> {
-        self.inner
-            .as_ref()
-            .expect("it is taken only when this is dropped")
+        let inner = BaseProducer::from_config_and_context(&settings(shared), Reports(context))?;
+        let inner = Arc::new(inner);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (polled, over) = (Arc::clone(&inner), Arc::clone(&is_over));
+        let poll = move || {
+            while !over.load(Ordering::Relaxed) {
+                polled.poll(POLL);
+            }
+        };
+        // The thread is the last to let the producer go, which may wait for librdkafka's own threads.
+        let thread = std::thread::Builder::new().name(format!("kafka {name} p"));
+        thread
+            .spawn(poll)
+            .map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+        Ok(Self { inner, is_over })
     }
 
     /// Whether librdkafka has given this instance up.
     pub(super) fn is_broken(&self) -> bool {
-        self.inner().client().fatal_error().is_some()
+        self.inner.client().fatal_error().is_some()
     }
 
     /// Hands records over in order. After one that is not taken the rest is not tried: it would leave a gap.
@@ -121,7 +134,7 @@ impl Producer {
         message.key = some(&record.key);
         message.payload = some(&record.value);
         message.headers = headers::of(record);
-        let (error, message) = self.inner().send(message).err()?;
+        let (error, message) = self.inner.send(message).err()?;
         let reason = reason(&error);
         message.delivery_opaque.failed(&reason);
         Some(reason)
@@ -129,13 +142,13 @@ impl Producer {
 
     /// Makes the instance know a topic's leaders before the first record needs them.
     pub(super) fn warm_up(&self, topic: &str, timeout: Duration) -> KafkaResult<()> {
-        let metadata = self.inner().client().fetch_metadata(Some(topic), timeout);
+        let metadata = self.inner.client().fetch_metadata(Some(topic), timeout);
         metadata.map(drop)
     }
 
     pub(super) fn flush(&self, timeout: Duration) {
         // What is not acknowledged by then has failed, and its caller hears so.
-        let _ = self.inner().flush(timeout);
+        let _ = self.inner.flush(timeout);
     }
 }
 
@@ -144,9 +157,9 @@ fn some(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 impl Drop for Producer {
-    /// librdkafka waits for its threads, which must not hold up a task.
+    /// What is not acknowledged has failed, and its callers hear so now and not when the thread looks.
     fn drop(&mut self) {
-        let inner = self.inner.take();
-        std::thread::spawn(move || drop(inner));
+        self.is_over.store(true, Ordering::Relaxed);
+        self.inner.purge(PurgeConfig::default().queue().inflight());
     }
 }
