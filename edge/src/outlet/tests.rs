@@ -1,3 +1,5 @@
+mod interleaved;
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -98,13 +100,16 @@ fn answer(text: &'static str) -> Item {
 }
 
 fn outlet(frames_max: usize) -> Arc<Outlet> {
+    within(Bounds {
+        bytes_max: 10,
+        frames_max,
+    })
+}
+
+fn within(bounds: Bounds) -> Arc<Outlet> {
     let socket = Socket {
         connection: ConnectionId(uuid::Uuid::from_u128(1)),
         attempt: Attempt(1),
-    };
-    let bounds = Bounds {
-        bytes_max: 10,
-        frames_max,
     };
     let address = "board/1".parse().unwrap();
     let peer = "127.0.0.1:1".parse().unwrap();
