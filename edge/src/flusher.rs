@@ -72,3 +72,6 @@ async fn write_all(outlets: &mut Vec<Arc<Outlet>>, period: u64) {
         outlet.flush(period);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -255,4 +255,4 @@ impl Outlet {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,83 +1,11 @@
 mod interleaved;
-
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+pub(crate) mod fakes;
 
 use futures_util::FutureExt;
-use tokio::io::AsyncWrite;
-use xp_protocol::{Attempt, ConnectionId, MessageNumber};
+use xp_protocol::MessageNumber;
 
+use self::fakes::{Peer, outlet, text, within};
 use super::*;
-
-/// What a socket was given, write by write, and how many bytes it still takes.
-#[derive(Default)]
-struct Taken {
-    writes: Vec<Vec<u8>>,
-    room: usize,
-    is_broken: bool,
-}
-
-#[derive(Clone, Default)]
-struct Peer(Arc<Mutex<Taken>>);
-
-impl Peer {
-    fn with_room(room: usize) -> Self {
-        let peer = Self::default();
-        peer.0.lock().unwrap().room = room;
-        peer
-    }
-
-    fn writes(&self) -> Vec<String> {
-        let taken = self.0.lock().unwrap();
-        let text = |write: &Vec<u8>| String::from_utf8(write.clone()).unwrap();
-        taken.writes.iter().map(text).collect()
-    }
-}
-
-impl AsyncWrite for Peer {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut taken = self.0.lock().unwrap();
-        if taken.is_broken {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        let count = bytes.len().min(taken.room);
-        if count == 0 {
-            return Poll::Pending;
-        }
-        taken.room -= count;
-        taken.writes.push(bytes[..count].to_vec());
-        Poll::Ready(Ok(count))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let bytes: Vec<u8> = slices
-            .iter()
-            .flat_map(|slice| slice.iter().copied())
-            .collect();
-        self.poll_write(cx, &bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
 
 /// Whether the connection is woken.
 fn is_woken(outlet: &Outlet) -> bool {
@@ -90,38 +18,9 @@ fn listed(outlet: &Outlet) -> usize {
     listed.len()
 }
 
-fn text(text: &'static str) -> Bytes {
-    Bytes::from_static(text.as_bytes())
-}
-
 fn answer(text: &'static str) -> Item {
     let means = Means::Accepted(MessageNumber(0));
     Item::Telling(Bytes::from_static(text.as_bytes()), means)
-}
-
-fn outlet(frames_max: usize) -> Arc<Outlet> {
-    within(Bounds {
-        bytes_max: 10,
-        frames_max,
-    })
-}
-
-fn within(bounds: Bounds) -> Arc<Outlet> {
-    let socket = Socket {
-        connection: ConnectionId(uuid::Uuid::from_u128(1)),
-        attempt: Attempt(1),
-    };
-    let address = "board/1".parse().unwrap();
-    let peer = "127.0.0.1:1".parse().unwrap();
-    Arc::new(Outlet::new(
-        address,
-        socket,
-        "ana".into(),
-        peer,
-        crate::jwt::KeyId(1),
-        bounds,
-        Arc::default(),
-    ))
 }
 
 fn frame(bytes: usize) -> Bytes {
