@@ -23,7 +23,7 @@ pub enum Refusal {
     Older {
         /// The node's version.
         ours: u32,
-        /// The cluster's.
+        /// The highest version on the `cluster` log.
         theirs: u32,
     },
     /// Two contents under one version.
@@ -41,13 +41,13 @@ pub enum Refusal {
         "lane {lane} has {theirs} {what} and this node has {ours}: a lane's partition count never changes; make a new lane instead"
     )]
     Partitions {
-        /// Which lane.
+        /// The name of the lane that differs.
         lane: Box<str>,
         /// Which of its counts.
         what: &'static str,
         /// The node's count.
         ours: u32,
-        /// The cluster's.
+        /// The count on the `cluster` log, which stays.
         theirs: u32,
     },
 }

@@ -23,7 +23,7 @@ pub enum Duty {
 /// A member that may own the partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate<'a> {
-    /// The process.
+    /// The process, by which owner and mirrors are named.
     pub incarnation: Incarnation,
     /// Its stable name.
     pub name: &'a str,

@@ -159,7 +159,7 @@ pub enum Input<'a> {
     },
     /// The answer to an `ask` of ours.
     Answer {
-        /// Who answers.
+        /// The entity that was asked.
         from: &'a Address,
         /// What `ask` left behind, in [`Tell::continuation`].
         continuation: &'a [u8],
@@ -213,7 +213,7 @@ pub struct SceneData<'a> {
 pub enum RosterChange<'a> {
     /// A session, new or again, is attached; or its claims changed.
     Attached {
-        /// Which session.
+        /// The session, by the id under which its client comes back.
         connection: ConnectionId,
         /// The token's subject.
         subject: &'a str,
@@ -283,7 +283,7 @@ pub struct Show {
 /// Who sees an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Every session.
+    /// All sessions that the entity has accepted.
     Everybody,
     /// These sessions only.
     Only(Vec<ConnectionId>),

@@ -19,7 +19,7 @@ pub struct Bounds {
 /// Why a connection is to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closing {
-    /// The code.
+    /// The code that the client's close frame carries.
     pub code: CloseCode,
     /// What a log line says of it.
     pub detail: String,
@@ -28,7 +28,7 @@ pub struct Closing {
 /// What becomes of something for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
-    /// It waits.
+    /// It is in the queue, in its order.
     Waits,
     /// It was too much: what waited is dropped, and the client is closed.
     Slow,
@@ -58,7 +58,7 @@ pub struct Backlog<I> {
 }
 
 impl<I> Backlog<I> {
-    /// Nothing waits.
+    /// An empty queue that is not closed.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         Self {

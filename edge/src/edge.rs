@@ -46,7 +46,7 @@ pub enum StartError {
     /// A lane without partitions, or two definitions of one lane.
     #[error("lane {name}: {reason}")]
     Lane {
-        /// Which.
+        /// The lane's name, as configured.
         name: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -68,7 +68,7 @@ pub enum StartError {
     /// The certificate or its key cannot be used.
     #[error("tls: {path}: {reason}")]
     Tls {
-        /// Which file.
+        /// The certificate's or the key's file, as configured.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -94,7 +94,7 @@ pub enum StartError {
     Format {
         /// The member's name.
         member: Box<str>,
-        /// The format.
+        /// The name of the format, such as `outbound`.
         format: String,
         /// The version that this build writes.
         version: u8,

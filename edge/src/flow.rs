@@ -21,7 +21,7 @@ pub const BUDGET_MIN: u64 = 4 * CALM;
 /// What a partition takes of one subject right now, from everything to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Room {
-    /// Everything.
+    /// Nothing is held back.
     Free,
     /// No ephemerals: nobody misses one that would come late.
     NoEphemerals,
@@ -73,7 +73,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Account {
-    /// Nothing waits.
+    /// An account of a partition that has taken everything; `budget` is the most that may wait.
     #[must_use]
     pub fn new(budget: u64) -> Arc<Self> {
         Arc::new(Self {

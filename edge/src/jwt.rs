@@ -72,12 +72,12 @@ pub enum TokenError {
         if reason.is_empty() { "it was asked before the token was made" } else { reason }
     )]
     NoKeys {
-        /// The set.
+        /// The address of the key set.
         url: String,
         /// Why it cannot be had.
         reason: String,
     },
-    /// Anything else.
+    /// What is wrong with the token itself, for the log.
     #[error("{0}")]
     Bad(String),
 }

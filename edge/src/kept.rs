@@ -16,7 +16,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// What a file holds, or why it cannot be read.
 pub(crate) type Held = io::Result<Vec<u8>>;
 
-/// Reads one.
+/// Reads a file whole. A larger one than [`FILE_BYTES_MAX`] is an error, like one that is not there.
 pub(crate) fn read(path: &Path) -> Held {
     let mut held = Vec::new();
     let file = std::fs::File::open(path)?;

@@ -27,7 +27,7 @@ use crate::session::Now;
 /// What is said of a socket that a person ended.
 const ENDED: &str = "who runs the platform ended this subject's sockets: take a fresh token";
 
-/// One edge.
+/// The state of one running edge, shared by all its tasks and sockets.
 pub(crate) struct Node {
     pub(crate) config: Config,
     /// What the platform calls the time.
@@ -62,7 +62,7 @@ pub(crate) struct Node {
 /// Whether clients are well served, and if not, why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// They are.
+    /// The edge takes clients, and what they say reaches the log.
     Ready,
     /// The edge sends its clients elsewhere and ends.
     Draining,

@@ -143,7 +143,7 @@ impl Registry {
         }
     }
 
-    /// Every socket.
+    /// The send queues of all sockets of this edge, of all entities.
     pub(crate) fn outlets(&self) -> Vec<Arc<Outlet>> {
         let mut outlets = Vec::new();
         for watch in &self.watches {

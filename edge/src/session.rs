@@ -70,7 +70,7 @@ pub enum Step<'a> {
     /// The entity has not accepted the session yet: offer the same frame again after
     /// [`Session::accepted`], and read no further until then.
     Hold,
-    /// Nothing.
+    /// Nothing is to be done for this frame: it was noted for the next one, or dropped.
     Nothing,
     /// Close the socket.
     Close(CloseCode, String),
@@ -79,7 +79,7 @@ pub enum Step<'a> {
 /// What the passing of time leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Due {
-    /// Nothing yet.
+    /// Nothing is due before the next call.
     Nothing,
     /// Send a websocket ping.
     Ping,

@@ -44,7 +44,7 @@ impl Span {
         Self(Duration::from_secs(s))
     }
 
-    /// Whole milliseconds.
+    /// Whole milliseconds, rounded down.
     #[must_use]
     pub fn ms(self) -> u64 {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)

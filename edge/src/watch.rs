@@ -67,7 +67,7 @@ pub enum Means {
     Answer(RequestId),
     /// Something that the client missed; it must not count as slow for it.
     Repeated,
-    /// Anything else.
+    /// What everybody who watches gets as it happens, and what counts for being slow.
     News,
 }
 
@@ -76,30 +76,30 @@ pub enum Means {
 pub enum Effect<H> {
     /// Send this frame to these.
     Show {
-        /// To whom.
+        /// The sockets that get it.
         to: Vec<H>,
-        /// What.
+        /// The frame, encoded once for all of them.
         shown: Shown,
         /// What it means to their machines.
         means: Means,
     },
     /// Close this socket after all before it. It is no longer watched.
     Close {
-        /// Whose.
+        /// The socket that is to be closed.
         to: H,
-        /// Why.
+        /// The code of the close frame.
         code: CloseCode,
     },
     /// Append a `Resume` for this session (R20).
     Resume {
-        /// Whose.
+        /// The socket whose session lacks records.
         of: H,
         /// What it has.
         since: Revision,
     },
     /// More of what this socket waits for is on its way (R41).
     Coming {
-        /// Whose.
+        /// The socket, whose wait begins anew.
         to: H,
     },
     /// Append a `Disconnect`: the owner welcomed a socket that is not here any more (R28).

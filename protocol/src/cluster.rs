@@ -17,14 +17,14 @@ use crate::outbound::Outbound;
 pub enum Member {
     /// A process joins. A new incarnation of a stable name replaces the old one (R17).
     Join {
-        /// The process.
+        /// The process, which is not a member before this record.
         incarnation: Incarnation,
         /// Who it is.
         who: Who,
     },
     /// It is alive. Names everything that its Join did, because the log keeps that for an hour only.
     Alive {
-        /// The process.
+        /// The process that says so.
         incarnation: Incarnation,
         /// Who it is.
         who: Who,
@@ -40,7 +40,7 @@ pub enum Member {
     },
     /// It leaves in order.
     Leave {
-        /// The process.
+        /// The process, which is no member any more from here on.
         incarnation: Incarnation,
     },
     /// What the lanes are from here on, if the version is higher than the last.
@@ -61,7 +61,7 @@ pub enum Member {
     },
     /// A person asks that a partition be owned by this node as long as it can be, or leaves it to placement again.
     Move {
-        /// The partition.
+        /// The partition that is to be moved.
         place: LanePartition,
         /// The node's stable name.
         to: Option<Box<str>>,
@@ -131,9 +131,9 @@ pub fn formats() -> BTreeMap<Box<str>, u8> {
 /// What a member does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
-    /// Holds entities.
+    /// It holds entities: it owns and mirrors partitions.
     StateNode,
-    /// Holds sockets.
+    /// It holds sockets, and owns nothing.
     Edge {
         /// The outbound partition it reads, fixed for its incarnation (R25).
         outbound: PartitionId,

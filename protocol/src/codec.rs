@@ -38,13 +38,13 @@ pub enum DecodeError {
     /// There are no bytes.
     #[error("empty {format}")]
     Empty {
-        /// Which format.
+        /// The name of the format that was expected.
         format: &'static str,
     },
     /// The version byte is not one that this build reads.
     #[error("{format} has version {found}, and this build reads version {known}")]
     Version {
-        /// Which format.
+        /// The name of the format that was expected.
         format: &'static str,
         /// The version byte found.
         found: u8,
@@ -54,7 +54,7 @@ pub enum DecodeError {
     /// The bytes behind the version byte are damaged.
     #[error("damaged {format}: {reason}")]
     Damaged {
-        /// Which format.
+        /// The name of the format that was expected.
         format: &'static str,
         /// What is wrong.
         reason: String,

@@ -62,7 +62,7 @@ pub struct Claim {
     pub view: View,
     /// Rises when one process claims again under one view.
     pub attempt: u64,
-    /// See [`RULES`].
+    /// The version of the log protocol's rules that the claimer keeps, as [`RULES`] counts them.
     pub rules: u32,
     /// The life of the inbound log that causes refer to (R4).
     pub inbound: LogIdentity,
@@ -115,7 +115,7 @@ pub struct ChainLink {
 pub struct Routed {
     /// The one partition that needs it; `None` for all that the commit links.
     pub partition: Option<PartitionId>,
-    /// The delivery.
+    /// To whom, what, and how many bytes of the frames are its payload.
     pub delivery: Delivery,
 }
 
@@ -172,14 +172,14 @@ pub enum TimerKey {
 pub enum Awaiter {
     /// A session, for its command.
     Session {
-        /// The session.
+        /// The session, which may have ended by the time the answer comes.
         connection: ConnectionId,
-        /// The command.
+        /// The number of its command (R30).
         n: MessageNumber,
     },
     /// Another entity, for its `ask`.
     Entity {
-        /// The asker.
+        /// The entity that asked.
         address: Address,
         /// Its name for the conversation.
         conversation: u64,
@@ -206,7 +206,7 @@ pub enum Change {
     SessionAttached(Box<Attachment>),
     /// Its socket is gone; its grace ends by [`TimerKey::Grace`].
     SessionDetached {
-        /// Which session.
+        /// The session whose socket is gone.
         connection: ConnectionId,
         /// When its grace ends; at once unless the socket was merely lost.
         until: TimeMs,
@@ -215,7 +215,7 @@ pub enum Change {
     },
     /// It is over; its memory ends by [`TimerKey::Forget`].
     SessionEnded {
-        /// Which session.
+        /// The session that is over.
         connection: ConnectionId,
         /// When its memory ends.
         until: TimeMs,
@@ -224,32 +224,32 @@ pub enum Change {
     SessionForgotten(ConnectionId),
     /// Its token has other claims.
     ClaimsChanged {
-        /// Which session.
+        /// The session whose token was replaced.
         connection: ConnectionId,
         /// The claims as JSON.
         claims: Bytes,
     },
     /// A command was taken; answers that fall out of the bound of B are dropped (R30).
     Taken {
-        /// Which session.
+        /// The session that sent it.
         connection: ConnectionId,
         /// The command's number.
         n: MessageNumber,
     },
     /// A command was answered, now or from a ticket.
     Answered {
-        /// Which session.
+        /// The session that sent it.
         connection: ConnectionId,
         /// The command's number.
         n: MessageNumber,
-        /// The answer.
+        /// The answer, kept until it falls out of the bound of B (R30).
         answer: Answer,
     },
     /// An answer was put off.
     TicketOpened {
-        /// Its name.
+        /// The ticket's id, unique in the entity.
         ticket: TicketId,
-        /// Who waits.
+        /// The session or the entity that the answer is for.
         awaiter: Awaiter,
         /// When it goes unanswered.
         until: TimeMs,
@@ -258,7 +258,7 @@ pub enum Change {
     TicketClosed(TicketId),
     /// A domain timer is set or moved.
     TimerSet {
-        /// Its name.
+        /// The timer's name, unique in the entity.
         name: Box<str>,
         /// When it is due.
         due: TimeMs,
@@ -269,7 +269,7 @@ pub enum Change {
     TimerCleared(Box<str>),
     /// An `ask` went out.
     Asked {
-        /// Its name.
+        /// The asker's name for the conversation, by which the answer finds its continuation.
         conversation: u64,
         /// What turns the answer into a signal.
         continuation: Bytes,
@@ -280,12 +280,12 @@ pub enum Change {
     TellTaken {
         /// The telling partition.
         source: LanePartition,
-        /// Its number.
+        /// The tell's number; the one before it was taken (R34).
         number: u64,
     },
     /// A command was answered by what this commit delivers, which says it once for both.
     AnsweredAsShown {
-        /// Which session.
+        /// The session that sent it.
         connection: ConnectionId,
         /// The command's number.
         n: MessageNumber,
@@ -327,9 +327,9 @@ pub enum Waiting {
     },
     /// The end of a socket (R28).
     Disconnect {
-        /// The session.
+        /// The session whose socket is gone.
         connection: ConnectionId,
-        /// The socket.
+        /// The socket's attempt; another one of the session is not meant (R27).
         attempt: Attempt,
         /// Why it is gone.
         why: Ending,
@@ -350,9 +350,9 @@ pub enum Ending {
 /// A session's socket, as its Connect named it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
-    /// The session.
+    /// The session, new or known.
     pub connection: ConnectionId,
-    /// Which socket.
+    /// The socket's attempt, higher than that of each before it (R27).
     pub attempt: Attempt,
     /// The token's subject.
     pub subject: Box<str>,
@@ -386,7 +386,7 @@ pub struct Checkpoint {
 /// The hash of one entity's encoded state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateHash {
-    /// Which entity.
+    /// The entity whose state was hashed.
     pub address: Address,
     /// At which revision.
     pub revision: Revision,
@@ -405,7 +405,7 @@ pub struct Trying {
     pub seq: Seq,
     /// As in a commit.
     pub sent: Offset,
-    /// The message.
+    /// The message or timer that is about to be decided.
     pub cause: Cause,
 }
 
@@ -413,20 +413,20 @@ pub struct Trying {
 /// gone with the process, nobody knows the old one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum MessageName {
-    /// A command.
+    /// A numbered command of a session.
     Command {
-        /// Its entity.
+        /// The entity that it is for.
         address: Address,
-        /// Its session.
+        /// The session that sends it again.
         connection: ConnectionId,
         /// Its number there (R30).
         n: MessageNumber,
     },
-    /// A query.
+    /// A query of a session.
     Query {
-        /// Its entity.
+        /// The entity that is asked.
         address: Address,
-        /// Its session.
+        /// The session that sends it again.
         connection: ConnectionId,
         /// The name of its answer.
         tag: Tag,

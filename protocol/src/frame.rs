@@ -54,19 +54,19 @@ pub enum ClientFrame<'a> {
     Send {
         /// Its number: 1, 2, 3 … without holes.
         n: MessageNumber,
-        /// The command.
+        /// The command, as the domain's codec reads it.
         payload: &'a [u8],
     },
     /// `ask ?<tag> …`: a query.
     Ask {
         /// Names the answer.
         tag: Tag,
-        /// The query.
+        /// The query, as the domain's codec reads it.
         payload: &'a [u8],
     },
     /// `ephemeral …`: a command that may be dropped.
     Ephemeral {
-        /// The command.
+        /// The command, as the domain's codec reads it.
         payload: &'a [u8],
     },
     /// `token …`: a fresh JWT.
@@ -98,7 +98,7 @@ pub enum ServerFrame<'a> {
     },
     /// `ephemeral …`: a volatile output.
     Ephemeral {
-        /// One output.
+        /// One output, as the domain's codec wrote it.
         payload: &'a [u8],
     },
     /// `reply <id> <revision> …`.
@@ -121,11 +121,11 @@ pub enum ServerFrame<'a> {
     },
     /// `fault <id> <revision> <code> #<reference> …`: taken, without effect.
     Fault {
-        /// What failed.
+        /// The command or query that failed.
         id: RequestId,
         /// As for a reply.
         revision: Revision,
-        /// Why.
+        /// The kind of failure, as in `docs/codes/`.
         code: FaultCode,
         /// For people: the reference by which the server's log knows it, and in development the reason. May be empty.
         said: &'a str,
@@ -155,7 +155,7 @@ pub enum FrameError {
     /// An argument is missing or is not what the verb takes.
     #[error("{verb} takes {takes}")]
     Argument {
-        /// Which verb.
+        /// The verb as it was sent.
         verb: &'static str,
         /// What it takes, as in the documentation.
         takes: &'static str,

@@ -33,14 +33,14 @@ pub enum Message {
     Client {
         /// The edge that holds the socket.
         edge: Incarnation,
-        /// The session.
+        /// The session's id, chosen by the client.
         connection: ConnectionId,
         /// The socket of the session (R27).
         attempt: Attempt,
         /// What it does.
         action: ClientAction,
     },
-    /// Another entity.
+    /// Another entity, which may be of this partition too.
     Tell {
         /// The partition that tells.
         source: LanePartition,

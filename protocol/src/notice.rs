@@ -24,9 +24,9 @@ pub enum Notice {
     },
     /// An edge has closed them.
     Disconnected {
-        /// The request.
+        /// The id of the [`Notice::Disconnect`] that is answered.
         id: Uuid,
-        /// Who answers.
+        /// The edge that answers, in this incarnation only.
         edge: Incarnation,
         /// How many there were.
         sockets: u32,

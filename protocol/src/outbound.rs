@@ -51,7 +51,7 @@ pub struct Delivery {
 /// A session's socket (R24).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Socket {
-    /// The session.
+    /// The session's id, chosen by the client.
     pub connection: ConnectionId,
     /// Which of its sockets.
     pub attempt: Attempt,
@@ -64,7 +64,7 @@ pub enum Recipients {
     Everybody,
     /// Every accepted session but these.
     Except(Vec<Socket>),
-    /// These only.
+    /// These sockets and no other.
     Only(Vec<Socket>),
 }
 
@@ -103,11 +103,11 @@ pub enum Item {
     },
     /// Taken, without effect.
     Fault {
-        /// What failed.
+        /// The command or query that failed.
         id: RequestId,
         /// As for a reply.
         revision: Revision,
-        /// Why.
+        /// The kind of failure, as in `docs/codes/`.
         code: FaultCode,
     },
     /// The session is accepted and starts from this payload. Outside the chain (R31).
@@ -137,7 +137,7 @@ pub enum Item {
     },
     /// The socket is to be closed after all before it.
     Close {
-        /// Why.
+        /// The code of the close frame.
         code: CloseCode,
     },
     /// Every message before this one has been taken, or will never be (R42). About a partition and no entity: outside

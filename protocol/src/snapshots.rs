@@ -17,7 +17,7 @@ use crate::ids::{ClaimId, Offset};
 pub enum Published {
     /// Draws a place in the log: a publisher's epoch, or the end up to which somebody reads. No value.
     Mark {
-        /// Whose.
+        /// Tells the mark apart from all others.
         id: ClaimId,
     },
     /// All records of a round are before this one.
@@ -61,7 +61,7 @@ pub struct Entry {
     pub epoch: Offset,
     /// The round that it belongs to.
     pub round: u64,
-    /// Which entity.
+    /// The entity that the record is about, also where it was removed.
     pub address: Address,
     /// All records of `events` up to this offset are in it; may lie behind the position of its round.
     pub as_of: Offset,
@@ -99,7 +99,7 @@ pub struct Piece {
     pub epoch: Offset,
     /// Another one for each time that the publisher writes in pieces.
     pub write: u64,
-    /// Which entity.
+    /// The entity that the piece is of.
     pub address: Address,
     /// 0, 1, 2 …
     pub index: u32,
@@ -108,7 +108,7 @@ pub struct Piece {
 /// An entity's bytes, as its snapshot store keeps them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
-    /// Its record.
+    /// The entity's record, as the snapshot store keeps it.
     pub record: Bytes,
     /// Its timers and watching edges, when it has any.
     pub pending: Option<Bytes>,

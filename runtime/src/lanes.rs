@@ -19,7 +19,7 @@ pub enum LaneError {
     /// A lane without partitions serves nobody.
     #[error("lanes.{lane}.{key} is 0: give it at least 1")]
     NoPartitions {
-        /// Which lane.
+        /// The lane's name in the configuration.
         lane: String,
         /// Which of its keys.
         key: &'static str,
@@ -33,7 +33,7 @@ pub enum LaneError {
         lane: String,
         /// The lane that named it first.
         other: String,
-        /// The category.
+        /// The category that is named twice.
         category: String,
     },
     /// Nobody could say which of the two serves the rest.
@@ -41,9 +41,9 @@ pub enum LaneError {
         "lanes.{lane}.categories is empty, and so is lanes.{other}.categories: only one lane can serve all the rest"
     )]
     TwoForTheRest {
-        /// One lane.
+        /// The lane that comes first by name.
         lane: String,
-        /// The other.
+        /// The lane that comes second by name.
         other: String,
     },
     /// A lane names what this binary does not host.
@@ -51,9 +51,9 @@ pub enum LaneError {
         "lanes.{lane}.categories names {category:?}, which this binary does not host (it hosts {hosted})"
     )]
     NotHosted {
-        /// Which lane.
+        /// The lane that names it.
         lane: String,
-        /// The category.
+        /// The category that no entity of this binary has.
         category: String,
         /// What is hosted.
         hosted: String,
@@ -63,7 +63,7 @@ pub enum LaneError {
         "no lane serves the hosted category {category:?}: name it in the categories of a lane, or let one lane leave them empty"
     )]
     Unserved {
-        /// The category.
+        /// The category of a hosted entity that no lane names.
         category: String,
     },
 }

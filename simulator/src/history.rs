@@ -9,7 +9,7 @@ use xp_protocol::{Address, Attempt, ConnectionId, TimeMs};
 /// Everything that was seen, in order.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The entries.
+    /// In the order of virtual time, and of what happened first within one moment.
     pub entries: Vec<Entry>,
 }
 
@@ -18,7 +18,7 @@ pub struct History {
 pub struct Entry {
     /// When, in virtual time.
     pub at: TimeMs,
-    /// What.
+    /// What was seen at that moment.
     pub what: What,
 }
 

@@ -32,7 +32,7 @@ pub(super) enum Fate {
     With(SocketId),
     /// It is appended again (R28).
     Owed,
-    /// Nothing.
+    /// It is not appended again.
     Loose,
 }
 

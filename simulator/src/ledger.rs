@@ -70,7 +70,7 @@ impl Whose {
     }
 }
 
-/// Who asks.
+/// The claims of every token: nobody can be told apart by them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct User {}
 
@@ -98,7 +98,7 @@ pub enum Command {
     Leave { id: u64 },
     /// Noted, and the end of the book.
     End { id: u64 },
-    /// Volatile.
+    /// Shown to whoever watches and stored nowhere.
     Wave { id: u64 },
     /// Kills the process that decides it.
     Poison { id: u64 },
@@ -142,7 +142,7 @@ pub enum Signal {
     },
 }
 
-/// What happened.
+/// What a book stores.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 pub enum Event {
@@ -174,7 +174,7 @@ pub enum Output {
     Waved { id: u64 },
 }
 
-/// The answers.
+/// What a command or a query is answered, with the book as it was then.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     pub id: u64,
@@ -182,7 +182,7 @@ pub struct Reply {
     pub digest: u64,
 }
 
-/// The noes.
+/// The reasons for which a book refuses a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 pub enum Rejection {

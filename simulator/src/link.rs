@@ -36,7 +36,7 @@ pub(super) enum ToClient {
     Closed(Lost),
 }
 
-/// One socket.
+/// One socket between a client and an edge, with what is on its way in each direction.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) client: ClientId,

@@ -6,7 +6,7 @@ pub(super) struct NodeId(pub(super) usize);
 /// An edge's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EdgeId(pub(super) usize);
-/// A client.
+/// A client, with the one session that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ClientId(pub(super) usize);
 /// Names a socket of the run.

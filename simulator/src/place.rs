@@ -11,7 +11,7 @@ use super::plan::{LANES, Lane};
 pub struct Place {
     /// The lane's name.
     pub lane: &'static str,
-    /// The partition.
+    /// Its number in the lane, from 0.
     pub partition: PartitionId,
 }
 

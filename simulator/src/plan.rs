@@ -425,13 +425,13 @@ impl Weather {
     /// The names of the topics, in the order of [`super::deeds`].
     pub(super) const TOPICS: [&'static str; 5] =
         ["cluster", "events", "inbound", "outbound", "snapshots"];
-    /// Every topic.
+    /// The log is bad on every topic.
     pub const ALL: Self = Self(0b11111);
     /// Only what partitions hear.
     pub const INBOUND: Self = Self(0b0100);
     /// What partitions hear and what they say.
     pub const EDGES: Self = Self(0b1100);
-    /// No topic.
+    /// The log is good on every topic.
     pub const NONE: Self = Self(0);
 
     pub(super) fn has(self, topic: usize) -> bool {

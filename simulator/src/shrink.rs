@@ -7,7 +7,7 @@ use super::{Violation, check, run};
 /// The smallest run that was found, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shrunk {
-    /// The run.
+    /// The plan, by which the run can be played again.
     pub plan: Plan,
     /// What the same checker says of it.
     pub violation: Violation,

@@ -9,7 +9,7 @@ use super::{Plan, Switch, Violation, check, run};
 /// A run that failed: its plan, the first thing that is wrong with it, and how many more there are.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// The run.
+    /// The plan, by which the run can be played again.
     pub plan: Plan,
     /// What the first checker says.
     pub first: Violation,

@@ -30,7 +30,7 @@ const EDGES: usize = 2;
 
 /// What a run leaves behind.
 pub struct Outcome {
-    /// The run.
+    /// The plan that was played.
     pub plan: Plan,
     /// What was seen.
     pub history: History,
@@ -56,7 +56,7 @@ pub struct Outcome {
 
 /// Entities of some partitions, as somebody has them.
 pub struct Sight {
-    /// Who.
+    /// The node or store that has them, for messages.
     pub whose: String,
     /// Which partitions it knows.
     pub partitions: BTreeSet<Place>,

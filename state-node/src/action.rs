@@ -19,7 +19,7 @@ pub enum Action {
         first: Seq,
         /// Which time these numbers are appended; late answers of an earlier one are told apart by it.
         round: u64,
-        /// The records.
+        /// In the order of their numbers, which are dense from `first` on.
         records: Vec<Record>,
     },
     /// Read `events` from `from` up to and including `upto`; answer with `gap`.
@@ -35,14 +35,14 @@ pub enum Action {
         id: u64,
         /// Where it goes.
         partition: PartitionId,
-        /// The record.
+        /// A record of the chain.
         record: Record,
     },
     /// Append a record to `outbound` that may be lost.
     Speak {
         /// Where it goes.
         partition: PartitionId,
-        /// The record.
+        /// A record outside the chain.
         record: Record,
     },
     /// Append a tell, or word about tells, to another partition's `inbound`; with an id, answer with `told`.
@@ -100,7 +100,7 @@ pub struct Telling {
     pub target: xp_protocol::LanePartition,
     /// Names it for the answer.
     pub id: Option<TellId>,
-    /// The record.
+    /// The record for `inbound` that carries the tell.
     pub record: Record,
 }
 

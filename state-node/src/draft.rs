@@ -56,7 +56,7 @@ pub struct Draft {
 pub struct NewTell {
     /// Who is told.
     pub to: Address,
-    /// What.
+    /// A signal, or the answer to an `ask`.
     pub what: TellContent,
     /// The signal or answer.
     pub payload: Bytes,

@@ -79,7 +79,7 @@ impl Format for Fold {
 pub struct Accepted {
     /// The claim's name.
     pub id: ClaimId,
-    /// Who claimed.
+    /// The process that claimed.
     pub incarnation: Incarnation,
     /// What it had folded of the `cluster` log.
     pub view: View,

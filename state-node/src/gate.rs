@@ -113,7 +113,7 @@ pub struct Emission {
     pub commit: Offset,
     /// Where it goes.
     pub partition: PartitionId,
-    /// The record.
+    /// The record; it is sent again unchanged when its append fails.
     pub record: Record,
     acknowledged: bool,
     /// The log has said yes or no.
@@ -146,7 +146,7 @@ pub struct Emitter {
 /// How much may be under way at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
-    /// Records.
+    /// The most records.
     pub records: usize,
     /// Bytes; one record may be larger.
     pub bytes: usize,

@@ -9,7 +9,7 @@ use xp_protocol::{Address, LanePartition, PartitionId};
 
 use crate::limits::Limits;
 
-/// One lane.
+/// A lane as state nodes need it: its name and its counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lane {
     /// Its name, the prefix of its topics.

@@ -38,11 +38,11 @@ struct Pieces {
 /// One record to be appended; its acknowledgement is asked for under its name.
 #[derive(Debug)]
 pub struct Portion {
-    /// Its name.
+    /// Names it for the acknowledgement; never used twice by one owner.
     pub id: u64,
     /// Where it goes.
     pub partition: PartitionId,
-    /// The record.
+    /// A piece, or a whole record that leaves at the same pace.
     pub record: Record,
 }
 

@@ -57,7 +57,7 @@ pub enum StartError {
     /// The `cluster` log.
     #[error("the node cannot join: {0}")]
     Join(#[from] JoinError),
-    /// The supervisor.
+    /// Its actor could not be started.
     #[error("the node's supervisor did not start: {0}")]
     Supervisor(String),
 }
@@ -128,7 +128,7 @@ pub enum PartitionState {
     Replaying,
     /// Follows the owner, and could own at once.
     Mirroring,
-    /// Decides.
+    /// It is the owner, and decides.
     Owned,
     /// Given up; a person must look when there is a reason.
     Stopped(Option<String>),
@@ -394,7 +394,7 @@ impl Handle {
         self.shared.standing.is_leaving()
     }
 
-    /// This process.
+    /// The incarnation under which this process joined.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
         self.shared.incarnation

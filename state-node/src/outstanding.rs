@@ -12,7 +12,7 @@ use xp_protocol::events::Tell;
 pub struct Outstanding(BTreeMap<LanePartition, VecDeque<Tell>>);
 
 impl Outstanding {
-    /// One more.
+    /// Keeps a tell until its target confirms it.
     pub fn push(&mut self, tell: Tell) {
         match self.0.get_mut(&tell.target) {
             Some(tells) => tells.push_back(tell),

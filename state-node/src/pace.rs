@@ -17,7 +17,7 @@ pub struct Pace {
     pub changes_max: usize,
     /// Entities and bytes that are read from the snapshot store at once. Saving waits meanwhile.
     pub page_entities: usize,
-    /// See `page_entities`.
+    /// Bytes that are read from the snapshot store at once, beside `page_entities`.
     pub page_bytes: usize,
     /// Bytes of pieces that wait for their entity while a snapshot is read; beyond it the snapshot is damaged.
     pub pieces_bytes_max: usize,

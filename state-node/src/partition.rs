@@ -43,11 +43,11 @@ pub(crate) use record::key;
 /// What a partition is made of and never changes.
 #[derive(Clone)]
 pub struct Setting {
-    /// Which partition.
+    /// The lane and the number of the partition.
     pub place: LanePartition,
-    /// This process.
+    /// The process that it runs in.
     pub incarnation: Incarnation,
-    /// All lanes.
+    /// The lanes of this installation, for the target partitions of tells.
     pub lanes: Arc<Lanes>,
     /// The hosted kinds of entity.
     pub domain: Arc<Registry>,

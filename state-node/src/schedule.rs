@@ -43,7 +43,7 @@ pub enum Phase {
     Replaying,
     /// It follows the owner, and could own at once.
     Mirroring,
-    /// It decides.
+    /// It is the owner: it decides, and reads `inbound`.
     Owning,
 }
 

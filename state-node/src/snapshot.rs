@@ -68,7 +68,7 @@ impl From<StoredBefore> for Stored {
 /// What must be known of an entity that is not in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// Its timers.
+    /// Its timers, each with the time at which it is due.
     pub timers: Vec<(TimeMs, TimerKey)>,
     /// The edges that watch it.
     pub edges: Vec<Incarnation>,

@@ -16,7 +16,7 @@ const AGAIN_MS: u64 = 50;
 /// How many may be on their way.
 #[derive(Clone, Copy, Debug)]
 pub struct Portion {
-    /// Tells.
+    /// The most tells.
     pub count: u64,
     /// Their bytes; one is always under way.
     pub bytes: usize,
@@ -25,7 +25,7 @@ pub struct Portion {
 /// What names the append of a tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TellId {
-    /// Its number.
+    /// Its number between this partition and the target (R34).
     pub number: u64,
     /// Which time these numbers are appended; late answers of an earlier one are told apart by it.
     pub round: u64,

@@ -34,7 +34,7 @@ static OF_CLIENTS: Sample = Sample::new();
 pub struct Turn<'a> {
     /// The entity's address.
     pub address: &'a Address,
-    /// Its kind.
+    /// The code of the entity's kind, which decides.
     pub host: &'a dyn Host,
     /// The partition's bounds.
     pub limits: &'a Limits,
@@ -59,7 +59,7 @@ pub enum Turned {
     Commit(Box<Draft>),
     /// Outputs that write nothing; they leave through the gate (R11). Queries need the lease (R13).
     Unlogged {
-        /// The outputs.
+        /// In the order in which they leave, with their payloads.
         outputs: Deliveries,
         /// Whether they may leave only within the lease.
         leased: bool,
@@ -69,7 +69,7 @@ pub enum Turned {
     /// R44: this build cannot read what is said. It is not taken: the entity is set aside, for what came later must not be
     /// decided before it.
     Unread {
-        /// Why.
+        /// Why it cannot be read.
         fault: Fault,
         /// How it is made to wait; nothing where it stays due by itself.
         instead: Box<Turned>,
@@ -79,11 +79,11 @@ pub enum Turned {
 /// A command as it came.
 #[derive(Clone, Copy, Debug)]
 pub struct Incoming<'a> {
-    /// The session.
+    /// The session that sent it.
     pub connection: ConnectionId,
-    /// Its socket.
+    /// The attempt of the socket that it came through; of another socket than the session's it is ignored (R27).
     pub attempt: Attempt,
-    /// The payload.
+    /// The bytes, and whether they came in a text frame.
     pub payload: Payload<'a>,
 }
 

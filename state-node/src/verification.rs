@@ -44,7 +44,7 @@ pub struct Bounds {
      others follow"
 )]
 pub struct Late {
-    /// Which partition.
+    /// The partition that cannot be replayed.
     pub place: LanePartition,
     /// Its oldest offset.
     pub first: Offset,

@@ -103,7 +103,7 @@ impl Clock {
         TimeMs(passed_ms.unwrap_or(u64::MAX)).plus_ms(self.ahead_ms.load(Ordering::Acquire))
     }
 
-    /// Both times.
+    /// The time of day, and for how long this clock has been running.
     #[must_use]
     pub fn read(&self) -> Now {
         Now {

@@ -110,7 +110,7 @@ pub enum ReadError {
     /// The asked offset is not in the log: deleted by retention, or the log was truncated.
     #[error("{at} has no offset {wanted}: it holds {first} up to {next}")]
     OutOfRange {
-        /// Which partition.
+        /// The topic and the partition.
         at: TopicPartition,
         /// The offset that was asked for.
         wanted: Offset,
@@ -122,7 +122,7 @@ pub enum ReadError {
     /// Stored bytes fail their checksum, or the backend is gone.
     #[error("{at} cannot be read: {reason}")]
     Broken {
-        /// Which partition.
+        /// The topic and the partition.
         at: TopicPartition,
         /// What is wrong, where, and what would mend it.
         reason: String,
@@ -130,7 +130,7 @@ pub enum ReadError {
     /// The topic or partition does not exist.
     #[error("{at} does not exist")]
     Unknown {
-        /// Which partition.
+        /// The topic and the partition that were asked for.
         at: TopicPartition,
     },
 }

@@ -173,7 +173,7 @@ fn entity_in(path: &str) -> Option<Address> {
     decoded(path.strip_prefix("/entity/")?)?.parse().ok()
 }
 
-/// Percent-encoding undone.
+/// A path segment without its percent-encoding; `None` when that is wrong.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -16,7 +16,7 @@ struct Cell {
 enum Put {
     /// Everybody who watches sees it.
     Put { text: String },
-    /// Nobody does.
+    /// The cell keeps it and shows it to nobody.
     Keep { text: String },
 }
 

@@ -107,7 +107,7 @@ impl Cluster {
     }
 }
 
-/// As TOML.
+/// The brokers as a TOML list of strings.
 fn list(bootstrap: &str) -> String {
     let brokers: Vec<_> = bootstrap.split(',').collect();
     format!("{brokers:?}")

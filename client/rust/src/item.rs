@@ -86,12 +86,12 @@ pub enum Item {
     },
     /// A volatile output.
     Ephemeral {
-        /// One output.
+        /// One output, encoded by the entity's codec.
         payload: Payload,
     },
     /// The socket is gone; the client dials again by itself.
     Lost {
-        /// Why.
+        /// The close code, or what broke the connection.
         why: Lost,
         /// When it dials again, in milliseconds.
         retry_ms: u64,
@@ -191,7 +191,7 @@ pub enum Answer {
     Fault {
         /// As for a reply.
         revision: Revision,
-        /// Why.
+        /// The kind of failure; its page in docs/codes says what to do.
         code: FaultCode,
         /// For people: the reference by which the server's log knows it, and in development the reason. May be empty.
         said: Box<str>,
@@ -227,7 +227,7 @@ impl Answer {
 pub struct Answered {
     /// The number or tag under which it was answered.
     pub id: RequestId,
-    /// The answer.
+    /// The reply, rejection or fault for that call.
     pub answer: Answer,
 }
 

@@ -66,14 +66,14 @@ pub struct Call(pub u64);
 pub enum Action {
     /// Open a socket with these arguments of the URL.
     Dial {
-        /// Its attempt.
+        /// Higher than that of every socket before it (R27).
         attempt: Attempt,
         /// From where to resume.
         since: Option<Revision>,
     },
     /// Write one frame on the open socket.
     Write {
-        /// The frame.
+        /// The frame with its verb, as `xp.v1` writes it.
         frame: Bytes,
         /// Whether it is a text message.
         text: bool,
@@ -85,9 +85,9 @@ pub enum Action {
     },
     /// Give a call its answer: once for each call, never for one that was open at the end.
     Answer {
-        /// Which call.
+        /// The call that was made through a handle and is still open.
         call: Call,
-        /// Its answer.
+        /// The number or tag under which the call was sent, and what came for it.
         answered: Answered,
     },
     /// Show this to the application. After [`Item::Closed`] nothing follows.
@@ -115,7 +115,7 @@ enum State {
     Dialling {
         since: TimeMs,
     },
-    /// Welcomed.
+    /// The entity has accepted the session on this socket.
     Live {
         since: TimeMs,
         heard: TimeMs,

@@ -15,7 +15,7 @@ pub use crate::token::{TokenError, Tokens};
 pub struct Options {
     /// `ws://` or `wss://` with host, port, and the path before `/v1` if there is one.
     pub url: String,
-    /// The entity.
+    /// The entity to talk to; one client talks to one.
     pub address: Address,
     /// Where tokens come from: asked before each dial and before the last one expires.
     pub tokens: Tokens,

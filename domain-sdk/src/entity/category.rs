@@ -25,7 +25,7 @@ impl Category {
         Self(name)
     }
 
-    /// The name.
+    /// The name as it stands before the `/` of an address.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.0

@@ -97,11 +97,11 @@ pub(crate) struct Asked<S> {
 /// Which sessions: a connection, or all of a subject's, or a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum To {
-    /// One session.
+    /// One session, whether or not it has a socket now.
     Connection(ConnectionId),
     /// All sessions of one person.
     Subject(String),
-    /// Every session.
+    /// All sessions that the entity has accepted, attached or detached.
     Everybody,
     /// Every session but this one.
     Except(ConnectionId),
@@ -170,7 +170,7 @@ impl<E: Entity> Decision<E> {
         }
     }
 
-    /// This happened.
+    /// Adds an event. Events are recorded and applied in the order of these calls.
     pub fn record(mut self, event: E::Event) -> Self {
         self.events.push(event);
         self

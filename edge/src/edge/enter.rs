@@ -12,7 +12,7 @@ use crate::membership::{GENERATION, Joining, Place};
 /// One partition number for all lanes, because a heartbeat names one.
 #[derive(Clone, Copy)]
 pub(super) enum Outbound {
-    /// Configured.
+    /// The partition that the configuration names, whoever else reads it.
     Fixed(PartitionId),
     /// Whichever of so many is read by the fewest edges.
     OneOf(u32),

@@ -11,7 +11,7 @@ use serde_json::Value;
 /// The shortest shared secret, in bytes: RFC 7518 asks for as many as the hash has.
 pub(super) const SECRET_BYTES_MIN: usize = 32;
 
-/// One key.
+/// One key that tokens may be signed with.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// Whose tokens it signs. A key without one signs for whoever is accepted at all.
@@ -20,7 +20,7 @@ pub struct Known {
     pub kid: Option<String>,
     /// The only algorithm it verifies.
     pub algorithm: Algorithm,
-    /// The key.
+    /// What verifies a signature: a public key, or a shared secret.
     pub key: DecodingKey,
 }
 
@@ -43,7 +43,7 @@ impl Known {
     }
 }
 
-/// All keys.
+/// The keys by which tokens are judged at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct KeySet {
     /// In the order of the configuration.
@@ -67,9 +67,9 @@ pub enum KeyError {
     /// The file cannot be read.
     #[error("tokens.keys: {path} cannot be read")]
     File {
-        /// Which.
+        /// The path, as configured.
         path: PathBuf,
-        /// Why.
+        /// What the system said.
         source: std::io::Error,
     },
     /// The environment variable is not set.

@@ -50,7 +50,7 @@ pub struct Bearer {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Command {
-    /// From people.
+    /// People want these settings.
     Wish(Settings),
     /// From the thing.
     Report(Report),

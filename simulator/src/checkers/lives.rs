@@ -13,7 +13,7 @@ pub(super) struct Lives {
     pub(super) all: BTreeMap<u64, Biography>,
     /// Who sent each command, and asked each query.
     pub(super) said: BTreeMap<u64, Life>,
-    /// Who waved.
+    /// The life that sent each wave.
     pub(super) waved: BTreeMap<u64, Life>,
 }
 

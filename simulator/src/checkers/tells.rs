@@ -17,7 +17,7 @@ const UNDER_WAY_MS: u64 = 5_000;
 /// How long one may take where nothing is wrong but that some appends are lost, in milliseconds.
 const ARRIVES_MS: u64 = 5_000;
 
-/// (from, to).
+/// The partition that tells, and the one that is told.
 type Route = (Place, Place);
 
 pub(super) fn check(case: &Case<'_>) -> Findings {

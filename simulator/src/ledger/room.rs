@@ -12,7 +12,7 @@ use super::{
 };
 use crate::plan::{ENTITIES, ROOM};
 
-/// Holds nothing.
+/// An entity without a state: what it shows is never stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {}
 

@@ -19,7 +19,7 @@ const EVERY_MS: u64 = 400;
 /// For how long `events` are kept whatever is published, in milliseconds.
 const KEPT_MS: u64 = 2_500;
 
-/// A partition's.
+/// What is published of one partition, and what that allows to delete.
 #[derive(Default)]
 pub(crate) struct Shelf {
     /// By epoch, the first record of `events` that somebody needs who has what was published in it.

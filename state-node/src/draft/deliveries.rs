@@ -13,14 +13,14 @@ use crate::entity::Session;
 /// Deliveries in order, and their payloads one behind the other.
 #[derive(Debug, Default)]
 pub struct Deliveries {
-    /// The deliveries.
+    /// In the order in which they leave; each knows how many bytes of `frames` are its payload.
     pub list: Vec<Routed>,
-    /// Their payloads.
+    /// The payloads of the list, one behind the other without separators.
     pub frames: BytesMut,
 }
 
 impl Deliveries {
-    /// Adds one.
+    /// Adds a delivery behind the others, and its payload to the frames.
     pub fn push(
         &mut self,
         partition: Option<PartitionId>,

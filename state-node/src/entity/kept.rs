@@ -34,7 +34,7 @@ pub enum Base {
     Fresh,
     /// The entity's record in the store.
     Stored,
-    /// This record.
+    /// A record that the store does not have, such as one that is restored.
     Record(Bytes),
 }
 

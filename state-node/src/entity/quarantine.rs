@@ -11,7 +11,7 @@ use xp_protocol::{Revision, TimeMs};
 pub struct Quarantine {
     /// When the entity was set aside first.
     pub since: TimeMs,
-    /// Why.
+    /// Why this build cannot read the entity, for people.
     pub reason: String,
     /// What would make it sound again, as far as this build knows.
     #[serde(skip)]

@@ -33,7 +33,7 @@ pub struct Runtime {
 pub struct Busy {
     /// Sessions, ended ones as long as they are remembered. Boxed, since a map has room for eleven entries at the least.
     pub sessions: BTreeMap<ConnectionId, Box<Session>>,
-    /// Deferred answers.
+    /// Answers that the domain has put off, by their ticket.
     pub tickets: BTreeMap<TicketId, Ticket>,
     /// The domain's timers.
     pub timers: BTreeMap<Box<str>, Timer>,
@@ -48,7 +48,7 @@ pub struct Busy {
 /// A deferred answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
-    /// Who waits.
+    /// Where the answer goes once it is there.
     pub awaiter: Awaiter,
     /// When it goes unanswered.
     pub until: TimeMs,

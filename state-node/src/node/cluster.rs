@@ -56,7 +56,7 @@ pub enum JoinError {
     Format {
         /// The member's name.
         member: Box<str>,
-        /// The format.
+        /// The name of the format, such as `events`.
         format: String,
         /// The version that this build writes.
         version: u8,

@@ -15,7 +15,7 @@ pub(crate) type Told = Result<Option<Description>, String>;
 /// How many errands may wait for one partition; more are refused.
 const WAITING_MAX: usize = 64;
 
-/// One errand.
+/// A question about one entity, and where its answer goes.
 pub(crate) struct Errand {
     pub(crate) address: Address,
     /// Whether to try again to read it, if it is in quarantine.

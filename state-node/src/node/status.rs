@@ -36,7 +36,7 @@ pub struct Observer {
 /// What a node is and does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// Its process.
+    /// The process, as other nodes know it.
     pub incarnation: String,
     /// How much of the `cluster` log it has folded.
     pub view: u64,

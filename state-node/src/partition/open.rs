@@ -23,7 +23,7 @@ pub enum OpenError {
         reach(*snapshot)
     )]
     Uncovered {
-        /// The partition.
+        /// The partition that cannot be opened.
         place: xp_protocol::LanePartition,
         /// Its oldest offset.
         first: Offset,
@@ -33,9 +33,9 @@ pub enum OpenError {
     /// The snapshot store cannot be used at all.
     #[error("the snapshots of {place} cannot be used: {reason}")]
     Store {
-        /// The partition.
+        /// The partition that cannot be opened.
         place: xp_protocol::LanePartition,
-        /// Why.
+        /// What the store said.
         reason: String,
     },
 }

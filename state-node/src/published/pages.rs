@@ -39,7 +39,7 @@ pub struct Page {
 /// What changed up to a position.
 #[derive(Clone, Debug)]
 pub struct Taken {
-    /// The entities.
+    /// Entities that changed since the changes were taken last.
     pub changed: Vec<Address>,
     /// The fold's header.
     pub fold: Bytes,

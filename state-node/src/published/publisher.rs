@@ -87,7 +87,7 @@ impl Publisher {
         }
     }
 
-    /// The epoch.
+    /// The offset of its mark: a publisher whose mark lies further on takes over from it.
     #[must_use]
     pub fn epoch(&self) -> Offset {
         self.epoch

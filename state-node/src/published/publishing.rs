@@ -20,7 +20,7 @@ use crate::store::{SnapshotStore, StoreError};
 /// What publishes one partition.
 #[derive(Clone)]
 pub struct Publishing {
-    /// The log.
+    /// The log that holds `snapshots`, and to which records are appended.
     pub log: Arc<dyn Log>,
     /// The partition of `snapshots`.
     pub at: TopicPartition,

@@ -17,15 +17,15 @@ pub enum Damaged {
     /// Its header cannot be read.
     #[error("the record at offset {offset} cannot be read: {error}")]
     Header {
-        /// Where.
+        /// The offset of the record in `snapshots`.
         offset: Offset,
-        /// Why.
+        /// What the decoder said.
         error: DecodeError,
     },
     /// Its value is not what was written.
     #[error("the value at offset {offset} fails its checksum")]
     Value {
-        /// Where.
+        /// The offset of the record in `snapshots`.
         offset: Offset,
     },
     /// More waits than a publisher leaves behind.
@@ -33,9 +33,9 @@ pub enum Damaged {
         "the pieces of entities that are not whole exceed {bytes_max} bytes at offset {offset}"
     )]
     Pieces {
-        /// Where.
+        /// The offset at which the bound was passed.
         offset: Offset,
-        /// The bound.
+        /// The most bytes of pieces that may wait for their entity.
         bytes_max: usize,
     },
 }

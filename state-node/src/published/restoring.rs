@@ -15,7 +15,7 @@ use crate::store::{SnapshotStore, StoreError};
 /// What restores one partition.
 #[derive(Clone)]
 pub struct Restoring {
-    /// The log.
+    /// The log that holds `snapshots`, which is only read.
     pub log: Arc<dyn Log>,
     /// The partition of `snapshots`.
     pub at: TopicPartition,
@@ -28,12 +28,12 @@ pub struct Restoring {
 /// Why a published snapshot cannot be used. The store is empty then, or as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// The log.
+    /// The log cannot be read; another try may succeed.
     #[error("the published snapshot in {at} cannot be read: {reason}")]
     Log {
-        /// Where.
+        /// The partition of `snapshots`.
         at: TopicPartition,
-        /// Why.
+        /// What the log said.
         reason: String,
     },
     /// Its records do not belong together, or are damaged.
@@ -43,17 +43,17 @@ pub enum RestoreError {
          from offset 0"
     )]
     Unusable {
-        /// Where.
+        /// The partition of `snapshots`.
         at: TopicPartition,
-        /// Why.
+        /// What is wrong with what is there.
         reason: String,
     },
-    /// The store.
+    /// The local store refuses to be filled; the published snapshot may be sound.
     #[error("the snapshot store cannot be filled from {at}: {reason}")]
     Store {
-        /// From where.
+        /// The partition of `snapshots`.
         at: TopicPartition,
-        /// Why.
+        /// What the store said.
         reason: String,
     },
 }

@@ -10,13 +10,13 @@ use xp_protocol::{Address, Offset, Revision};
 /// An entity that this build cannot read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which entity.
+    /// The entity's address, `category/id`.
     pub address: Address,
     /// The record of `events` from which on it cannot; for what is found at the end, its last one.
     pub offset: Offset,
     /// The entity's revision there.
     pub revision: Revision,
-    /// Why.
+    /// Which of its events, states or timers cannot be read.
     pub reason: Reason,
 }
 
@@ -38,9 +38,9 @@ pub enum Reason {
     Unloadable(Fault),
     /// What one of its timers will say cannot be read: the entity would be quarantined when it is due.
     Timer {
-        /// The timer.
+        /// The timer's name.
         name: Box<str>,
-        /// Why.
+        /// What the domain's code answered.
         fault: Fault,
     },
 }

@@ -47,7 +47,7 @@ async fn beat(log: Arc<dyn Log>, alive: Member) {
     }
 }
 
-/// One delivery.
+/// One delivery of an outbound record, as the edge of the test got it.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
     pub(crate) chained: bool,

@@ -49,9 +49,9 @@ pub enum OpenError {
         file.display()
     )]
     Version {
-        /// The file.
+        /// The file that names the version.
         file: PathBuf,
-        /// Its version.
+        /// The version that it names, as it stands there.
         found: String,
         /// The version this program reads and writes.
         known: u8,
@@ -62,7 +62,7 @@ pub enum OpenError {
          configure {stored}, or make a topic of another name"
     )]
     Partitions {
-        /// The topic.
+        /// The topic's name.
         topic: String,
         /// The count it was made with.
         stored: u32,
@@ -72,7 +72,7 @@ pub enum OpenError {
     /// The configuration cannot be served.
     #[error("topic {topic:?} {what}")]
     Config {
-        /// The topic.
+        /// The topic's name.
         topic: String,
         /// What is wrong and what would be right.
         what: &'static str,

@@ -58,9 +58,9 @@ pub struct Identity {
 pub struct Sasl {
     /// How the password is proved.
     pub mechanism: Mechanism,
-    /// Who.
+    /// The user's name, as the brokers know it.
     pub user: String,
-    /// The password.
+    /// The user's password; never shown in a log line.
     pub password: Password,
 }
 

@@ -53,7 +53,7 @@ pub enum ConnectError {
     File {
         /// Which setting names it.
         setting: &'static str,
-        /// The file.
+        /// The file's path, as configured.
         path: PathBuf,
         /// What the system said.
         reason: String,
@@ -76,7 +76,7 @@ pub enum ConnectError {
         /// What the resolver said.
         reason: String,
     },
-    /// Nobody answers.
+    /// No broker answers in time, and nothing says why.
     #[error(
         "no broker of kafka.brokers ({brokers}) answered within {waited:?}: {reason}; is it running, is the port right, does a firewall stand between?"
     )]
@@ -100,7 +100,7 @@ pub enum ConnectError {
         /// What was seen.
         reason: String,
     },
-    /// TLS failed.
+    /// A TLS handshake with the brokers failed.
     #[error("TLS towards the brokers failed: {reason}; {hint}")]
     Tls {
         /// What was seen.
@@ -113,7 +113,7 @@ pub enum ConnectError {
         "the brokers refuse the user {user:?} with {mechanism}: {reason}; check kafka.sasl.user, kafka.sasl.password and kafka.sasl.mechanism"
     )]
     Authentication {
-        /// Who.
+        /// The user's name.
         user: String,
         /// How the password was proved.
         mechanism: &'static str,
@@ -123,11 +123,11 @@ pub enum ConnectError {
     /// The brokers know who we are, and do not allow it.
     #[error("the brokers do not let {who} {what}: grant it with {grant}")]
     Forbidden {
-        /// Who asked.
+        /// The principal that the brokers know us by.
         who: String,
         /// What was asked.
         what: String,
-        /// The ACL.
+        /// The options of `kafka-acls` that would allow it.
         grant: String,
     },
     /// The brokers answered something else.

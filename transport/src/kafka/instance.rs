@@ -29,7 +29,7 @@ pub struct InstanceStatistics {
     pub instance: String,
     /// Records that wait to be sent or acknowledged.
     pub waiting_records: u64,
-    /// Their bytes.
+    /// The bytes of those records.
     pub waiting_bytes: u64,
     /// Requests without an answer, over all brokers.
     pub requests_in_flight: i64,

@@ -26,7 +26,7 @@ const ROUND: Duration = Duration::from_millis(250);
 /// The faults kept, at most. The newest are dropped: the first of each kind tells the most.
 const FAULTS_MAX: usize = 64;
 
-/// Who answered.
+/// A cluster of brokers, as it answered to a question for its metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// The cluster's id, where it has one.

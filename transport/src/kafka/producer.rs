@@ -19,7 +19,7 @@ use crate::log::{Record, TopicPartition};
 
 /// How many records may wait in one instance. Beyond it appends fail at once, and are appended again (R12).
 const WAITING_RECORDS_MAX: &str = "500000";
-/// Their kibibytes.
+/// How many kibibytes may wait in one instance, beside that.
 const WAITING_KIB_MAX: &str = "524288";
 
 /// How long the thread waits for delivery reports before it looks whether the instance is over. The client library

@@ -11,7 +11,7 @@ pub(super) enum Role {
     Cluster,
     /// What clients say.
     Inbound,
-    /// The truth.
+    /// What has been decided: the log that everything else is rebuilt from.
     Events,
     /// What edges hear, and everything else.
     Outbound,

@@ -78,7 +78,7 @@ pub struct Shape {
 /// A cluster and its topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
-    /// Who answered.
+    /// The cluster that answered.
     pub cluster: Probe,
     /// The `inter.broker.protocol.version` of a broker, where there is one: since 4.0 brokers have none, and
     /// others may not tell this user.
@@ -96,7 +96,7 @@ pub enum Created {
     Kept(String, Vec<Problem>),
     /// It is missing and could not be made.
     Refused {
-        /// Which topic.
+        /// The topic's name, as Kafka calls it.
         topic: String,
         /// What the brokers said, and what would mend it.
         reason: String,
@@ -167,7 +167,7 @@ pub async fn create(config: &Config, wanted: &[Topic]) -> Result<Vec<Created>, C
 }
 
 impl Created {
-    /// Which topic.
+    /// The topic's name, whatever became of it.
     #[must_use]
     pub fn topic(&self) -> &str {
         match self {

@@ -28,26 +28,26 @@ pub enum SimEvent {
     Landed {
         /// Which append it came from; twice when the record was doubled.
         id: AppendId,
-        /// Where.
+        /// The topic and the partition that it landed in.
         at: TopicPartition,
         /// At which offset.
         offset: Offset,
     },
     /// A producer hears that its record is in the log.
     Acknowledged {
-        /// Whose.
+        /// The append that is acknowledged.
         id: AppendId,
         /// At which offset.
         offset: Offset,
     },
     /// A producer hears that its append failed, which proves nothing (R12).
     Failed {
-        /// Whose.
+        /// The append that is said to have failed.
         id: AppendId,
     },
     /// The newest records of a partition are gone.
     Truncated {
-        /// Which partition.
+        /// The topic and the partition that lost them.
         at: TopicPartition,
         /// The offset that the next record takes.
         next: Offset,

@@ -7,7 +7,7 @@ use xp_local_kafka::{Listener, LocalKafka, Options};
 
 /// A user without rights but those that a test gives.
 pub(crate) const ANA: &str = "ana";
-/// Another one.
+/// Another user without rights but those that a test gives.
 pub(crate) const BO: &str = "bo";
 /// A third one.
 pub(crate) const EDGE: &str = "edge-1";

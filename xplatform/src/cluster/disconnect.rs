@@ -90,7 +90,7 @@ fn named(tokens: &Tokens, subject: &str, issuer: Option<&str>) -> Result<String>
     Ok(name)
 }
 
-/// One request.
+/// A request to close a subject's sockets, under way.
 #[derive(Debug)]
 struct Wish {
     id: Uuid,

@@ -10,7 +10,7 @@ use xp_protocol::{Incarnation, LanePartition};
 
 use super::picture::{counted, listed, written};
 
-/// One wish.
+/// A change of the cluster that a person asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request {
     /// That a node own nothing, as long as others can.

@@ -25,7 +25,7 @@ struct Whereabouts {
     row: PartitionRow,
 }
 
-/// Prints it.
+/// Prints the partition and its members; an unhosted category is an error.
 pub(crate) async fn run(asked: Where, registry: &Registry) -> Result<()> {
     let (shape, address) = (asked.shape, asked.address);
     let overrides = Overrides::default();

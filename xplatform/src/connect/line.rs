@@ -6,7 +6,7 @@ use xp_client::Payload;
 /// One line, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// A command.
+    /// A line without a sign in front: a command.
     Command(Payload),
     /// `?…`: a query.
     Query(Payload),

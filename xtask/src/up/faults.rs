@@ -36,7 +36,7 @@ pub(super) fn pause(root: &Path, base: Base, name: &str, seconds: Option<&str>) 
     go_on(&installation, role)
 }
 
-/// SIGCONT.
+/// Lets a process that stands still go on, with SIGCONT.
 pub(super) fn resume(root: &Path, base: Base, name: &str) -> Result<()> {
     let (installation, role) = open(root, base, name)?;
     go_on(&installation, role)

@@ -11,7 +11,7 @@ use xp_transport::{
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weather {
-    /// Appends pass.
+    /// Appends are acknowledged.
     Fine,
     /// Appends are refused, and are not in the log.
     Refusing,

@@ -35,7 +35,7 @@ pub(crate) trait Way {
     const LISTENER: Listener;
 }
 
-/// By anybody.
+/// A listener that asks for neither TLS nor a user.
 pub(crate) struct Open;
 
 impl Way for Open {

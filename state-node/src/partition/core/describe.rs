@@ -15,7 +15,7 @@ const LISTED_MAX: usize = 100;
 /// One entity, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Description {
-    /// Its address.
+    /// The entity's address, `category/id`.
     pub address: Address,
     /// How many commits it has seen.
     pub revision: u64,
@@ -36,10 +36,10 @@ pub struct Description {
     pub parked: Vec<String>,
 }
 
-/// A timer.
+/// A domain timer or one of the platform's, with its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Due {
-    /// Which.
+    /// The timer's name; for one of the platform's, what it is for.
     pub timer: String,
     /// When it is due, in UTC. In quarantine it stays due.
     pub due: String,

@@ -66,7 +66,7 @@ pub(super) enum Next {
     Poison { told_as: Option<MessageName> },
     /// The log is told that it is about to be decided, and those behind it.
     Try,
-    /// It waits.
+    /// It waits: `inbound`'s end is not known yet, or the record that names the message is not committed.
     Wait,
 }
 

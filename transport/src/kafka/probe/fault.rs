@@ -15,13 +15,13 @@ pub(super) struct Fault {
 /// Kinds in rising order of how much they tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// No answer.
+    /// Nobody said anything in time.
     Silence,
     /// librdkafka's own summary of what it said before.
     Summary,
-    /// Nobody there.
+    /// Nobody listens at the address.
     Transport,
-    /// No address.
+    /// The name has no address.
     Resolve,
     /// Somebody there, who hangs up.
     HangUp,
