@@ -66,15 +66,15 @@ impl Lanes {
     }
 
     /// All partitions and their lane's definition.
-    pub fn places(&self) -> impl Iterator<Item = (LanePartition, &Definition)> {
+    pub fn partitions(&self) -> impl Iterator<Item = (LanePartition, &Definition)> {
         let lanes = self.current.iter().flat_map(|current| &current.lanes);
         lanes.flat_map(|(lane, definition)| {
             (0..definition.partitions).map(move |partition| {
-                let place = LanePartition {
+                let partition = LanePartition {
                     lane: lane.clone(),
                     partition: PartitionId(partition),
                 };
-                (place, definition)
+                (partition, definition)
             })
         })
     }
@@ -197,7 +197,7 @@ mod tests {
         let mut lanes = running(&definitions(3, 8, &["board"]));
         assert!(!lanes.take(&definitions(2, 8, &["auction"])));
         assert!(lanes.take(&definitions(4, 8, &["auction"])));
-        assert_eq!((lanes.since("main"), lanes.places().count()), (3, 8));
+        assert_eq!((lanes.since("main"), lanes.partitions().count()), (3, 8));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub fn topic() -> TopicPartition {
     }
 }
 
-/// A member's word as a record.
+/// A member's message as a record.
 #[must_use]
 pub fn record(member: &Member) -> Record {
     Record {
@@ -27,7 +27,7 @@ pub fn record(member: &Member) -> Record {
     }
 }
 
-/// Appends a member's word, and returns where it is.
+/// Appends a member's message, and returns where it is.
 ///
 /// # Errors
 /// When the log did not take it, or did not say so.
@@ -35,7 +35,7 @@ pub async fn append(log: &dyn Log, member: &Member) -> Result<Offset, AppendErro
     put(log, record(member)).await
 }
 
-/// Appends a word beside the members', and returns where it is.
+/// Appends a notice, which no fold takes, and returns where it is.
 ///
 /// # Errors
 /// When the log did not take it, or did not say so.
@@ -53,7 +53,7 @@ async fn put(log: &dyn Log, record: Record) -> Result<Offset, AppendError> {
     })
 }
 
-/// A word beside the members' as a record.
+/// A notice as a record.
 #[must_use]
 pub fn notice_record(notice: &Notice) -> Record {
     Record {
@@ -63,7 +63,7 @@ pub fn notice_record(notice: &Notice) -> Record {
     }
 }
 
-/// The word beside the members' in a stored record; `None` also for one of a later version, which nobody has to read.
+/// The notice in a stored record; `None` also for one of a later version, which nobody has to read.
 #[must_use]
 pub fn notice(stored: &Stored) -> Option<Notice> {
     is_notice(stored).then(|| codec::decode(&stored.record.header).ok())?
@@ -73,7 +73,7 @@ fn is_notice(stored: &Stored) -> bool {
     stored.record.key == notice::KEY
 }
 
-/// The word of a member in a stored record. What no member of this version says is told once and passed over.
+/// The message of a member in a stored record. What no member of this version says is told once and passed over.
 #[must_use]
 pub fn member(stored: &Stored) -> Option<Member> {
     if is_notice(stored) {

@@ -1,7 +1,7 @@
 //! The members that the `cluster` log names, at an offset of it, and what each owns.
 
 mod entering;
-mod places;
+mod assignments;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -35,7 +35,7 @@ pub struct Members {
     drained: BTreeSet<Box<str>>,
     /// Partitions that a person has moved, and to which name.
     moves: BTreeMap<LanePartition, Box<str>>,
-    places: BTreeMap<LanePartition, Place>,
+    assignments: BTreeMap<LanePartition, Assignment>,
     /// Rounds of heartbeats so far: one ends when a member that was heard in it is heard again.
     round: u64,
     /// Records since the last one of the fold itself.
@@ -78,7 +78,7 @@ pub enum End {
 
 /// Where a partition lives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
+struct Assignment {
     owner: Option<Incarnation>,
     mirrors: Vec<Incarnation>,
 }
@@ -102,7 +102,7 @@ impl Members {
             lanes: Lanes::default(),
             drained: BTreeSet::new(),
             moves: BTreeMap::new(),
-            places: BTreeMap::new(),
+            assignments: BTreeMap::new(),
             round: 0,
             since_fold: 0,
             cold: BTreeMap::new(),
@@ -123,7 +123,7 @@ impl Members {
         let gone = self.condemn();
         let changed = told || gone || self.must_yield();
         if changed {
-            self.place();
+            self.assign();
         }
         changed
     }
@@ -139,7 +139,7 @@ impl Members {
                 warm,
                 ..
             } => {
-                // Whoever joined before this fold began is met by its word that it lives.
+                // Whoever joined before this fold began is met by its heartbeat.
                 let came = self.admit(*incarnation, who, *joined);
                 self.heard(*incarnation, *leaving, warm) || came
             }
@@ -151,7 +151,7 @@ impl Members {
             }
             Member::Drain { name, drained } if *drained => self.drained.insert(name.clone()),
             Member::Drain { name, .. } => self.drained.remove(name),
-            Member::Move { place, to } => self.r#move(place, to.as_deref()),
+            Member::Move { partition, to } => self.r#move(partition, to.as_deref()),
         }
     }
 
@@ -243,49 +243,51 @@ impl Members {
 
     /// Who should own a partition; nobody, when no member may.
     #[must_use]
-    pub fn owner(&self, place: &LanePartition) -> Option<Incarnation> {
-        self.places.get(place)?.owner
+    pub fn owner(&self, partition: &LanePartition) -> Option<Incarnation> {
+        self.assignments.get(partition)?.owner
     }
 
     /// Who should mirror a partition, the next owner first.
     #[must_use]
-    pub fn mirrors(&self, place: &LanePartition) -> &[Incarnation] {
-        let place = self.places.get(place);
-        place.map_or(&[], |place| place.mirrors.as_slice())
+    pub fn mirrors(&self, partition: &LanePartition) -> &[Incarnation] {
+        let assignment = self.assignments.get(partition);
+        assignment.map_or(&[], |assignment| assignment.mirrors.as_slice())
     }
 
     /// Whether a member says that it has folded the partition up to its end.
     #[must_use]
-    pub fn is_warm(&self, place: &LanePartition, incarnation: Incarnation) -> bool {
+    pub fn is_warm(&self, partition: &LanePartition, incarnation: Incarnation) -> bool {
         let present = self.alive.get(&incarnation);
-        present.is_some_and(|present| present.warm.contains(place))
+        present.is_some_and(|present| present.warm.contains(partition))
     }
 
     /// What a member has to do with a partition.
     #[must_use]
-    pub fn duty(&self, place: &LanePartition, member: Incarnation) -> Option<Duty> {
-        self.places.get(place)?.duty(member)
+    pub fn duty(&self, partition: &LanePartition, member: Incarnation) -> Option<Duty> {
+        self.assignments.get(partition)?.duty(member)
     }
 
     /// All that a member has to do.
     #[must_use]
     pub fn duties(&self, member: Incarnation) -> BTreeMap<LanePartition, Duty> {
-        let duty = |(at, place): (&LanePartition, &Place)| Some((at.clone(), place.duty(member)?));
-        self.places.iter().filter_map(duty).collect()
+        let duty = |(at, assignment): (&LanePartition, &Assignment)| {
+            Some((at.clone(), assignment.duty(member)?))
+        };
+        self.assignments.iter().filter_map(duty).collect()
     }
 
     /// All partitions of all lanes.
-    pub fn places(&self) -> impl Iterator<Item = &LanePartition> {
-        self.places.keys()
+    pub fn partitions(&self) -> impl Iterator<Item = &LanePartition> {
+        self.assignments.keys()
     }
 
     /// Partitions that no member may own: their messages wait.
     pub fn unplaced(&self) -> impl Iterator<Item = &LanePartition> {
         let nobody = self
-            .places
+            .assignments
             .iter()
-            .filter(|(_, place)| place.owner.is_none());
-        nobody.map(|(place, _)| place)
+            .filter(|(_, assignment)| assignment.owner.is_none());
+        nobody.map(|(partition, _)| partition)
     }
 
     /// The lanes that the cluster runs.
@@ -348,15 +350,17 @@ impl Members {
         })
     }
 
-    fn r#move(&mut self, place: &LanePartition, to: Option<&str>) -> bool {
+    fn r#move(&mut self, partition: &LanePartition, to: Option<&str>) -> bool {
         match to {
-            Some(name) => self.moves.insert(place.clone(), name.into()).as_deref() != Some(name),
-            None => self.moves.remove(place).is_some(),
+            Some(name) => {
+                self.moves.insert(partition.clone(), name.into()).as_deref() != Some(name)
+            }
+            None => self.moves.remove(partition).is_some(),
         }
     }
 }
 
-impl Place {
+impl Assignment {
     fn duty(&self, member: Incarnation) -> Option<Duty> {
         if self.owner == Some(member) {
             return Some(Duty::Own);

@@ -36,15 +36,15 @@ pub struct Candidate<'a> {
 /// Fractional bits of a logarithm.
 const FRACTION: u32 = 32;
 
-/// The candidates in the order in which they should own `place`; whoever is called `first` comes first.
+/// The candidates in the order in which they should own `partition`; whoever is called `first` comes first.
 pub fn rank<'a>(
-    place: &LanePartition,
+    partition: &LanePartition,
     mut candidates: Vec<Candidate<'a>>,
     first: Option<&str>,
 ) -> Vec<Candidate<'a>> {
     candidates.sort_by_cached_key(|candidate| {
         let preferred = first == Some(candidate.name);
-        let score = score(place, candidate.name, candidate.weight);
+        let score = score(partition, candidate.name, candidate.weight);
         Reverse((preferred, score, Reverse(candidate.name.to_owned())))
     });
     candidates
@@ -77,9 +77,9 @@ pub fn owner(ranked: &[Candidate<'_>], owner: Option<(Incarnation, Hold)>) -> Op
     }
 }
 
-fn score(place: &LanePartition, name: &str, weight: u16) -> u128 {
+fn score(partition: &LanePartition, name: &str, weight: u16) -> u128 {
     // Neither a lane's nor a node's name holds the byte between them.
-    let hash = XxHash3_64::oneshot(format!("{place}\0{name}").as_bytes());
+    let hash = XxHash3_64::oneshot(format!("{partition}\0{name}").as_bytes());
     let below_one = (64_u64 << FRACTION) - log2(hash.max(1));
     (u128::from(weight) << 64) / u128::from(below_one.max(1))
 }

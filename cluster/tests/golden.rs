@@ -16,11 +16,14 @@ fn golden(version: u8) -> Vec<u8> {
 #[test]
 fn the_fold_of_version_1_is_read_still() {
     let read = xp_cluster::members::read(&golden(1)).expect("it is no damage");
-    let places = |members: &Members| members.places().cloned().collect::<Vec<_>>();
+    let partitions = |members: &Members| members.partitions().cloned().collect::<Vec<_>>();
     let now = sample::members();
-    assert_eq!((read.view(), places(&read)), (now.view(), places(&now)));
+    assert_eq!(
+        (read.view(), partitions(&read)),
+        (now.view(), partitions(&now))
+    );
     assert!(
-        places(&now)
+        partitions(&now)
             .iter()
             .all(|at| read.owner(at) == now.owner(at))
     );

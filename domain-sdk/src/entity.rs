@@ -16,7 +16,7 @@ pub use scene::{Cx, Scene, SignalCx};
 pub use session::{Session, Ticket};
 
 pub(crate) use answer::to_json as answer_json;
-pub(crate) use decision::{Asked, Given, Said, Setting, Showing, Told};
+pub(crate) use decision::{AskDraft, Given, Showing, TellDraft, TicketAnswer, TimerSetting};
 pub(crate) use roster::Roster;
 
 use std::fmt::Display;

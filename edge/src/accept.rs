@@ -17,7 +17,7 @@ use xp_protocol::CloseCode;
 use crate::arrivals::Arrival;
 use crate::backlog::Closing;
 use crate::connection::{self, Connection};
-use crate::handshake::{self, Admitted, Wish};
+use crate::handshake::{self, Admitted, Handshake};
 use crate::http::{self, Asked, HttpError, Probe};
 use crate::jwt::KEY_WITHDRAWN;
 use crate::limits::Counted;
@@ -162,8 +162,8 @@ where
     let (read, write) = split(stream);
     let joined = judged.and_then(|admitted| Ok((join(&node, admitted.0)?, admitted.1)));
     match joined {
-        Ok((mut admitted, place)) => {
-            admitted.places.socket = Some(place);
+        Ok((mut admitted, permit)) => {
+            admitted.permits.socket = Some(permit);
             let halves = (read, write);
             let connected = connected(node, admitted, halves, asked.behind);
             Ok(Some(Box::pin(connected.await)))
@@ -204,17 +204,17 @@ where
     if node.state.is_draining() {
         return Err(http::elsewhere(stream, http::LEAVING).await);
     }
-    let place = node.limits.sockets.take(());
-    let Some(place) = place.filter(|_| node.limits.files.keep(entrance.file)) else {
+    let permit = node.limits.sockets.take(());
+    let Some(permit) = permit.filter(|_| node.limits.files.keep(entrance.file)) else {
         return Err(http::elsewhere(stream, http::FULL).await);
     };
     http::upgrade(stream, request).await?;
     let client = node.config.proxies.client(request, entrance.peer);
-    let judged = match Wish::read(request) {
-        Ok(wish) => handshake::admit(node, wish, client).await,
+    let judged = match Handshake::read(request) {
+        Ok(handshake) => handshake::admit(node, handshake, client).await,
         Err(refused) => Err(refused),
     };
-    Ok((asked, client, judged.map(|admitted| (admitted, place))))
+    Ok((asked, client, judged.map(|admitted| (admitted, permit))))
 }
 
 /// The socket is pending from here on, and what it replaces is closed.
@@ -229,22 +229,22 @@ fn join(node: &Node, admitted: Admitted) -> Result<Admitted, Closing> {
             "the edge takes no clients now",
         ));
     }
-    let partition = node.partition(&admitted.outlet.address);
+    let partition = node.partition(&admitted.send_queue.address);
     if partition.is_some_and(|partition| partition.is_full()) {
         return Err(closing(
             CloseCode::LaneLost,
             "too much waits to be appended already",
         ));
     }
-    match node.registry.join(&admitted.outlet) {
+    match node.registry.join(&admitted.send_queue) {
         Ok(replaced) => {
             if let Some(replaced) = replaced {
                 replaced.close(CloseCode::Replaced, "a newer socket took over");
             }
             // Its key may have been withdrawn before it could be found here.
-            let outlet = &admitted.outlet;
-            if !node.verifier.keys().contains(&outlet.key()) {
-                outlet.close(CloseCode::TokenExpired, KEY_WITHDRAWN);
+            let send_queue = &admitted.send_queue;
+            if !node.verifier.keys().contains(&send_queue.key()) {
+                send_queue.close(CloseCode::TokenExpired, KEY_WITHDRAWN);
             }
             Ok(admitted)
         }
@@ -266,7 +266,7 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let partition = node.partition(&admitted.outlet.address);
+    let partition = node.partition(&admitted.send_queue.address);
     let partition = Arc::clone(partition.expect("the handshake found the category's lane"));
     let claims = admitted.verified.claims.clone();
     let since = admitted.since;

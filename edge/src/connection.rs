@@ -24,14 +24,14 @@ use xp_protocol::{CloseCode, Revision};
 
 use crate::backlog::Closing;
 use crate::flow::Share;
-use crate::handshake::{Admitted, Places};
+use crate::handshake::{Admitted, Permits};
 use crate::jwt::KEY_WITHDRAWN;
 use crate::lane::{Fate, Partition};
 use crate::limits::Rate;
 use crate::node::Node;
-use crate::outlet::{Item, Outlet, Writer, Wrote};
+use crate::send_queue::{Item, SendQueue, Writer, Wrote};
 use crate::session::{Due, Limits, Session, Step};
-use crate::watch::Means;
+use crate::watch::FrameKind;
 use crate::wire;
 use goodbye::{close_frame, part};
 use inlet::Inlet;
@@ -58,18 +58,18 @@ fn closing(code: CloseCode, detail: impl Into<String>) -> End {
 
 pub(crate) struct Connection<R> {
     node: Arc<Node>,
-    outlet: Arc<Outlet>,
+    send_queue: Arc<SendQueue>,
     partition: Arc<Partition>,
     /// What its subject has waiting in the partition.
     share: Arc<Share>,
     session: Session,
     rate: Rate,
     inlet: WebSocketStream<Inlet<R>>,
-    /// The sending half, while there is something to write; else the outlet has it.
+    /// The sending half, while there is something to write; else the send queue has it.
     writer: Option<Box<Writer>>,
     /// A frame that waits for the welcome; nothing is read behind it.
     held: Option<Message>,
-    _places: Places,
+    _permits: Permits,
 }
 
 /// The websocket side of a socket whose upgrade is accepted.
@@ -104,8 +104,8 @@ impl<R: AsyncRead + Unpin> Connection<R> {
             inlet: websocket(&node, read, behind).await,
             writer: Some(Box::new(Writer::new(write))),
             held: None,
-            outlet: admitted.outlet,
-            _places: admitted.places,
+            send_queue: admitted.send_queue,
+            _permits: admitted.permits,
             share: partition.account.share(&subject),
             partition,
             node,
@@ -126,7 +126,7 @@ impl<R: AsyncRead + Unpin> Connection<R> {
 
     fn connect(&self, claims: Bytes, since: Option<Revision>) {
         let action = ClientAction::Connect {
-            subject: self.outlet.subject.clone(),
+            subject: self.send_queue.subject.clone(),
             since,
             outbound: self.node.outbound,
             joined: self.node.joined,
@@ -137,13 +137,13 @@ impl<R: AsyncRead + Unpin> Connection<R> {
     fn append(&self, action: ClientAction, trace: Option<Box<str>>, value: Bytes) {
         let fate = match action {
             ClientAction::Ephemeral { .. } => Fate::Loose,
-            _ => Fate::With(Arc::clone(&self.outlet)),
+            _ => Fate::With(Arc::clone(&self.send_queue)),
         };
         if action == ClientAction::Claims {
-            self.outlet.renew();
+            self.send_queue.renew();
         }
-        let header = self.node.says(self.outlet.socket, trace, action);
-        let address = &self.outlet.address;
+        let header = self.node.says(self.send_queue.socket, trace, action);
+        let address = &self.send_queue.address;
         self.partition
             .append(address, &header, value, fate, &self.share);
     }
@@ -155,11 +155,11 @@ impl<R: AsyncRead + Unpin> Connection<R> {
         let has_room = self.writer.as_ref().is_none_or(|writer| writer.has_room());
         let reads = self.held.is_none() && has_room;
         if let Some(idle) = self.writer.take_if(|writer| !writer.has_more()) {
-            self.outlet.park(idle);
+            self.send_queue.park(idle);
         }
         tokio::select! {
             message = self.inlet.next(), if reads => self.read(message).await,
-            () = self.outlet.woken() => self.collect().await,
+            () = self.send_queue.woken() => self.collect().await,
             wrote = write_some(&mut self.writer), if self.writer.is_some() => self.wrote(wrote),
             () = tokio::time::sleep_until(due) => self.due().await,
         }
@@ -167,10 +167,10 @@ impl<R: AsyncRead + Unpin> Connection<R> {
 
     /// The sending half, from wherever it is.
     fn writer(&mut self) -> &mut Writer {
-        let outlet = &self.outlet;
+        let send_queue = &self.send_queue;
         self.writer.get_or_insert_with(|| {
-            let parked = outlet.unpark();
-            parked.expect("the outlet has the sending half when the connection has not")
+            let parked = send_queue.unpark();
+            parked.expect("the send queue has the sending half when the connection has not")
         })
     }
 
@@ -193,10 +193,10 @@ impl<R: AsyncRead + Unpin> Connection<R> {
     }
 
     fn too_fast(&self, message: &Message) -> Option<End> {
-        let passes = self
-            .node
-            .limits
-            .frame_passes(&self.rate, &self.outlet.subject, message.len());
+        let passes =
+            self.node
+                .limits
+                .frame_passes(&self.rate, &self.send_queue.subject, message.len());
         let detail = "more frames or bytes than the limits allow";
         (!passes).then(|| closing(CloseCode::TooFast, detail))
     }
@@ -247,9 +247,9 @@ impl<R: AsyncRead + Unpin> Connection<R> {
     }
 
     async fn refresh(&mut self, token: &str) -> Option<End> {
-        match self.node.vouch(&self.outlet.address, token).await {
+        match self.node.vouch(&self.send_queue.address, token).await {
             Ok(fresh) => {
-                self.outlet.vouched_for_by(fresh.key);
+                self.send_queue.vouched_for_by(fresh.key);
                 if !self.node.verifier.keys().contains(&fresh.key) {
                     return Some(closing(CloseCode::TokenExpired, KEY_WITHDRAWN));
                 }
@@ -260,9 +260,9 @@ impl<R: AsyncRead + Unpin> Connection<R> {
         }
     }
 
-    /// Takes what the outlet holds, and lets the session know what it means.
+    /// Takes what the send queue holds, and lets the session know what it means.
     async fn collect(&mut self) -> Option<End> {
-        let (taken, parked) = self.outlet.take()?;
+        let (taken, parked) = self.send_queue.take()?;
         self.writer = self.writer.take().or(parked);
         let before = self.session.outstanding();
         for item in taken.items {
@@ -279,11 +279,11 @@ impl<R: AsyncRead + Unpin> Connection<R> {
     fn show(&mut self, item: Item) {
         match item {
             Item::Frame(frame) => self.writer().push_counted(frame),
-            Item::Telling(frame, means) => {
-                match means {
-                    Means::Accepted(n) => self.session.accepted(n),
-                    Means::Answer(id) => self.session.answered(&id),
-                    Means::Repeated | Means::News => {}
+            Item::Telling(frame, kind) => {
+                match kind {
+                    FrameKind::Accepted(n) => self.session.accepted(n),
+                    FrameKind::Answer(id) => self.session.answered(&id),
+                    FrameKind::Repeated | FrameKind::News => {}
                 }
                 self.push(frame);
             }
@@ -303,7 +303,7 @@ impl<R: AsyncRead + Unpin> Connection<R> {
         let Ok(wrote) = wrote else {
             return Some(End::Broken);
         };
-        self.outlet.written(wrote);
+        self.send_queue.written(wrote);
         None
     }
 
@@ -318,12 +318,15 @@ impl<R: AsyncRead + Unpin> Connection<R> {
 
     /// R28, before the socket is closed, which may take a while.
     fn disconnect(&mut self, end: &End) {
-        let outlet = &self.outlet;
-        self.writer = self.writer.take().or(outlet.end());
+        let send_queue = &self.send_queue;
+        self.writer = self.writer.take().or(send_queue.end());
         self.partition.outstanding(self.session.outstanding(), 0);
-        self.node.registry.leave(&outlet.address, outlet.socket);
+        self.node
+            .registry
+            .leave(&send_queue.address, send_queue.socket);
         let left = matches!(end, End::Goodbye(Some(NORMAL)));
-        self.node.disconnect(&outlet.address, outlet.socket, left);
+        self.node
+            .disconnect(&send_queue.address, send_queue.socket, left);
         self.node.state.disconnected();
     }
 
@@ -354,10 +357,10 @@ impl<R: AsyncRead + Unpin> Connection<R> {
         info!(
             target: "xp_edge::connection",
             code = closing.code.name(),
-            address = %self.outlet.address,
-            subject = %brief(&self.outlet.subject),
-            connection = %self.outlet.socket.connection,
-            peer = %self.outlet.peer,
+            address = %self.send_queue.address,
+            subject = %brief(&self.send_queue.subject),
+            connection = %self.send_queue.socket.connection,
+            peer = %self.send_queue.peer,
             detail = %brief(&closing.detail),
             "closed a connection",
         );

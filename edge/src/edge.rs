@@ -27,10 +27,10 @@ use crate::lane::{Appender, Bounds, Lane};
 use crate::limits::Shared;
 use crate::membership::Joining;
 use crate::node::{Node, State};
-use crate::outlet::ReadyLists;
 use crate::passage::Patience;
 use crate::refusals::Refusals;
 use crate::registry::Registry;
+use crate::send_queue::ReadyLists;
 use crate::{accept, fanout, flusher, membership};
 use enter::{Entered, Tailed, enter, outbound};
 use tls::Certificate;
@@ -151,7 +151,7 @@ pub async fn start(
     let Entered {
         outbound,
         readers,
-        place,
+        membership,
     } = entered.unwrap_or(Err(StartError::Silent { patience }))?;
     let open = open(&config, &lanes, &defined);
     let node = Arc::new(Node {
@@ -171,8 +171,8 @@ pub async fn start(
         clock,
         log,
         incarnation,
-        who: place.who.clone(),
-        joined: place.joined,
+        who: membership.who.clone(),
+        joined: membership.joined,
         outbound,
         lanes: open,
         claims: lanes.claims,
@@ -183,7 +183,7 @@ pub async fn start(
     for list in node.ready.iter() {
         tasks.spawn(flusher::run(Arc::clone(list), node.config.timing.flush.0));
     }
-    upkeep::spawn(&node, &mut tasks, place);
+    upkeep::spawn(&node, &mut tasks, membership);
     let tls = certificate.as_ref().map(|certificate| certificate.used());
     tasks.spawn(reread::run(Arc::clone(&node), certificate));
     tasks.spawn(accept::run(Arc::clone(&node), listener, tls));
@@ -344,11 +344,11 @@ impl Handle {
 const DRAIN_PAUSE_MAX: Duration = Duration::from_millis(10);
 
 async fn send_away(node: &Node, spread: Duration) {
-    let outlets = node.registry.outlets();
-    let count = u32::try_from(outlets.len()).unwrap_or(u32::MAX).max(1);
+    let send_queues = node.registry.send_queues();
+    let count = u32::try_from(send_queues.len()).unwrap_or(u32::MAX).max(1);
     let pause = (spread / count).min(DRAIN_PAUSE_MAX);
-    for outlet in outlets {
-        outlet.close(CloseCode::Draining, "the node is leaving");
+    for send_queue in send_queues {
+        send_queue.close(CloseCode::Draining, "the node is leaving");
         tokio::time::sleep(pause).await;
     }
     // Whoever came in while the others left.

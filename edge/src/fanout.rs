@@ -10,8 +10,8 @@ use xp_transport::{ReadError, Reader, Stored, TopicPartition};
 
 use crate::lane::Fate;
 use crate::node::Node;
-use crate::outlet::{self, Outlet};
-use crate::watch::{Effect, Means, Shown, strangers};
+use crate::send_queue::{self, SendQueue};
+use crate::watch::{Effect, EncodedFrame, FrameKind, strangers};
 use crate::wire;
 
 /// Follows one outbound partition to the end of the edge. `reader` stands at its end already (R25).
@@ -108,8 +108,9 @@ fn record(node: &Node, stored: &Stored) {
     };
     claims_may_be_lost(node, &address, &outbound);
     let now = node.now().running;
-    let judge =
-        |watch: &mut crate::watch::Watch<Arc<Outlet>>| watch.on_record(now, outbound.link, &parts);
+    let judge = |watch: &mut crate::watch::Watch<Arc<SendQueue>>| {
+        watch.on_record(now, outbound.link, &parts)
+    };
     match node.registry.on_record(&address, judge) {
         Some(effects) => apply(node, &address, effects),
         None => unwatched(node, &address, &outbound),
@@ -146,9 +147,9 @@ fn claims_may_be_lost(node: &Node, address: &Address, outbound: &Outbound) {
             continue;
         };
         let asked = asked.iter().filter(|_| *edge == node.incarnation);
-        let outlets = asked.filter_map(|socket| node.registry.outlet(address, *socket));
-        for outlet in outlets.filter(|outlet| outlet.is_renewed()) {
-            outlet.close(CloseCode::ComeBack, "its claims may not have arrived");
+        let send_queues = asked.filter_map(|socket| node.registry.send_queue(address, *socket));
+        for send_queue in send_queues.filter(|send_queue| send_queue.is_renewed()) {
+            send_queue.close(CloseCode::ComeBack, "its claims may not have arrived");
         }
     }
 }
@@ -160,10 +161,10 @@ fn unwatched(node: &Node, address: &Address, outbound: &Outbound) {
     }
 }
 
-pub(crate) fn apply(node: &Node, address: &Address, effects: Vec<Effect<Arc<Outlet>>>) {
+pub(crate) fn apply(node: &Node, address: &Address, effects: Vec<Effect<Arc<SendQueue>>>) {
     for effect in effects {
         match effect {
-            Effect::Show { to, shown, means } => show(&to, &shown, &means),
+            Effect::Show { to, shown, kind } => show(&to, &shown, &kind),
             Effect::Close { to, code } => to.close(code, "the entity said so"),
             Effect::Resume { of, since } => {
                 node.tell(
@@ -180,12 +181,12 @@ pub(crate) fn apply(node: &Node, address: &Address, effects: Vec<Effect<Arc<Outl
 }
 
 /// Encodes the websocket frame once; all get the same bytes.
-fn show(to: &[Arc<Outlet>], shown: &Shown, means: &Means) {
+fn show(to: &[Arc<SendQueue>], shown: &EncodedFrame, kind: &FrameKind) {
     let frame = wire::message(shown.text, &shown.bytes);
-    for outlet in to {
-        match means {
-            Means::News => outlet.push(frame.clone()),
-            means => outlet.push_now(outlet::Item::Telling(frame.clone(), means.clone())),
+    for send_queue in to {
+        match kind {
+            FrameKind::News => send_queue.push(frame.clone()),
+            kind => send_queue.push_now(send_queue::Item::Telling(frame.clone(), kind.clone())),
         }
     }
 }

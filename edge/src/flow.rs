@@ -173,7 +173,7 @@ impl Share {
         let together = within(waiting, budget);
         let mine = self.waiting.load(Ordering::Relaxed);
         if mine == 0 && waiting < budget + budget / 4 {
-            // Who has nothing there may say one word, whatever others do.
+            // Who has nothing there may send one message, whatever others do.
             return together.min(Room::NoEphemerals);
         }
         // One part is left for whoever comes next.

@@ -1,14 +1,14 @@
 //! The flusher: writes news to many sockets, so that no connection wakes up for it.
 //!
-//! A connection that has nothing to write leaves its sending half with its outlet. News for it is written from here: at
-//! once where nothing was written within the present period, else at the end of it, all that came meanwhile in one
+//! A connection that has nothing to write leaves its sending half with its send queue. News for it is written from here:
+//! at once where nothing was written within the present period, else at the end of it, all that came meanwhile in one
 //! write. What a socket does not take is left to its connection, which waits for that socket alone.
 
 use std::sync::Arc;
 
 use tokio::time::{Duration, Instant};
 
-use crate::outlet::{Outlet, ReadyList};
+use crate::send_queue::{ReadyList, SendQueue};
 
 /// After so many writes other tasks of the thread have their turn.
 const WRITES_PER_TURN: usize = 64;
@@ -54,7 +54,7 @@ async fn flush(list: &ReadyList, periods: Periods) {
             write_all(&mut later, current).await;
         }
         list.take(&mut listed);
-        let is_late = |outlet: &mut Arc<Outlet>| outlet.was_flushed_in(current);
+        let is_late = |send_queue: &mut Arc<SendQueue>| send_queue.was_flushed_in(current);
         later.extend(listed.extract_if(.., is_late));
         write_all(&mut listed, current).await;
         tokio::select! {
@@ -64,12 +64,12 @@ async fn flush(list: &ReadyList, periods: Periods) {
     }
 }
 
-async fn write_all(outlets: &mut Vec<Arc<Outlet>>, period: u64) {
-    for (count, outlet) in outlets.drain(..).enumerate() {
+async fn write_all(send_queues: &mut Vec<Arc<SendQueue>>, period: u64) {
+    for (count, send_queue) in send_queues.drain(..).enumerate() {
         if count % WRITES_PER_TURN == WRITES_PER_TURN - 1 {
             tokio::task::yield_now().await;
         }
-        outlet.flush(period);
+        send_queue.flush(period);
     }
 }
 

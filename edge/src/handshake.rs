@@ -8,21 +8,21 @@ use percent_encoding::percent_decode_str;
 use tokio_tungstenite::tungstenite::handshake::server::Request;
 use xp_protocol::frame::BEARER_PREFIX;
 use xp_protocol::outbound::Socket;
-use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, Revision};
+use xp_protocol::{Address, CloseCode, ConnectionId, DialAttempt, Revision};
 
 use crate::backlog::{Bounds, Closing};
 use crate::jwt::{TokenError, Verified};
 use crate::limits::Counted;
 use crate::network::Network;
 use crate::node::Node;
-use crate::outlet::Outlet;
+use crate::send_queue::SendQueue;
 
 /// What the URL and the headers ask for.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct Handshake {
     pub(crate) address: Address,
     pub(crate) connection: ConnectionId,
-    pub(crate) attempt: Option<Attempt>,
+    pub(crate) attempt: Option<DialAttempt>,
     pub(crate) since: Option<Revision>,
     pub(crate) token: Option<String>,
     pub(crate) origin: Option<String>,
@@ -30,14 +30,14 @@ pub(crate) struct Wish {
 
 /// Who came in.
 pub(crate) struct Admitted {
-    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) send_queue: Arc<SendQueue>,
     pub(crate) verified: Verified,
     pub(crate) since: Option<Revision>,
-    pub(crate) places: Places,
+    pub(crate) permits: Permits,
 }
 
 /// The places a connection takes up, until it is dropped.
-pub(crate) struct Places {
+pub(crate) struct Permits {
     _subject: Counted<Box<str>>,
     _network: Counted<Network>,
     /// Among all sockets of the edge.
@@ -49,7 +49,7 @@ fn refuse(code: CloseCode, detail: impl Into<String>) -> Closing {
     Closing { code, detail }
 }
 
-impl Wish {
+impl Handshake {
     /// Reads `/v1/{category}/{id}?connection=&attempt=&since=` and the headers.
     pub(crate) fn read(request: &Request) -> Result<Self, Closing> {
         let address = address(request.uri().path())?;
@@ -63,7 +63,7 @@ impl Wish {
                 .parse()
                 .map(ConnectionId)
                 .map_err(|_| refuse(CloseCode::ProtocolError, "connection takes a UUID"))?,
-            attempt: query.number("attempt")?.map(Attempt),
+            attempt: query.number("attempt")?.map(DialAttempt),
             since: query.number("since")?.map(Revision),
             token: token(request),
             origin: origin(request),
@@ -118,29 +118,33 @@ fn origin(request: &Request) -> Option<String> {
 }
 
 /// Judges a wish. What is refused is closed with the reason.
-pub(crate) async fn admit(node: &Node, wish: Wish, peer: SocketAddr) -> Result<Admitted, Closing> {
-    if node.partition(&wish.address).is_none() {
-        let category = wish.address.category();
+pub(crate) async fn admit(
+    node: &Node,
+    handshake: Handshake,
+    peer: SocketAddr,
+) -> Result<Admitted, Closing> {
+    if node.partition(&handshake.address).is_none() {
+        let category = handshake.address.category();
         let detail = format!("nothing of category {category:?} is hosted");
         return Err(refuse(CloseCode::UnknownAddress, detail));
     }
-    check_origin(node, wish.origin.as_deref())?;
+    check_origin(node, handshake.origin.as_deref())?;
     let network = Network::of(peer.ip());
-    let verified = verify(node, &wish).await;
+    let verified = verify(node, &handshake).await;
     let verified = verified.map_err(|refused| refused_token(node, network, refused))?;
     check_pace(node, network, &verified.identity.subject)?;
-    let places = places(node, network, &verified.identity.subject)?;
-    let attempt = attempt(node, &wish, &verified.identity.subject)?;
+    let permits = permits(node, network, &verified.identity.subject)?;
+    let attempt = attempt(node, &handshake, &verified.identity.subject)?;
     let socket = Socket {
-        connection: wish.connection,
+        connection: handshake.connection,
         attempt,
     };
-    let outlet = outlet(node, wish.address, socket, &verified, peer);
+    let send_queue = send_queue(node, handshake.address, socket, &verified, peer);
     Ok(Admitted {
-        outlet: Arc::new(outlet),
+        send_queue: Arc::new(send_queue),
         verified,
-        since: wish.since,
-        places,
+        since: handshake.since,
+        permits,
     })
 }
 
@@ -155,9 +159,9 @@ fn check_origin(node: &Node, origin: Option<&str>) -> Result<(), Closing> {
     }
 }
 
-async fn verify(node: &Node, wish: &Wish) -> Result<Verified, Closing> {
-    let judged = match &wish.token {
-        Some(token) => node.vouch(&wish.address, token).await,
+async fn verify(node: &Node, handshake: &Handshake) -> Result<Verified, Closing> {
+    let judged = match &handshake.token {
+        Some(token) => node.vouch(&handshake.address, token).await,
         None => Err(TokenError::Missing),
     };
     judged.map_err(|error| refuse(error.code(), error.to_string()))
@@ -187,7 +191,7 @@ fn check_pace(node: &Node, from: Network, subject: &Box<str>) -> Result<(), Clos
     Ok(())
 }
 
-fn places(node: &Node, from: Network, subject: &str) -> Result<Places, Closing> {
+fn permits(node: &Node, from: Network, subject: &str) -> Result<Permits, Closing> {
     let full = |whose: String| {
         let detail = format!("{whose} has as many connections as the limit allows");
         refuse(CloseCode::TooManyConnections, detail)
@@ -196,7 +200,7 @@ fn places(node: &Node, from: Network, subject: &str) -> Result<Places, Closing> 
     let network = network.ok_or_else(|| full(from.to_string()))?;
     let counted = node.limits.subjects.take(subject.into());
     let counted = counted.ok_or_else(|| full(format!("subject {subject:?}")))?;
-    Ok(Places {
+    Ok(Permits {
         _subject: counted,
         _network: network,
         socket: None,
@@ -204,28 +208,30 @@ fn places(node: &Node, from: Network, subject: &str) -> Result<Places, Closing> 
 }
 
 /// The attempt of the URL; left out, the edge's clock, which must still be later than the live socket.
-fn attempt(node: &Node, wish: &Wish, subject: &str) -> Result<Attempt, Closing> {
-    let holder = node.registry.holder(&wish.address, wish.connection);
-    let clock = Attempt(node.clock.now().0);
-    match (wish.attempt, holder) {
+fn attempt(node: &Node, handshake: &Handshake, subject: &str) -> Result<DialAttempt, Closing> {
+    let holder = node
+        .registry
+        .holder(&handshake.address, handshake.connection);
+    let clock = DialAttempt(node.clock.now().0);
+    match (handshake.attempt, holder) {
         (_, Some(holder)) if *holder.subject != *subject => Err(refuse(
             CloseCode::ForeignConnection,
-            format!("connection {} is of another subject", wish.connection),
+            format!("connection {} is of another subject", handshake.connection),
         )),
         (Some(attempt), _) => Ok(attempt),
         // No attempt is above the last one there is: while that one is here, nobody comes behind it.
-        (None, Some(holder)) => Ok(clock.max(Attempt(holder.attempt.0.saturating_add(1)))),
+        (None, Some(holder)) => Ok(clock.max(DialAttempt(holder.attempt.0.saturating_add(1)))),
         (None, None) => Ok(clock),
     }
 }
 
-fn outlet(
+fn send_queue(
     node: &Node,
     address: Address,
     socket: Socket,
     verified: &Verified,
     peer: SocketAddr,
-) -> Outlet {
+) -> SendQueue {
     let limits = &node.config.limits;
     let bounds = Bounds {
         bytes_max: limits.queue_bytes_max.0,
@@ -233,7 +239,7 @@ fn outlet(
     };
     let subject = verified.identity.subject.clone();
     let ready = node.ready.of(socket.connection);
-    Outlet::new(address, socket, subject, peer, verified.key, bounds, ready)
+    SendQueue::new(address, socket, subject, peer, verified.key, bounds, ready)
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ use xp_transport::{Record, TopicPartition};
 
 use crate::config;
 use crate::flow::{Account, BUDGET_MIN, CALM, Charge, Room, Share};
-use crate::outlet::Outlet;
 use crate::passage::Freight;
+use crate::send_queue::SendQueue;
 
 pub(crate) use appender::Appender;
 
@@ -79,7 +79,7 @@ struct Queue {
 pub(crate) enum Fate {
     /// It is appended again for as long as its socket lives; with patience over, the socket is closed
     /// `lane-lost` and what queued behind it is dropped (R30).
-    With(Arc<Outlet>),
+    With(Arc<SendQueue>),
     /// It is appended again until it is acknowledged (R28).
     Owed,
     /// It may be lost, and is while the partition is stalled.
@@ -102,7 +102,7 @@ impl Freight for Entry {
     }
 
     fn is_lost(&self) -> bool {
-        matches!(&self.fate, Fate::With(outlet) if outlet.is_lost())
+        matches!(&self.fate, Fate::With(send_queue) if send_queue.is_lost())
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) mod node;
 pub(crate) mod refusals;
 pub(crate) mod registry;
 pub(crate) mod lane;
-pub(crate) mod outlet;
+pub(crate) mod send_queue;
 pub mod jwt;
 pub mod session;
 pub mod watch;

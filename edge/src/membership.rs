@@ -29,8 +29,8 @@ pub(crate) struct Joining<'a> {
     pub(crate) address: SocketAddr,
 }
 
-/// An edge's place in the `cluster` log.
-pub(crate) struct Place {
+/// An edge as a member: what it said of itself in the `cluster` log, and the fold of that.
+pub(crate) struct Membership {
     pub(crate) who: Who,
     /// What state nodes judge it by (R29).
     pub(crate) joined: Offset,
@@ -44,7 +44,7 @@ impl Joining<'_> {
         log: &dyn Log,
         outbound: PartitionId,
         followed: (Members, Box<dyn Reader>),
-    ) -> Result<Place, AppendError> {
+    ) -> Result<Membership, AppendError> {
         let mut who = Who::new(self.name, Kind::Edge { outbound });
         who.address = self.address.to_string().into();
         let join = Member::Join {
@@ -52,7 +52,7 @@ impl Joining<'_> {
             who: who.clone(),
         };
         let joined = append(log, &join).await?;
-        Ok(Place {
+        Ok(Membership {
             who,
             joined,
             followed,
@@ -118,10 +118,10 @@ pub(crate) async fn leave(node: &Node) {
 }
 
 /// R25: an edge that reads its own eviction closes all its sockets.
-pub(crate) async fn watch(node: Arc<Node>, place: Place) {
+pub(crate) async fn watch(node: Arc<Node>, membership: Membership) {
     let why = Watching {
         node: &node,
-        followed: place.followed,
+        followed: membership.followed,
     }
     .evicted()
     .await;

@@ -19,9 +19,9 @@ use crate::config::Config;
 use crate::jwt::{TokenError, Verified, Verifier};
 use crate::lane::{Fate, Lane, Partition};
 use crate::limits::Shared;
-use crate::outlet::ReadyLists;
 use crate::refusals::Refusals;
 use crate::registry::Registry;
+use crate::send_queue::ReadyLists;
 use crate::session::Now;
 
 /// What is said of a socket that a person ended.
@@ -50,7 +50,7 @@ pub(crate) struct Node {
     pub(crate) verifier: Verifier,
     pub(crate) limits: Shared,
     pub(crate) refusals: Refusals,
-    /// The outlets that have news to write.
+    /// The send queues that have news to write.
     pub(crate) ready: ReadyLists,
     pub(crate) state: State,
     /// How many edges there were when it was last looked.
@@ -316,26 +316,26 @@ impl Node {
 
     /// Closes the sockets of a partition whose log is away; what they still have to say is dropped (R30).
     pub(crate) fn close_partition(&self, partition: &Partition, reason: &str) {
-        for outlet in self.registry.outlets() {
-            let at = self.partition(&outlet.address);
+        for send_queue in self.registry.send_queues() {
+            let at = self.partition(&send_queue.address);
             if at.is_some_and(|at| std::ptr::eq(Arc::as_ptr(at), partition)) {
-                outlet.lose();
-                outlet.close(CloseCode::LaneLost, reason);
+                send_queue.lose();
+                send_queue.close(CloseCode::LaneLost, reason);
             }
         }
     }
 
     /// Closes the sockets of one subject, and says how many there were.
     pub(crate) fn end_subject(&self, subject: &str) -> u32 {
-        let outlets = self.registry.outlets().into_iter();
-        let theirs = outlets.filter(|outlet| *outlet.subject == *subject);
-        let ended = theirs.map(|outlet| outlet.close(CloseCode::Disconnected, ENDED));
+        let send_queues = self.registry.send_queues().into_iter();
+        let theirs = send_queues.filter(|send_queue| *send_queue.subject == *subject);
+        let ended = theirs.map(|send_queue| send_queue.close(CloseCode::Disconnected, ENDED));
         u32::try_from(ended.count()).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn close_all(&self, code: CloseCode, detail: &str) {
-        for outlet in self.registry.outlets() {
-            outlet.close(code, detail);
+        for send_queue in self.registry.send_queues() {
+            send_queue.close(code, detail);
         }
     }
 }

@@ -41,12 +41,12 @@ pub struct Taken<F> {
     /// What the log has, and where.
     pub landed: Vec<(Offset, F)>,
     /// What has changed.
-    pub news: Option<News>,
+    pub news: Option<StallEvent>,
 }
 
 /// What there is to say about a partition's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum StallEvent {
     /// It does not take appends, for this reason: the partition sheds.
     Stalled(String),
     /// It takes appends again, after so many milliseconds.
@@ -103,7 +103,7 @@ impl<F: Freight> Passage<F> {
         }
         self.drop_lost();
         let news = match reason {
-            None => self.stall.end(now).map(News::Over),
+            None => self.stall.end(now).map(StallEvent::Over),
             Some(reason) => {
                 // Something must be appended again, or nobody would learn that the log is back.
                 if self.failed.is_empty() {
@@ -115,9 +115,9 @@ impl<F: Freight> Passage<F> {
         Taken { landed, news }
     }
 
-    fn begin(&mut self, now: TimeMs, reason: String) -> Option<News> {
+    fn begin(&mut self, now: TimeMs, reason: String) -> Option<StallEvent> {
         let is_news = self.stall.begin(now, &self.patience);
-        is_news.then_some(News::Stalled(reason))
+        is_news.then_some(StallEvent::Stalled(reason))
     }
 
     /// When something is due, with a group under way or failed.
@@ -126,12 +126,12 @@ impl<F: Freight> Passage<F> {
         self.stall.due_at(self.asked, &self.patience)
     }
 
-    /// What is due at `now`, with a group under way or failed. After [`News::CloseSockets`], and when what is lost was
+    /// What is due at `now`, with a group under way or failed. After [`StallEvent::CloseSockets`], and when what is lost was
     /// marked so: [`Passage::drop_lost`].
-    pub fn on_time(&mut self, now: TimeMs) -> Option<News> {
+    pub fn on_time(&mut self, now: TimeMs) -> Option<StallEvent> {
         match self.stall.due(now, self.asked, &self.patience)? {
             Due::Stall => self.begin(now, "no acknowledgement".to_owned()),
-            Due::CloseSockets => Some(News::CloseSockets),
+            Due::CloseSockets => Some(StallEvent::CloseSockets),
         }
     }
 
@@ -202,13 +202,13 @@ mod tests {
         let mut passage = passage();
         let group = passage.next(TimeMs(0), || parcels(&[1, 2, 3]));
         let taken = passage.take(TimeMs(5), group, vec![Ok(Offset(7)), no(), no()]);
-        assert_eq!(taken.news, Some(News::Stalled("no".to_owned())));
+        assert_eq!(taken.news, Some(StallEvent::Stalled("no".to_owned())));
         assert_eq!(taken.landed.len(), 1);
         assert_eq!(passage.retries_in_ms(), Some(10));
         let group = passage.next(TimeMs(15), || parcels(&[4]));
         assert_eq!(group, parcels(&[2, 3]));
         let taken = passage.take(TimeMs(20), group, vec![Ok(Offset(8)), Ok(Offset(9))]);
-        assert_eq!(taken.news, Some(News::Over(15)));
+        assert_eq!(taken.news, Some(StallEvent::Over(15)));
         assert_eq!(passage.next(TimeMs(20), || parcels(&[4])), parcels(&[4]));
     }
 
@@ -232,11 +232,14 @@ mod tests {
         assert_eq!(passage.due_at(), TimeMs(1_000));
         assert!(matches!(
             passage.on_time(TimeMs(1_000)),
-            Some(News::Stalled(_))
+            Some(StallEvent::Stalled(_))
         ));
         passage.take(TimeMs(2_000), group, vec![no(), no()]);
         assert_eq!(passage.on_time(TimeMs(30_999)), None);
-        assert_eq!(passage.on_time(TimeMs(31_000)), Some(News::CloseSockets));
+        assert_eq!(
+            passage.on_time(TimeMs(31_000)),
+            Some(StallEvent::CloseSockets)
+        );
         passage
             .failed()
             .for_each(|parcel| parcel.lost = parcel.n == 1);

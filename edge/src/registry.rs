@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dashmap::{DashMap, DashSet};
 use xp_protocol::outbound::Socket;
-use xp_protocol::{Address, Attempt, ConnectionId, Incarnation, TimeMs};
+use xp_protocol::{Address, ConnectionId, DialAttempt, Incarnation, TimeMs};
 
-use crate::outlet::Outlet;
+use crate::send_queue::SendQueue;
 use crate::watch::{Effect, Overtaken, Rules, Watch};
 
-type Watched = Arc<Mutex<Watch<Arc<Outlet>>>>;
+type Watched = Arc<Mutex<Watch<Arc<SendQueue>>>>;
 
 /// All watches of an edge. No guard leaves a function, and whoever holds a watch takes no other lock of
 /// the registry.
@@ -22,16 +22,16 @@ pub(crate) struct Registry {
     repairing: DashSet<Address>,
 }
 
-fn lock(watch: &Watched) -> MutexGuard<'_, Watch<Arc<Outlet>>> {
+fn lock(watch: &Watched) -> MutexGuard<'_, Watch<Arc<SendQueue>>> {
     watch.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What to ask for again, and whether that was the last time.
 fn again(
-    watch: &mut Watch<Arc<Outlet>>,
+    watch: &mut Watch<Arc<SendQueue>>,
     now: TimeMs,
     most: usize,
-) -> (Vec<Effect<Arc<Outlet>>>, bool) {
+) -> (Vec<Effect<Arc<SendQueue>>>, bool) {
     let effects = watch.repairs(now, most);
     (effects, watch.is_repairing())
 }
@@ -39,7 +39,7 @@ fn again(
 /// What a connection id is taken by.
 pub(crate) struct Holder {
     pub(crate) subject: Box<str>,
-    pub(crate) attempt: Attempt,
+    pub(crate) attempt: DialAttempt,
 }
 
 impl Registry {
@@ -57,31 +57,34 @@ impl Registry {
     pub(crate) fn holder(&self, address: &Address, connection: ConnectionId) -> Option<Holder> {
         let watch = self.get(address)?;
         let watch = lock(&watch);
-        let (outlet, attempt) = watch.get(connection)?;
+        let (send_queue, attempt) = watch.get(connection)?;
         Some(Holder {
-            subject: outlet.subject.clone(),
+            subject: send_queue.subject.clone(),
             attempt,
         })
     }
 
     /// A socket that is here.
-    pub(crate) fn outlet(&self, address: &Address, socket: Socket) -> Option<Arc<Outlet>> {
+    pub(crate) fn send_queue(&self, address: &Address, socket: Socket) -> Option<Arc<SendQueue>> {
         let watch = self.get(address)?;
         let watch = lock(&watch);
-        let (outlet, attempt) = watch.get(socket.connection)?;
-        (attempt == socket.attempt).then(|| Arc::clone(outlet))
+        let (send_queue, attempt) = watch.get(socket.connection)?;
+        (attempt == socket.attempt).then(|| Arc::clone(send_queue))
     }
 
     /// The socket is pending from now on. Returns the socket it replaces.
-    pub(crate) fn join(&self, outlet: &Arc<Outlet>) -> Result<Option<Arc<Outlet>>, Overtaken> {
+    pub(crate) fn join(
+        &self,
+        send_queue: &Arc<SendQueue>,
+    ) -> Result<Option<Arc<SendQueue>>, Overtaken> {
         let new = || Arc::new(Mutex::new(self.watch()));
-        let watched = self.watches.entry(outlet.address.clone());
+        let watched = self.watches.entry(send_queue.address.clone());
         let watched = watched.or_insert_with(new);
         // Under the entry's guard, or the watch could be removed as empty in between.
-        lock(&watched).join(outlet.socket, Arc::clone(outlet))
+        lock(&watched).join(send_queue.socket, Arc::clone(send_queue))
     }
 
-    fn watch(&self) -> Watch<Arc<Outlet>> {
+    fn watch(&self) -> Watch<Arc<SendQueue>> {
         Watch::new(self.edge, self.resume_ms, Rules::default()).holding(self.whole_bytes_max)
     }
 
@@ -98,8 +101,8 @@ impl Registry {
     pub(crate) fn on_record(
         &self,
         address: &Address,
-        judge: impl FnOnce(&mut Watch<Arc<Outlet>>) -> Vec<Effect<Arc<Outlet>>>,
-    ) -> Option<Vec<Effect<Arc<Outlet>>>> {
+        judge: impl FnOnce(&mut Watch<Arc<SendQueue>>) -> Vec<Effect<Arc<SendQueue>>>,
+    ) -> Option<Vec<Effect<Arc<SendQueue>>>> {
         let watch = self.get(address)?;
         let effects = judge(&mut lock(&watch));
         let repairs =
@@ -115,7 +118,7 @@ impl Registry {
         &self,
         now: TimeMs,
         mut most: usize,
-    ) -> Vec<(Address, Vec<Effect<Arc<Outlet>>>)> {
+    ) -> Vec<(Address, Vec<Effect<Arc<SendQueue>>>)> {
         let addresses: Vec<_> = self.repairing.iter().map(|a| a.clone()).collect();
         let of = |address: Address| {
             // Taken out first: a gap found from here on puts it in again.
@@ -144,12 +147,12 @@ impl Registry {
     }
 
     /// The send queues of all sockets of this edge, of all entities.
-    pub(crate) fn outlets(&self) -> Vec<Arc<Outlet>> {
-        let mut outlets = Vec::new();
+    pub(crate) fn send_queues(&self) -> Vec<Arc<SendQueue>> {
+        let mut send_queues = Vec::new();
         for watch in &self.watches {
-            outlets.extend(lock(&watch).handles().cloned());
+            send_queues.extend(lock(&watch).handles().cloned());
         }
-        outlets
+        send_queues
     }
 
     fn get(&self, address: &Address) -> Option<Watched> {

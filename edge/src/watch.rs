@@ -13,7 +13,9 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use xp_protocol::frame::RequestId;
 use xp_protocol::outbound::Socket;
-use xp_protocol::{Attempt, CloseCode, ConnectionId, Incarnation, MessageNumber, Revision, TimeMs};
+use xp_protocol::{
+    CloseCode, ConnectionId, DialAttempt, Incarnation, MessageNumber, Revision, TimeMs,
+};
 
 use pieces::Pieces;
 
@@ -51,7 +53,7 @@ impl Default for Rules {
 
 /// A frame of `xp.v1` for clients, encoded once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct EncodedFrame {
     /// The frame's bytes.
     pub bytes: Bytes,
     /// Whether it travels as a text message.
@@ -60,7 +62,7 @@ pub struct Shown {
 
 /// What a frame means to the session machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Means {
+pub enum FrameKind {
     /// The entity accepted the session; `n` is the last `send` taken.
     Accepted(MessageNumber),
     /// A command or a query is answered.
@@ -79,9 +81,9 @@ pub enum Effect<H> {
         /// The sockets that get it.
         to: Vec<H>,
         /// The frame, encoded once for all of them.
-        shown: Shown,
+        shown: EncodedFrame,
         /// What it means to their machines.
-        means: Means,
+        kind: FrameKind,
     },
     /// Close this socket after all before it. It is no longer watched.
     Close {
@@ -119,7 +121,7 @@ pub struct Watch<H> {
 
 #[derive(Debug)]
 struct Member<H> {
-    attempt: Attempt,
+    attempt: DialAttempt,
     handle: H,
     phase: Phase,
     /// Whether the record at hand is for this session, as far as the chain is concerned.
@@ -144,7 +146,7 @@ enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overtaken {
     /// The same connection has a socket of this or a later attempt (R27).
-    By(Attempt),
+    By(DialAttempt),
 }
 
 impl<H: Clone> Watch<H> {
@@ -221,7 +223,7 @@ impl<H: Clone> Watch<H> {
 
     /// The live socket of a connection.
     #[must_use]
-    pub fn get(&self, connection: ConnectionId) -> Option<(&H, Attempt)> {
+    pub fn get(&self, connection: ConnectionId) -> Option<(&H, DialAttempt)> {
         let member = self.members.get(&connection)?;
         Some((&member.handle, member.attempt))
     }

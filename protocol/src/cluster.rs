@@ -62,7 +62,7 @@ pub enum Member {
     /// A person asks that a partition be owned by this node as long as it can be, or leaves it to placement again.
     Move {
         /// The partition that is to be moved.
-        place: LanePartition,
+        partition: LanePartition,
         /// The node's stable name.
         to: Option<Box<str>>,
     },

@@ -122,7 +122,7 @@ macro_rules! fault_codes {
 fault_codes! {
     /// Domain code panicked.
     Panicked = "panicked";
-    /// The payload is no word of the domain's.
+    /// The domain's codec cannot read the payload.
     Unreadable = "unreadable";
     /// A deferred answer never came.
     Unanswered = "unanswered";

@@ -11,8 +11,8 @@ use crate::codec::Format;
 use crate::codes::FaultCode;
 use crate::frame::Tag;
 use crate::ids::{
-    Attempt, ClaimId, ConnectionId, Epoch, Incarnation, LogIdentity, MessageNumber, Offset,
-    PartitionId, Revision, Seq, TicketId, TimeMs, View,
+    ClaimAttempt, ClaimId, ConnectionId, DialAttempt, Epoch, Incarnation, LogIdentity,
+    MessageNumber, Offset, PartitionId, Revision, Seq, TicketId, TimeMs, View,
 };
 use crate::inbound::TellContent;
 use crate::lane::LanePartition;
@@ -61,7 +61,7 @@ pub struct Claim {
     /// What it had folded of the `cluster` log.
     pub view: View,
     /// Rises when one process claims again under one view.
-    pub attempt: u64,
+    pub attempt: ClaimAttempt,
     /// The version of the log protocol's rules that the claimer keeps, as [`RULES`] counts them.
     pub rules: u32,
     /// The life of the inbound log that causes refer to (R4).
@@ -316,7 +316,7 @@ pub struct Parked {
 /// What waits for an entity in quarantine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Waiting {
-    /// Another entity's word, whose number is taken already (R34).
+    /// Another entity's tell, whose number is taken already (R34).
     Told {
         /// The entity that tells.
         from: Address,
@@ -330,7 +330,7 @@ pub enum Waiting {
         /// The session whose socket is gone.
         connection: ConnectionId,
         /// The socket's attempt; another one of the session is not meant (R27).
-        attempt: Attempt,
+        attempt: DialAttempt,
         /// Why it is gone.
         why: Ending,
     },
@@ -353,7 +353,7 @@ pub struct Attachment {
     /// The session, new or known.
     pub connection: ConnectionId,
     /// The socket's attempt, higher than that of each before it (R27).
-    pub attempt: Attempt,
+    pub attempt: DialAttempt,
     /// The token's subject.
     pub subject: Box<str>,
     /// The token's claims as JSON.
@@ -496,7 +496,7 @@ impl Commit {
 impl Event {
     /// The (epoch, seq) under which an owner wrote it; `None` for a claim.
     #[must_use]
-    pub fn place(&self) -> Option<(Epoch, Seq)> {
+    pub fn epoch_and_seq(&self) -> Option<(Epoch, Seq)> {
         match self {
             Self::Claim(_) => None,
             Self::Commit(commit) => Some((commit.epoch, commit.seq)),

@@ -61,7 +61,11 @@ id! {
 }
 number! {
     /// Rises with every dial of one connection id; orders its sockets (R27).
-    Attempt(u64)
+    DialAttempt(u64)
+}
+number! {
+    /// Rises with every claim that one process makes of a partition; orders its claims under one view (R2).
+    ClaimAttempt(u64)
 }
 number! {
     /// How many commits an entity has seen.

@@ -6,7 +6,7 @@ use crate::address::Address;
 use crate::codec::Format;
 use crate::frame::Tag;
 use crate::ids::{
-    Attempt, ConnectionId, Incarnation, MessageNumber, Offset, PartitionId, Revision, TimeMs,
+    ConnectionId, DialAttempt, Incarnation, MessageNumber, Offset, PartitionId, Revision, TimeMs,
 };
 use crate::lane::LanePartition;
 
@@ -36,7 +36,7 @@ pub enum Message {
         /// The session's id, chosen by the client.
         connection: ConnectionId,
         /// The socket of the session (R27).
-        attempt: Attempt,
+        attempt: DialAttempt,
         /// What it does.
         action: ClientAction,
     },

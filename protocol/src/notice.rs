@@ -1,4 +1,4 @@
-//! Words on the `cluster` log that change nobody's membership: what a person asks of whoever is there, and the answers.
+//! Notices: records on the `cluster` log that change nobody's membership: what a person asks of whoever is there, and the answers.
 //!
 //! They stand beside the fold of members, which passes them over: builds that know them and builds that do not fold the
 //! same. Nobody has to read them, so they are not among [`crate::cluster::formats`]; who asks learns who has not answered.
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::codec::Format;
 use crate::ids::Incarnation;
 
-/// The key of their records. A member's word has none.
+/// The key of their records. A member's message has none.
 pub const KEY: &[u8] = b"notice";
 
 /// One record of `cluster` with the key [`KEY`]; its header holds it, and the value is empty.

@@ -8,7 +8,7 @@ use crate::codec::Format;
 use crate::codes::{CloseCode, FaultCode};
 use crate::frame::RequestId;
 use crate::ids::{
-    Attempt, ConnectionId, Epoch, Incarnation, MessageNumber, Offset, PartitionId, Revision,
+    ConnectionId, DialAttempt, Epoch, Incarnation, MessageNumber, Offset, PartitionId, Revision,
 };
 
 /// What the platform knows of one outbound record.
@@ -54,7 +54,7 @@ pub struct Socket {
     /// The session's id, chosen by the client.
     pub connection: ConnectionId,
     /// Which of its sockets.
-    pub attempt: Attempt,
+    pub attempt: DialAttempt,
 }
 
 /// Whom a delivery concerns.

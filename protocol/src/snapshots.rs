@@ -12,7 +12,7 @@ use crate::address::Address;
 use crate::codec::Format;
 use crate::ids::{ClaimId, Offset};
 
-/// The header of a record on `snapshots`; its value is what the word says.
+/// The header of a record on `snapshots`; its value is what the header says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Published {
     /// Draws a place in the log: a publisher's epoch, or the end up to which somebody reads. No value.
@@ -22,7 +22,7 @@ pub enum Published {
     },
     /// All records of a round are before this one.
     Head(Head),
-    /// An entity. The value is an encoded [`Body`], or the end of one whose beginning lies in pieces, or a word about
+    /// An entity. The value is an encoded [`Body`], or the end of one whose beginning lies in pieces, or a mark of
     /// its removal: only behind the head of its round that record comes again as a tombstone.
     Entity(Entry),
     /// A piece of an encoded [`Body`]; the entity's own record follows with the rest.

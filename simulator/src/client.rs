@@ -10,7 +10,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use xp_client::machine::{Action, Call, Machine};
 use xp_client::{Item, Lost, Payload};
-use xp_protocol::{Address, Attempt, ConnectionId, TimeMs};
+use xp_protocol::{Address, ConnectionId, DialAttempt, TimeMs};
 
 use super::agenda::{ClientDue as Due, Due as Planned};
 use super::deeds::{self, Stream};
@@ -50,7 +50,7 @@ pub(super) struct Client {
     id: ClientId,
     life: Life,
     machine: Machine,
-    socket: Option<(SocketId, Attempt)>,
+    socket: Option<(SocketId, DialAttempt)>,
     calls: BTreeMap<Call, u64>,
     said: u64,
     /// When the token of its present socket ends.
@@ -74,7 +74,7 @@ impl Client {
                 connection: ConnectionId(Uuid::from_u128(dice.random())),
                 address: address(dice.random_range(0..stage.plan.entities())),
             },
-            machine: Machine::new(settings(), Attempt(0)),
+            machine: Machine::new(settings(), DialAttempt(0)),
             socket: None,
             calls: BTreeMap::new(),
             said: 0,
@@ -125,7 +125,7 @@ impl Client {
         self.calls.clear();
         self.socket = None;
         self.tick_at = None;
-        self.machine = Machine::new(settings(), Attempt(stage.now.0 - EPOCH_MS));
+        self.machine = Machine::new(settings(), DialAttempt(stage.now.0 - EPOCH_MS));
         stage.note(What::Began(self.life.clone()));
         let actions = self.machine.start(stage.now);
         self.perform(actions, stage);
@@ -184,7 +184,7 @@ impl Client {
         self.perform(actions, stage);
     }
 
-    fn take_token(&mut self, attempt: Attempt, stage: &mut Stage) -> TimeMs {
+    fn take_token(&mut self, attempt: DialAttempt, stage: &mut Stage) -> TimeMs {
         if stage.plan.tokens {
             // Towards the end they stay good, so that everything comes to rest.
             let calm = stage.plan.calm_at().plus_ms(stage.plan.calm_ms / 2);
@@ -335,7 +335,7 @@ impl Client {
 
     fn frame(
         &mut self,
-        attempt: Attempt,
+        attempt: DialAttempt,
         frame: &Bytes,
         text: bool,
         stage: &mut Stage,

@@ -10,7 +10,7 @@ use xp_cluster::log as record;
 use xp_cluster::members::{self, Members};
 use xp_cluster::timing::{EDGE_HEARTBEAT_MS, TAIL};
 use xp_edge::backlog::{Backlog, Bounds};
-use xp_edge::passage::{News, Patience};
+use xp_edge::passage::{Patience, StallEvent};
 use xp_edge::session::{Due as SessionDue, Now, Session};
 use xp_edge::watch::Watch;
 use xp_protocol::cluster::{Kind, Member, Who};
@@ -222,8 +222,8 @@ impl Edge {
     }
 
     /// A partition's log was away for too long: its sockets are closed.
-    fn heard_of(&mut self, place: Place, news: Option<News>, stage: &mut Stage) {
-        if news != Some(News::CloseSockets) {
+    fn heard_of(&mut self, place: Place, news: Option<StallEvent>, stage: &mut Stage) {
+        if news != Some(StallEvent::CloseSockets) {
             return;
         }
         let connections = self.connections.iter();

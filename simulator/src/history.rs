@@ -4,7 +4,7 @@ use std::fmt;
 
 use xp_client::Item;
 use xp_client::item::Answered;
-use xp_protocol::{Address, Attempt, ConnectionId, TimeMs};
+use xp_protocol::{Address, ConnectionId, DialAttempt, TimeMs};
 
 /// Everything that was seen, in order.
 #[derive(Clone, Debug, Default)]
@@ -46,10 +46,10 @@ pub enum What {
     Answered(Life, u64, Answered),
     /// It is shown something.
     Shown(Life, Item),
-    /// It waves: a volatile word that carries this id.
+    /// It waves: a volatile output that carries this id.
     Waved(Life, u64),
     /// It has a token for the socket of this attempt until then.
-    Token(Life, Attempt, TimeMs),
+    Token(Life, DialAttempt, TimeMs),
     /// Its socket brought a frame that an exact platform does not send.
     Unexpected(Life, String),
     /// Its process ends without a word.

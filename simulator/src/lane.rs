@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use xp_edge::flow::{Account, BUDGET_MIN, Charge, Room};
-use xp_edge::passage::{Freight, News, Passage, Patience};
+use xp_edge::passage::{Freight, Passage, Patience, StallEvent};
 use xp_protocol::Offset;
 use xp_protocol::flow::weight;
 use xp_transport::Record;
@@ -142,13 +142,13 @@ impl Lane {
     }
 
     /// It waited for what failed.
-    pub(super) fn retry(&mut self, stage: &Stage) -> Option<News> {
+    pub(super) fn retry(&mut self, stage: &Stage) -> Option<StallEvent> {
         self.waits = false;
         self.passage.on_time(stage.now)
     }
 
     /// What is due while it waits for the log.
-    pub(super) fn on_time(&mut self, stage: &Stage) -> Option<News> {
+    pub(super) fn on_time(&mut self, stage: &Stage) -> Option<StallEvent> {
         match self.waits || !self.flying.is_empty() {
             true => self.passage.on_time(stage.now),
             false => None,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use xp_client::Lost;
-use xp_protocol::{Address, Attempt, ConnectionId, Revision, TimeMs};
+use xp_protocol::{Address, ConnectionId, DialAttempt, Revision, TimeMs};
 
 use super::names::{ClientId, EdgeId};
 
@@ -22,7 +22,7 @@ pub(super) struct Hello {
     pub(super) address: Address,
     pub(super) subject: String,
     pub(super) connection: ConnectionId,
-    pub(super) attempt: Attempt,
+    pub(super) attempt: DialAttempt,
     pub(super) since: Option<Revision>,
     /// When its token ends.
     pub(super) expires: TimeMs,
@@ -41,7 +41,7 @@ pub(super) enum ToClient {
 pub(super) struct Link {
     pub(super) client: ClientId,
     pub(super) edge: EdgeId,
-    pub(super) attempt: Attempt,
+    pub(super) attempt: DialAttempt,
     pub(super) to_edge: VecDeque<ToEdge>,
     pub(super) to_client: VecDeque<ToClient>,
     /// When a client that does not listen hears the next thing; `None` for one that does.

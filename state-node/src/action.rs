@@ -45,7 +45,7 @@ pub enum Action {
         /// A record outside the chain.
         record: Record,
     },
-    /// Append a tell, or word about tells, to another partition's `inbound`; with an id, answer with `told`.
+    /// Append a tell, or a confirmation of tells, to another partition's `inbound`; with an id, answer with `told`.
     Tell(Box<Telling>),
     /// The partition is owned: stop following `events` and read `inbound` from here.
     ReadInbound {
@@ -93,7 +93,7 @@ pub enum Action {
     Stop(String),
 }
 
-/// A tell, or word about tells, to another partition.
+/// A tell, or a confirmation of tells, to another partition.
 #[derive(Debug)]
 pub struct Telling {
     /// The inbound topic's lane and partition.

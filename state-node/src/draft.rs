@@ -41,7 +41,7 @@ pub struct Draft {
     pub shown: Deliveries,
     /// What may be lost: it leaves through the gate and is not logged.
     pub volatile: Deliveries,
-    /// Words to other entities, not numbered yet.
+    /// Tells to other entities, not numbered yet.
     pub tells: Vec<NewTell>,
     /// Whether the entity ends behind all of this (R49).
     pub ends: bool,

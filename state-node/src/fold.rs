@@ -8,7 +8,8 @@ use xp_protocol::codec::Format;
 use xp_protocol::events::{Cause, Change, Claim, Commit, Event, MessageName};
 use xp_protocol::rules::Rules;
 use xp_protocol::{
-    ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, Seq, View,
+    ClaimAttempt, ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, Seq,
+    View,
 };
 
 use crate::outstanding::Outstanding;
@@ -84,7 +85,7 @@ pub struct Accepted {
     /// What it had folded of the `cluster` log.
     pub view: View,
     /// Its number under that view.
-    pub attempt: u64,
+    pub attempt: ClaimAttempt,
     /// The claim's offset (R2).
     pub epoch: Epoch,
 }
@@ -170,7 +171,7 @@ impl Fold {
 
     /// R3: valid iff its epoch is the current one and its number the next.
     fn number(&mut self, offset: Offset, event: &Event) -> Verdict {
-        let Some((epoch, seq)) = event.place() else {
+        let Some((epoch, seq)) = event.epoch_and_seq() else {
             return Verdict::Ignored;
         };
         let next = seq == self.seq.next() || !self.rules.seq;
@@ -295,7 +296,7 @@ impl Rereading {
 
     /// Whether the record at `offset` is valid.
     pub fn step(&mut self, offset: Offset, event: &Event) -> bool {
-        let Some((epoch, seq)) = event.place() else {
+        let Some((epoch, seq)) = event.epoch_and_seq() else {
             return self.epochs.contains(&Epoch(offset.0));
         };
         let current = self.epochs.iter().rev().find(|epoch| epoch.0 < offset.0);

@@ -24,7 +24,7 @@ pub enum Output {
     Leased(PartitionId, Record),
     /// A tell: repeated until its target confirms it (R34).
     Tell(Tell),
-    /// Word to a source that its tells were taken.
+    /// Tells a source that its tells were taken.
     Confirm(LanePartition, Record),
     /// Nothing. When it leaves, so has all before it.
     Mark,

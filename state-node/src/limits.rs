@@ -56,10 +56,10 @@ pub struct Limits {
     pub ahead_bytes_max: usize,
     /// How much of the log one resume may read, in bytes; beyond it the client starts over.
     pub resume_scan_bytes_max: usize,
-    /// Words of other entities that wait for one that is in quarantine. At the bound the next one is not taken: it waits at
+    /// Tells that wait for one that is in quarantine. At the bound the next one is not taken: it waits at
     /// its source, and with it everything that the source's partition tells this partition (R34, R44).
     pub parked_max: usize,
-    /// The bytes of these words; as for their count.
+    /// The bytes of these tells; as for their count.
     pub parked_bytes_max: usize,
     /// Bytes of events that are kept for an entity that cannot be read. Beyond it nothing more is kept of it and no
     /// snapshot of its partition is cut on this node, so that the log has what is missing here.

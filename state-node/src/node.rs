@@ -1,4 +1,4 @@
-//! A state node: one supervised partition after the other, and word to the cluster that it lives.
+//! A state node: one supervised partition after the other, and its heartbeats to the cluster.
 
 mod supervisor;
 mod watchdog;

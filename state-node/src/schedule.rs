@@ -65,7 +65,7 @@ impl Phase {
 
 /// What a shell does next. Ticks are due at times that nothing heard in between moves (R15): whoever is never left in
 /// peace records its positions, stores its snapshots and repeats what failed all the same. What is heard comes from all
-/// sources in turn, so that none waits for more than one word of each other.
+/// sources in turn, so that none waits for more than one input of each other.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     ticked: TimeMs,

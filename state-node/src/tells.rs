@@ -1,14 +1,14 @@
 //! Tells on their way to one partition: in order, from the first hole on, in portions (R34).
 //!
 //! A target takes a tell only when it is the next one. So one that is lost blocks all behind it, and nothing is gained
-//! by sending more of them than the target could take: after a loss a few are repeated, and more with each word from
+//! by sending more of them than the target could take: after a loss a few are repeated, and more with each confirmation from
 //! the target that it has taken some.
 
 use std::collections::BTreeMap;
 
 use xp_protocol::TimeMs;
 
-/// How many are repeated at first; then four times as many with each word from the target.
+/// How many are repeated at first; then four times as many with each confirmation from the target.
 const FIRST_REPEATED: u64 = 64;
 /// How long to wait after a failed append, in milliseconds.
 const AGAIN_MS: u64 = 50;

@@ -16,7 +16,7 @@ use xp_protocol::events::Cause;
 use xp_protocol::plain::brief;
 use xp_protocol::rules::Rules;
 use xp_protocol::sample::Sample;
-use xp_protocol::{Address, Attempt, ConnectionId, FaultCode, TimeMs};
+use xp_protocol::{Address, ConnectionId, DialAttempt, FaultCode, TimeMs};
 
 use crate::draft::{Deliveries, Draft, Failure, reference, ticket_at};
 use crate::entity::{Entity, Session};
@@ -82,7 +82,7 @@ pub struct Incoming<'a> {
     /// The session that sent it.
     pub connection: ConnectionId,
     /// The attempt of the socket that it came through; of another socket than the session's it is ignored (R27).
-    pub attempt: Attempt,
+    pub attempt: DialAttempt,
     /// The bytes, and whether they came in a text frame.
     pub payload: Payload<'a>,
 }

@@ -12,7 +12,7 @@ mod producers;
 mod producer;
 mod headers;
 mod acknowledgement;
-mod clerk;
+mod metadata_client;
 mod questions;
 mod instance;
 mod role;
@@ -29,9 +29,9 @@ use xp_protocol::{LogIdentity, Offset};
 use crate::log::{
     Acknowledged, Bounds, Eventually, Log, ReadError, Reader, Record, TopicPartition,
 };
-use clerk::Clerk;
 use fetchers::Fetchers;
 use instance::Shared;
+use metadata_client::MetadataClient;
 use producers::Producers;
 use reader::FetchingReader;
 
@@ -49,7 +49,7 @@ pub struct Kafka {
 }
 
 struct Inner {
-    clerk: Arc<Clerk>,
+    metadata_client: Arc<MetadataClient>,
     producers: Arc<Producers>,
     fetchers: Arc<Fetchers>,
     shared: Arc<Shared>,
@@ -62,11 +62,14 @@ impl Kafka {
     /// [`ConnectError`] says what to mend: no broker within `connect_timeout`, refused authentication, TLS.
     pub async fn connect(config: Config) -> Result<Self, ConnectError> {
         let shared = Arc::new(Shared::new(&config));
-        let clerk = Arc::new(Clerk::connect(config, Arc::clone(&shared)).await?);
+        let metadata_client = Arc::new(MetadataClient::connect(config, Arc::clone(&shared)).await?);
         let inner = Inner {
             producers: Arc::new(Producers::new(Arc::clone(&shared))),
-            fetchers: Arc::new(Fetchers::new(Arc::clone(&shared), Arc::clone(&clerk))),
-            clerk,
+            fetchers: Arc::new(Fetchers::new(
+                Arc::clone(&shared),
+                Arc::clone(&metadata_client),
+            )),
+            metadata_client,
             shared,
         };
         Ok(Self {
@@ -110,17 +113,26 @@ impl Log for Kafka {
     }
 
     fn bounds(&self, at: &TopicPartition) -> Eventually<Result<Bounds, ReadError>> {
-        let (clerk, at) = (Arc::clone(&self.inner.clerk), self.prefix().at(at));
-        Box::pin(async move { clerk.bounds(at).await })
+        let (metadata_client, at) = (
+            Arc::clone(&self.inner.metadata_client),
+            self.prefix().at(at),
+        );
+        Box::pin(async move { metadata_client.bounds(at).await })
     }
 
     fn identity(&self, at: &TopicPartition) -> Eventually<Result<LogIdentity, ReadError>> {
-        let (clerk, at) = (Arc::clone(&self.inner.clerk), self.prefix().at(at));
-        Box::pin(async move { clerk.identity(at).await })
+        let (metadata_client, at) = (
+            Arc::clone(&self.inner.metadata_client),
+            self.prefix().at(at),
+        );
+        Box::pin(async move { metadata_client.identity(at).await })
     }
 
     fn partitions(&self, topic: &str) -> Eventually<Option<u32>> {
-        let (clerk, name) = (Arc::clone(&self.inner.clerk), self.prefix().named(topic));
-        Box::pin(async move { clerk.partitions(name).await })
+        let (metadata_client, name) = (
+            Arc::clone(&self.inner.metadata_client),
+            self.prefix().named(topic),
+        );
+        Box::pin(async move { metadata_client.partitions(name).await })
     }
 }

@@ -27,7 +27,7 @@ use request::Request;
 
 /// Who asks, in the brokers' logs.
 const CLIENT: &str = "xp-cluster";
-/// For how long somebody's word is waited for. A state node says ten times a second that it lives.
+/// For how long somebody's message is waited for. A state node says ten times a second that it lives.
 const LISTEN: Duration = Duration::from_secs(1);
 /// For how long a partition's log is looked at to see whose claim it goes by.
 const LOOK: Duration = Duration::from_secs(3);
@@ -113,9 +113,12 @@ async fn answer(
             fulfil(log, &mut following, &request, wait).await
         }
         Cluster::Move {
-            place, to, wait, ..
+            partition,
+            to,
+            wait,
+            ..
         } => {
-            let request = Request::moving(&following.members, &place, to.as_deref())?;
+            let request = Request::moving(&following.members, &partition, to.as_deref())?;
             fulfil(log, &mut following, &request, wait).await
         }
     }
@@ -131,7 +134,7 @@ async fn picture(following: &mut Following) -> Result<Picture> {
 async fn looked_at(log: &dyn Log, following: &mut Following) -> Result<Picture> {
     let picture = picture(following).await?;
     let members = &following.members;
-    let claims = claims(log, members.places().cloned(), LOOK).await;
+    let claims = claims(log, members.partitions().cloned(), LOOK).await;
     Ok(picture.beside(members, &claims))
 }
 

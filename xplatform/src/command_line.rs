@@ -180,8 +180,8 @@ pub(crate) enum Cluster {
     /// Have a partition owned by this state node as long as it can be, and wait until it is so
     Move {
         /// Which one, as in `main/3`
-        #[arg(value_name = "LANE/PARTITION", value_parser = place)]
-        place: LanePartition,
+        #[arg(value_name = "LANE/PARTITION", value_parser = lane_partition)]
+        partition: LanePartition,
         /// The stable name of the state node
         #[arg(
             value_name = "NODE",
@@ -364,7 +364,7 @@ fn partition(text: &str) -> Result<PartitionId, String> {
         .map_err(|_| "a partition is a number counted from 0".to_owned())
 }
 
-fn place(text: &str) -> Result<LanePartition, String> {
+fn lane_partition(text: &str) -> Result<LanePartition, String> {
     let written = text.rsplit_once('/').filter(|(lane, _)| !lane.is_empty());
     let written = written.ok_or("write it as LANE/PARTITION, as in main/3")?;
     Ok(LanePartition {
@@ -429,12 +429,12 @@ mod tests {
     fn a_partition_is_moved_to_a_node_or_left_to_placement_and_not_both() {
         let words = ["xp", "cluster", "move", "eu.main/3"];
         let with = |more: &[&str]| CommandLine::try_parse_from([&words, more].concat());
-        let Some(Task::Cluster(Cluster::Move { place, to, .. })) = with(&["a"]).unwrap().task
+        let Some(Task::Cluster(Cluster::Move { partition, to, .. })) = with(&["a"]).unwrap().task
         else {
             panic!("not a move");
         };
         assert_eq!(
-            (place.to_string(), to.as_deref()),
+            (partition.to_string(), to.as_deref()),
             ("eu.main/3".to_owned(), Some("a"))
         );
         assert!(with(&["--auto"]).is_ok());

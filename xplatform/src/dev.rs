@@ -15,7 +15,7 @@ use crate::command_line::Dev;
 use crate::configuration::{self, Loaded, Overrides};
 use crate::process::stderr::say;
 use crate::process::{self, Asked, Replaced, Signals, advise, progress};
-use crate::window::Window;
+use crate::status_server::StatusServer;
 use greeting::Greeting;
 
 /// Runs until the first Ctrl-C or SIGTERM, drains, and ends; the second one ends at once.
@@ -34,7 +34,7 @@ pub(crate) async fn run(asked: Dev, domain: &Domain, program: String) -> Result<
     process::hosts_something(domain)?;
     let secret = process::development_secret(&loaded.config)?;
     let mut signals = Signals::listen()?;
-    let window = Window::of(&mut loaded.config).await?;
+    let status_server = StatusServer::of(&mut loaded.config).await?;
     let Some(platform) = start(&loaded, domain, &mut signals).await? else {
         return Ok(());
     };
@@ -48,19 +48,19 @@ pub(crate) async fn run(asked: Dev, domain: &Domain, program: String) -> Result<
         took: began.elapsed(),
     };
     writeln!(std::io::stdout(), "{greeting}").context("the greeting cannot be printed")?;
-    live(platform, &loaded, &window, &mut signals).await
+    live(platform, &loaded, &status_server, &mut signals).await
 }
 
 /// Through as many incarnations as it takes.
 async fn live(
     mut platform: Platform,
     loaded: &Loaded,
-    window: &Option<Window>,
+    status_server: &Option<StatusServer>,
     signals: &mut Signals,
 ) -> Result<()> {
     loop {
-        if let Some(window) = window {
-            window.show(platform.observer());
+        if let Some(status_server) = status_server {
+            status_server.show(platform.observer());
         }
         let evicted = tokio::select! {
             asked = signals.next() => match asked {

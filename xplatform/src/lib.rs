@@ -41,7 +41,7 @@ mod program;
 mod dev;
 mod edge_command;
 mod state_node_command;
-mod window;
+mod status_server;
 mod log_verify;
 mod log_show;
 mod token;

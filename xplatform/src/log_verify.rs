@@ -16,7 +16,7 @@ use crate::configuration::{self, Overrides};
 use crate::process::{self, print};
 use pace::Pace;
 use page::Totals;
-use source::{Place, Source};
+use source::{EventsPartition, Source};
 
 /// Scripts take this neither for a yes nor for a no.
 #[derive(Debug, thiserror::Error)]
@@ -49,17 +49,17 @@ async fn verify(asked: &Verify, domain: &Domain) -> Result<Totals> {
 async fn all(source: &Source, asked: &Verify, domain: &Registry) -> Result<Totals> {
     let domain = Arc::new(domain.clone());
     let mut totals = Totals::default();
-    for place in source.places(asked).await? {
-        let first = source.first(&place).await?;
+    for partition in source.partitions(asked).await? {
+        let first = source.first(&partition).await?;
         let bounds = Bounds {
             bytes_max: asked.memory.0,
             named_max: asked.named,
         };
-        let at = place.partition.clone();
+        let at = partition.partition.clone();
         match Verification::new(Arc::clone(&domain), bounds, at, first) {
             Ok(verification) => {
-                let report = replay(source, &place, verification).await?;
-                print(&page::found(&place.partition, &report))?;
+                let report = replay(source, &partition, verification).await?;
+                print(&page::found(&partition.partition, &report))?;
                 totals.count(&report);
             }
             Err(late) => {
@@ -72,11 +72,15 @@ async fn all(source: &Source, asked: &Verify, domain: &Registry) -> Result<Total
 }
 
 /// The log as it was at the start, as often as memory wants it.
-async fn replay(source: &Source, place: &Place, mut verification: Verification) -> Result<Report> {
-    let mut pace = Pace::of(&place.partition);
-    let mut end = source.end(place).await?;
+async fn replay(
+    source: &Source,
+    partition: &EventsPartition,
+    mut verification: Verification,
+) -> Result<Report> {
+    let mut pace = Pace::of(&partition.partition);
+    let mut end = source.end(partition).await?;
     loop {
-        let read = source.read(place, end, |stored| {
+        let read = source.read(partition, end, |stored| {
             verification.read(stored);
             pace.went_on(stored.offset, end);
         });

@@ -14,7 +14,7 @@ use crate::command_line::StateNodeOnly;
 use crate::configuration::{self, Overrides};
 use crate::process::stderr::say;
 use crate::process::{self, Asked, Replaced, Signals, advise, log_place, progress};
-use crate::window::Window;
+use crate::status_server::StatusServer;
 
 /// Runs until the first Ctrl-C or SIGTERM, stops in order, and ends; the second one ends at once.
 pub(crate) async fn run(asked: StateNodeOnly, domain: &Domain) -> Result<()> {
@@ -29,25 +29,25 @@ pub(crate) async fn run(asked: StateNodeOnly, domain: &Domain) -> Result<()> {
     process::hosts_something(domain)?;
     process::shares_its_log(&loaded, "state-node")?;
     let mut signals = Signals::listen()?;
-    let window = Window::of(&mut loaded.config).await?;
+    let status_server = StatusServer::of(&mut loaded.config).await?;
     let opening = StateNode::open(&loaded.config, domain.registry().clone(), Clock::system());
     let node = tokio::select! {
         node = opening => node.map_err(|error| advise(error, &loaded))?,
         () = signals.stop() => return Ok(()),
     };
-    live(node, &loaded.config, (began, &window), &mut signals).await
+    live(node, &loaded.config, (began, &status_server), &mut signals).await
 }
 
 /// Through as many incarnations as it takes.
 async fn live(
     mut node: StateNode,
     config: &Config,
-    (began, window): (Instant, &Option<Window>),
+    (began, status_server): (Instant, &Option<StatusServer>),
     signals: &mut Signals,
 ) -> Result<()> {
     loop {
-        if let Some(window) = window {
-            window.show(node.observer());
+        if let Some(status_server) = status_server {
+            status_server.show(node.observer());
         }
         let ended = tokio::select! {
             ended = serve(&node, config, began) => ended,
@@ -126,17 +126,17 @@ fn plural(count: usize, word: &str) -> String {
 /// Each reason once, with the first partition that has it.
 async fn reasons(node: &StateNode) -> String {
     let mut reasons: Vec<(String, String)> = Vec::new();
-    for (place, state) in node.settled().await {
+    for (partition, state) in node.settled().await {
         let PartitionState::Stopped(Some(reason)) = state else {
             continue;
         };
         if !reasons.iter().any(|(_, known)| *known == reason) {
-            reasons.push((place.to_string(), reason));
+            reasons.push((partition.to_string(), reason));
         }
     }
     let reasons = reasons
         .iter()
-        .map(|(place, reason)| format!("{place}: {reason}"));
+        .map(|(partition, reason)| format!("{partition}: {reason}"));
     reasons.collect::<Vec<_>>().join("; ")
 }
 

@@ -3,6 +3,7 @@
 
 mod words;
 mod heads;
+mod glossary;
 mod topics;
 mod imports;
 mod modules;
@@ -32,11 +33,12 @@ use tree::Tree;
 
 type Check = fn(&Tree) -> Vec<Problem>;
 
-const CHECKS: [(&str, Check); 10] = [
+const CHECKS: [(&str, Check); 11] = [
     ("layers", layers::check),
     ("imports", imports::check),
     ("words", words::check),
     ("heads", heads::check),
+    ("glossary", glossary::check),
     ("topics", topics::check),
     ("types", types::check),
     ("links", links::check),

@@ -117,8 +117,8 @@ impl Load {
         open(&book).answered = vec![None; entities as usize];
         let all = (0..entities).map(|entity| address(name, entity));
         let all: Vec<Address> = all.collect::<Result<_>>()?;
-        let place = |address: &Address| address.partition(PARTITIONS).0;
-        let partitions = all.iter().map(place).collect();
+        let partition = |address: &Address| address.partition(PARTITIONS).0;
+        let partitions = all.iter().map(partition).collect();
         let (ends, ended) = watch::channel(false);
         let (rings, told) = watch::channel(None);
         let (doors, kept) = (doors.to_vec(), Arc::clone(&book));

@@ -26,7 +26,7 @@ pub(super) struct Owners {
     log: Kafka,
 }
 
-pub(super) fn place(partition: u32) -> LanePartition {
+pub(super) fn lane_partition(partition: u32) -> LanePartition {
     LanePartition {
         lane: LANE.into(),
         partition: PartitionId(partition),
@@ -66,7 +66,7 @@ impl Owners {
     fn now(&self) -> Result<Owned> {
         let members = self.members()?;
         let named = |partition: u32| {
-            let owner = members.owner(&place(partition))?;
+            let owner = members.owner(&lane_partition(partition))?;
             let (who, _) = members.get(owner)?;
             Some((partition, who.name.to_string()))
         };
@@ -97,7 +97,7 @@ impl Owners {
     /// A member besides the owner that may take the partition at once.
     pub(super) fn mirror(&self, partition: u32) -> Result<String> {
         let members = self.members()?;
-        let mirrors = members.mirrors(&place(partition)).iter();
+        let mirrors = members.mirrors(&lane_partition(partition)).iter();
         let mut names = mirrors.filter_map(|mirror| Some(members.get(*mirror)?.0.name.to_string()));
         names.next().context("the partition has a mirror")
     }

@@ -13,7 +13,7 @@ use super::bare::Bare;
 use super::cluster::{Cluster, LANE, PARTITIONS, SEVERABLE, STATE_NODES};
 use super::fault::Fault;
 use super::load::Load;
-use super::owners::{Owned, Owners, pause, place};
+use super::owners::{Owned, Owners, lane_partition, pause};
 use super::ready::all_ready;
 use super::report::Outcome;
 use crate::figures::now;
@@ -183,7 +183,7 @@ impl Stage {
 
     fn move_to(&self, partition: u32, to: Option<&str>) -> Result<()> {
         self.owners.say(&Member::Move {
-            place: place(partition),
+            partition: lane_partition(partition),
             to: to.map(Into::into),
         })
     }

@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use xp_protocol::frame::SUBPROTOCOL;
 use xp_protocol::plain::brief;
-use xp_protocol::{Attempt, ConnectionId, Revision};
+use xp_protocol::{ConnectionId, DialAttempt, Revision};
 
 use crate::item::Error;
 use crate::options::Options;
@@ -78,7 +78,7 @@ impl Target {
     pub(crate) async fn dial(
         self,
         connection: ConnectionId,
-        attempt: Attempt,
+        attempt: DialAttempt,
         since: Option<Revision>,
         token: &str,
     ) -> Result<Socket, String> {
@@ -98,7 +98,7 @@ impl Target {
     fn request(
         &self,
         connection: ConnectionId,
-        attempt: Attempt,
+        attempt: DialAttempt,
         since: Option<Revision>,
         token: &str,
     ) -> Result<Request, String> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use xp_protocol::{Attempt, ConnectionId, Revision, TimeMs};
+use xp_protocol::{ConnectionId, DialAttempt, Revision, TimeMs};
 
 use crate::dial::Target;
 use crate::item::{Answer, End, Error, Item, Lost, Payload};
@@ -58,7 +58,7 @@ pub(crate) struct Driver {
     machine: Machine,
     link: Link,
     /// The attempt of the link's socket.
-    attempt: Attempt,
+    attempt: DialAttempt,
     target: Target,
     connection: ConnectionId,
     options: Options,
@@ -74,7 +74,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(options: Options, target: Target, connection: ConnectionId) -> Self {
-        let before = options.attempt.unwrap_or_else(|| Attempt(unix_ms()));
+        let before = options.attempt.unwrap_or_else(|| DialAttempt(unix_ms()));
         Self {
             machine: Machine::new(options.settings.clone(), before),
             link: Link::Down,
@@ -223,7 +223,7 @@ impl Driver {
         }
     }
 
-    fn dial(&self, attempt: Attempt, since: Option<Revision>) -> Dialling {
+    fn dial(&self, attempt: DialAttempt, since: Option<Revision>) -> Dialling {
         let (target, connection) = (self.target.clone(), self.connection);
         let tokens = self.options.tokens.clone();
         Box::pin(async move {

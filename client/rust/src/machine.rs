@@ -13,7 +13,7 @@ mod tests;
 
 use bytes::Bytes;
 use xp_protocol::frame::{ClientFrame, RequestId, ServerFrame};
-use xp_protocol::{Attempt, CloseCode, MessageNumber, Revision, TimeMs};
+use xp_protocol::{CloseCode, DialAttempt, MessageNumber, Revision, TimeMs};
 
 use crate::item::{Answer, Answered, End, Item, Lost, Payload};
 use asks::Asks;
@@ -67,7 +67,7 @@ pub enum Action {
     /// Open a socket with these arguments of the URL.
     Dial {
         /// Higher than that of every socket before it (R27).
-        attempt: Attempt,
+        attempt: DialAttempt,
         /// From where to resume.
         since: Option<Revision>,
     },
@@ -129,7 +129,7 @@ enum State {
 pub struct Machine {
     settings: Settings,
     state: State,
-    attempt: Attempt,
+    attempt: DialAttempt,
     /// The revision of the last `event` or `welcome`; `None` before the first welcome.
     have: Option<Revision>,
     commands: Commands,
@@ -144,7 +144,7 @@ impl Machine {
     /// A client whose first attempt is above `before`. A client that cannot remember its last attempt of
     /// this connection id gives its clock in milliseconds.
     #[must_use]
-    pub fn new(settings: Settings, before: Attempt) -> Self {
+    pub fn new(settings: Settings, before: DialAttempt) -> Self {
         Self {
             state: State::Waiting { until: TimeMs(0) },
             attempt: before,
@@ -265,7 +265,7 @@ impl Machine {
     }
 
     /// The socket of this attempt is open: its time to be welcomed begins.
-    pub fn on_open(&mut self, now: TimeMs, attempt: Attempt) {
+    pub fn on_open(&mut self, now: TimeMs, attempt: DialAttempt) {
         if let State::Dialling { since } = &mut self.state
             && attempt == self.attempt
         {
@@ -277,7 +277,7 @@ impl Machine {
     pub fn on_close(
         &mut self,
         now: TimeMs,
-        attempt: Attempt,
+        attempt: DialAttempt,
         why: Lost,
         jitter: u64,
     ) -> Vec<Action> {
@@ -298,7 +298,7 @@ impl Machine {
     pub fn on_frame(
         &mut self,
         now: TimeMs,
-        attempt: Attempt,
+        attempt: DialAttempt,
         frame: &Bytes,
         text: bool,
     ) -> Vec<Action> {
@@ -424,7 +424,7 @@ impl Machine {
         Call(self.calls)
     }
 
-    fn has_socket(&self, attempt: Attempt) -> bool {
+    fn has_socket(&self, attempt: DialAttempt) -> bool {
         let up = matches!(self.state, State::Dialling { .. } | State::Live { .. });
         up && attempt == self.attempt
     }

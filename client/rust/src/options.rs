@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_rustls::rustls::ClientConfig;
-use xp_protocol::{Address, Attempt, ConnectionId};
+use xp_protocol::{Address, ConnectionId, DialAttempt};
 
 pub use crate::machine::Settings;
 pub use crate::token::{TokenError, Tokens};
@@ -22,7 +22,7 @@ pub struct Options {
     /// Names the session. A new random one unless an earlier session is to be continued.
     pub connection: Option<ConnectionId>,
     /// The last attempt made with this connection id; the clock in milliseconds when not known.
-    pub attempt: Option<Attempt>,
+    pub attempt: Option<DialAttempt>,
     /// The TLS configuration for `wss://`; `None` trusts the roots of the operating system.
     pub tls: Option<Arc<ClientConfig>>,
     /// How long before its expiry a token is refreshed on the open socket.

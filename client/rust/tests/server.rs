@@ -16,7 +16,7 @@ use script::{Server, within};
 use serde_json::json;
 use xp_client::options::Settings;
 use xp_client::{Answer, Client, End, Error, Item, Lost, Options, Payload, Tokens};
-use xp_protocol::{Address, Attempt, FaultCode, Revision};
+use xp_protocol::{Address, DialAttempt, FaultCode, Revision};
 
 fn address() -> Address {
     "board/my kitchen".parse().unwrap()
@@ -25,7 +25,7 @@ fn address() -> Address {
 /// Options that dial again at once, so that tests need not wait.
 fn options(server: &Server) -> Options {
     Options {
-        attempt: Some(Attempt(0)),
+        attempt: Some(DialAttempt(0)),
         settings: Settings {
             backoff_min_ms: 2,
             backoff_max_ms: 20,

@@ -40,9 +40,9 @@ fn alive(n: u128, who: Who, joined: u64) -> Member {
     }
 }
 
-fn warm(mut alive: Member, places: &[LanePartition]) -> Member {
+fn warm(mut alive: Member, partitions: &[LanePartition]) -> Member {
     if let Member::Alive { warm, .. } = &mut alive {
-        *warm = places.to_vec();
+        *warm = partitions.to_vec();
     }
     alive
 }
@@ -105,19 +105,21 @@ impl Tape {
 
     /// Heartbeats of these state nodes for a while; all of them are warm everywhere.
     fn beat(&mut self, nodes: &[u128], for_ms: u64) {
-        let places: Vec<_> = self.members.places().cloned().collect();
+        let partitions: Vec<_> = self.members.partitions().cloned().collect();
         for _ in 0..for_ms / STATE_NODE_HEARTBEAT_MS {
             for (at, n) in nodes.iter().enumerate() {
                 let who = state(&format!("state-{n}"));
                 let pause = if at == 0 { STATE_NODE_HEARTBEAT_MS } else { 0 };
-                self.say(pause, warm(alive(*n, who, *n as u64), &places));
+                self.say(pause, warm(alive(*n, who, *n as u64), &partitions));
             }
         }
     }
 
     fn owners(&self) -> Vec<Option<Incarnation>> {
-        let places = self.members.places();
-        places.map(|place| self.members.owner(place)).collect()
+        let partitions = self.members.partitions();
+        partitions
+            .map(|partition| self.members.owner(partition))
+            .collect()
     }
 }
 
@@ -259,23 +261,32 @@ fn an_owner_that_stands_still_again_and_again_loses_its_partitions_though_the_lo
 
 /// Who owns the first partition, and who is warm beside it.
 fn first(tape: &Tape) -> (LanePartition, u128, u128) {
-    let place = tape.members.places().next().expect("eight of them").clone();
+    let partition = tape
+        .members
+        .partitions()
+        .next()
+        .expect("eight of them")
+        .clone();
     let number = |incarnation| (1..=3).find(|n| Some(id(*n)) == incarnation);
-    let owner = number(tape.members.owner(&place)).expect("it is owned");
-    let mirror = number(tape.members.mirrors(&place).first().copied());
-    (place, owner, mirror.expect("it is mirrored"))
+    let owner = number(tape.members.owner(&partition)).expect("it is owned");
+    let mirror = number(tape.members.mirrors(&partition).first().copied());
+    (partition, owner, mirror.expect("it is mirrored"))
 }
 
 impl Tape {
     /// Heartbeats of all three, of which one is not warm there.
-    fn beat_cold(&mut self, cold: u128, place: &LanePartition, for_ms: u64) {
-        let places: Vec<_> = self.members.places().cloned().collect();
-        let others: Vec<_> = places.iter().filter(|at| *at != place).cloned().collect();
+    fn beat_cold(&mut self, cold: u128, partition: &LanePartition, for_ms: u64) {
+        let partitions: Vec<_> = self.members.partitions().cloned().collect();
+        let others: Vec<_> = partitions
+            .iter()
+            .filter(|at| *at != partition)
+            .cloned()
+            .collect();
         for _ in 0..for_ms / STATE_NODE_HEARTBEAT_MS {
             for n in 1..=3 {
                 let pause = if n == 1 { STATE_NODE_HEARTBEAT_MS } else { 0 };
                 let word = alive(n, state(&format!("state-{n}")), n as u64);
-                let its_own = if n == cold { &others } else { &places };
+                let its_own = if n == cold { &others } else { &partitions };
                 self.say(pause, warm(word, its_own));
             }
         }
@@ -286,24 +297,24 @@ impl Tape {
 fn an_owner_that_is_not_warm_for_longer_than_a_moment_yields_to_one_that_is() {
     let mut tape = Tape::cluster();
     tape.beat(&[1, 2, 3], 500);
-    let (place, owner, mirror) = first(&tape);
-    tape.beat_cold(owner, &place, 500);
-    assert_eq!(tape.members.owner(&place), Some(id(owner)), "a moment");
-    tape.beat_cold(owner, &place, 200);
-    assert_eq!(tape.members.owner(&place), Some(id(mirror)));
+    let (partition, owner, mirror) = first(&tape);
+    tape.beat_cold(owner, &partition, 500);
+    assert_eq!(tape.members.owner(&partition), Some(id(owner)), "a moment");
+    tape.beat_cold(owner, &partition, 200);
+    assert_eq!(tape.members.owner(&partition), Some(id(mirror)));
     assert!(
         tape.members.is_alive(id(owner)),
         "it serves the others still"
     );
-    tape.beat_cold(owner, &place, 5_000);
+    tape.beat_cold(owner, &partition, 5_000);
     assert_eq!(
-        tape.members.owner(&place),
+        tape.members.owner(&partition),
         Some(id(mirror)),
         "it stays there"
     );
     tape.beat(&[1, 2, 3], 100);
     assert_eq!(
-        tape.members.owner(&place),
+        tape.members.owner(&partition),
         Some(id(owner)),
         "and comes back"
     );
@@ -321,8 +332,8 @@ fn an_owner_that_is_cold_stays_where_nobody_is_warm() {
     }
     assert_eq!(tape.owners(), [Some(id(1)); 8]);
     assert_eq!(tape.members.cold().count(), 8);
-    let places: Vec<_> = tape.members.places().cloned().collect();
-    tape.say(0, warm(alive(2, state("state-2"), 2), &places));
+    let partitions: Vec<_> = tape.members.partitions().cloned().collect();
+    tape.say(0, warm(alive(2, state("state-2"), 2), &partitions));
     assert_eq!(tape.owners(), [Some(id(2)); 8]);
     assert_eq!(tape.members.cold().count(), 0);
 }
@@ -331,12 +342,12 @@ fn an_owner_that_is_cold_stays_where_nobody_is_warm() {
 fn two_that_both_fail_do_not_pass_a_partition_to_and_fro() {
     let mut tape = Tape::cluster();
     tape.beat(&[1, 2, 3], 500);
-    let (place, owner, mirror) = first(&tape);
-    tape.beat_cold(owner, &place, 700);
+    let (partition, owner, mirror) = first(&tape);
+    tape.beat_cold(owner, &partition, 700);
     let others: Vec<_> = tape
         .members
-        .places()
-        .filter(|at| **at != place)
+        .partitions()
+        .filter(|at| **at != partition)
         .cloned()
         .collect();
     for _ in 0..50 {
@@ -344,7 +355,7 @@ fn two_that_both_fail_do_not_pass_a_partition_to_and_fro() {
             let word = alive(n, state(&format!("state-{n}")), n as u64);
             tape.say(34, warm(word, &others));
         }
-        assert_eq!(tape.members.owner(&place), Some(id(mirror)));
+        assert_eq!(tape.members.owner(&partition), Some(id(mirror)));
     }
 }
 
@@ -362,13 +373,13 @@ fn an_edge_may_be_silent_for_five_seconds() {
 fn every_partition_has_an_owner_and_a_mirror() {
     let mut tape = Tape::cluster();
     tape.beat(&[1, 2, 3], 200);
-    for place in tape.members.places() {
-        let owner = tape.members.owner(place).expect("placed");
-        assert_eq!(tape.members.duty(place, owner), Some(Duty::Own));
-        let [mirror] = tape.members.mirrors(place) else {
+    for partition in tape.members.partitions() {
+        let owner = tape.members.owner(partition).expect("placed");
+        assert_eq!(tape.members.duty(partition, owner), Some(Duty::Own));
+        let [mirror] = tape.members.mirrors(partition) else {
             panic!("one standby")
         };
-        assert_eq!(tape.members.duty(place, *mirror), Some(Duty::Mirror));
+        assert_eq!(tape.members.duty(partition, *mirror), Some(Duty::Mirror));
     }
     let all: usize = (1..=3).map(|n| tape.members.duties(id(n)).len()).sum();
     assert_eq!(all, 16);
@@ -397,15 +408,15 @@ fn an_owner_that_is_gone_or_leaves_hands_over_to_its_mirror() {
     for end in [leave(1), leaving(alive(1, state("state-1"), 1))] {
         let mut tape = Tape::cluster();
         tape.beat(&[1, 2, 3], 300);
-        let places: Vec<_> = tape.members.places().cloned().collect();
+        let partitions: Vec<_> = tape.members.partitions().cloned().collect();
         let before = tape.members.clone();
         tape.say(0, end);
-        for place in &places {
-            let expected = match before.owner(place) {
-                Some(owner) if owner == id(1) => before.mirrors(place).first().copied(),
+        for partition in &partitions {
+            let expected = match before.owner(partition) {
+                Some(owner) if owner == id(1) => before.mirrors(partition).first().copied(),
                 other => other,
             };
-            assert_eq!(tape.members.owner(place), expected, "{place}");
+            assert_eq!(tape.members.owner(partition), expected, "{partition}");
         }
     }
 }
@@ -418,8 +429,8 @@ fn who_leaves_serves_until_somebody_is_warm() {
     tape.say(0, join(2, state("state-2")));
     tape.say(0, leaving(alive(1, state("state-1"), 1)));
     assert_eq!(tape.owners(), [Some(id(1)); 8]);
-    let places: Vec<_> = tape.members.places().cloned().collect();
-    tape.say(0, warm(alive(2, state("state-2"), 2), &places));
+    let partitions: Vec<_> = tape.members.partitions().cloned().collect();
+    tape.say(0, warm(alive(2, state("state-2"), 2), &partitions));
     assert_eq!(tape.owners(), [Some(id(2)); 8]);
     tape.say(0, leaving(alive(2, state("state-2"), 2)));
     assert_eq!(tape.owners(), [None; 8], "nobody is left to hand over to");
@@ -449,8 +460,13 @@ fn a_drained_node_owns_nothing_as_long_as_others_can() {
 fn a_moved_partition_stays_where_it_was_moved_as_long_as_it_can() {
     let mut tape = Tape::cluster();
     tape.beat(&[1, 2, 3], 200);
-    let place = tape.members.places().next().expect("eight of them").clone();
-    let before = tape.members.owner(&place);
+    let partition = tape
+        .members
+        .partitions()
+        .next()
+        .expect("eight of them")
+        .clone();
+    let before = tape.members.owner(&partition);
     let other = (1..=3)
         .find(|n| Some(id(*n)) != before)
         .expect("three nodes");
@@ -458,21 +474,21 @@ fn a_moved_partition_stays_where_it_was_moved_as_long_as_it_can() {
     tape.say(
         0,
         Member::Move {
-            place: place.clone(),
+            partition: partition.clone(),
             to,
         },
     );
     tape.beat(&[1, 2, 3], 100);
-    assert_eq!(tape.members.owner(&place), Some(id(other)));
+    assert_eq!(tape.members.owner(&partition), Some(id(other)));
     tape.say(
         0,
         Member::Move {
-            place: place.clone(),
+            partition: partition.clone(),
             to: None,
         },
     );
     tape.beat(&[1, 2, 3], 100);
-    assert_eq!(tape.members.owner(&place), before);
+    assert_eq!(tape.members.owner(&partition), before);
 }
 
 #[test]
@@ -598,7 +614,7 @@ proptest! {
         let mut tape = Tape::cluster();
         for (word, n, after_ms) in words {
             let before = tape.members.clone();
-            let places: Vec<_> = before.places().cloned().collect();
+            let partitions: Vec<_> = before.partitions().cloned().collect();
             let who = state(&format!("state-{}", n % 4));
             let joined = before.get(id(n)).map_or(before.next().0, |(_, joined)| joined.0);
             let member = match word {
@@ -607,18 +623,18 @@ proptest! {
                 2 => alive(n, who, joined),
                 3 => leaving(alive(n, who, joined)),
                 4 => Member::Drain { name: who.name, drained: after_ms > 200 },
-                5 => Member::Move { place: places[after_ms as usize % 8].clone(), to: Some(who.name) },
-                _ => warm(alive(n, who, joined), &places),
+                5 => Member::Move { partition: partitions[after_ms as usize % 8].clone(), to: Some(who.name) },
+                _ => warm(alive(n, who, joined), &partitions),
             };
             tape.say(after_ms, member);
             let after = &tape.members;
-            for place in after.places() {
-                let (was, is) = (before.owner(place), after.owner(place));
+            for partition in after.partitions() {
+                let (was, is) = (before.owner(partition), after.owner(partition));
                 if let Some(owner) = is {
                     prop_assert!(after.is_alive(owner));
                 }
                 if let (Some(was), Some(is)) = (was, is) && was != is && after.is_alive(was) {
-                    prop_assert!(after.is_warm(place, is), "{place} moved from a living owner to a cold one");
+                    prop_assert!(after.is_warm(partition, is), "{partition} moved from a living owner to a cold one");
                 }
             }
         }

@@ -29,19 +29,19 @@ fn join(n: u128) -> Member {
     }
 }
 
-fn alive(n: u128, place: &LanePartition) -> Member {
+fn alive(n: u128, partition: &LanePartition) -> Member {
     Member::Alive {
         incarnation: incarnation(n),
         who: state_node(n),
         joined: Offset(n as u64),
         sent: TimeMs(0),
         leaving: n == 2,
-        warm: vec![place.clone()],
+        warm: vec![partition.clone()],
     }
 }
 
 pub(crate) fn members() -> Members {
-    let place = LanePartition {
+    let partition = LanePartition {
         lane: "main".into(),
         partition: PartitionId(1),
     };
@@ -60,8 +60,8 @@ pub(crate) fn members() -> Members {
         join(1),
         join(2),
         join(3),
-        alive(1, &place),
-        alive(2, &place),
+        alive(1, &partition),
+        alive(2, &partition),
         Member::Leave {
             incarnation: incarnation(3),
         },
@@ -70,7 +70,7 @@ pub(crate) fn members() -> Members {
             drained: true,
         },
         Member::Move {
-            place,
+            partition,
             to: Some("state-1".into()),
         },
     ];

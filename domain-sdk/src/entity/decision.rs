@@ -51,20 +51,20 @@ pub struct Decision<E: Entity> {
     sender: Option<ConnectionId>,
     pub(crate) events: Vec<E::Event>,
     pub(crate) given: Option<Given<E>>,
-    pub(crate) answers: Vec<(Ticket, Said<E>)>,
+    pub(crate) answers: Vec<(Ticket, TicketAnswer<E>)>,
     pub(crate) shows: Vec<Showing<E::Output>>,
-    pub(crate) tells: Vec<Told<E::Signal>>,
-    pub(crate) timers: Vec<(String, Setting<E::Signal>)>,
+    pub(crate) tells: Vec<TellDraft<E::Signal>>,
+    pub(crate) timers: Vec<(String, TimerSetting<E::Signal>)>,
     pub(crate) terminate: Vec<To>,
     pub(crate) ends: bool,
     pub(crate) misuse: Option<String>,
 }
 
 /// What a ticket is answered with.
-pub(crate) type Said<E> = Result<<E as Entity>::Reply, <E as Entity>::Rejection>;
+pub(crate) type TicketAnswer<E> = Result<<E as Entity>::Reply, <E as Entity>::Rejection>;
 
 /// When a timer fires and what it says; `None` clears it.
-pub(crate) type Setting<S> = Option<(TimeMs, S)>;
+pub(crate) type TimerSetting<S> = Option<(TimeMs, S)>;
 
 /// How the message being decided is answered.
 pub(crate) enum Given<E: Entity> {
@@ -81,14 +81,14 @@ pub(crate) struct Showing<O> {
 }
 
 /// A word to another entity, and the signal that will carry its answer.
-pub(crate) struct Told<S> {
+pub(crate) struct TellDraft<S> {
     pub(crate) to: Address,
     pub(crate) signal: Bytes,
-    pub(crate) asked: Option<Asked<S>>,
+    pub(crate) asked: Option<AskDraft<S>>,
 }
 
 /// A signal with a marker where the answer will stand, and how the other entity's words are written.
-pub(crate) struct Asked<S> {
+pub(crate) struct AskDraft<S> {
     pub(crate) signal: S,
     pub(crate) marker: String,
     pub(crate) codec: Codec,
@@ -237,7 +237,7 @@ impl<E: Entity> Decision<E> {
     /// Says something to another entity, which hears it exactly once, after this is committed.
     pub fn tell<O: Entity>(mut self, other: At<O>, signal: O::Signal) -> Self {
         match signal.write(Codec::Json) {
-            Ok(json) => self.tells.push(Told {
+            Ok(json) => self.tells.push(TellDraft {
                 to: other.address().clone(),
                 signal: json.into(),
                 asked: None,
@@ -264,7 +264,7 @@ impl<E: Entity> Decision<E> {
         let mut asking = self.tell(other, signal);
         if let Some(told) = asking.tells.last_mut().filter(|told| told.to == to) {
             let signal = then(Answer::unanswered(marker.clone()));
-            told.asked = Some(Asked {
+            told.asked = Some(AskDraft {
                 signal,
                 marker,
                 codec: O::CODEC,

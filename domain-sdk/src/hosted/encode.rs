@@ -5,7 +5,8 @@ use xp_protocol::{Address, ConnectionId, TimeMs};
 
 use super::guard::catch;
 use crate::entity::{
-    Asked, Decision, Entity, Given, Roster, Said, Setting, Showing, To, Told, answer_json,
+    AskDraft, Decision, Entity, Given, Roster, Showing, TellDraft, TicketAnswer, TimerSetting, To,
+    answer_json,
 };
 use crate::host::{Audience, Decided, Fault, Outcome, Reply, Show, Tell};
 use crate::word::{Codec, DefaultWord, Unreadable, Word};
@@ -121,7 +122,7 @@ fn write<W: Word>(what: &'static str, word: &W, codec: Codec) -> Result<Bytes, F
         .map_err(|error| Fault::Misuse(format!("{what} that cannot be written: {error}")))
 }
 
-fn outcome<E: Entity>(answer: &Said<E>) -> Result<Outcome, Fault> {
+fn outcome<E: Entity>(answer: &TicketAnswer<E>) -> Result<Outcome, Fault> {
     Ok(match answer {
         Ok(word) => Outcome::Reply(reply::<E>(word)?),
         Err(word) => Outcome::Rejection(rejection::<E>(word)?),
@@ -170,7 +171,7 @@ fn connections<C>(to: &To, roster: &Roster<C>) -> Vec<ConnectionId> {
 }
 
 fn timer<S: Word>(
-    (name, set): (String, Setting<S>),
+    (name, set): (String, TimerSetting<S>),
 ) -> Result<(String, Option<(TimeMs, Bytes)>), Fault> {
     let set = set
         .map(|(due, signal)| Ok((due, write("signal", &signal, Codec::Json)?)))
@@ -178,7 +179,7 @@ fn timer<S: Word>(
     Ok((name, set))
 }
 
-fn tell<S: Word>(told: Told<S>) -> Result<Tell, Fault> {
+fn tell<S: Word>(told: TellDraft<S>) -> Result<Tell, Fault> {
     let continuation = told
         .asked
         .map(|asked| continuation(&asked, &told.to))
@@ -192,7 +193,7 @@ fn tell<S: Word>(told: Told<S>) -> Result<Tell, Fault> {
 
 /// The signal's JSON without the marker, after the position where the answer goes and how it is written:
 /// one byte for the codec, four for the position, little-endian.
-fn continuation<S: Word>(asked: &Asked<S>, to: &Address) -> Result<Bytes, Fault> {
+fn continuation<S: Word>(asked: &AskDraft<S>, to: &Address) -> Result<Bytes, Fault> {
     let json = write("signal", &asked.signal, Codec::Json)?;
     let marker = format!("{:?}", asked.marker);
     let text = std::str::from_utf8(&json).expect("JSON is UTF-8");

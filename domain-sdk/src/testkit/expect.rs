@@ -5,7 +5,7 @@ use xp_protocol::Address;
 
 use super::Scenario;
 use super::kind::{Kind, KindOf, Vocabulary};
-use super::step::{Heard, written};
+use super::step::{Received, written};
 use super::user::User;
 use crate::entity::Entity;
 use crate::host::{Audience, Outcome, Show};
@@ -80,12 +80,12 @@ impl<E: Entity + State> Scenario<E> {
         }
     }
 
-    pub(super) fn answer_of_step(&self) -> Option<&Heard> {
+    pub(super) fn answer_of_step(&self) -> Option<&Received> {
         let message = self.world.step.message?;
         self.world.heard.get(&message)
     }
 
-    pub(super) fn late_answer(&mut self, user: &User) -> Option<Heard> {
+    pub(super) fn late_answer(&mut self, user: &User) -> Option<Received> {
         let late = &mut self.world.step.late;
         let at = late
             .iter()
@@ -94,11 +94,11 @@ impl<E: Entity + State> Scenario<E> {
     }
 
     #[track_caller]
-    pub(super) fn same_answer(self, what: &str, expected: &Bytes, got: Option<&Heard>) -> Self {
+    pub(super) fn same_answer(self, what: &str, expected: &Bytes, got: Option<&Received>) -> Self {
         let is_rejection = what.ends_with("rejection");
         let same = match got {
-            Some(Heard::Answer(Outcome::Reply(reply))) => !is_rejection && reply == expected,
-            Some(Heard::Answer(Outcome::Rejection(rejection))) => {
+            Some(Received::Answer(Outcome::Reply(reply))) => !is_rejection && reply == expected,
+            Some(Received::Answer(Outcome::Rejection(rejection))) => {
                 is_rejection && rejection == expected
             }
             _ => false,
@@ -116,22 +116,22 @@ impl<E: Entity + State> Scenario<E> {
         self
     }
 
-    pub(super) fn heard_json(&self, heard: Option<&Heard>) -> String {
+    pub(super) fn heard_json(&self, heard: Option<&Received>) -> String {
         let kind = KindOf::<E>::new();
         match heard {
             None => format!("no answer{}", self.faults_hint()),
-            Some(Heard::Unanswered) => "no answer in time".to_owned(),
-            Some(Heard::Fault(fault)) => format!("a fault: {fault}"),
-            Some(Heard::Answer(Outcome::Reply(reply))) => {
+            Some(Received::Unanswered) => "no answer in time".to_owned(),
+            Some(Received::Fault(fault)) => format!("a fault: {fault}"),
+            Some(Received::Answer(Outcome::Reply(reply))) => {
                 format!("the reply {}", kind.json(Vocabulary::Reply, reply))
             }
-            Some(Heard::Answer(Outcome::Rejection(rejection))) => {
+            Some(Received::Answer(Outcome::Rejection(rejection))) => {
                 format!(
                     "the rejection {}",
                     kind.json(Vocabulary::Rejection, rejection)
                 )
             }
-            Some(Heard::Answer(Outcome::Fault)) => "a fault".to_owned(),
+            Some(Received::Answer(Outcome::Fault)) => "a fault".to_owned(),
         }
     }
 

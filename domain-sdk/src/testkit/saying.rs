@@ -4,7 +4,7 @@ use xp_protocol::Address;
 
 use super::Scenario;
 use super::actor::Waiter;
-use super::step::{Broken, Heard};
+use super::step::{Broken, Received};
 use super::user::User;
 use super::world::{World, scene};
 use crate::entity::Entity;
@@ -130,10 +130,10 @@ fn speak(
         Way::Query => {
             let actor = world.known(main);
             let heard = match actor.answer(by, &payload, &scene(actor, world.now, message.0))? {
-                Ok(outcome) => Heard::Answer(outcome),
+                Ok(outcome) => Received::Answer(outcome),
                 Err(fault) => {
                     world.step.faults.push((main.clone(), fault.clone()));
-                    Heard::Fault(fault)
+                    Received::Fault(fault)
                 }
             };
             world.heard.insert(message, heard);

@@ -14,7 +14,7 @@ pub(super) struct Broken(pub(super) String);
 
 /// What a message of the test's was answered with.
 #[derive(Clone, Debug)]
-pub(super) enum Heard {
+pub(super) enum Received {
     Answer(Outcome),
     Fault(Fault),
     /// Its ticket timed out, or its session ended before the answer came.
@@ -34,18 +34,18 @@ pub(super) struct Step {
     /// The events of each commit, encoded one by one.
     pub(super) events: Vec<(Address, Vec<Bytes>)>,
     pub(super) shows: VecDeque<(Address, Show)>,
-    pub(super) tells: Vec<Said>,
+    pub(super) tells: Vec<SentTell>,
     pub(super) welcome: Option<Bytes>,
     pub(super) ended: Vec<ConnectionId>,
     /// Entities that came to their end.
     pub(super) over: Vec<Address>,
     pub(super) faults: Vec<(Address, Fault)>,
     /// Answers to messages of earlier steps.
-    pub(super) late: Vec<(ConnectionId, Heard)>,
+    pub(super) late: Vec<(ConnectionId, Received)>,
 }
 
 /// A word between two entities.
-pub(super) struct Said {
+pub(super) struct SentTell {
     pub(super) from: Address,
     pub(super) to: Address,
     pub(super) signal: Bytes,

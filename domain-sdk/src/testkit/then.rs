@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Scenario;
 use super::expect::Shown;
 use super::kind::{Kind, KindOf, Vocabulary};
-use super::step::Heard;
+use super::step::Received;
 use super::user::User;
 use super::world::UNANSWERED;
 use crate::entity::{At, Entity};
@@ -92,7 +92,7 @@ impl<E: Entity + State> Scenario<E> {
     #[track_caller]
     pub fn then_unanswered(mut self, user: impl Into<User>) -> Self {
         let got = self.late_answer(&user.into());
-        if !matches!(got, Some(Heard::Unanswered)) {
+        if !matches!(got, Some(Received::Unanswered)) {
             let got = self.heard_json(got.as_ref());
             self.fail(&format!(
                 "expected: an answer that never came\n     got: {got}"

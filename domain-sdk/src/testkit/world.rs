@@ -14,7 +14,7 @@ use xp_protocol::{Address, ConnectionId, TicketId, TimeMs};
 
 use super::actor::{Actor, Asking, Waiter};
 use super::kind::Kind;
-use super::step::{Broken, Heard, Message, Step};
+use super::step::{Broken, Message, Received, Step};
 use crate::host::{Input, Outcome, SceneData};
 
 /// Turns without time passing; beyond it, entities keep each other busy for ever and the scenario fails.
@@ -29,7 +29,7 @@ pub(super) struct World {
     pub(super) ticket_timeout: Duration,
     pub(super) step: Step,
     pub(super) actors: BTreeMap<Address, Actor>,
-    pub(super) heard: BTreeMap<Message, Heard>,
+    pub(super) heard: BTreeMap<Message, Received>,
     kinds: BTreeMap<&'static str, Rc<dyn Kind>>,
     graces: BTreeMap<(Address, ConnectionId), TimeMs>,
     queue: VecDeque<Delivery>,

@@ -11,7 +11,7 @@ use xp_protocol::plain::plain;
 use super::inlet::Inlet;
 use crate::backlog::Closing;
 use crate::node::Node;
-use crate::outlet::Writer;
+use crate::send_queue::Writer;
 use crate::wire;
 
 /// Closes a socket that may not come in, for this reason and with this reference.

@@ -7,7 +7,7 @@ use xp_transport::{Log, Reader, TopicPartition};
 
 use super::StartError;
 use crate::config::{self, Config};
-use crate::membership::{GENERATION, Joining, Place};
+use crate::membership::{GENERATION, Joining, Membership};
 
 /// One partition number for all lanes, because a heartbeat names one.
 #[derive(Clone, Copy)]
@@ -58,7 +58,7 @@ pub(super) type Tailed = (TopicPartition, Box<dyn Reader>);
 pub(super) struct Entered {
     pub(super) outbound: PartitionId,
     pub(super) readers: Vec<Tailed>,
-    pub(super) place: Place,
+    pub(super) membership: Membership,
 }
 
 /// R25: its outbound partitions are tailed before it is known to anybody.
@@ -78,11 +78,11 @@ pub(super) async fn enter(
     }
     let outbound = choose(&members, joining, outbound);
     let readers = tail(log, lanes, outbound).await?;
-    let place = joining.join(log, outbound, (members, reader)).await?;
+    let membership = joining.join(log, outbound, (members, reader)).await?;
     Ok(Entered {
         outbound,
         readers,
-        place,
+        membership,
     })
 }
 

@@ -8,7 +8,7 @@ use tracing::info;
 use xp_protocol::CloseCode;
 
 use crate::jwt::KEY_WITHDRAWN;
-use crate::membership::Place;
+use crate::membership::Membership;
 use crate::node::Node;
 use crate::{fanout, membership};
 
@@ -16,10 +16,10 @@ use crate::{fanout, membership};
 const RETRY_MIN: Duration = Duration::from_millis(100);
 
 /// What goes on for as long as the edge runs, whoever is connected.
-pub(super) fn spawn(node: &Arc<Node>, tasks: &mut JoinSet<()>, place: Place) {
+pub(super) fn spawn(node: &Arc<Node>, tasks: &mut JoinSet<()>, membership: Membership) {
     tasks.spawn(fanout::repair(Arc::clone(node)));
     tasks.spawn(membership::heartbeats(Arc::clone(node)));
-    tasks.spawn(membership::watch(Arc::clone(node), place));
+    tasks.spawn(membership::watch(Arc::clone(node), membership));
     tasks.spawn(forget(Arc::clone(node)));
     if node.verifier.has_urls() {
         tasks.spawn(refresh(Arc::clone(node)));
@@ -56,9 +56,9 @@ async fn withdrawn(node: Arc<Node>) {
         node.verifier.changed().await;
         let keys = node.verifier.keys();
         let mut closed = 0_u64;
-        for outlet in node.registry.outlets() {
-            if !keys.contains(&outlet.key()) {
-                outlet.close(CloseCode::TokenExpired, KEY_WITHDRAWN);
+        for send_queue in node.registry.send_queues() {
+            if !keys.contains(&send_queue.key()) {
+                send_queue.close(CloseCode::TokenExpired, KEY_WITHDRAWN);
                 closed += 1;
             }
         }

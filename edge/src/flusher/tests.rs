@@ -1,23 +1,23 @@
 use super::*;
-use crate::outlet::Writer;
-use crate::outlet::tests::fakes::{Peer, text, with_list};
+use crate::send_queue::Writer;
+use crate::send_queue::tests::fakes::{Peer, text, with_list};
 
 const PERIOD: Duration = Duration::from_millis(20);
 
 #[tokio::test(start_paused = true)]
 async fn the_first_news_leaves_at_once_and_what_follows_in_one_write_at_the_end_of_the_period() {
     let list = Arc::default();
-    let (outlet, peer) = (with_list(&list), Peer::with_room(100));
+    let (send_queue, peer) = (with_list(&list), Peer::with_room(100));
     tokio::spawn(run(Arc::clone(&list), PERIOD));
-    outlet.park(Box::new(Writer::new(peer.clone())));
+    send_queue.park(Box::new(Writer::new(peer.clone())));
     // Into a period that has begun.
     tokio::time::sleep(PERIOD * 3 / 2).await;
-    outlet.push(text("a"));
+    send_queue.push(text("a"));
     list.wake();
     tokio::time::sleep(PERIOD / 10).await;
     assert_eq!(peer.writes(), ["a"]);
     for news in ["b", "c"] {
-        outlet.push(text(news));
+        send_queue.push(text(news));
         list.wake();
         tokio::time::sleep(PERIOD / 10).await;
     }

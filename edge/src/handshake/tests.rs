@@ -12,31 +12,31 @@ fn request(uri: &str, headers: &[(&str, &str)]) -> Request {
     builder.body(()).unwrap()
 }
 
-fn read(uri: &str) -> Result<Wish, Closing> {
-    Wish::read(&request(uri, &[]))
+fn read(uri: &str) -> Result<Handshake, Closing> {
+    Handshake::read(&request(uri, &[]))
 }
 
 fn bearer(headers: &[(&str, &str)]) -> Option<String> {
     let uri = format!("/v1/board/1?connection={ID}");
-    Wish::read(&request(&uri, headers)).unwrap().token
+    Handshake::read(&request(&uri, headers)).unwrap().token
 }
 
 #[test]
 fn the_url_names_the_entity_and_the_session() {
-    let wish = read(&format!(
+    let handshake = read(&format!(
         "/v1/board/7%20%C3%BC?connection={ID}&attempt=3&since=9"
     ))
     .unwrap();
-    assert_eq!(wish.address.as_str(), "board/7 ü");
-    assert_eq!(wish.connection.to_string(), ID);
-    assert_eq!(wish.attempt, Some(Attempt(3)));
-    assert_eq!(wish.since, Some(Revision(9)));
+    assert_eq!(handshake.address.as_str(), "board/7 ü");
+    assert_eq!(handshake.connection.to_string(), ID);
+    assert_eq!(handshake.attempt, Some(DialAttempt(3)));
+    assert_eq!(handshake.since, Some(Revision(9)));
 }
 
 #[test]
 fn attempt_and_since_may_be_left_out() {
-    let wish = read(&format!("/v1/board/1?connection={ID}")).unwrap();
-    assert_eq!((wish.attempt, wish.since), (None, None));
+    let handshake = read(&format!("/v1/board/1?connection={ID}")).unwrap();
+    assert_eq!((handshake.attempt, handshake.since), (None, None));
 }
 
 #[test]
@@ -96,6 +96,6 @@ fn a_token_comes_in_the_header_or_in_the_list_of_subprotocols() {
 
 #[test]
 fn a_token_in_the_url_is_not_looked_at() {
-    let wish = read(&format!("/v1/board/1?connection={ID}&token=a.b.c")).unwrap();
-    assert_eq!(wish.token, None);
+    let handshake = read(&format!("/v1/board/1?connection={ID}&token=a.b.c")).unwrap();
+    assert_eq!(handshake.token, None);
 }

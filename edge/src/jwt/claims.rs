@@ -14,7 +14,7 @@ const ABOUT_THE_TOKEN: [&str; 4] = ["exp", "iat", "nbf", "jti"];
 /// What a token says of itself, which nobody has verified: good for the reason of a refusal, and for nothing else.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
-struct Said {
+struct UnverifiedClaims {
     iss: Option<String>,
     iat: Option<f64>,
 }
@@ -28,10 +28,10 @@ pub(super) struct Claimed {
 
 /// What a token claims of its issuer and its age.
 pub(super) fn claimed(token: &str) -> Claimed {
-    let said: Said = insecure_decode_claims(token).unwrap_or_default();
+    let unverified: UnverifiedClaims = insecure_decode_claims(token).unwrap_or_default();
     Claimed {
-        issuer: said.iss,
-        issued: said.iat.and_then(from_seconds),
+        issuer: unverified.iss,
+        issued: unverified.iat.and_then(from_seconds),
     }
 }
 

@@ -10,7 +10,7 @@ use xp_protocol::{Offset, TimeMs};
 use xp_transport::{AppendError, Log};
 
 use super::{Entry, Partition};
-use crate::passage::{News, Passage, Patience};
+use crate::passage::{Passage, Patience, StallEvent};
 
 type Answers = Vec<Result<Offset, AppendError>>;
 
@@ -93,20 +93,20 @@ impl<C: Fn(&Partition, &str)> Appender<C> {
         self.tell(taken.news);
     }
 
-    fn tell(&mut self, news: Option<News>) {
+    fn tell(&mut self, news: Option<StallEvent>) {
         let at = &self.partition.at;
         let stalled = &self.partition.stalled;
         match news {
             None => {}
-            Some(News::Stalled(reason)) => {
+            Some(StallEvent::Stalled(reason)) => {
                 stalled.store(true, Ordering::Relaxed);
                 warn!(target: "xp_edge::lane", %at, reason, "the log does not take appends; commands are answered busy");
             }
-            Some(News::Over(lasted_ms)) => {
+            Some(StallEvent::Over(lasted_ms)) => {
                 stalled.store(false, Ordering::Relaxed);
                 info!(target: "xp_edge::lane", %at, lasted_ms, "the log takes appends again");
             }
-            Some(News::CloseSockets) => {
+            Some(StallEvent::CloseSockets) => {
                 let reason = "the log has not taken an append for too long";
                 error!(target: "xp_edge::lane", %at, reason, "closing the partition's sockets: see that the brokers answer and have room, or the disk of the embedded log");
                 (self.close_sockets)(&self.partition, reason);

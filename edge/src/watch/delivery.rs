@@ -5,22 +5,22 @@ use xp_protocol::frame::{RequestId, ServerFrame};
 use xp_protocol::outbound::Item;
 use xp_protocol::{MessageNumber, Revision};
 
-use super::Shown;
+use super::EncodedFrame;
 
 /// `welcome <revision> <n> fresh …`, or `welcome <since> <n> resumed` when nothing is shown.
 pub(super) fn welcome(
     revision: Revision,
     n: MessageNumber,
     fresh: Option<(bool, &Bytes)>,
-) -> Shown {
+) -> EncodedFrame {
     let text = fresh.is_none_or(|(text, _)| text);
     let fresh = fresh.map(|(_, payload)| &payload[..]);
     let bytes = ServerFrame::Welcome { revision, n, fresh }.encode();
-    Shown { bytes, text }
+    EncodedFrame { bytes, text }
 }
 
 /// The frame of a delivery; `None` for what is no frame by itself.
-pub(super) fn shown(item: &Item, payload: &Bytes) -> Option<Shown> {
+pub(super) fn shown(item: &Item, payload: &Bytes) -> Option<EncodedFrame> {
     let payload = &payload[..];
     let (text, frame) = match item.clone() {
         Item::Event { revision, text } => (text, ServerFrame::Event { revision, payload }),
@@ -61,7 +61,7 @@ pub(super) fn shown(item: &Item, payload: &Bytes) -> Option<Shown> {
         | Item::Resuming { .. } => return None,
     };
     let bytes = frame.encode();
-    Some(Shown { bytes, text })
+    Some(EncodedFrame { bytes, text })
 }
 
 /// What an answer answers.

@@ -11,7 +11,7 @@ use xp_protocol::{CloseCode, Incarnation, MessageNumber, Revision, TimeMs};
 
 use super::delivery;
 use super::pieces::Piece;
-use super::{Effect, Means, Member, Phase, Rules, Shown, Watch};
+use super::{Effect, EncodedFrame, FrameKind, Member, Phase, Rules, Watch};
 
 /// An answer to a resume that is being delivered: the deliveries behind it in the record are what it repeats.
 struct Resuming {
@@ -135,6 +135,7 @@ impl<H: Clone> Pass<'_, H> {
                     self.left(deliveries);
                 }
             }
+            // Before `show`: a close is no frame of the entity, and is not left out with one.
             (Item::Close { code }, to) => self.close(to, *code, chained),
             (Item::StillThere { edge }, Recipients::Only(to)) => {
                 for socket in to {
@@ -160,6 +161,7 @@ impl<H: Clone> Pass<'_, H> {
             true => self.watch.pieces.add(piece, &to, bytes_max),
             false => self.watch.pieces.add_blindly(piece, &to),
         };
+        // A piece that was not the next one is no sign that the rest will come.
         for socket in to.iter().filter(|_| taken) {
             self.coming(*socket);
         }
@@ -216,7 +218,7 @@ impl<H: Clone> Pass<'_, H> {
         edge: Incarnation,
         revision: Revision,
         n: MessageNumber,
-        shown: impl FnOnce() -> Shown,
+        shown: impl FnOnce() -> EncodedFrame,
     ) {
         let mut welcomed = Vec::new();
         let mut to = Vec::new();
@@ -234,11 +236,13 @@ impl<H: Clone> Pass<'_, H> {
             to.push(member.handle.clone());
             welcomed.push((*socket, denied));
         }
+        // Nothing is encoded for nobody: the sockets may be of another edge that reads this partition.
         if to.is_empty() {
             return;
         }
-        let (shown, means) = (shown(), Means::Accepted(n));
-        self.effects.push(Effect::Show { to, shown, means });
+        let (shown, kind) = (shown(), FrameKind::Accepted(n));
+        // The welcome is shown before the session moves, because moving may already ask for what is missing behind it.
+        self.effects.push(Effect::Show { to, shown, kind });
         for (socket, denied) in welcomed {
             // The welcome may be of a state before the records that this socket was not shown: those are asked for.
             self.settle(socket, revision, denied);
@@ -273,12 +277,14 @@ impl<H: Clone> Pass<'_, H> {
                 (None, Revision(0))
             }
         };
+        // Only a client that has dialled waits for a `welcome`; one whose gap is repaired knows nothing of it.
         if announce && floor.is_some() {
             let to = vec![member.handle.clone()];
             let shown = delivery::welcome(since, n, None);
-            let means = Means::Accepted(n);
-            self.effects.push(Effect::Show { to, shown, means });
+            let kind = FrameKind::Accepted(n);
+            self.effects.push(Effect::Show { to, shown, kind });
         }
+        // Also where it is not for the session: the deliveries behind it are then left out for this socket.
         self.resuming.push(Resuming {
             socket,
             floor,
@@ -350,16 +356,16 @@ impl<H: Clone> Pass<'_, H> {
         if handles.is_empty() {
             return;
         }
-        let means = match delivery::answers(item) {
-            Some(id) => Means::Answer(id.clone()),
+        let kind = match delivery::answers(item) {
+            Some(id) => FrameKind::Answer(id.clone()),
             // A record with an answer to a resume holds nothing else.
-            None if self.resuming.is_empty() => Means::News,
-            None => Means::Repeated,
+            None if self.resuming.is_empty() => FrameKind::News,
+            None => FrameKind::Repeated,
         };
         self.effects.push(Effect::Show {
             to: handles,
             shown,
-            means,
+            kind,
         });
     }
 
@@ -384,6 +390,7 @@ impl<H: Clone> Pass<'_, H> {
         let floor = resuming.map(|r| r.floor);
         let (now, gaps) = (self.now, self.watch.rules.gaps);
         let member = self.watch.find(socket)?;
+        // A stored answer that comes outside of the chain may be ahead of the chain; then the chain is repaired first.
         if floor.is_none()
             && !chained
             && gaps
@@ -405,9 +412,11 @@ impl<H: Clone> Pass<'_, H> {
     /// What was repeated, the sessions now have.
     fn finish(mut self) -> Vec<Effect<H>> {
         for resuming in std::mem::take(&mut self.resuming) {
+            // The answer was not for this session, so it has nothing more than before.
             let Some(floor) = resuming.floor else {
                 continue;
             };
+            // It may have had more already, when it asked more than once.
             let have = floor.max(resuming.upto);
             // A portion of a long answer ends before the answer does.
             if have < resuming.until {

@@ -12,7 +12,7 @@ const EDGE: Incarnation = Incarnation(uuid::Uuid::from_u128(1));
 fn socket(connection: u128, attempt: u64) -> Socket {
     Socket {
         connection: ConnectionId(uuid::Uuid::from_u128(connection)),
-        attempt: Attempt(attempt),
+        attempt: DialAttempt(attempt),
     }
 }
 
@@ -346,7 +346,7 @@ fn a_newer_socket_replaces_the_older_and_an_older_one_cannot_come_in() {
     let mut watch = watch();
     assert_eq!(watch.join(socket(1, 2), socket(1, 2)), Ok(None));
     let late = watch.join(socket(1, 1), socket(1, 1));
-    assert_eq!(late, Err(Overtaken::By(Attempt(2))));
+    assert_eq!(late, Err(Overtaken::By(DialAttempt(2))));
     let newer = watch.join(socket(1, 3), socket(1, 3));
     assert_eq!(newer, Ok(Some(socket(1, 2))));
     watch.leave(socket(1, 2));

@@ -5,7 +5,7 @@ use xp_edge::units::Size;
 use xp_edge::{Config, Readiness};
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound, Recipients, Socket};
-use xp_protocol::{Address, Attempt, CloseCode, Incarnation, Offset};
+use xp_protocol::{Address, CloseCode, DialAttempt, Incarnation, Offset};
 
 use crate::world::client::Client;
 use crate::world::owner::Heard;
@@ -134,7 +134,7 @@ async fn an_edge_that_is_asked_for_its_sockets_says_goodbye_for_those_that_are_g
     let address: Address = "board/1".parse().unwrap();
     let socket = |number, attempt| Socket {
         connection: connection(number),
-        attempt: Attempt(attempt),
+        attempt: DialAttempt(attempt),
     };
     let attempt = |number: u128| {
         let connects = world.owner.heard(|heard| {

@@ -12,7 +12,7 @@ use xp_edge::{Config, Readiness};
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Socket};
-use xp_protocol::{Attempt, CloseCode, Incarnation, MessageNumber, Offset, Revision};
+use xp_protocol::{CloseCode, DialAttempt, Incarnation, MessageNumber, Offset, Revision};
 use xp_protocol::{PartitionId, TimeMs, codec};
 use xp_transport::simulated::{Faults, Simulated};
 use xp_transport::{Clock, Log, Record, TopicPartition};
@@ -101,7 +101,7 @@ async fn an_owner_that_welcomes_a_socket_that_is_gone_hears_of_its_end() {
     let world = World::new().await;
     let ghost = Socket {
         connection: connection(9),
-        attempt: Attempt(7),
+        attempt: DialAttempt(7),
     };
     let welcome = Item::Welcome {
         edge: Incarnation(id(1)),

@@ -119,7 +119,7 @@ fn client(action: ClientAction) -> Message {
     Message::Client {
         edge: edge(),
         connection: connection(),
-        attempt: Attempt(70_000),
+        attempt: DialAttempt(70_000),
         action,
     }
 }
@@ -228,7 +228,7 @@ fn claim() -> Claim {
             generation: 1,
             offset: Offset(40),
         },
-        attempt: 2,
+        attempt: ClaimAttempt(2),
         rules: RULES,
         inbound: LogIdentity(uuid(0x1d)),
     }
@@ -314,7 +314,7 @@ fn routed() -> Vec<Routed> {
 fn socket() -> Socket {
     Socket {
         connection: connection(),
-        attempt: Attempt(70_000),
+        attempt: DialAttempt(70_000),
     }
 }
 
@@ -323,7 +323,7 @@ pub(crate) fn changes() -> Vec<Change> {
     let (connection, n, until) = (connection(), MessageNumber(12), TimeMs(1_700_000_060_000));
     let attachment = Attachment {
         connection,
-        attempt: Attempt(70_000),
+        attempt: DialAttempt(70_000),
         subject: "ana".into(),
         claims: Bytes::from_static(b"{\"sub\":\"ana\"}"),
         edge: edge(),
@@ -408,7 +408,7 @@ pub(crate) fn later_changes() -> Vec<Change> {
     };
     let gone = Waiting::Disconnect {
         connection: connection(),
-        attempt: Attempt(70_000),
+        attempt: DialAttempt(70_000),
         why: Ending::Lost,
     };
     let parked = |what| Change::Parked(Box::new(Parked { at, what }));
@@ -550,7 +550,7 @@ fn members() -> Vec<Sample> {
         incarnation,
         who: who(kind),
     };
-    let place = LanePartition {
+    let partition = LanePartition {
         lane: "main".into(),
         partition: PartitionId(5),
     };
@@ -560,7 +560,7 @@ fn members() -> Vec<Sample> {
         joined: Offset(70_000),
         sent: TimeMs(1_700_000_000_790),
         leaving: true,
-        warm: vec![place.clone()],
+        warm: vec![partition.clone()],
     };
     let definition = Definition {
         partitions: 64,
@@ -585,7 +585,7 @@ fn members() -> Vec<Sample> {
         drained: true,
     };
     let moved = Member::Move {
-        place,
+        partition,
         to: Some("node-2".into()),
     };
     vec![

@@ -21,7 +21,8 @@ macro_rules! ids {
 }
 
 ids! {
-    attempt -> Attempt;
+    attempt -> DialAttempt;
+    claim_attempt -> ClaimAttempt;
     revision -> Revision;
     offset -> Offset;
     epoch -> Epoch;
@@ -186,7 +187,7 @@ fn message_name() -> impl Strategy<Value = MessageName> {
 
 fn claim() -> impl Strategy<Value = Claim> {
     let view = (number(), offset()).prop_map(|(generation, offset)| View { generation, offset });
-    let all = (uuid(), node(), view, number(), small(), uuid());
+    let all = (uuid(), node(), view, claim_attempt(), small(), uuid());
     all.prop_map(|(id, incarnation, view, attempt, rules, inbound)| Claim {
         id: ClaimId(id),
         incarnation,
@@ -490,7 +491,8 @@ pub(crate) fn member() -> impl Strategy<Value = Member> {
         definitions().prop_map(Member::Lanes),
         (offset(), bytes()).prop_map(|(upto, members)| Member::Fold { upto, members }),
         (text(), any::<bool>()).prop_map(|(name, drained)| Member::Drain { name, drained }),
-        (slice(), prop::option::of(text())).prop_map(|(place, to)| Member::Move { place, to }),
+        (slice(), prop::option::of(text()))
+            .prop_map(|(partition, to)| Member::Move { partition, to }),
     ]
 }
 

@@ -303,7 +303,7 @@ impl Reader {
 
     fn numbers(&mut self, event: &Written) -> bool {
         let next = (self.epoch, Seq(self.seq.0 + 1));
-        if self.claim.is_none() || self.released || event.place() != Some(next) {
+        if self.claim.is_none() || self.released || event.epoch_and_seq() != Some(next) {
             return false;
         }
         self.seq = next.1;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xp_protocol::events::{Change, Ending};
-use xp_protocol::{Address, Attempt, ConnectionId, MessageNumber, TimeMs};
+use xp_protocol::{Address, ConnectionId, DialAttempt, MessageNumber, TimeMs};
 
 use super::book::Page;
 use super::{Case, Findings};
@@ -24,7 +24,7 @@ enum Phase {
 #[derive(Clone, Debug)]
 struct Session {
     phase: Phase,
-    attempt: Attempt,
+    attempt: DialAttempt,
     n: MessageNumber,
     answered: BTreeSet<MessageNumber>,
 }

@@ -1,7 +1,7 @@
 //! The way from outbound records to sockets.
 
 use bytes::Bytes;
-use xp_edge::watch::{Effect, Means, strangers};
+use xp_edge::watch::{Effect, FrameKind, strangers};
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound};
 use xp_protocol::{Address, codec};
@@ -83,11 +83,11 @@ impl Edge {
                 Effect::Show {
                     mut to,
                     shown,
-                    means,
+                    kind,
                 } => {
                     to.sort_unstable();
                     for socket in to {
-                        self.show(socket, &shown.bytes, shown.text, &means, stage);
+                        self.show(socket, &shown.bytes, shown.text, &kind, stage);
                     }
                 }
                 Effect::Close { to, code } => self.close(to, code, stage),
@@ -114,18 +114,18 @@ impl Edge {
         socket: SocketId,
         frame: &Bytes,
         text: bool,
-        means: &Means,
+        kind: &FrameKind,
         stage: &mut Stage,
     ) {
         let Some(connection) = self.connections.get_mut(&socket) else {
             return;
         };
-        match means {
-            Means::Accepted(n) => connection.session.accepted(*n),
-            Means::Answer(id) => connection.session.answered(id),
-            Means::Repeated | Means::News => {}
+        match kind {
+            FrameKind::Accepted(n) => connection.session.accepted(*n),
+            FrameKind::Answer(id) => connection.session.answered(id),
+            FrameKind::Repeated | FrameKind::News => {}
         }
-        let counts = matches!(means, Means::News);
+        let counts = matches!(kind, FrameKind::News);
         let shown = Shown {
             bytes: frame.clone(),
             text,
@@ -135,8 +135,8 @@ impl Edge {
             true => connection.backlog.push(frame.len(), shown),
             false => connection.backlog.push_now(shown),
         };
-        let held = match means {
-            Means::Accepted(_) => std::mem::take(&mut connection.held),
+        let held = match kind {
+            FrameKind::Accepted(_) => std::mem::take(&mut connection.held),
             _ => Default::default(),
         };
         self.write(socket, stage);

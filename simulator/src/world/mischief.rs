@@ -84,7 +84,10 @@ impl World {
                 let place = some_place(&mut dice).into();
                 let slot = dice.random_range(0..self.homes.len());
                 let to = dice.random_bool(0.8).then(|| node_name(slot).into());
-                self.order(&Member::Move { place, to });
+                self.order(&Member::Move {
+                    partition: place,
+                    to,
+                });
             }
             Mischief::MoveFromDeafNode => {
                 let until = within(300..=3_000);
@@ -226,7 +229,7 @@ impl World {
         until.min(TimeMs(plan.calm_at().0 + plan.calm_ms / 2))
     }
 
-    /// A person's word on the `cluster` log.
+    /// A person's request on the `cluster` log.
     fn order(&mut self, member: &Member) {
         let record = xp_cluster::log::record(member);
         self.stage.append(PERSON, &cluster(), record, Asker::Nobody);
@@ -242,7 +245,10 @@ impl World {
             owner.deaf_until = owner.deaf_until.max(until);
             let to = Some(node_name(slot).into());
             let place = place.into();
-            self.order(&Member::Move { place, to });
+            self.order(&Member::Move {
+                partition: place,
+                to,
+            });
         }
     }
 

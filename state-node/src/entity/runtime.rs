@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Parked, TimerKey, Waiting};
 use xp_protocol::{
-    Attempt, ConnectionId, FaultCode, MessageNumber, PartitionId, Revision, TicketId, TimeMs,
+    ConnectionId, DialAttempt, FaultCode, MessageNumber, PartitionId, Revision, TicketId, TimeMs,
 };
 
 use super::session::{Floor, Phase, Session};
@@ -146,7 +146,7 @@ impl Runtime {
 
     /// Whether the end of this socket is parked already.
     #[must_use]
-    pub fn parks_disconnect(&self, connection: ConnectionId, attempt: Attempt) -> bool {
+    pub fn parks_disconnect(&self, connection: ConnectionId, attempt: DialAttempt) -> bool {
         let ended = |parked: &Parked| {
             matches!(parked.what, Waiting::Disconnect { connection: of, attempt: socket, .. }
                 if of == connection && socket == attempt)
@@ -154,7 +154,7 @@ impl Runtime {
         self.parked.iter().any(ended)
     }
 
-    /// How many bytes of words are parked.
+    /// How many bytes of tells are parked.
     #[must_use]
     pub fn parked_bytes(&self) -> usize {
         let bytes = |parked: &Parked| match &parked.what {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 use xp_protocol::events::{Answer, Attachment, Ending};
-use xp_protocol::{Attempt, Epoch, MessageNumber, Offset, Revision, Seq, TimeMs};
+use xp_protocol::{DialAttempt, Epoch, MessageNumber, Offset, Revision, Seq, TimeMs};
 
 /// A client's logical connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Session {
     /// The attempt that its client has come down from, as one does whose clock was put right (R27). Kept in memory alone:
     /// it matters while a dial of the time before may still be under way.
     #[serde(skip)]
-    pub came_down_from: Option<Attempt>,
+    pub came_down_from: Option<DialAttempt>,
 }
 
 /// A valid commit: a place in the log from which records can be judged.
@@ -87,14 +87,14 @@ impl Session {
     /// R27: whether an attempt is of a later dial than its last socket. Once it has come in from below, a greater attempt
     /// than it came down from is a dial of before.
     #[must_use]
-    pub fn is_before(&self, attempt: Attempt) -> bool {
+    pub fn is_before(&self, attempt: DialAttempt) -> bool {
         let is_of_before = self.came_down_from.is_some_and(|from| attempt > from);
         attempt > self.socket.attempt && !is_of_before
     }
 
     /// R27: whether some socket of it may have had this attempt before, so that a dial with it may be that one's.
     #[must_use]
-    pub fn may_have_had(&self, attempt: Attempt) -> bool {
+    pub fn may_have_had(&self, attempt: DialAttempt) -> bool {
         let is_below = self.came_down_from.is_some_and(|from| attempt <= from);
         is_below || !self.is_before(attempt)
     }
@@ -119,7 +119,7 @@ impl Session {
 
     /// Whether `attempt` is its living socket (R27).
     #[must_use]
-    pub fn is_socket(&self, attempt: Attempt) -> bool {
+    pub fn is_socket(&self, attempt: DialAttempt) -> bool {
         self.is_attached() && self.socket.attempt == attempt
     }
 

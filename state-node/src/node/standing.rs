@@ -45,7 +45,7 @@ struct Shown {
     given_up: AtomicBool,
 }
 
-/// One partition's word that it goes on.
+/// The sign of one partition that it goes on.
 #[derive(Debug)]
 pub(crate) struct Progress {
     began: Instant,

@@ -5,7 +5,7 @@ use rand::RngCore;
 use uuid::Uuid;
 use xp_cluster::members::End;
 use xp_protocol::events::{Claim, Event, RULES};
-use xp_protocol::{ClaimId, TimeMs};
+use xp_protocol::{ClaimAttempt, ClaimId, TimeMs};
 use xp_transport::Now;
 
 use super::core::Core;
@@ -22,8 +22,9 @@ pub(super) struct Claims {
     assigned: Option<TimeMs>,
     /// The claim that was appended and neither read back nor refused.
     pending: Option<ClaimId>,
-    /// How often it has claimed; orders its claims under one view (R2).
-    attempts: u64,
+    /// The least claim attempt of the next one: higher than that of every claim which this node has made, so that a later
+    /// claim outranks an earlier one under the same view (R2).
+    next_attempt: ClaimAttempt,
     /// Nothing is claimed before: the last claim failed or was refused.
     from: TimeMs,
 }
@@ -55,6 +56,7 @@ impl Claims {
         let held = core.fold.claim.filter(|_| compared);
         // The log knows of a later view than this node: its claim would count for nothing (R2).
         let outrun = held.is_some_and(|held| held.view > core.placement.members.view());
+        // Who gives the partition up claims it no more, whatever the fold of the cluster says.
         if self.pending.is_some() || !warm || outrun || core.placement.retired {
             return None;
         }
@@ -70,9 +72,12 @@ impl Claims {
         let (high, low) = (core.random.next_u64(), core.random.next_u64());
         let id = ClaimId(Uuid::from_u64_pair(high, low));
         // Above every claim that counts in this log and every one of this node, which may still land.
-        let held = core.fold.claim.map_or(0, |held| held.attempt + 1);
-        let attempt = self.attempts.max(held);
-        self.attempts = attempt + 1;
+        let held = core
+            .fold
+            .claim
+            .map_or(ClaimAttempt(0), |held| held.attempt.next());
+        let attempt = self.next_attempt.max(held);
+        self.next_attempt = attempt.next();
         self.pending = Some(id);
         let claim = Claim {
             id,
@@ -96,12 +101,15 @@ impl Claims {
 
 /// Whether nobody can be answering for the partition.
 fn is_vacant(core: &Core) -> bool {
+    // Nobody has claimed it, or the last owner has said that it is done.
     let Some(held) = core.fold.claim.filter(|_| !core.fold.released) else {
         return true;
     };
     let members = &core.placement.members;
     let former = members.end(held.incarnation);
     let mine = held.incarnation == core.setting.incarnation;
+    // A process that was given up for its silence has no lease by then (R13). One that was replaced under its name may
+    // have heartbeats that it has just read back, and answers until its lease is over (R17).
     let lives = members.is_alive(held.incarnation) || former == Some(End::Replaced);
     mine || !lives || !core.setting.rules.release
 }

@@ -238,7 +238,7 @@ fn discard_snapshot(core: &mut Core, reason: &str) -> Exit {
 fn is_last(core: &Core, stored: &Stored, event: &Event) -> bool {
     let cut = (core.epoch(), core.fold.seq);
     let claim = (Epoch(stored.offset.0), Seq(0));
-    event.place().unwrap_or(claim) == cut || !core.setting.rules.committed_snapshots
+    event.epoch_and_seq().unwrap_or(claim) == cut || !core.setting.rules.committed_snapshots
 }
 
 fn keep_unsent(core: &mut Core, stored: &Stored, event: &Event) {

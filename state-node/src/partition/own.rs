@@ -30,7 +30,7 @@ use goodbyes::Goodbyes;
 use hearing::Hearing;
 use inbox::Inbox;
 use positions::Positions;
-use probe::{Next, Probe, Suspect};
+use probe::{Next, PoisonProbe, Suspect};
 use telling::TellQueues;
 use writer::Writer;
 
@@ -39,7 +39,7 @@ pub(super) struct Owner {
     writer: Writer,
     tells: TellQueues,
     inbox: Inbox,
-    probe: Probe,
+    probe: PoisonProbe,
     positions: Positions,
     founders: Founders,
     goodbyes: Goodbyes,
@@ -57,7 +57,7 @@ impl Owner {
             writer: Writer::new(core, now.running),
             tells: TellQueues::again(core),
             inbox: Inbox::new(inbound),
-            probe: Probe::new(before),
+            probe: PoisonProbe::new(before),
             positions: Positions::new(&core.fold, now.running),
             founders: Founders::default(),
             goodbyes: Goodbyes::after(before, inbound, now.running),

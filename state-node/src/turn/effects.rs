@@ -141,7 +141,7 @@ fn timer_change((name, timer): (String, Option<(TimeMs, Bytes)>)) -> Change {
     }
 }
 
-/// Words to other entities; those that ask are named, so that the answer finds its continuation.
+/// Tells to other entities; those that ask are named, so that the answer finds its continuation.
 fn tell(entity: &Entity, draft: &mut Draft, tells: Vec<Tell>) {
     let busy = entity.runtime.busy.as_ref();
     let last = busy.map_or(0, |busy| busy.conversation);

@@ -9,7 +9,7 @@ use super::{Turn, Turned};
 use crate::draft::Draft;
 use crate::entity::{Entity, Session, attached};
 
-/// What a session, an output or a word takes in a record beside its payload; generous.
+/// What a session, an output or a tell takes in a record beside its payload; generous.
 const ITEM_BYTES: usize = 128;
 
 /// Drawn seeds of one verdict are this far apart, so that no two sessions draw the same ids.

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use xp_protocol::events::{Change, Ending, Parked, Waiting};
 use xp_protocol::inbound::TellContent;
-use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, LanePartition};
+use xp_protocol::{Address, CloseCode, ConnectionId, DialAttempt, LanePartition};
 
 use super::refusal::close;
 use super::{Incoming, Turn, Turned, unread};
@@ -16,17 +16,17 @@ impl Turn<'_> {
         entity.is_quarantined() && self.rules.parking
     }
 
-    /// Whether another entity's word must wait: also behind those that wait already.
+    /// Whether another entity's tell must wait: also behind those that wait already.
     pub(super) fn parks(&self, entity: &Entity) -> bool {
         entity.parks() && self.rules.parking
     }
 
-    /// A client's word is not taken. Its socket is closed, so that the client comes back and says it again (R32).
+    /// A client's message is not taken. Its socket is closed, so that the client comes back and says it again (R32).
     pub(super) fn send_away(&self, entity: &Entity, said: &Incoming<'_>) -> Turned {
         said.session(entity).map_or(Turned::Nothing, send_away)
     }
 
-    /// R34, R44: another entity's word is taken and waits. At the bound, and where the entity is lost so that nothing can be
+    /// R34, R44: another entity's tell is taken and waits. At the bound, and where the entity is lost so that nothing can be
     /// recorded for it, it is not taken: its source says it again and again, and tells this partition nothing else
     /// meanwhile.
     pub(super) fn park_told(
@@ -59,7 +59,7 @@ impl Turn<'_> {
         self,
         entity: &Entity,
         connection: ConnectionId,
-        attempt: Attempt,
+        attempt: DialAttempt,
         why: Ending,
     ) -> Turned {
         let session = entity.runtime.session(connection);

@@ -1,4 +1,4 @@
-//! Words to a socket that has no session, or has it no more: outside the chain, and logged nowhere.
+//! Answers to a socket that has no session, or has it no more: outside the chain, and logged nowhere.
 
 use bytes::Bytes;
 use xp_protocol::events::Attachment;
@@ -24,7 +24,7 @@ pub(super) fn close(wanted: &Attachment, code: CloseCode) -> Turned {
 /// Why a connection is refused.
 #[derive(Debug)]
 pub enum No {
-    /// The domain's word.
+    /// The domain's rejection of the connection.
     Reject(Bytes),
     /// The claims cannot be read, or the domain's code failed.
     Fault(Failure),

@@ -5,7 +5,9 @@ use xp_domain_sdk::host::{
     Audience, Decided, Fault, Input, Outcome, Reply, RosterChange, Show, Termination,
 };
 use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Ending};
-use xp_protocol::{Attempt, CloseCode, ConnectionId, FaultCode, MessageNumber, Revision, TicketId};
+use xp_protocol::{
+    CloseCode, ConnectionId, DialAttempt, FaultCode, MessageNumber, Revision, TicketId,
+};
 
 use super::effects::Drafting;
 use super::parked::send_away;
@@ -133,7 +135,7 @@ impl Turn<'_> {
         self,
         entity: &Entity,
         connection: ConnectionId,
-        attempt: Attempt,
+        attempt: DialAttempt,
         why: Ending,
     ) -> Turned {
         if self.takes_nothing(entity) {
@@ -166,7 +168,7 @@ impl Turn<'_> {
         self,
         entity: &Entity,
         connection: ConnectionId,
-        attempt: Attempt,
+        attempt: DialAttempt,
         claims: Bytes,
     ) -> Turned {
         let known = entity
@@ -190,7 +192,12 @@ impl Turn<'_> {
 
 impl Drafting<'_> {
     /// Detaches a session if `attempt` is its living socket.
-    pub(super) fn part_with(&mut self, connection: ConnectionId, attempt: Attempt, why: Ending) {
+    pub(super) fn part_with(
+        &mut self,
+        connection: ConnectionId,
+        attempt: DialAttempt,
+        why: Ending,
+    ) {
         let known = self.entity.runtime.session(connection);
         let lives = |session: &&Session| {
             session.is_socket(attempt) || session.is_attached() && !self.turn.rules.attempts

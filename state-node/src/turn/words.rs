@@ -11,7 +11,7 @@ use super::{Turn, Turned, unread};
 use crate::entity::Entity;
 
 impl Turn<'_> {
-    /// R34: another entity's word, already found to be the next of its source.
+    /// R34: another entity's tell, already found to be the next of its source.
     pub fn told(
         self,
         entity: &Entity,
@@ -41,7 +41,7 @@ impl Turn<'_> {
 }
 
 impl Drafting<'_> {
-    /// What a word does, now or after it was parked.
+    /// What a tell does, now or after it was parked.
     ///
     /// # Errors
     /// R44: when this build cannot read it, so that it must wait.

@@ -46,7 +46,7 @@ fn a_second_claim_under_one_view_outranks_the_first() {
     desk.crash();
     desk.own();
     let claim = desk.core.fold().claim.unwrap();
-    assert_eq!((claim.attempt, claim.epoch.0), (1, 1));
+    assert_eq!((claim.attempt.0, claim.epoch.0), (1, 1));
 }
 
 /// R2: an append whose acknowledgement was lost may have put the claim there twice.

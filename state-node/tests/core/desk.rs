@@ -14,8 +14,8 @@ use xp_protocol::frame::Tag;
 use xp_protocol::inbound::{ClientAction, Inbound, Message};
 use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{
-    Address, Attempt, ConnectionId, Incarnation, LanePartition, LogIdentity, MessageNumber, Offset,
-    PartitionId, Revision, Seq, TimeMs, codec,
+    Address, ConnectionId, DialAttempt, Incarnation, LanePartition, LogIdentity, MessageNumber,
+    Offset, PartitionId, Revision, Seq, TimeMs, codec,
 };
 use xp_state_node::action::{Action, Opening, Telling};
 use xp_state_node::anew::FoldingAnew;
@@ -107,7 +107,7 @@ impl Socket {
     pub(crate) fn socket(self) -> xp_protocol::outbound::Socket {
         xp_protocol::outbound::Socket {
             connection: self.id(),
-            attempt: Attempt(self.attempt),
+            attempt: DialAttempt(self.attempt),
         }
     }
 }
@@ -636,7 +636,7 @@ fn client(socket: Socket, action: ClientAction) -> Message {
     Message::Client {
         edge: Incarnation(Uuid::from_u128(socket.edge)),
         connection: socket.id(),
-        attempt: Attempt(socket.attempt),
+        attempt: DialAttempt(socket.attempt),
         action,
     }
 }

@@ -3,7 +3,7 @@
 use xp_protocol::flow::NOTICE;
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound};
-use xp_protocol::{Attempt, Offset, codec};
+use xp_protocol::{DialAttempt, Offset, codec};
 
 use crate::desk::{ANA, BEN, Desk, Left, Socket};
 use crate::records::add;
@@ -106,7 +106,7 @@ fn nothing_uncommitted_is_asked_about() {
     desk.perform();
     assert!(desk.left.is_empty());
     desk.settle();
-    assert_eq!(desk.asked(), [(1, Attempt(2).0)]);
+    assert_eq!(desk.asked(), [(1, DialAttempt(2).0)]);
 }
 
 #[test]

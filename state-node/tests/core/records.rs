@@ -5,7 +5,8 @@ use uuid::Uuid;
 use xp_protocol::events::{Claim, Event, RULES};
 use xp_protocol::outbound::{Item, Outbound};
 use xp_protocol::{
-    ClaimId, Incarnation, LanePartition, LogIdentity, Offset, PartitionId, TimeMs, View, codec,
+    ClaimAttempt, ClaimId, Incarnation, LanePartition, LogIdentity, Offset, PartitionId, TimeMs,
+    View, codec,
 };
 use xp_transport::{AppendError, Record, Stored, TopicPartition};
 
@@ -51,7 +52,7 @@ pub(crate) fn foreign_claim(view: u64) -> Record {
             generation: 1,
             offset: Offset(view),
         },
-        attempt: 0,
+        attempt: ClaimAttempt(0),
         rules: RULES,
         inbound: LogIdentity(Uuid::from_u128(1)),
     };

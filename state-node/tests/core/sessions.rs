@@ -9,7 +9,7 @@ use crate::desk::{ANA, BEN, Desk, Socket};
 use crate::records::{add, words};
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
-use xp_protocol::{Attempt, codec};
+use xp_protocol::{DialAttempt, codec};
 
 const MOURNS: &str = r#"{"sub":"ana","mourns":true}"#;
 const LATER: &str = r#"{"type":"Nothing"}"#;
@@ -33,7 +33,7 @@ fn a_welcome_names_its_edge_and_attempt() {
     let Recipients::Only(sockets) = &delivery.to else {
         panic!("{delivery:?}")
     };
-    assert_eq!(sockets[0].attempt, Attempt(1));
+    assert_eq!(sockets[0].attempt, DialAttempt(1));
 }
 
 /// R27: what a socket said that is not the session's any more is not heard.

@@ -92,7 +92,7 @@ pub(crate) fn header() -> Fold {
                 generation: 1,
                 offset: Offset(40),
             },
-            attempt: 2,
+            attempt: ClaimAttempt(2),
             epoch: Epoch(300),
         }),
         released: true,
@@ -153,7 +153,7 @@ pub(crate) fn quarantined() -> Stored {
     };
     let gone = Waiting::Disconnect {
         connection: connection(1),
-        attempt: Attempt(3),
+        attempt: DialAttempt(3),
         why: Ending::Lost,
     };
     let fault = Fault::StateVersion { found: 1, known: 2 };
@@ -240,7 +240,7 @@ fn session(byte: u8, phase: Phase) -> Session {
         came_down_from: None,
         socket: Attachment {
             connection: connection(byte),
-            attempt: Attempt(3),
+            attempt: DialAttempt(3),
             subject: "ana".into(),
             claims: Bytes::from_static(br#"{"sub":"ana"}"#),
             edge: Incarnation(uuid(0xed)),

@@ -213,7 +213,12 @@ async fn a_partition_goes_where_a_person_moves_it_and_back() {
     for name in [1, 2, 3] {
         let to = Some(format!("state-{name}").into());
         let place = place.clone();
-        cluster.say(Member::Move { place, to }).await;
+        cluster
+            .say(Member::Move {
+                partition: place,
+                to,
+            })
+            .await;
         let moved = async {
             while !owned_by(&cluster.nodes[&name]).contains(&place_of(&cluster, &clients[0])) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -292,7 +297,12 @@ async fn a_partition_that_stops_on_its_owner_is_taken_over_alone() {
     let place = place_of(&cluster, &clients[0]);
     let to = Some("state-3".into());
     let moved = place.clone();
-    cluster.say(Member::Move { place: moved, to }).await;
+    cluster
+        .say(Member::Move {
+            partition: moved,
+            to,
+        })
+        .await;
     let has_come = async {
         while !owned_by(&cluster.nodes[&3]).contains(&place) {
             tokio::time::sleep(Duration::from_millis(2)).await;

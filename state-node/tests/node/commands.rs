@@ -1,7 +1,7 @@
 //! Commands, their answers, and what fails.
 
 use xp_protocol::outbound::Item;
-use xp_protocol::{Attempt, CloseCode};
+use xp_protocol::{CloseCode, DialAttempt};
 
 use crate::edge::Client;
 use crate::world::{World, add};
@@ -45,7 +45,7 @@ async fn a_repeated_number_gets_its_stored_answer_also_after_a_crash() {
 
     world.crash().await;
     let mut edge = world.edge().await;
-    ana.attempt = Attempt(2);
+    ana.attempt = DialAttempt(2);
     edge.connect(&ana, None).await;
     let (_, n, shown) = edge.welcome(&ana).await;
     assert_eq!(n, 2);
@@ -123,7 +123,7 @@ async fn timers_and_deferred_answers_survive_a_crash() {
 
     world.crash().await;
     let mut edge = world.edge().await;
-    ana.attempt = Attempt(2);
+    ana.attempt = DialAttempt(2);
     edge.connect(&ana, None).await;
     edge.welcome(&ana).await;
     world.clock.advance(20_000);
@@ -170,7 +170,7 @@ async fn entities_converse_across_partitions_and_crashes() {
             // Whatever was on its way between the two is in the log, or is sent again.
             world.crash().await;
             edge = world.edge().await;
-            ana.attempt = Attempt(round);
+            ana.attempt = DialAttempt(round);
             edge.connect(&ana, None).await;
             edge.welcome(&ana).await;
             edge.send_again(&ana, round, &borrow).await;

@@ -12,7 +12,7 @@ use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::inbound::{ClientAction, Inbound, Message};
 use xp_protocol::outbound::{Item, Outbound, Recipients};
 use xp_protocol::{
-    Address, Attempt, ConnectionId, Incarnation, MessageNumber, Offset, PartitionId, Revision,
+    Address, ConnectionId, DialAttempt, Incarnation, MessageNumber, Offset, PartitionId, Revision,
     codec,
 };
 use xp_state_node::Lanes;
@@ -60,7 +60,7 @@ pub(crate) struct Heard {
 pub(crate) struct Client {
     pub(crate) address: Address,
     pub(crate) connection: ConnectionId,
-    pub(crate) attempt: Attempt,
+    pub(crate) attempt: DialAttempt,
     pub(crate) n: u64,
 }
 
@@ -69,7 +69,7 @@ impl Client {
         Self {
             address: address.parse().unwrap(),
             connection: ConnectionId(Uuid::from_u128(name)),
-            attempt: Attempt(1),
+            attempt: DialAttempt(1),
             n: 0,
         }
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use xp_cluster::lease::LEASE_MS;
 use xp_domain_sdk::Domain;
 use xp_protocol::events::Event;
-use xp_protocol::{Attempt, Incarnation, Offset, PartitionId, codec};
+use xp_protocol::{DialAttempt, Incarnation, Offset, PartitionId, codec};
 use xp_state_node::{Config, Handle, PartitionState};
 use xp_transport::{Log, Stored, TopicPartition};
 
@@ -79,7 +79,7 @@ async fn a_second_process_of_a_name_takes_over_and_the_first_ends_without_a_duel
     in_time("the second owns all", second.ready())
         .await
         .unwrap();
-    ana.attempt = Attempt(2);
+    ana.attempt = DialAttempt(2);
     edge.connect(&ana, None).await;
     edge.welcome(&ana).await;
     assert_eq!(edge.ask(&mut ana, &add("b")).await, "2");

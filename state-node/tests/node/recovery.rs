@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use xp_domain_sdk::Domain;
 use xp_protocol::inbound::ClientAction;
-use xp_protocol::{Attempt, Incarnation};
+use xp_protocol::{DialAttempt, Incarnation};
 use xp_state_node::{Config, Limits};
 
 use crate::edge::Client;
@@ -49,7 +49,7 @@ async fn shows_everything(world: &mut World, ana: &Client) {
     world.reopen().await;
     let mut edge = world.edge().await;
     let again = Client {
-        attempt: Attempt(ana.attempt.0 + 1),
+        attempt: DialAttempt(ana.attempt.0 + 1),
         ..ana.clone()
     };
     edge.connect(&again, None).await;

@@ -2,7 +2,7 @@
 
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::Item;
-use xp_protocol::{Attempt, CloseCode, Revision};
+use xp_protocol::{CloseCode, DialAttempt, Revision};
 
 use crate::edge::{Client, Edge};
 use crate::world::{World, add};
@@ -21,14 +21,14 @@ async fn a_resume_repeats_exactly_what_was_missed_from_memory_and_from_the_log()
     for entry in ["a", "b", "c"] {
         edge.ask(&mut ana, &add(entry)).await;
     }
-    ben.attempt = Attempt(2);
+    ben.attempt = DialAttempt(2);
     let missed = resume(&mut edge, &ben, 2).await;
     assert_eq!(missed, ["a", "b", "c"]);
 
     // What was in memory is gone after a restart, and the log has it.
     world.restart().await;
     let mut edge = world.edge().await;
-    ben.attempt = Attempt(3);
+    ben.attempt = DialAttempt(3);
     let missed = resume(&mut edge, &ben, 3).await;
     assert_eq!(missed, ["a", "b", "c"], "revision 3 was the disconnect");
 }
@@ -118,7 +118,7 @@ async fn a_lost_session_ends_once_after_its_grace() {
             "the lost session is still there: {present}"
         );
         world.clock.advance(world.limits.grace_ms);
-        ana.attempt = Attempt(attempt);
+        ana.attempt = DialAttempt(attempt);
         edge.connect(&ana, None).await;
         (.., present) = edge.welcome(&ana).await;
         if present.contains(r#""present":1"#) {
@@ -127,7 +127,7 @@ async fn a_lost_session_ends_once_after_its_grace() {
     }
     // It has ended once: after its memory too, nobody leaves again.
     world.clock.advance(world.limits.memory_ms);
-    ana.attempt = Attempt(u64::MAX);
+    ana.attempt = DialAttempt(u64::MAX);
     edge.connect(&ana, None).await;
     let (.., shown) = edge.welcome(&ana).await;
     assert!(shown.contains(r#""present":1"#), "{shown}");
@@ -165,10 +165,10 @@ async fn what_an_earlier_life_of_a_session_saw_last_is_no_place_to_resume_from()
     edge.connect(&ben, None).await;
     let (.., shown) = edge.welcome(&ben).await;
     assert!(shown.contains(r#""present":1"#), "ana is over: {shown}");
-    ana.attempt = Attempt(2);
+    ana.attempt = DialAttempt(2);
     edge.connect(&ana, None).await;
     edge.welcome(&ana).await;
-    ana.attempt = Attempt(3);
+    ana.attempt = DialAttempt(3);
     edge.connect(&ana, Some(seen)).await;
     let accepted = edge
         .hear(&ana, |heard| {
@@ -187,7 +187,7 @@ async fn a_newer_socket_replaces_the_older_one_and_an_older_one_is_ignored() {
     let mut edge = world.edge().await;
     let old = Client::new("ledger/1", 1);
     let mut new = Client {
-        attempt: Attempt(5),
+        attempt: DialAttempt(5),
         ..old.clone()
     };
     edge.connect(&old, None).await;
@@ -202,7 +202,7 @@ async fn a_newer_socket_replaces_the_older_one_and_an_older_one_is_ignored() {
     .await;
     edge.welcome(&new).await;
     let late = Client {
-        attempt: Attempt(3),
+        attempt: DialAttempt(3),
         ..old.clone()
     };
     edge.connect(&late, None).await;

@@ -55,10 +55,10 @@ pub(super) fn compact(topic: &Topic, dir: &Path) -> Result<(), Ended> {
     let (Some(first), Some(last)) = (sealed.first(), sealed.last()) else {
         return Ok(());
     };
-    remove_leftovers(dir, first.place.segment)?;
+    remove_leftovers(dir, first.segment_id.segment)?;
     let newest = newest(topic, &sealed)?;
     let head = SegmentHead {
-        place: last.place,
+        segment_id: last.segment_id,
         created: last.head()?.created,
         bases: first.head()?.bases.clone(),
     };
@@ -174,7 +174,7 @@ fn each(
     for segment in sealed {
         let start = SegmentHead::bytes(segment.head()?.bases.len()) as u64;
         let file = fs::File::open(&segment.path)?;
-        let mut scan = Scan::new(file, segment.place, start);
+        let mut scan = Scan::new(file, segment.segment_id, start);
         let damaged = |damage| OpenError::from_damage(&segment.path, damage);
         loop {
             if topic.queue.is_closed() {
@@ -200,7 +200,7 @@ fn replace(topic: &Topic, sealed: &[Arc<Segment>], index: &[u8]) -> io::Result<(
         .unwrap_or_else(PoisonError::into_inner);
     files::remove(&index_path(&last.path))?;
     fs::rename(files::unfinished(&last.path), &last.path)?;
-    let fresh = Segment::sealed(last.path.clone(), last.place, topic.partitions.len());
+    let fresh = Segment::sealed(last.path.clone(), last.segment_id, topic.partitions.len());
     segments.splice(..sealed.len(), [Arc::new(fresh)]);
     files::sync_parent(&last.path)?;
     // Missing, it is made again when it is needed.

@@ -36,7 +36,7 @@ pub(super) struct Batch {
 
 /// Which segment of which topic: part of every checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SegmentId {
     pub(super) identity: LogIdentity,
     pub(super) segment: u64,
 }
@@ -79,16 +79,35 @@ impl Batch {
     }
 
     /// Appends the frame to `out`, which will be written so that the frame starts at `position`.
-    pub(super) fn encode(&self, place: Place, position: u64, synced: u64, out: &mut Vec<u8>) {
-        self.encode_as(count_of(&self.records), place, position, synced, out);
+    pub(super) fn encode(
+        &self,
+        segment_id: SegmentId,
+        position: u64,
+        synced: u64,
+        out: &mut Vec<u8>,
+    ) {
+        self.encode_as(count_of(&self.records), segment_id, position, synced, out);
     }
 
     /// The same for a batch without records that stands for `count` of them.
-    pub(super) fn encode_hole(&self, count: u32, place: Place, position: u64, out: &mut Vec<u8>) {
-        self.encode_as(count, place, position, 0, out);
+    pub(super) fn encode_hole(
+        &self,
+        count: u32,
+        segment_id: SegmentId,
+        position: u64,
+        out: &mut Vec<u8>,
+    ) {
+        self.encode_as(count, segment_id, position, 0, out);
     }
 
-    fn encode_as(&self, count: u32, place: Place, position: u64, synced: u64, out: &mut Vec<u8>) {
+    fn encode_as(
+        &self,
+        count: u32,
+        segment_id: SegmentId,
+        position: u64,
+        synced: u64,
+        out: &mut Vec<u8>,
+    ) {
         let start = out.len();
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&[0; 8]);
@@ -103,7 +122,7 @@ impl Batch {
         let body_bytes = u32::try_from(out.len() - start - HEAD_BYTES)
             .expect("batches are bounded far below 4 GiB by the configuration, which is checked");
         out[start + 8..start + 12].copy_from_slice(&body_bytes.to_le_bytes());
-        let crc = checksum(place, position, &out[start + CHECKED_FROM..]);
+        let crc = checksum(segment_id, position, &out[start + CHECKED_FROM..]);
         out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
     }
 }
@@ -128,9 +147,9 @@ fn put_record(out: &mut Vec<u8>, record: &Record) {
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
-fn checksum(place: Place, position: u64, checked: &[u8]) -> u32 {
-    let seed = crc32c::crc32c(place.identity.0.as_bytes());
-    let seed = crc32c::crc32c_append(seed, &place.segment.to_le_bytes());
+fn checksum(segment_id: SegmentId, position: u64, checked: &[u8]) -> u32 {
+    let seed = crc32c::crc32c(segment_id.identity.0.as_bytes());
+    let seed = crc32c::crc32c_append(seed, &segment_id.segment.to_le_bytes());
     let seed = crc32c::crc32c_append(seed, &position.to_le_bytes());
     crc32c::crc32c_append(seed, checked)
 }
@@ -164,19 +183,19 @@ impl Head {
     }
 
     /// Whether `frame`, which starts with this head, is what was written at `position`.
-    pub(super) fn is_intact(&self, frame: &[u8], place: Place, position: u64) -> bool {
+    pub(super) fn is_intact(&self, frame: &[u8], segment_id: SegmentId, position: u64) -> bool {
         frame.len() as u64 == self.frame_bytes()
-            && checksum(place, position, &frame[CHECKED_FROM..]) == self.crc
+            && checksum(segment_id, position, &frame[CHECKED_FROM..]) == self.crc
     }
 }
 
 /// Checks the frame at the start of `bytes`, which was stored at `position`.
-pub(super) fn check(bytes: &[u8], place: Place, position: u64) -> Result<Head, Damage> {
+pub(super) fn check(bytes: &[u8], segment_id: SegmentId, position: u64) -> Result<Head, Damage> {
     let damage = |what| Damage { position, what };
     let head = Head::decode(bytes).ok_or(damage("no batch starts here"))?;
     let size = usize::try_from(head.frame_bytes()).unwrap_or(usize::MAX);
     let frame = bytes.get(..size).ok_or(damage("the batch is cut off"))?;
-    if !head.is_intact(frame, place, position) {
+    if !head.is_intact(frame, segment_id, position) {
         return Err(damage("the batch fails its checksum"));
     }
     Ok(head)
@@ -184,8 +203,12 @@ pub(super) fn check(bytes: &[u8], place: Place, position: u64) -> Result<Head, D
 
 /// Reads the frame at the start of `bytes`, which was stored at `position`; its records share `bytes`. A hole is a batch
 /// without records, of which the head says how many there were.
-pub(super) fn decode(bytes: &Bytes, place: Place, position: u64) -> Result<(Head, Batch), Damage> {
-    let head = check(bytes, place, position)?;
+pub(super) fn decode(
+    bytes: &Bytes,
+    segment_id: SegmentId,
+    position: u64,
+) -> Result<(Head, Batch), Damage> {
+    let head = check(bytes, segment_id, position)?;
     let size = usize::try_from(head.frame_bytes()).expect("the whole frame was just checked");
     let what = "the batch does not hold what it announces";
     let records = match head.body_bytes {

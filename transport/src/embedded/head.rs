@@ -16,7 +16,7 @@ use xp_protocol::{LogIdentity, Offset, TimeMs};
 
 use super::bytes::Cursor;
 use super::error::OpenError;
-use super::frame::Place;
+use super::frame::SegmentId;
 
 /// The last byte is the format's version.
 const MAGIC: [u8; 8] = *b"XPSEG\0\0\x01";
@@ -26,7 +26,7 @@ const FIXED_BYTES: usize = 44;
 /// What a segment file begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHead {
-    pub(super) place: Place,
+    pub(super) segment_id: SegmentId,
     pub(super) created: TimeMs,
     pub(super) bases: Vec<Offset>,
 }
@@ -40,8 +40,8 @@ impl SegmentHead {
     pub(super) fn encode(&self) -> Vec<u8> {
         let count = u32::try_from(self.bases.len()).expect("the partition count is a u32");
         let mut out = MAGIC.to_vec();
-        out.extend_from_slice(self.place.identity.0.as_bytes());
-        out.extend_from_slice(&self.place.segment.to_le_bytes());
+        out.extend_from_slice(self.segment_id.identity.0.as_bytes());
+        out.extend_from_slice(&self.segment_id.segment.to_le_bytes());
         out.extend_from_slice(&self.created.0.to_le_bytes());
         out.extend_from_slice(&count.to_le_bytes());
         for base in &self.bases {
@@ -52,11 +52,11 @@ impl SegmentHead {
         out
     }
 
-    /// Reads the head of the segment that should be at `place`.
+    /// Reads the head of the segment that should be `segment_id`.
     pub(super) fn read(
         file: &File,
         path: &Path,
-        place: Place,
+        segment_id: SegmentId,
         partitions: usize,
     ) -> Result<Self, OpenError> {
         let mut bytes = vec![0; Self::bytes(partitions)];
@@ -64,7 +64,7 @@ impl SegmentHead {
         bytes.truncate(got);
         check_version(&bytes, path)?;
         Self::decode(&bytes)
-            .filter(|head| head.place == place && head.bases.len() == partitions)
+            .filter(|head| head.segment_id == segment_id && head.bases.len() == partitions)
             .ok_or_else(|| {
                 OpenError::damaged(path, 0, "the segment's head is not what was written")
             })
@@ -78,7 +78,7 @@ impl SegmentHead {
         let mut cursor = Cursor::new(checked);
         cursor.array::<8>()?;
         let identity = LogIdentity(Uuid::from_bytes(cursor.array()?));
-        let place = Place {
+        let segment_id = SegmentId {
             identity,
             segment: cursor.u64()?,
         };
@@ -88,7 +88,7 @@ impl SegmentHead {
             .map(|_| cursor.u64().map(Offset))
             .collect::<Option<_>>()?;
         Some(Self {
-            place,
+            segment_id,
             created,
             bases,
         })

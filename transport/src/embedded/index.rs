@@ -17,7 +17,7 @@ use uuid::Uuid;
 use xp_protocol::{LogIdentity, Offset, PartitionId};
 
 use super::bytes::{Cursor, put_varint};
-use super::frame::Place;
+use super::frame::SegmentId;
 use super::head::read_at_most;
 
 const MAGIC: [u8; 8] = *b"XPIDX\0\0\x01";
@@ -66,11 +66,11 @@ impl Index {
         choose(&self.runs[partition.0 as usize], from, bytes_max)
     }
 
-    pub(super) fn encode(&self, place: Place, covered: u64) -> Vec<u8> {
+    pub(super) fn encode(&self, segment_id: SegmentId, covered: u64) -> Vec<u8> {
         let blocks: Vec<_> = self.runs.iter().map(|runs| encode_block(runs)).collect();
         let mut out = MAGIC.to_vec();
-        out.extend_from_slice(place.identity.0.as_bytes());
-        out.extend_from_slice(&place.segment.to_le_bytes());
+        out.extend_from_slice(segment_id.identity.0.as_bytes());
+        out.extend_from_slice(&segment_id.segment.to_le_bytes());
         out.extend_from_slice(&covered.to_le_bytes());
         out.extend_from_slice(&len_u32(self.runs.len()).to_le_bytes());
         for block in &blocks {
@@ -150,8 +150,8 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Opens the index of the segment at `place`; `None` when it is missing or damaged.
-    pub(super) fn open(path: &Path, place: Place, partitions: usize) -> Option<Self> {
+    /// Opens the index of the segment `segment_id`; `None` when it is missing or damaged.
+    pub(super) fn open(path: &Path, segment_id: SegmentId, partitions: usize) -> Option<Self> {
         let file = File::open(path).ok()?;
         let mut bytes = vec![0; FIXED_BYTES + 8 * partitions + 4];
         let got = read_at_most(&file, &mut bytes, 0).ok()?;
@@ -160,14 +160,19 @@ impl Stored {
         if crc32c::crc32c(checked) != u32::from_le_bytes(*crc) {
             return None;
         }
-        Self::decode(file, checked, place, partitions)
+        Self::decode(file, checked, segment_id, partitions)
     }
 
-    fn decode(file: File, checked: &[u8], place: Place, partitions: usize) -> Option<Self> {
+    fn decode(
+        file: File,
+        checked: &[u8],
+        segment_id: SegmentId,
+        partitions: usize,
+    ) -> Option<Self> {
         let mut cursor = Cursor::new(checked);
         let fits = cursor.array()? == MAGIC
-            && LogIdentity(Uuid::from_bytes(cursor.array()?)) == place.identity
-            && cursor.u64()? == place.segment;
+            && LogIdentity(Uuid::from_bytes(cursor.array()?)) == segment_id.identity
+            && cursor.u64()? == segment_id.segment;
         let covered = cursor.u64()?;
         if !fits || cursor.u32()? as usize != partitions {
             return None;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use xp_protocol::{Offset, PartitionId};
 
 use super::error::OpenError;
-use super::frame::{Batch, Damage, Place};
+use super::frame::{Batch, Damage, SegmentId};
 use super::head::{SegmentHead, segment_path};
 use super::meta::Meta;
 use super::opening::segment_numbers;
@@ -66,14 +66,14 @@ pub fn inspect(
         None => Offset(0),
     };
     let begin =
-        holding(&segments, partition, from)?.map_or(0, |(segment, _)| segment.place.segment);
+        holding(&segments, partition, from)?.map_or(0, |(segment, _)| segment.segment_id.segment);
     Ok(Inspection {
         partition,
         first,
         from,
         segments: segments
             .into_iter()
-            .filter(|segment| segment.place.segment >= begin)
+            .filter(|segment| segment.segment_id.segment >= begin)
             .collect(),
         scan: None,
         found: VecDeque::new(),
@@ -82,13 +82,13 @@ pub fn inspect(
 
 fn segments(dir: &Path, meta: Meta) -> Result<Vec<Arc<Segment>>, OpenError> {
     let segment = |number| {
-        let place = Place {
+        let segment_id = SegmentId {
             identity: meta.identity,
             segment: number,
         };
         Arc::new(Segment::sealed(
             segment_path(dir, number),
-            place,
+            segment_id,
             meta.partitions as usize,
         ))
     };
@@ -146,7 +146,7 @@ impl Inspection {
 fn begin(segment: Arc<Segment>) -> Result<(Arc<Segment>, Scan<File>), OpenError> {
     let start = SegmentHead::bytes(segment.head()?.bases.len()) as u64;
     let file = File::open(&segment.path).map_err(OpenError::io("open", &segment.path))?;
-    let scan = Scan::new(file, segment.place, start);
+    let scan = Scan::new(file, segment.segment_id, start);
     Ok((segment, scan))
 }
 
@@ -182,7 +182,7 @@ fn next_of(
 
 /// Whether the damage is in what was safe; if not, the log is torn here, which is its end.
 fn is_proven(segment: &Segment, scan: &Scan<File>, damage: &Damage) -> Result<bool, OpenError> {
-    was_synced(scan.file(), segment.place, damage.position)
+    was_synced(scan.file(), segment.segment_id, damage.position)
         .map_err(OpenError::io("read", &segment.path))
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use xp_protocol::{Offset, TimeMs};
 
 use super::files;
-use super::frame::{Batch, Place};
+use super::frame::{Batch, SegmentId};
 use super::group::Group;
 use super::head::{SegmentHead, segment_path};
 use super::index::{Index, Run};
@@ -126,7 +126,7 @@ impl Journal {
         let mut runs = Vec::with_capacity(batches.len());
         for batch in batches {
             let position = synced + bytes.len() as u64;
-            batch.encode(self.active.segment.place, position, synced, &mut bytes);
+            batch.encode(self.active.segment.segment_id, position, synced, &mut bytes);
             runs.push(Run {
                 base: batch.base,
                 position,
@@ -204,9 +204,9 @@ impl Journal {
     fn roll(&mut self, now: TimeMs) -> Result<(), String> {
         self.leave_mark();
         let head = SegmentHead {
-            place: Place {
-                segment: self.active.segment.place.segment + 1,
-                ..self.active.segment.place
+            segment_id: SegmentId {
+                segment: self.active.segment.segment_id.segment + 1,
+                ..self.active.segment.segment_id
             },
             created: now,
             bases: self.nexts.clone(),
@@ -242,7 +242,7 @@ impl Journal {
 
 /// Makes an empty segment.
 pub(super) fn begin(machine: &dyn Machine, dir: &Path, head: SegmentHead) -> io::Result<Active> {
-    let path = segment_path(dir, head.place.segment);
+    let path = segment_path(dir, head.segment_id.segment);
     let bytes = head.encode();
     let file = files::put(machine, &path, &bytes)?;
     let created = head.created;

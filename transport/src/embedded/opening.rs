@@ -9,7 +9,7 @@ use xp_protocol::{LogIdentity, Offset};
 use super::config::TopicConfig;
 use super::error::OpenError;
 use super::files;
-use super::frame::{Damage, Place};
+use super::frame::{Damage, SegmentId};
 use super::head::{SegmentHead, segment_number, segment_path};
 use super::index::{self, index_path};
 use super::journal::{Active, Journal, begin};
@@ -108,7 +108,7 @@ fn open_new(
 ) -> Result<(Arc<Topic>, Journal), OpenError> {
     let nexts = vec![Offset(0); config.partitions as usize];
     let head = SegmentHead {
-        place: Place {
+        segment_id: SegmentId {
             identity,
             segment: 0,
         },
@@ -138,13 +138,13 @@ fn open_old(
     last: u64,
 ) -> Result<(Arc<Topic>, Journal), OpenError> {
     let partitions = config.partitions as usize;
-    let place = |segment| Place { identity, segment };
+    let segment_id = |segment| SegmentId { identity, segment };
     let sealed: Segments = sealed
         .iter()
         .map(|number| {
             Arc::new(Segment::sealed(
                 segment_path(&dir, *number),
-                place(*number),
+                segment_id(*number),
                 partitions,
             ))
         })
@@ -153,7 +153,12 @@ fn open_old(
         Some(_) => without_superseded(sealed)?,
         None => sealed,
     };
-    let (active, nexts) = resume(&*machine, segment_path(&dir, last), place(last), partitions)?;
+    let (active, nexts) = resume(
+        &*machine,
+        segment_path(&dir, last),
+        segment_id(last),
+        partitions,
+    )?;
     let firsts = sealed
         .first()
         .unwrap_or(&active.segment)
@@ -206,7 +211,7 @@ fn assemble(
         .map(|(first, next)| Partition::on_disk(*first, *next))
         .collect();
     segments.push(Arc::clone(&active.segment));
-    let identity = active.segment.place.identity;
+    let identity = active.segment.segment_id.identity;
     let topic = Arc::new(Topic::new(config, identity, machine, partitions, segments));
     let journal = Journal::new(Arc::clone(&topic), dir, active, nexts);
     (topic, journal)
@@ -216,7 +221,7 @@ fn assemble(
 fn resume(
     machine: &dyn Machine,
     path: PathBuf,
-    place: Place,
+    segment_id: SegmentId,
     partitions: usize,
 ) -> Result<(Active, Vec<Offset>), OpenError> {
     let file = OpenOptions::new()
@@ -224,9 +229,9 @@ fn resume(
         .write(true)
         .open(&path)
         .map_err(OpenError::io("open", &path))?;
-    let head = SegmentHead::read(&file, &path, place, partitions)?;
+    let head = SegmentHead::read(&file, &path, segment_id, partitions)?;
     let survey = Survey::of(&file, &path, &head)?;
-    cut_torn_end(machine, &file, &path, place, &survey, partitions)?;
+    cut_torn_end(machine, &file, &path, segment_id, &survey, partitions)?;
     // What a killed process had written but not synced is seen from here on, so it must be safe.
     machine.sync(&file).map_err(OpenError::io("sync", &path))?;
     let created = head.created;
@@ -243,11 +248,12 @@ fn cut_torn_end(
     machine: &dyn Machine,
     file: &File,
     path: &Path,
-    place: Place,
+    segment_id: SegmentId,
     survey: &Survey,
     partitions: usize,
 ) -> Result<(), OpenError> {
-    let mark = index::Stored::open(&index_path(path), place, partitions).map(|index| index.covered);
+    let mark =
+        index::Stored::open(&index_path(path), segment_id, partitions).map(|index| index.covered);
     if mark.is_some_and(|covered| covered > survey.length) {
         return Err(OpenError::damaged(
             path,
@@ -258,7 +264,7 @@ fn cut_torn_end(
     let Some(Damage { position, what }) = survey.stopped else {
         return Ok(());
     };
-    if was_synced(file, place, position).map_err(OpenError::io("read", path))? {
+    if was_synced(file, segment_id, position).map_err(OpenError::io("read", path))? {
         return Err(OpenError::damaged(
             path,
             position,

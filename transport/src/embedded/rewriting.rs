@@ -57,7 +57,7 @@ impl<'a> Rewriting<'a> {
     pub(super) fn put(&mut self, batch: &Batch) -> io::Result<()> {
         self.hole(batch.partition, batch.base);
         let position = self.position();
-        batch.encode(self.head.place, position, 0, &mut self.waiting);
+        batch.encode(self.head.segment_id, position, 0, &mut self.waiting);
         self.note(batch.partition, batch.base, position, batch.next());
         if self.waiting.len() >= WRITE_BYTES {
             self.write()?;
@@ -92,7 +92,7 @@ impl<'a> Rewriting<'a> {
                 records: Vec::new(),
             };
             let position = self.position();
-            hole.encode_hole(count, self.head.place, position, &mut self.waiting);
+            hole.encode_hole(count, self.head.segment_id, position, &mut self.waiting);
             self.note(partition, base, position, Offset(base.0 + u64::from(count)));
         }
     }
@@ -116,6 +116,6 @@ impl<'a> Rewriting<'a> {
         }
         self.write()?;
         self.machine.sync(&self.file)?;
-        Ok(self.index.encode(self.head.place, self.written))
+        Ok(self.index.encode(self.head.segment_id, self.written))
     }
 }

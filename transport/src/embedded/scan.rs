@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::frame::{self, Batch, Damage, HEAD_BYTES, Head, MAGIC, Place};
+use super::frame::{self, Batch, Damage, HEAD_BYTES, Head, MAGIC, SegmentId};
 use super::head::read_at_most;
 
 /// How much a scan reads at once.
@@ -16,7 +16,7 @@ const CHUNK_BYTES: usize = 1024 * 1024;
 /// Walks the frames of a segment from a position to the end. Reads each byte once and copies none.
 pub(super) struct Scan<F> {
     file: F,
-    place: Place,
+    segment_id: SegmentId,
     position: u64,
     window: Vec<u8>,
     /// The part of the window that was read and not yet walked over.
@@ -28,14 +28,14 @@ pub(super) struct Found<'a> {
     pub(super) position: u64,
     pub(super) head: Head,
     frame: &'a [u8],
-    place: Place,
+    segment_id: SegmentId,
 }
 
 impl Found<'_> {
     /// The frame's records.
     pub(super) fn batch(&self) -> Result<Batch, Damage> {
         let bytes = Bytes::copy_from_slice(self.frame);
-        frame::decode(&bytes, self.place, self.position).map(|(_, batch)| batch)
+        frame::decode(&bytes, self.segment_id, self.position).map(|(_, batch)| batch)
     }
 }
 
@@ -53,10 +53,10 @@ impl From<io::Error> for Stop {
 }
 
 impl<F: Borrow<File>> Scan<F> {
-    pub(super) fn new(file: F, place: Place, position: u64) -> Self {
+    pub(super) fn new(file: F, segment_id: SegmentId, position: u64) -> Self {
         Self {
             file,
-            place,
+            segment_id,
             position,
             window: Vec::new(),
             unread: 0..0,
@@ -82,7 +82,8 @@ impl<F: Borrow<File>> Scan<F> {
         if announced > self.unread.len() as u64 && announced <= self.file().metadata()?.len() {
             self.want(usize::try_from(announced).unwrap_or(usize::MAX))?;
         }
-        let head = frame::check(self.ahead(), self.place, self.position).map_err(Stop::Damaged)?;
+        let head =
+            frame::check(self.ahead(), self.segment_id, self.position).map_err(Stop::Damaged)?;
         Ok(Some(self.step(head)))
     }
 
@@ -106,7 +107,7 @@ impl<F: Borrow<File>> Scan<F> {
             position,
             head,
             frame: &self.window[start..start + size],
-            place: self.place,
+            segment_id: self.segment_id,
         }
     }
 
@@ -126,21 +127,22 @@ impl<F: Borrow<File>> Scan<F> {
 /// Whether something behind `damaged` proves that the bytes there had been synced: an intact frame
 /// that was written when the segment was already safe beyond `damaged`. Frames of the same write as
 /// the damaged one prove nothing, because a power loss may keep any of its pages.
-pub(super) fn was_synced(file: &File, place: Place, damaged: u64) -> io::Result<bool> {
+pub(super) fn was_synced(file: &File, segment_id: SegmentId, damaged: u64) -> io::Result<bool> {
     let length = file.metadata()?.len();
     let mut bytes = vec![0; usize::try_from(length.saturating_sub(damaged)).unwrap_or(usize::MAX)];
     let got = read_at_most(file, &mut bytes, damaged)?;
     bytes.truncate(got);
-    Ok((1..bytes.len()).any(|at| proves(&bytes[at..], place, damaged + at as u64, damaged)))
+    Ok((1..bytes.len()).any(|at| proves(&bytes[at..], segment_id, damaged + at as u64, damaged)))
 }
 
-fn proves(bytes: &[u8], place: Place, position: u64, damaged: u64) -> bool {
+fn proves(bytes: &[u8], segment_id: SegmentId, position: u64, damaged: u64) -> bool {
     if !bytes.starts_with(&MAGIC) {
         return false;
     }
     Head::decode(bytes).is_some_and(|head| {
         let size = usize::try_from(head.frame_bytes()).unwrap_or(usize::MAX);
         let frame = bytes.get(..size);
-        head.synced > damaged && frame.is_some_and(|frame| head.is_intact(frame, place, position))
+        head.synced > damaged
+            && frame.is_some_and(|frame| head.is_intact(frame, segment_id, position))
     })
 }

@@ -9,7 +9,7 @@ use xp_protocol::{Offset, PartitionId};
 
 use super::error::OpenError;
 use super::files;
-use super::frame::{self, Place};
+use super::frame::{self, SegmentId};
 use super::head::{SegmentHead, read_at_most};
 use super::index::{self, Index, Run, index_path};
 use super::machine::Machine;
@@ -19,7 +19,7 @@ use crate::log::Stored;
 /// A segment file. Its head and index are read when they are first needed.
 pub(super) struct Segment {
     pub(super) path: PathBuf,
-    pub(super) place: Place,
+    pub(super) segment_id: SegmentId,
     partitions: usize,
     head: OnceLock<SegmentHead>,
     /// The index of the active segment; `None` once it is sealed and its index lies on disk.
@@ -34,10 +34,10 @@ impl Segment {
         self.path.metadata().map_or(0, |data| data.len())
     }
 
-    pub(super) fn sealed(path: PathBuf, place: Place, partitions: usize) -> Self {
+    pub(super) fn sealed(path: PathBuf, segment_id: SegmentId, partitions: usize) -> Self {
         Self {
             path,
-            place,
+            segment_id,
             partitions,
             head: OnceLock::new(),
             live: Mutex::new(None),
@@ -46,7 +46,7 @@ impl Segment {
     }
 
     pub(super) fn active(path: PathBuf, head: SegmentHead, index: Index) -> Self {
-        let segment = Self::sealed(path, head.place, head.bases.len());
+        let segment = Self::sealed(path, head.segment_id, head.bases.len());
         segment.with_live(|live| *live = Some(index));
         segment.head.get_or_init(|| head);
         segment
@@ -58,7 +58,7 @@ impl Segment {
             return Ok(head);
         }
         let file = self.open()?;
-        let head = SegmentHead::read(&file, &self.path, self.place, self.partitions)?;
+        let head = SegmentHead::read(&file, &self.path, self.segment_id, self.partitions)?;
         Ok(self.head.get_or_init(|| head))
     }
 
@@ -73,7 +73,10 @@ impl Segment {
 
     /// Writes the index of the active segment, of which `covered` bytes are synced.
     pub(super) fn persist_index(&self, machine: &dyn Machine, covered: u64) -> std::io::Result<()> {
-        match self.with_live(|live| live.as_ref().map(|index| index.encode(self.place, covered))) {
+        match self.with_live(|live| {
+            live.as_ref()
+                .map(|index| index.encode(self.segment_id, covered))
+        }) {
             Some(bytes) => files::put(machine, &index_path(&self.path), &bytes).map(drop),
             None => Ok(()),
         }
@@ -133,7 +136,7 @@ impl Segment {
             return Ok(runs);
         }
         let stored = || {
-            index::Stored::open(&index_path(&self.path), self.place, self.partitions)?
+            index::Stored::open(&index_path(&self.path), self.segment_id, self.partitions)?
                 .from(partition, from, bytes_max)
         };
         if let Some(runs) = stored() {
@@ -164,7 +167,7 @@ impl Segment {
             let what = "the segment ends before the next one begins";
             return Err(OpenError::damaged(&self.path, survey.length, what));
         }
-        let bytes = survey.index.encode(self.place, survey.length);
+        let bytes = survey.index.encode(self.segment_id, survey.length);
         if let Err(error) = files::put(machine, &index_path(&self.path), &bytes) {
             tracing::warn!(segment = %self.path.display(), %error, "cannot keep a segment's index; it is made anew with every read");
         } else {
@@ -190,7 +193,7 @@ impl Segment {
         let mut left = run.bytes;
         while left > 0 {
             let position = run.position + run.bytes - left;
-            let (head, batch) = frame::decode(&rest, self.place, position)
+            let (head, batch) = frame::decode(&rest, self.segment_id, position)
                 .map_err(|damage| OpenError::from_damage(&self.path, damage))?;
             if batch.partition != wanted.partition {
                 return Err(OpenError::damaged(
@@ -246,7 +249,7 @@ impl Survey {
     /// Reads every frame of a segment, up to the first that is not intact or not in order.
     pub(super) fn of(file: &File, path: &Path, head: &SegmentHead) -> Result<Self, OpenError> {
         let start = SegmentHead::bytes(head.bases.len()) as u64;
-        let mut scan = Scan::new(file, head.place, start);
+        let mut scan = Scan::new(file, head.segment_id, start);
         let mut survey = Self {
             index: Index::new(head.bases.len()),
             nexts: head.bases.clone(),

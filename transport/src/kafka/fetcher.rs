@@ -22,18 +22,18 @@ use super::mailbox::Mailbox;
 use super::questions::{self, Topic};
 use crate::log::{ReadError, TopicPartition};
 use batch::Batch;
-use doubts::{Doubts, Fear};
+use doubts::{Doubts, Suspicion};
 use following::Following;
 
 /// How long the thread waits for a record before it looks after its partitions.
 const POLL: Duration = Duration::from_millis(50);
 
 pub(super) struct Fetcher {
-    desk: Arc<Desk>,
+    inner: Arc<Inner>,
 }
 
 /// What the thread and those who attach share.
-struct Desk {
+struct Inner {
     consumer: BaseConsumer<Context>,
     following: Mutex<Following>,
     is_over: AtomicBool,
@@ -66,39 +66,39 @@ impl Fetcher {
     pub(super) fn start(name: &str, shared: &Arc<Shared>, freed: Arc<Notify>) -> KafkaResult<Self> {
         let context = Context::new(name, shared);
         let consumer = BaseConsumer::from_config_and_context(&settings(shared), context)?;
-        let desk = Arc::new(Desk {
+        let inner = Arc::new(Inner {
             consumer,
             following: Mutex::default(),
             is_over: AtomicBool::new(false),
             freed,
         });
         let thread = std::thread::Builder::new().name(format!("kafka {name}"));
-        let fetching = Arc::clone(&desk);
+        let fetching = Arc::clone(&inner);
         // The thread is the last to let the consumer go, which may wait.
         thread
             .spawn(move || fetching.run())
             .map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
-        Ok(Self { desk })
+        Ok(Self { inner })
     }
 
     /// Fetches `at` into `mailbox`; false when this instance fetches it already.
     pub(super) fn attach(&self, at: &TopicPartition, mailbox: &Arc<Mailbox>) -> KafkaResult<bool> {
-        self.desk.lock().add(&self.desk.consumer, at, mailbox)
+        self.inner.lock().add(&self.inner.consumer, at, mailbox)
     }
 
     /// Lets go what nobody reads any more.
     pub(super) fn look_after(&self) {
-        self.desk.look_after();
+        self.inner.look_after();
     }
 }
 
 impl Drop for Fetcher {
     fn drop(&mut self) {
-        self.desk.is_over.store(true, Ordering::Relaxed);
+        self.inner.is_over.store(true, Ordering::Relaxed);
     }
 }
 
-impl Desk {
+impl Inner {
     fn lock(&self) -> MutexGuard<'_, Following> {
         self.following
             .lock()
@@ -125,32 +125,32 @@ impl Desk {
                 self.consumer.context().shared().outage.ends();
                 self.lock().deliver(&self.consumer, batch);
             }
-            if let Some(fear) = error.and_then(|error| self.fear(&error)) {
-                doubts.raise(fear);
+            if let Some(suspicion) = error.and_then(|error| self.suspicion(&error)) {
+                doubts.raise(suspicion);
             }
             let now = began.elapsed();
-            if let Some(fear) = doubts.due(now) {
-                self.examine(&fear, &mut doubts, now);
+            if let Some(suspicion) = doubts.due(now) {
+                self.examine(&suspicion, &mut doubts, now);
             }
         }
     }
 
     /// What an error may mean for the partitions; nothing when librdkafka goes on by itself.
-    fn fear(&self, error: &KafkaError) -> Option<Fear> {
+    fn suspicion(&self, error: &KafkaError) -> Option<Suspicion> {
         let said = self.consumer.context().said();
         match error {
             KafkaError::MessageConsumptionFatal(code) => {
                 self.lock().fail_all(&format!("{code}: {said}"));
                 None
             }
-            KafkaError::MessageConsumption(code) => Fear::of(*code, &said),
+            KafkaError::MessageConsumption(code) => Suspicion::of(*code, &said),
             _ => None,
         }
     }
 
     /// Finds the partitions that an error was about. While brokers do not answer, or a topic may only be unknown to one
     /// of them, it is asked again.
-    fn examine(&self, fear: &Fear, doubts: &mut Doubts, now: Duration) {
+    fn examine(&self, suspicion: &Suspicion, doubts: &mut Doubts, now: Duration) {
         let positions = self.lock().positions();
         let (mut found, mut waits) = (false, false);
         for (at, mailbox) in positions {
@@ -158,7 +158,7 @@ impl Desk {
                 Err(_) => return,
                 Ok(Finding::Fine) => {
                     doubts.is_there(&at.topic);
-                    if *fear == Fear::Unknown {
+                    if *suspicion == Suspicion::Unknown {
                         self.lock().begin_anew(&self.consumer, &at);
                     }
                 }
@@ -176,7 +176,7 @@ impl Desk {
         if waits {
             return;
         }
-        if let (Fear::Broken(reason), false) = (fear, found) {
+        if let (Suspicion::Broken(reason), false) = (suspicion, found) {
             // Nothing is out of range now, yet something was: the log was cut and has grown again (R36).
             self.lock().fail_all(reason);
         }
@@ -191,7 +191,7 @@ impl Desk {
         match questions::topic(&self.consumer, &at.topic)? {
             Topic::Partitions(count) if at.partition.0 < count => {}
             Topic::Partitions(_) | Topic::Missing => return Ok(Finding::Missing),
-            Topic::Refused(code) if Fear::of(code, "").is_some() => {
+            Topic::Refused(code) if Suspicion::of(code, "").is_some() => {
                 return Ok(Finding::Broken(broken(code)));
             }
             Topic::Refused(code) => return Err(KafkaError::MetadataFetch(code)),

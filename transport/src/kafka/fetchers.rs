@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rdkafka::error::KafkaResult;
 use tokio::sync::Notify;
 
-use super::clerk::Clerk;
 use super::fetcher::Fetcher;
 use super::instance::Shared;
 use super::mailbox::Mailbox;
+use super::metadata_client::MetadataClient;
 use super::role::{Class, Role};
 use crate::log::{ReadError, TopicPartition};
 
@@ -23,17 +23,17 @@ type Instances = Vec<Arc<Fetcher>>;
 
 pub(super) struct Fetchers {
     shared: Arc<Shared>,
-    clerk: Arc<Clerk>,
+    metadata_client: Arc<MetadataClient>,
     by_role: Mutex<BTreeMap<(Class, Role), Instances>>,
     /// An instance has let a partition go.
     freed: Arc<Notify>,
 }
 
 impl Fetchers {
-    pub(super) fn new(shared: Arc<Shared>, clerk: Arc<Clerk>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, metadata_client: Arc<MetadataClient>) -> Self {
         Self {
             shared,
-            clerk,
+            metadata_client,
             by_role: Mutex::default(),
             freed: Arc::default(),
         }
@@ -45,7 +45,7 @@ impl Fetchers {
         at: &TopicPartition,
         mailbox: &Arc<Mailbox>,
     ) -> Result<Arc<Fetcher>, ReadError> {
-        self.clerk.find(at).await?;
+        self.metadata_client.find(at).await?;
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);

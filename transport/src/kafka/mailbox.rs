@@ -29,9 +29,9 @@ struct State {
 
 /// What the fetching thread should do about a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Appetite {
+pub(super) enum ReaderState {
     /// Its reader keeps up.
-    Hungry,
+    Reading,
     /// Enough is waiting.
     Full,
     /// Nobody reads any more.
@@ -90,12 +90,12 @@ impl Mailbox {
         self.lock().is_closed = true;
     }
 
-    pub(super) fn appetite(&self) -> Appetite {
+    pub(super) fn reader_state(&self) -> ReaderState {
         let state = self.lock();
         match () {
-            () if state.is_closed || state.error.is_some() => Appetite::Gone,
-            () if state.bytes >= BYTES_MAX => Appetite::Full,
-            () => Appetite::Hungry,
+            () if state.is_closed || state.error.is_some() => ReaderState::Gone,
+            () if state.bytes >= BYTES_MAX => ReaderState::Full,
+            () => ReaderState::Reading,
         }
     }
 
@@ -178,17 +178,17 @@ mod tests {
         mailbox.put(vec![stored(1, 1)]);
         assert_eq!(offsets(&mailbox.next().await.unwrap()), [0]);
         assert!(mailbox.next().await.is_err() && mailbox.next().await.is_err());
-        assert_eq!(mailbox.appetite(), Appetite::Gone);
+        assert_eq!(mailbox.reader_state(), ReaderState::Gone);
     }
 
     #[tokio::test]
     async fn batches_are_bounded_and_a_full_mailbox_says_so() {
         let mailbox = Mailbox::from(Offset(0));
         mailbox.put((0..9).map(|offset| stored(offset, 1 << 20)).collect());
-        assert_eq!(mailbox.appetite(), Appetite::Full);
+        assert_eq!(mailbox.reader_state(), ReaderState::Full);
         assert_eq!(offsets(&mailbox.next().await.unwrap()), [0]);
         assert_eq!(offsets(&mailbox.next().await.unwrap()), [1]);
-        assert_eq!(mailbox.appetite(), Appetite::Hungry);
+        assert_eq!(mailbox.reader_state(), ReaderState::Reading);
         let large = Mailbox::from(Offset(0));
         large.put(vec![stored(0, 20 << 20), stored(1, 1)]);
         assert_eq!(offsets(&large.next().await.unwrap()), [0]);

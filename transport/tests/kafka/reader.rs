@@ -14,8 +14,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use uuid::Uuid;
 use xp_protocol::events::{Cause, Checkpoint, Claim, Commit, Event, TimerKey, Trying};
 use xp_protocol::{
-    ClaimId, ConnectionId, Epoch, Incarnation, LogIdentity, Offset, PartitionId, Revision, Seq,
-    TicketId, TimeMs, View, codec,
+    ClaimAttempt, ClaimId, ConnectionId, Epoch, Incarnation, LogIdentity, Offset, PartitionId,
+    Revision, Seq, TicketId, TimeMs, View, codec,
 };
 use xp_transport::kafka::topics::{self, Created, Kind};
 use xp_transport::kafka::{Config, Kafka, Topic};
@@ -58,7 +58,7 @@ fn claim(id: u128, view: u64, attempt: u64) -> Line {
             generation: 0,
             offset: Offset(view),
         },
-        attempt,
+        attempt: ClaimAttempt(attempt),
         rules: 1,
         inbound: LogIdentity(Uuid::from_u128(8)),
     };

@@ -34,27 +34,27 @@ pub(super) type Claims = BTreeMap<LanePartition, Claimed>;
 /// Looks at the log of each. What does not answer within `patience` is unknown.
 pub(super) async fn claims(
     log: &dyn Log,
-    places: impl Iterator<Item = LanePartition>,
+    partitions: impl Iterator<Item = LanePartition>,
     patience: Duration,
 ) -> Claims {
-    let asked = stream::iter(places).map(|place| async move {
-        let asked = timeout(patience, claimed(log, &place)).await;
+    let asked = stream::iter(partitions).map(|partition| async move {
+        let asked = timeout(patience, claimed(log, &partition)).await;
         let asked = asked.unwrap_or_else(|_| Ok(Claimed::Unknown("no answer".to_owned())));
         let claimed = asked.unwrap_or_else(|error| Claimed::Unknown(format!("{error:#}")));
-        (place, claimed)
+        (partition, claimed)
     });
     asked.buffer_unordered(TOGETHER).collect().await
 }
 
-async fn claimed(log: &dyn Log, place: &LanePartition) -> Result<Claimed> {
-    let topic = events_topic(&place.lane);
+async fn claimed(log: &dyn Log, partition: &LanePartition) -> Result<Claimed> {
+    let topic = events_topic(&partition.lane);
     let partitions = log.partitions(&topic).await;
-    if partitions.is_none_or(|count| place.partition.0 >= count) {
+    if partitions.is_none_or(|count| partition.partition.0 >= count) {
         return Ok(Claimed::Unknown("its topic is not there".to_owned()));
     }
     let at = TopicPartition {
         topic: topic.into(),
-        partition: place.partition,
+        partition: partition.partition,
     };
     let bounds = log.bounds(&at).await?;
     let from = Offset(bounds.next.0.saturating_sub(NEWEST)).max(bounds.first);
@@ -82,7 +82,7 @@ async fn claimed(log: &dyn Log, place: &LanePartition) -> Result<Claimed> {
 fn epoch((offset, event): &(Offset, Event)) -> Option<Offset> {
     match event {
         Event::Claim(_) => Some(*offset),
-        event => event.place().map(|(epoch, _)| Offset(epoch.0)),
+        event => event.epoch_and_seq().map(|(epoch, _)| Offset(epoch.0)),
     }
 }
 

@@ -35,8 +35,8 @@ pub(crate) async fn run(asked: Disconnect) -> Result<()> {
     let (log, generation, patience) = connect(&config).await?;
     let done = async {
         let mut following = Following::enter(&log, generation, patience).await?;
-        let wish = Wish::new(fresh(), &subject);
-        wish.fulfil(&log, &mut following, asked.wait).await
+        let request = DisconnectRequest::new(fresh(), &subject);
+        request.fulfil(&log, &mut following, asked.wait).await
     };
     let done = done.await;
     close(log).await?;
@@ -92,12 +92,12 @@ fn named(tokens: &Tokens, subject: &str, issuer: Option<&str>) -> Result<String>
 
 /// A request to close a subject's sockets, under way.
 #[derive(Debug)]
-struct Wish {
+struct DisconnectRequest {
     id: Uuid,
     subject: Box<str>,
 }
 
-impl Wish {
+impl DisconnectRequest {
     fn new(id: Uuid, subject: &str) -> Self {
         let subject = subject.into();
         Self { id, subject }

@@ -12,7 +12,7 @@ use xp_transport::{Log, Reader};
 pub(super) struct Following {
     pub(super) members: Members,
     reader: Box<dyn Reader>,
-    /// What was said beside the members' words since then.
+    /// The notices since then.
     notices: Vec<Notice>,
 }
 
@@ -40,7 +40,7 @@ impl Following {
         self.heard(wait, |members, _| wanted(members)).await
     }
 
-    /// The same where it depends also on what is said beside the members' words.
+    /// The same where it depends also on notices.
     pub(super) async fn heard(
         &mut self,
         wait: Duration,
@@ -61,7 +61,7 @@ impl Following {
         Ok(true)
     }
 
-    /// What was said beside the members' words so far.
+    /// The notices so far.
     pub(super) fn notices(&self) -> &[Notice] {
         &self.notices
     }

@@ -107,7 +107,10 @@ impl Picture {
             lanes_version: definitions.map_or(0, |definitions| definitions.version),
             lanes: definitions.map_or_else(Vec::new, |all| lanes(members, all)),
             members: members_of(members),
-            partitions: members.places().map(|place| row(members, place)).collect(),
+            partitions: members
+                .partitions()
+                .map(|partition| row(members, partition))
+                .collect(),
             problems: Vec::new(),
         };
         picture.problems = picture.judge(members);
@@ -118,7 +121,7 @@ impl Picture {
     pub(super) fn beside(mut self, members: &Members, claims: &Claims) -> Self {
         for row in &mut self.partitions {
             let mut claims = claims.iter();
-            let claim = claims.find(|(place, _)| place.to_string() == row.partition);
+            let claim = claims.find(|(partition, _)| partition.to_string() == row.partition);
             let Some((_, claimed)) = claim else { continue };
             row.owner_in_fact = in_fact(members, claimed);
             let wanted = row.owner.as_ref();
@@ -215,14 +218,14 @@ impl Picture {
     }
 }
 
-/// Owners that do not serve, by their own word, where nobody can take over at once.
+/// Owners that do not serve, by their own heartbeats, where nobody can take over at once.
 fn cold(members: &Members) -> impl Iterator<Item = String> {
     let cold = members
         .cold()
-        .filter_map(|place| Some((place, members.owner(place)?)));
-    cold.map(|(place, owner)| {
+        .filter_map(|partition| Some((partition, members.owner(partition)?)));
+    cold.map(|(partition, owner)| {
         format!(
-            "{place} is not served: its owner {} replays it, has stopped it or makes no progress with it, and nobody who is warm can take over. `/status` of that node says which",
+            "{partition} is not served: its owner {} replays it, has stopped it or makes no progress with it, and nobody who is warm can take over. `/status` of that node says which",
             name(members, owner)
         )
     })
@@ -254,11 +257,11 @@ impl LaneRow {
 
 impl PartitionRow {
     /// Of the embedded log, whose one process owns everything.
-    pub(super) fn alone(place: &LanePartition, config: &Config) -> Self {
+    pub(super) fn alone(partition: &LanePartition, config: &Config) -> Self {
         let name = &config.state_node.name;
         Self {
-            partition: place.to_string(),
-            lane: place.lane.to_string(),
+            partition: partition.to_string(),
+            lane: partition.lane.to_string(),
             owner: Some(name.clone()),
             owner_in_fact: format!(
                 "{name} (the one process on the log in {}, while it runs)",
@@ -295,12 +298,16 @@ const STATE_NODE: &str = "state-node";
 
 fn lanes(members: &Members, definitions: &Definitions) -> Vec<LaneRow> {
     let lane = |(name, definition): (&str, &Definition)| {
-        let places = members.places().filter(|place| *place.lane == *name);
-        let places: Vec<_> = places.collect();
-        let unplaced = places.iter().filter(|place| members.owner(place).is_none());
-        let taken_over = |place: &&&LanePartition| {
-            let mut mirrors = members.mirrors(place).iter();
-            mirrors.any(|mirror| members.is_warm(place, *mirror))
+        let partitions = members
+            .partitions()
+            .filter(|partition| *partition.lane == *name);
+        let partitions: Vec<_> = partitions.collect();
+        let unplaced = partitions
+            .iter()
+            .filter(|partition| members.owner(partition).is_none());
+        let taken_over = |partition: &&&LanePartition| {
+            let mut mirrors = members.mirrors(partition).iter();
+            mirrors.any(|mirror| members.is_warm(partition, *mirror))
         };
         LaneRow {
             name: name.to_string(),
@@ -311,7 +318,7 @@ fn lanes(members: &Members, definitions: &Definitions) -> Vec<LaneRow> {
                 .map(|c| c.to_string())
                 .collect(),
             unplaced: unplaced.count(),
-            alone: places.len() - places.iter().filter(taken_over).count(),
+            alone: partitions.len() - partitions.iter().filter(taken_over).count(),
             standbys: definition.placement.standbys,
         }
     };
@@ -334,9 +341,9 @@ fn members_of(members: &Members) -> Vec<MemberRow> {
 fn member(members: &Members, incarnation: Incarnation, who: &Who) -> MemberRow {
     let duties = members.duties(incarnation);
     let count = |wanted: Duty| duties.values().filter(|duty| **duty == wanted).count();
-    let warm = duties
-        .iter()
-        .filter(|(place, duty)| **duty == Duty::Mirror && members.is_warm(place, incarnation));
+    let warm = duties.iter().filter(|(partition, duty)| {
+        **duty == Duty::Mirror && members.is_warm(partition, incarnation)
+    });
     let labels = who.labels.iter();
     MemberRow {
         name: who.name.to_string(),
@@ -372,19 +379,19 @@ fn state(members: &Members, incarnation: Incarnation, who: &Who) -> State {
     }
 }
 
-fn row(members: &Members, place: &LanePartition) -> PartitionRow {
-    let mirrors = members.mirrors(place).iter();
+fn row(members: &Members, partition: &LanePartition) -> PartitionRow {
+    let mirrors = members.mirrors(partition).iter();
     let mirror = |mirror: &Incarnation| MirrorRow {
         name: name(members, *mirror),
-        warm: members.is_warm(place, *mirror),
+        warm: members.is_warm(partition, *mirror),
     };
     PartitionRow {
-        partition: place.to_string(),
-        lane: place.lane.to_string(),
-        owner: members.owner(place).map(|owner| name(members, owner)),
+        partition: partition.to_string(),
+        lane: partition.lane.to_string(),
+        owner: members.owner(partition).map(|owner| name(members, owner)),
         owner_in_fact: UNKNOWN.to_owned(),
         mirrors: mirrors.map(mirror).collect(),
-        moved_to: members.moves().get(place).map(ToString::to_string),
+        moved_to: members.moves().get(partition).map(ToString::to_string),
     }
 }
 

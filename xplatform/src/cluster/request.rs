@@ -17,7 +17,7 @@ pub(super) enum Request {
     Drain { name: Box<str>, drained: bool },
     /// That a partition be owned by a node, as long as it can be, or by whom placement chooses.
     Move {
-        place: LanePartition,
+        partition: LanePartition,
         to: Option<Box<str>>,
     },
 }
@@ -35,18 +35,18 @@ impl Request {
 
     pub(super) fn moving(
         members: &Members,
-        place: &LanePartition,
+        partition: &LanePartition,
         to: Option<&str>,
     ) -> Result<Self> {
-        exists(members, place)?;
+        exists(members, partition)?;
         if let Some(name) = to {
             let (incarnation, who) = state_node(members, name)?;
-            if let Some(reason) = refusal(members, place, incarnation, who) {
-                bail!("{name} cannot own {place}: {reason}");
+            if let Some(reason) = refusal(members, partition, incarnation, who) {
+                bail!("{name} cannot own {partition}: {reason}");
             }
         }
         Ok(Self::Move {
-            place: place.clone(),
+            partition: partition.clone(),
             to: to.map(Into::into),
         })
     }
@@ -57,8 +57,8 @@ impl Request {
                 name: name.clone(),
                 drained: *drained,
             },
-            Self::Move { place, to } => Member::Move {
-                place: place.clone(),
+            Self::Move { partition, to } => Member::Move {
+                partition: partition.clone(),
                 to: to.clone(),
             },
         }
@@ -73,10 +73,13 @@ impl Request {
             } => owned_by(members, name).is_empty(),
             Self::Drain { name, .. } => !members.drained().contains(name),
             Self::Move {
-                place,
+                partition,
                 to: Some(name),
-            } => owner(members, place) == Some(name.as_ref()),
-            Self::Move { place, to: None } => !members.moves().contains_key(place),
+            } => owner(members, partition) == Some(name.as_ref()),
+            Self::Move {
+                partition,
+                to: None,
+            } => !members.moves().contains_key(partition),
         }
     }
 
@@ -94,14 +97,17 @@ impl Request {
                 )
             }
             Self::Move {
-                place,
+                partition,
                 to: Some(name),
             } => format!(
-                "{place} is owned by {name}, as long as it is there. `xp cluster move {place} --auto` leaves it to placement again\n"
+                "{partition} is owned by {name}, as long as it is there. `xp cluster move {partition} --auto` leaves it to placement again\n"
             ),
-            Self::Move { place, to: None } => {
-                let owner = owner(members, place).unwrap_or("nobody");
-                format!("{place} is left to placement; {owner} owns it now\n")
+            Self::Move {
+                partition,
+                to: None,
+            } => {
+                let owner = owner(members, partition).unwrap_or("nobody");
+                format!("{partition} is left to placement; {owner} owns it now\n")
             }
         }
     }
@@ -127,11 +133,11 @@ impl Request {
                 )
             }
             Self::Move {
-                place,
+                partition,
                 to: Some(name),
             } => format!(
-                "after {waited:?} {} owns {place} still, because {name} has not read up to its end yet. The wish stands and is fulfilled as soon as it has; `xp cluster move {place} --auto` takes it back",
-                owner(members, place).unwrap_or("nobody"),
+                "after {waited:?} {} owns {partition} still, because {name} has not read up to its end yet. The wish stands and is fulfilled as soon as it has; `xp cluster move {partition} --auto` takes it back",
+                owner(members, partition).unwrap_or("nobody"),
             ),
             _ => format!(
                 "after {waited:?} the cluster log does not show it; `xp cluster status` says how the cluster is"
@@ -166,8 +172,8 @@ fn state_node<'a>(members: &'a Members, name: &str) -> Result<(Incarnation, &'a 
     );
 }
 
-fn exists(members: &Members, place: &LanePartition) -> Result<()> {
-    if members.places().any(|known| known == place) {
+fn exists(members: &Members, partition: &LanePartition) -> Result<()> {
+    if members.partitions().any(|known| known == partition) {
         return Ok(());
     }
     let lanes = members.definitions().map(|definitions| &definitions.lanes);
@@ -179,7 +185,7 @@ fn exists(members: &Members, place: &LanePartition) -> Result<()> {
     let lanes: Vec<_> = lanes.collect();
     let lanes: Vec<_> = lanes.iter().map(String::as_str).collect();
     bail!(
-        "there is no partition {place}; the cluster runs {}",
+        "there is no partition {partition}; the cluster runs {}",
         listed(&lanes)
     );
 }
@@ -187,12 +193,12 @@ fn exists(members: &Members, place: &LanePartition) -> Result<()> {
 /// Why placement would not give the partition to this node, whatever a person wishes.
 fn refusal(
     members: &Members,
-    place: &LanePartition,
+    partition: &LanePartition,
     incarnation: Incarnation,
     who: &Who,
 ) -> Option<String> {
     let definitions = members.definitions()?;
-    let wanted = &definitions.lanes.get(&place.lane)?.placement.labels;
+    let wanted = &definitions.lanes.get(&partition.lane)?.placement.labels;
     let has = |label: &str, value: &str| match label {
         "name" => *who.name == *value,
         label => who.labels.get(label).is_some_and(|own| **own == *value),
@@ -200,7 +206,7 @@ fn refusal(
     let missing = wanted.iter().filter(|(label, value)| !has(label, value));
     let missing = written(missing);
     if !missing.is_empty() {
-        let lane = &place.lane;
+        let lane = &partition.lane;
         return Some(format!(
             "it lacks what lanes.{lane}.placement.labels asks for: {missing}"
         ));
@@ -218,14 +224,14 @@ fn refusal(
     None
 }
 
-fn owner<'a>(members: &'a Members, place: &LanePartition) -> Option<&'a str> {
-    let (who, _) = members.get(members.owner(place)?)?;
+fn owner<'a>(members: &'a Members, partition: &LanePartition) -> Option<&'a str> {
+    let (who, _) = members.get(members.owner(partition)?)?;
     Some(&who.name)
 }
 
 fn owned_by<'a>(members: &'a Members, name: &str) -> Vec<&'a LanePartition> {
-    let owned = members.places();
+    let owned = members.partitions();
     owned
-        .filter(|place| owner(members, place).is_some_and(|owner| owner == name))
+        .filter(|partition| owner(members, partition).is_some_and(|owner| owner == name))
         .collect()
 }

@@ -35,7 +35,7 @@ fn lanes(labels: &[(&str, &str)]) -> Member {
     })
 }
 
-fn place(partition: u32) -> LanePartition {
+fn partition(partition: u32) -> LanePartition {
     LanePartition {
         lane: "main".into(),
         partition: PartitionId(partition),
@@ -87,7 +87,7 @@ impl Drop for Actor {
 
 fn alive(incarnation: Incarnation, who: &Who, joined: Offset) -> Member {
     let warm = match who.kind {
-        Kind::StateNode => (0..PARTITIONS).map(place).collect(),
+        Kind::StateNode => (0..PARTITIONS).map(partition).collect(),
         Kind::Edge { .. } => Vec::new(),
     };
     Member::Alive {
@@ -255,7 +255,7 @@ fn what_nobody_may_own_is_fatal_and_says_which_labels_are_missing() {
         "{page}"
     );
     assert!(page.contains("with the labels region = \"eu\""), "{page}");
-    let refused = Request::moving(&members, &place(0), Some("state-1")).unwrap_err();
+    let refused = Request::moving(&members, &partition(0), Some("state-1")).unwrap_err();
     assert!(refused.to_string().contains("region = \"eu\""), "{refused}");
 }
 
@@ -267,13 +267,13 @@ fn who_owns_in_fact_stands_beside_who_should() {
         joins(2, state_node("state-2")),
     ]);
     let by = |number| Claimed::By(Incarnation(Uuid::from_u128(number)));
-    let owner = members.owner(&place(1)).unwrap();
+    let owner = members.owner(&partition(1)).unwrap();
     let other = if owner.0.as_u128() == 1 { 2 } else { 1 };
     let claims = Claims::from([
-        (place(0), Claimed::Nobody),
-        (place(1), Claimed::By(owner)),
-        (place(2), by(7)),
-        (place(3), Claimed::Unknown("no answer".to_owned())),
+        (partition(0), Claimed::Nobody),
+        (partition(1), Claimed::By(owner)),
+        (partition(2), by(7)),
+        (partition(3), Claimed::Unknown("no answer".to_owned())),
     ]);
     let picture = Picture::of(&members, false).beside(&members, &claims);
     let facts: Vec<_> = picture
@@ -284,12 +284,12 @@ fn who_owns_in_fact_stands_beside_who_should() {
     let gone = format!("a process that is gone ({})", Uuid::from_u128(7));
     let serving = picture.partitions[1].owner.as_deref().unwrap();
     assert_eq!(facts, ["nobody", serving, &gone, "unknown: no answer"]);
-    let told = |place: &str| {
+    let told = |partition: &str| {
         let mut problems = picture.problems.iter();
         problems.any(|problem| {
             problem
                 .what
-                .starts_with(&format!("{place} is to be owned by"))
+                .starts_with(&format!("{partition} is to be owned by"))
         })
     };
     assert_eq!(
@@ -297,7 +297,7 @@ fn who_owns_in_fact_stands_beside_who_should() {
         [true, false, true, false]
     );
     // Somebody else decides there, and lives.
-    let claims = Claims::from([(place(1), by(other))]);
+    let claims = Claims::from([(partition(1), by(other))]);
     let picture = Picture::of(&members, false).beside(&members, &claims);
     let wrong = picture.partitions[1].owner_in_fact.clone();
     assert_eq!(wrong, format!("state-{other}"));
@@ -329,7 +329,7 @@ fn claim(number: u128) -> Event {
         id: xp_protocol::ClaimId(Uuid::from_u128(100 + number)),
         incarnation: Incarnation(Uuid::from_u128(number)),
         view: xp_protocol::View::default(),
-        attempt: 0,
+        attempt: xp_protocol::ClaimAttempt(0),
         rules: xp_protocol::events::RULES,
         inbound: xp_protocol::LogIdentity(Uuid::nil()),
     })
@@ -352,12 +352,12 @@ async fn whose_claim_the_log_goes_by_owns_in_fact() {
         ),
     ] {
         let log = log_of(&events).await;
-        let claims = claims(&log, std::iter::once(place(0)), LOOK).await;
-        assert_eq!(claims[&place(0)], expected);
+        let claims = claims(&log, std::iter::once(partition(0)), LOOK).await;
+        assert_eq!(claims[&partition(0)], expected);
     }
     let log = log_of(&[]).await;
-    let claims = claims(&log, std::iter::once(place(3)), LOOK).await;
-    assert!(matches!(&claims[&place(3)], Claimed::Unknown(_)));
+    let claims = claims(&log, std::iter::once(partition(3)), LOOK).await;
+    assert!(matches!(&claims[&partition(3)], Claimed::Unknown(_)));
 }
 
 #[test]

@@ -70,16 +70,16 @@ async fn find(
     silent: bool,
     address: Address,
 ) -> Result<Whereabouts> {
-    let place = place(members, &address)?;
-    let claims = claims(log, std::iter::once(place.clone()), LOOK).await;
+    let partition = partition(members, &address)?;
+    let claims = claims(log, std::iter::once(partition.clone()), LOOK).await;
     let picture = Picture::of(members, silent).beside(members, &claims);
     let mut rows = picture.partitions.into_iter();
-    let row = rows.find(|row| row.partition == place.to_string());
+    let row = rows.find(|row| row.partition == partition.to_string());
     let row = row.context("the cluster has no such partition yet")?;
     Ok(Whereabouts { address, row })
 }
 
-fn place(members: &Members, address: &Address) -> Result<LanePartition> {
+fn partition(members: &Members, address: &Address) -> Result<LanePartition> {
     let definitions = members.definitions();
     let definitions =
         definitions.context("the cluster has no lanes yet: no state node has joined it")?;
@@ -124,14 +124,14 @@ mod tests {
     fn on_the_embedded_log_the_one_process_owns_it() {
         let config = Config::development(std::path::Path::new("data"));
         let address: Address = "board/7".parse().unwrap();
-        let place = LanePartition {
+        let partition = LanePartition {
             lane: "main".into(),
             partition: address.partition(config.lanes["main"].partitions),
         };
-        let row = PartitionRow::alone(&place, &config);
+        let row = PartitionRow::alone(&partition, &config);
         let text = page(&Whereabouts { address, row });
         assert!(
-            text.starts_with(&format!("board/7 lives in {place}\n")),
+            text.starts_with(&format!("board/7 lives in {partition}\n")),
             "{text}"
         );
         assert!(

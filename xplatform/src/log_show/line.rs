@@ -113,8 +113,8 @@ impl Entry {
     }
 
     fn event(&self, text: &mut String, event: &Event) {
-        let place = event
-            .place()
+        let position = event
+            .epoch_and_seq()
             .map(|(epoch, seq)| format!(" (epoch {epoch} seq {seq})"))
             .unwrap_or_default();
         match event {
@@ -125,24 +125,26 @@ impl Entry {
                 );
                 push(text, "", &line);
             }
-            Event::Commit(commit) => self.commit(text, commit, &place),
+            Event::Commit(commit) => self.commit(text, commit, &position),
             Event::Checkpoint(checkpoint) => push(
                 text,
-                &format!(" checkpoint{place} inbound "),
+                &format!(" checkpoint{position} inbound "),
                 &checkpoint.inbound.to_string(),
             ),
-            Event::Trying(trying) => push(text, &format!(" trying{place} "), &cause(&trying.cause)),
+            Event::Trying(trying) => {
+                push(text, &format!(" trying{position} "), &cause(&trying.cause))
+            }
             Event::TryingNamed(trying, name) => {
                 let of = format!("{}: {name}", cause(&trying.cause));
-                push(text, &format!(" trying{place} "), &of);
+                push(text, &format!(" trying{position} "), &of);
             }
-            Event::Release { .. } => push(text, " release", &place),
+            Event::Release { .. } => push(text, " release", &position),
         }
     }
 
-    fn commit(&self, text: &mut String, commit: &Commit, place: &str) {
+    fn commit(&self, text: &mut String, commit: &Commit, position: &str) {
         let head = format!(
-            " commit {} revision {}{place} cause {}",
+            " commit {} revision {}{position} cause {}",
             word(&self.key),
             commit.revision,
             cause(&commit.cause)
@@ -319,7 +321,7 @@ mod tests {
     #[test]
     fn what_clients_say_is_shown_with_who_says_it_and_what() {
         use xp_protocol::inbound::{ClientAction, Message};
-        use xp_protocol::{Attempt, ConnectionId, Incarnation, MessageNumber};
+        use xp_protocol::{ConnectionId, DialAttempt, Incarnation, MessageNumber};
         let id = uuid::Uuid::from_u128(7);
         let said = Inbound {
             time: TimeMs(0),
@@ -327,7 +329,7 @@ mod tests {
             message: Message::Client {
                 edge: Incarnation(id),
                 connection: ConnectionId(id),
-                attempt: Attempt(1),
+                attempt: DialAttempt(1),
                 action: ClientAction::Send {
                     n: MessageNumber(3),
                     text: true,

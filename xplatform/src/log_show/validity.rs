@@ -2,7 +2,7 @@
 //! begin where retention left off.
 
 use xp_protocol::events::{Claim, Event};
-use xp_protocol::{ClaimId, Epoch, Offset, Seq, View};
+use xp_protocol::{ClaimAttempt, ClaimId, Epoch, Offset, Seq, View};
 
 /// The fold of one partition, as far as validity goes.
 #[derive(Debug, Default)]
@@ -10,7 +10,7 @@ pub(super) struct Validity {
     /// Whether the log's beginning is gone, so that nothing can be said before the first claim that is left.
     beheaded: bool,
     current: Option<Current>,
-    latest: Option<(ClaimId, View, u64)>,
+    latest: Option<(ClaimId, View, ClaimAttempt)>,
 }
 
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Validity {
     }
 
     fn record(&mut self, event: &Event) -> Result<(), String> {
-        let (epoch, seq) = event.place().expect("all but claims have a place");
+        let (epoch, seq) = event.epoch_and_seq().expect("all but claims have a seq");
         let Some(current) = &mut self.current else {
             return Err("nobody owns the partition here".to_owned());
         };
@@ -100,7 +100,7 @@ mod tests {
                 generation: 0,
                 offset: Offset(view),
             },
-            attempt,
+            attempt: ClaimAttempt(attempt),
             rules: 1,
             inbound: LogIdentity(uuid(2)),
         })

@@ -18,17 +18,17 @@ const PANICS_MAX: usize = 3;
 
 /// The replay of one partition.
 pub(super) struct Pace {
-    place: LanePartition,
+    partition: LanePartition,
     clock: Clock,
     told: TimeMs,
     reading: u32,
 }
 
 impl Pace {
-    pub(super) fn of(place: &LanePartition) -> Self {
+    pub(super) fn of(partition: &LanePartition) -> Self {
         let clock = Clock::system();
         Self {
-            place: place.clone(),
+            partition: partition.clone(),
             told: clock.running(),
             clock,
             reading: 1,
@@ -59,7 +59,7 @@ impl Pace {
                 format!(", reading {reading}: not all of its entities fit into --memory at once")
             }
         };
-        format!("{}: at record {at}{of}{again}", self.place)
+        format!("{}: at record {at}{of}{again}", self.partition)
     }
 }
 

@@ -7,10 +7,11 @@ use xp_protocol::plain::plain;
 use xp_state_node::verification::{Late, Report};
 
 /// What this build cannot read of one partition, a line each; nothing when there is nothing.
-pub(super) fn found(place: &LanePartition, report: &Report) -> String {
+pub(super) fn found(partition: &LanePartition, report: &Report) -> String {
     let mut page = String::new();
-    let mut line =
-        |text: String| writeln!(page, "{place} {}", plain(&text)).expect("a String takes all text");
+    let mut line = |text: String| {
+        writeln!(page, "{partition} {}", plain(&text)).expect("a String takes all text")
+    };
     for finding in &report.findings {
         line(finding.to_string());
     }

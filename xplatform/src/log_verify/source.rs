@@ -24,16 +24,16 @@ pub(super) enum Source {
 }
 
 /// A partition of a lane, and where its events are.
-pub(super) struct Place {
+pub(super) struct EventsPartition {
     pub(super) partition: LanePartition,
     at: TopicPartition,
 }
 
-impl Place {
+impl EventsPartition {
     fn all(lane: &str, partitions: u32, asked: &Verify) -> Vec<Self> {
         let numbers = (0..partitions).map(PartitionId);
         let wanted = numbers.filter(|number| asked.partition.is_none_or(|asked| asked == *number));
-        let place = |partition| Self {
+        let partition = |partition| Self {
             partition: LanePartition {
                 lane: lane.into(),
                 partition,
@@ -43,7 +43,7 @@ impl Place {
                 partition,
             },
         };
-        wanted.map(place).collect()
+        wanted.map(partition).collect()
     }
 }
 
@@ -66,20 +66,20 @@ impl Source {
     }
 
     /// The partitions that are asked for.
-    pub(super) async fn places(&self, asked: &Verify) -> Result<Vec<Place>> {
+    pub(super) async fn partitions(&self, asked: &Verify) -> Result<Vec<EventsPartition>> {
         let lanes = self.lanes().await?;
         let is_asked_for = |lane: &str| asked.lane.as_deref().is_none_or(|asked| asked == lane);
         let wanted = lanes.iter().filter(|(lane, _)| is_asked_for(lane));
-        let places: Vec<_> = wanted
-            .flat_map(|(lane, partitions)| Place::all(lane, *partitions, asked))
+        let partitions: Vec<_> = wanted
+            .flat_map(|(lane, partitions)| EventsPartition::all(lane, *partitions, asked))
             .collect();
-        if places.is_empty() {
+        if partitions.is_empty() {
             bail!(
                 "the log has no such partition; it has {}",
                 described(&lanes)
             );
         }
-        Ok(places)
+        Ok(partitions)
     }
 
     /// The lanes whose events there are, with their partition counts.
@@ -117,8 +117,8 @@ impl Source {
     }
 
     /// The oldest offset.
-    pub(super) async fn first(&self, place: &Place) -> Result<Offset> {
-        let at = &place.at;
+    pub(super) async fn first(&self, partition: &EventsPartition) -> Result<Offset> {
+        let at = &partition.at;
         match self {
             Self::Directory(dir) => {
                 let found = embedded::inspect(dir, &at.topic, at.partition, Offset(0))?;
@@ -129,21 +129,21 @@ impl Source {
     }
 
     /// The end, where it is known before the log is read.
-    pub(super) async fn end(&self, place: &Place) -> Result<Option<Offset>> {
+    pub(super) async fn end(&self, partition: &EventsPartition) -> Result<Option<Offset>> {
         match self {
             Self::Directory(_) => Ok(None),
-            Self::Shared { log, .. } => Ok(Some(log.bounds(&place.at).await?.next)),
+            Self::Shared { log, .. } => Ok(Some(log.bounds(&partition.at).await?.next)),
         }
     }
 
     /// Reads from the beginning to this end, or to the one that there is; says where that was.
     pub(super) async fn read(
         &self,
-        place: &Place,
+        partition: &EventsPartition,
         end: Option<Offset>,
         mut each: impl FnMut(&Stored),
     ) -> Result<Offset> {
-        let at = &place.at;
+        let at = &partition.at;
         let mut next = Offset(0);
         match (self, end) {
             (Self::Directory(dir), end) => {

@@ -18,10 +18,10 @@ impl Story {
     }
 
     fn with(settings: Settings) -> Self {
-        let mut machine = Machine::new(settings, Attempt(6));
+        let mut machine = Machine::new(settings, DialAttempt(6));
         let now = TimeMs(1_000);
         assert_eq!(lines(machine.start(now)), ["dial 7"]);
-        machine.on_open(now, Attempt(7));
+        machine.on_open(now, DialAttempt(7));
         Self { machine, now }
     }
 
@@ -307,7 +307,7 @@ fn what_an_older_socket_says_is_ignored() {
     let mut story = Story::welcomed();
     story.dials_again();
     let frame = Bytes::from_static(b"event 9 []");
-    let old = Attempt(7);
+    let old = DialAttempt(7);
     assert!(
         story
             .machine
@@ -394,7 +394,9 @@ fn payloads_keep_their_bytes_and_their_kind() {
     let frame = Bytes::from_static(b"send 1 \x00 \xff");
     assert_eq!(actions, [Action::Write { frame, text: false }]);
     let event = Bytes::from_static(b"event 4 \x00 \xff");
-    let shown = story.machine.on_frame(story.now, Attempt(7), &event, false);
+    let shown = story
+        .machine
+        .on_frame(story.now, DialAttempt(7), &event, false);
     let payload = Payload::binary(bytes);
     let revision = Revision(4);
     assert_eq!(shown, [Action::Show(Item::Event { revision, payload })]);

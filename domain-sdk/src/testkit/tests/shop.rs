@@ -50,7 +50,7 @@ pub(super) struct Shop {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) enum Heard {
+pub(super) enum Received {
     Weight { note: String, weight: Answer<Scale> },
 }
 
@@ -59,7 +59,7 @@ impl Entity for Shop {
     type Claims = ();
     type Command = u32;
     type Query = Never;
-    type Signal = Heard;
+    type Signal = Received;
     type Event = String;
     type Output = Never;
     type Reply = ();
@@ -69,15 +69,14 @@ impl Entity for Shop {
         let note = cx.subject().to_owned();
         Ok(cx
             .decision()
-            .ask(Scale::at("1"), Weigh { at_least }, |weight| Heard::Weight {
-                note,
-                weight,
+            .ask(Scale::at("1"), Weigh { at_least }, |weight| {
+                Received::Weight { note, weight }
             }))
     }
 
     fn signal(
         &self,
-        Heard::Weight { note, weight }: Heard,
+        Received::Weight { note, weight }: Received,
         cx: &SignalCx<'_, Self>,
     ) -> Outcome<Self> {
         Ok(cx

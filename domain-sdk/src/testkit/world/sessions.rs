@@ -3,7 +3,7 @@
 use xp_protocol::{Address, ConnectionId, TicketId};
 
 use super::super::actor::{Ticket, Waiter};
-use super::super::step::{Broken, Heard};
+use super::super::step::{Broken, Received};
 use super::super::user::User;
 use super::{World, later, scene};
 use crate::host::{Input, Outcome, Reply, Termination};
@@ -32,7 +32,7 @@ impl World {
         };
         if let Reply::Now(Outcome::Rejection(no)) = decided.reply {
             self.stage(entity).end(connection);
-            self.hear(waiter, Heard::Answer(Outcome::Rejection(no)));
+            self.hear(waiter, Received::Answer(Outcome::Rejection(no)));
             return Ok(());
         }
         self.carry_out(entity, TicketId(self.turns), waiter, decided)?;

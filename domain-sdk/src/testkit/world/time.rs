@@ -5,7 +5,7 @@ use std::time::Duration;
 use xp_protocol::{Address, TicketId, TimeMs};
 
 use super::super::actor::{Ticket, Waiter};
-use super::super::step::{Broken, Heard};
+use super::super::step::{Broken, Received};
 use super::{Due, OpenAsk, UNANSWERED, World, later};
 use crate::host::{Fault, Input, Origin, Outcome, Termination};
 
@@ -99,7 +99,7 @@ impl World {
         };
         match waiter {
             Waiter::Asker { .. } => self.give(entity, waiter, Outcome::Fault),
-            waiter => self.hear(waiter, Heard::Unanswered),
+            waiter => self.hear(waiter, Received::Unanswered),
         }
     }
 }

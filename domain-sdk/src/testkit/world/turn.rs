@@ -3,7 +3,7 @@
 use xp_protocol::{Address, TicketId};
 
 use super::super::actor::{Asking, Ticket, Waiter};
-use super::super::step::{Broken, Heard, Said};
+use super::super::step::{Broken, Received, SentTell};
 use super::{Delivery, TURNS_AT_ONCE_MAX, World, later, scene};
 use crate::host::{Decided, Fault, Input, Outcome, Reply, Tell};
 
@@ -117,7 +117,7 @@ impl World {
         let asked = continuation.is_some();
         let life = self.stage(from).life;
         let asking = continuation.map(|continuation| Asking { continuation, life });
-        self.step.tells.push(Said {
+        self.step.tells.push(SentTell {
             from: from.clone(),
             to: to.clone(),
             signal: signal.clone(),
@@ -191,11 +191,11 @@ impl World {
                     outcome,
                 });
             }
-            waiter => self.hear(waiter, Heard::Answer(outcome)),
+            waiter => self.hear(waiter, Received::Answer(outcome)),
         }
     }
 
-    pub(super) fn hear(&mut self, waiter: Waiter, heard: Heard) {
+    pub(super) fn hear(&mut self, waiter: Waiter, heard: Received) {
         let message = match waiter {
             Waiter::Client(connection, message) => {
                 if self.step.message != Some(message) {
@@ -213,7 +213,7 @@ impl World {
         self.step.faults.push((entity.clone(), fault.clone()));
         match waiter {
             Waiter::Asker { .. } => self.give(entity, waiter, Outcome::Fault),
-            waiter => self.hear(waiter, Heard::Fault(fault)),
+            waiter => self.hear(waiter, Received::Fault(fault)),
         }
     }
 }

@@ -176,7 +176,7 @@ fn after_a_hole_each_session_is_resumed_from_what_it_has_some_at_a_time() {
     assert!(!watch.is_repairing());
 }
 
-/// R42's word about a partition stands in no entity's way.
+/// R42's item about a partition stands in no entity's way.
 #[test]
 fn other_notices_between_pieces_change_nothing() {
     let ana = socket(1, 1);

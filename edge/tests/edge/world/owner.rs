@@ -141,7 +141,7 @@ impl Owner {
     pub fn announce(&self, address: &Address, payload: &str) {
         let by = Socket {
             connection: super::connection(0),
-            attempt: xp_protocol::Attempt(0),
+            attempt: xp_protocol::DialAttempt(0),
         };
         let payload = Bytes::copy_from_slice(payload.as_bytes());
         let mut state = self.state.lock().unwrap();

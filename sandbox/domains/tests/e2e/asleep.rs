@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use xp_client::machine::Settings;
 use xp_client::{Answer, Client, End, Error, Item, Options, Tokens};
 use xp_domains::board::{self, Board, Command, Output};
-use xp_protocol::{Attempt, CloseCode, ConnectionId, TimeMs};
+use xp_protocol::{CloseCode, ConnectionId, DialAttempt, TimeMs};
 use xplatform::sandbox::{Sandbox, User, Visitor};
 
 use crate::process::PATIENCE;
@@ -215,7 +215,7 @@ async fn a_phone_asleep_until_it_is_forgotten_is_told_so_and_does_nothing_twice(
 fn by_the_clock(user: &User, url: String, clock_ms: u64) -> Options {
     Options {
         connection: Some(ConnectionId(SESSION.parse().unwrap())),
-        attempt: Some(Attempt(clock_ms)),
+        attempt: Some(DialAttempt(clock_ms)),
         ..options(user, url)
     }
 }

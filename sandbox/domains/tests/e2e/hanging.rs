@@ -117,9 +117,9 @@ fn counter(number: u32) -> Address {
 
 /// A counter on another partition than the first one.
 fn elsewhere() -> Address {
-    let place = |counter: &Address| counter.partition(PARTITIONS);
+    let partition = |counter: &Address| counter.partition(PARTITIONS);
     let others = (2..).map(counter);
-    let mut others = others.filter(|other| place(other) != place(&counter(1)));
+    let mut others = others.filter(|other| partition(other) != partition(&counter(1)));
     others.next().expect("there is more than one partition")
 }
 

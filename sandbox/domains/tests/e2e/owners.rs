@@ -34,25 +34,25 @@ impl Owners {
 
     /// Waits until somebody should own the board's partition, and says who.
     pub(crate) async fn of_board(&self, board: &str) -> Victim {
-        let place = place(board);
-        let owner = |members: &Members| self.owner(members, &place);
+        let partition = partition(board);
+        let owner = |members: &Members| self.owner(members, &partition);
         self.until("somebody owns the board", owner).await
     }
 
     /// Moves the board's partition to this node, and waits until it is there.
     pub(crate) async fn give(&self, board: &str, node: Victim) {
-        let place = place(board);
+        let partition = partition(board);
         let moved = Member::Move {
-            place: place.clone(),
+            partition: partition.clone(),
             to: Some(node.0.into()),
         };
         xp_cluster::log::append(&self.log, &moved).await.unwrap();
-        let owns = |members: &Members| (self.owner(members, &place)? == node).then_some(());
+        let owns = |members: &Members| (self.owner(members, &partition)? == node).then_some(());
         self.until("the node owns the board", owns).await;
     }
 
-    fn owner(&self, members: &Members, place: &LanePartition) -> Option<Victim> {
-        let owner = members.owner(place)?;
+    fn owner(&self, members: &Members, partition: &LanePartition) -> Option<Victim> {
+        let owner = members.owner(partition)?;
         self.victim(&members.get(owner)?.0.name)
     }
 
@@ -98,7 +98,7 @@ impl Owners {
     }
 }
 
-fn place(board: &str) -> LanePartition {
+fn partition(board: &str) -> LanePartition {
     let address: Address = format!("board/{board}").parse().unwrap();
     LanePartition {
         lane: LANE.into(),

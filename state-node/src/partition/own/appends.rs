@@ -17,18 +17,22 @@ const REPEAT_MS: u64 = 50;
 
 /// The records of an epoch, numbered densely from 1.
 pub(super) struct Appends {
-    /// The expected offset of number s is `base + s`, when nothing foreign lies between (R10).
+    /// The expected offset of number s is `base + s`, when nothing foreign lies between (R10). It begins as the claim's
+    /// offset, and grows by each foreign record that a gap was found to hold.
     base: u64,
     committed: Seq,
     /// Appended and not committed, in order.
     uncommitted: VecDeque<Uncommitted>,
-    /// Those of them that lie in the log, and where.
+    /// Those of them that the log has acknowledged, and where. An acknowledgement alone commits nothing: all before it
+    /// must be there too, and it must lie where it is expected.
     acknowledged: BTreeMap<Seq, Offset>,
     /// Which time the uncommitted ones are appended; late answers of an earlier one are told apart by it.
     round: u64,
     /// Records decided since the last [`Action::Append`].
     fresh: Vec<Record>,
+    /// The shell has been asked to read a gap, and nothing is committed until it answers.
     reading_gap: bool,
+    /// When the uncommitted records are appended again; none of them has failed where there is no time.
     repeat_at: Option<TimeMs>,
     /// Whether the last append failed, so that a full disk is told of once.
     failing: bool,
@@ -154,8 +158,12 @@ impl Appends {
         if self.reading_gap {
             return Settled::InOrder;
         }
+        // Only the next number is looked at. Where its acknowledgement is not here yet, later ones wait for it: a reader
+        // counts no record before the one with the number before it (R3).
         while let Some(offset) = self.acknowledged.remove(&self.committed.next()) {
             let expected = self.next_commit();
+            // Something foreign lies between. It may be a copy of our own from an append that was said to have failed, or
+            // the claim of another node, behind which no record of ours counts.
             if offset > expected && rules.expected_offset {
                 self.reading_gap = true;
                 return Settled::Gap {
@@ -163,6 +171,7 @@ impl Appends {
                     upto: offset,
                 };
             }
+            // Offsets only rise, so a lower one was given twice: the log has lost records, and may have lost ours.
             if offset < expected && rules.expected_offset {
                 return Settled::Truncated { offset, expected };
             }
@@ -174,9 +183,12 @@ impl Appends {
     /// Where the next of our records lie in a gap, in order; `None` when it holds another's claim. The records in it are
     /// judged by a fold that stands where the last committed record left it, as every reader of the log judges them.
     pub(super) fn judge(&self, fold: &Fold, batch: &[Stored]) -> Option<Vec<Offset>> {
+        // The owner's fold is ahead of the log: it has taken every record when it was decided. A reader would stand behind
+        // the last committed one, so the copy is put back there. Should one of ours be the `Release`, it is not yet read.
         let mut judge = fold.clone();
         judge.seq = self.committed;
         judge.released = false;
+        // What lies at or before the last committed record has been judged.
         let from = self.expected(self.committed);
         let mut placed = Vec::new();
         for stored in batch.iter().filter(|stored| stored.offset > from) {
@@ -185,6 +197,7 @@ impl Appends {
                 Err(_) => Verdict::Ignored,
             };
             match verdict {
+                // Whatever of ours lies behind it counts for nobody: this node owns the partition no longer.
                 Verdict::Claimed => return None,
                 Verdict::Valid => placed.push(stored.offset),
                 Verdict::Ignored => {}
@@ -219,6 +232,9 @@ impl Appends {
         if !in_order {
             return self.unacknowledged();
         }
+        // A record that was acknowledged behind one that failed did not count where it lies: its number was not the next
+        // one there (R3). So its acknowledgement is forgotten, and that of its new copy counts. Where the failed one has
+        // landed all the same, the copies lie further on than expected, and the gap is read.
         self.round += 1;
         self.acknowledged.clear();
         let records = self.uncommitted.iter().map(|entry| entry.record.clone());
@@ -244,6 +260,7 @@ impl Appends {
     fn commit(&mut self) {
         self.committed = self.committed.next();
         let entry = self.uncommitted.pop_front();
+        // It is committed by now, so the next one is expected right behind it.
         if entry.is_some_and(|entry| entry.effects) {
             self.effects_before = self.next_commit();
         }
@@ -251,6 +268,7 @@ impl Appends {
 
     /// Commits the next record at an offset where it was not expected; those behind it are expected behind it.
     pub(super) fn commit_at(&mut self, offset: Offset) {
+        // So that `base + committed + 1`, which is where the next record is expected, is this offset.
         self.base = offset.0 - self.committed.0 - 1;
         self.commit();
     }

@@ -49,7 +49,7 @@ impl Goodbyes {
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
-    use xp_protocol::{Attempt, ConnectionId};
+    use xp_protocol::{ConnectionId, DialAttempt};
 
     use super::*;
 
@@ -61,7 +61,7 @@ mod tests {
         let goodbyes = Goodbyes::after(before, Offset(inbound), TimeMs(0));
         let socket = Socket {
             connection: ConnectionId(Uuid::from_u128(1)),
-            attempt: Attempt(1),
+            attempt: DialAttempt(1),
         };
         goodbyes.may_have(&"room/1".parse().unwrap(), socket, TimeMs(now))
     }

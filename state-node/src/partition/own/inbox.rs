@@ -6,7 +6,7 @@
 //!
 //! A hole in `inbound` are messages that are gone before they were taken, because the log keeps only so much of them and
 //! the partition was too far behind. Whatever they were, nobody was told that they had been taken. Commands and queries
-//! their clients send again, tells and words about tells their sources. Only who said goodbye says it once, so the edges
+//! their clients send again, tells and their confirmations their sources. Only who said goodbye says it once, so the edges
 //! are asked which of the sockets that count as attached they still hold; when they have the question, the partition goes
 //! on behind the hole. Until then its position stays before it: a successor finds the same hole, and asks as well.
 

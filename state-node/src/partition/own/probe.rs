@@ -74,7 +74,7 @@ pub(super) enum Next {
 pub(super) type Suspect = (Offset, Option<MessageName>);
 
 /// Messages that are taken one at a time, and how far the probe is with them.
-pub(super) struct Probe {
+pub(super) struct PoisonProbe {
     /// Taken from the inbound log and not looked at yet.
     held: VecDeque<Stored>,
     caution: Caution,
@@ -82,7 +82,7 @@ pub(super) struct Probe {
     wary_until: Option<TimeMs>,
 }
 
-impl Probe {
+impl PoisonProbe {
     pub(super) fn new(before: Predecessor) -> Self {
         Self {
             held: VecDeque::new(),

@@ -5,7 +5,7 @@ mod resumes;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, Offset};
+use xp_protocol::{Address, CloseCode, ConnectionId, DialAttempt, Offset};
 
 use super::super::core::Core;
 use super::outbox::Outbox;
@@ -57,7 +57,7 @@ impl Sessions {
 #[derive(Default)]
 struct Welcomes {
     order: VecDeque<Address>,
-    waiting: BTreeMap<Address, Vec<(ConnectionId, Attempt)>>,
+    waiting: BTreeMap<Address, Vec<(ConnectionId, DialAttempt)>>,
     count: usize,
 }
 
@@ -71,7 +71,7 @@ impl Welcomes {
         self.order.len()
     }
 
-    fn push(&mut self, address: &Address, connection: ConnectionId, attempt: Attempt) {
+    fn push(&mut self, address: &Address, connection: ConnectionId, attempt: DialAttempt) {
         if !self.waiting.contains_key(address) {
             self.order.push_back(address.clone());
         }
@@ -82,7 +82,7 @@ impl Welcomes {
         }
     }
 
-    fn pop(&mut self) -> Option<(Address, Vec<(ConnectionId, Attempt)>)> {
+    fn pop(&mut self) -> Option<(Address, Vec<(ConnectionId, DialAttempt)>)> {
         let address = self.order.pop_front()?;
         let waiting = self.waiting.remove(&address).unwrap_or_default();
         self.count -= waiting.len();

@@ -7,7 +7,7 @@ use xp_protocol::{Offset, TimeMs};
 use super::super::segment::remove_segment;
 use super::Journal;
 
-/// For so long a release may be awaited without a word: a partition in which nothing happens is published every ten
+/// For so long a release may be awaited without a sign of it: a partition in which nothing happens is published every ten
 /// minutes.
 const PATIENCE_MS: u64 = 15 * 60_000;
 /// Then somebody is told so often.

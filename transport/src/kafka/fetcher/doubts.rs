@@ -15,9 +15,9 @@ const MISSING_FOR: Duration = Duration::from_secs(10);
 /// How soon brokers are asked again.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// What is feared.
+/// What an error may mean, until brokers have been asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fear {
+pub(super) enum Suspicion {
     /// A broker does not know a topic or partition. It may be the broker.
     Unknown,
     /// The log was cut, or we may not read it; when no partition turns out to be concerned now, all are (R36).
@@ -26,13 +26,13 @@ pub(super) enum Fear {
 
 #[derive(Debug, Default)]
 pub(super) struct Doubts {
-    fear: Option<Fear>,
+    suspicion: Option<Suspicion>,
     next: Duration,
     /// Since when each topic is missing.
     missing: BTreeMap<Arc<str>, Duration>,
 }
 
-impl Fear {
+impl Suspicion {
     /// Nothing when librdkafka goes on by itself.
     pub(super) fn of(code: RDKafkaErrorCode, said: &str) -> Option<Self> {
         use RDKafkaErrorCode as Code;
@@ -52,20 +52,20 @@ impl Fear {
 }
 
 impl Doubts {
-    /// The graver fear stays.
-    pub(super) fn raise(&mut self, fear: Fear) {
-        if !matches!(self.fear, Some(Fear::Broken(_))) {
-            self.fear = Some(fear);
+    /// The graver suspicion stays.
+    pub(super) fn raise(&mut self, suspicion: Suspicion) {
+        if !matches!(self.suspicion, Some(Suspicion::Broken(_))) {
+            self.suspicion = Some(suspicion);
         }
     }
 
     /// What to ask brokers about now; times are since the instance began.
-    pub(super) fn due(&mut self, now: Duration) -> Option<Fear> {
-        let fear = self.fear.clone().filter(|_| now >= self.next);
-        if fear.is_some() {
+    pub(super) fn due(&mut self, now: Duration) -> Option<Suspicion> {
+        let suspicion = self.suspicion.clone().filter(|_| now >= self.next);
+        if suspicion.is_some() {
             self.next = now + AGAIN;
         }
-        fear
+        suspicion
     }
 
     /// No broker knows the topic; returns whether it has been so for too long.
@@ -81,7 +81,7 @@ impl Doubts {
 
     /// All partitions were asked about, and none is waited for.
     pub(super) fn settle(&mut self) {
-        self.fear = None;
+        self.suspicion = None;
         self.missing.clear();
     }
 }
@@ -96,11 +96,11 @@ mod tests {
     fn a_topic_that_one_answer_does_not_know_is_waited_for() {
         let topic: Arc<str> = "main.events".into();
         let mut doubts = Doubts::default();
-        doubts.raise(Fear::Unknown);
-        assert_eq!(doubts.due(SECOND), Some(Fear::Unknown));
+        doubts.raise(Suspicion::Unknown);
+        assert_eq!(doubts.due(SECOND), Some(Suspicion::Unknown));
         assert!(!doubts.is_gone(&topic, SECOND));
         assert_eq!(doubts.due(SECOND), None, "brokers are not asked in a hurry");
-        assert_eq!(doubts.due(2 * SECOND), Some(Fear::Unknown));
+        assert_eq!(doubts.due(2 * SECOND), Some(Suspicion::Unknown));
         doubts.is_there(&topic);
         assert!(
             !doubts.is_gone(&topic, 11 * SECOND),
@@ -114,10 +114,14 @@ mod tests {
     #[test]
     fn a_log_that_was_cut_is_not_forgotten_over_a_topic_that_is_away() {
         let mut doubts = Doubts::default();
-        let cut = Fear::of(RDKafkaErrorCode::AutoOffsetReset, "main.events").expect("it is grave");
+        let cut =
+            Suspicion::of(RDKafkaErrorCode::AutoOffsetReset, "main.events").expect("it is grave");
         doubts.raise(cut.clone());
-        doubts.raise(Fear::Unknown);
+        doubts.raise(Suspicion::Unknown);
         assert_eq!(doubts.due(SECOND), Some(cut));
-        assert_eq!(Fear::of(RDKafkaErrorCode::BrokerTransportFailure, ""), None);
+        assert_eq!(
+            Suspicion::of(RDKafkaErrorCode::BrokerTransportFailure, ""),
+            None
+        );
     }
 }

@@ -8,7 +8,7 @@ use rdkafka::{Offset as At, TopicPartitionList};
 use xp_protocol::Offset;
 
 use super::batch::Batch;
-use crate::kafka::mailbox::{Appetite, Mailbox};
+use crate::kafka::mailbox::{Mailbox, ReaderState};
 use crate::log::{Bounds, ReadError, Stored, TopicPartition};
 
 #[derive(Default)]
@@ -96,16 +96,16 @@ impl Following {
     pub(super) fn look_after<C: ConsumerContext>(&mut self, consumer: &BaseConsumer<C>) -> bool {
         let before = self.entries.len();
         self.entries.retain_mut(|entry| {
-            let looked_after = match entry.mailbox.appetite() {
-                Appetite::Gone => {
+            let looked_after = match entry.mailbox.reader_state() {
+                ReaderState::Gone => {
                     let _ = entry.unassign(consumer);
                     return false;
                 }
-                Appetite::Full => entry.unassign(consumer),
-                Appetite::Hungry if !entry.is_assigned && entry.mailbox.is_empty() => {
+                ReaderState::Full => entry.unassign(consumer),
+                ReaderState::Reading if !entry.is_assigned && entry.mailbox.is_empty() => {
                     entry.assign(consumer)
                 }
-                Appetite::Hungry => Ok(()),
+                ReaderState::Reading => Ok(()),
             };
             fail_on_error(entry, looked_after);
             true

@@ -87,9 +87,9 @@ const EDGE: Kind = Kind::Edge {
     outbound: PartitionId(0),
 };
 
-fn answer(wish: &Wish, edge: u128, sockets: u32) -> Notice {
+fn answer(request: &DisconnectRequest, edge: u128, sockets: u32) -> Notice {
     Notice::Disconnected {
-        id: wish.id,
+        id: request.id,
         edge: incarnation(edge),
         sockets,
     }
@@ -108,23 +108,26 @@ fn the_edges_that_were_there_and_are_still_have_to_answer() {
         members.apply(Offset(offset), TimeMs(1_000), &word);
     }
     let at = Offset(3);
-    let wish = Wish::new(Uuid::from_u128(7), "ana\u{1b}\n");
-    let other = Wish::new(Uuid::from_u128(8), "ben");
-    let notices = [answer(&wish, 2, 2), answer(&other, 3, 5)];
-    assert_eq!(wish.missing(&members, at, &notices), ["edge-2", "edge-3"]);
+    let request = DisconnectRequest::new(Uuid::from_u128(7), "ana\u{1b}\n");
+    let other = DisconnectRequest::new(Uuid::from_u128(8), "ben");
+    let notices = [answer(&request, 2, 2), answer(&other, 3, 5)];
+    assert_eq!(
+        request.missing(&members, at, &notices),
+        ["edge-2", "edge-3"]
+    );
     let left = Member::Leave {
         incarnation: incarnation(3),
     };
     members.apply(Offset(5), TimeMs(1_000), &left);
-    assert_eq!(wish.missing(&members, at, &notices), ["edge-3"]);
+    assert_eq!(request.missing(&members, at, &notices), ["edge-3"]);
     let notices = [
-        answer(&wish, 2, 2),
-        answer(&wish, 4, 1),
-        answer(&wish, 3, 0),
+        answer(&request, 2, 2),
+        answer(&request, 4, 1),
+        answer(&request, 3, 0),
     ];
-    assert!(wish.missing(&members, at, &notices).is_empty());
+    assert!(request.missing(&members, at, &notices).is_empty());
     assert_eq!(
-        wish.done(&members, &notices),
+        request.done(&members, &notices),
         "ana\\u001b\\n: 3 sockets ended at 3 edges (an edge that has left 0, edge-1 2, edge-3 1)\n"
     );
     let said = silent(&["edge-2", "edge-3"], Duration::from_secs(10));
@@ -140,8 +143,8 @@ async fn asked(answers: bool, wait: Duration) -> Answer {
     let join = joins(2, "edge-1", EDGE);
     xp_cluster::log::append(&log, &join).await.unwrap();
     let mut following = Following::enter(&log, 1, WAIT).await.unwrap();
-    let wish = Arc::new(Wish::new(Uuid::from_u128(7), "ana"));
-    let (edge, its) = (log.another_producer(), Arc::clone(&wish));
+    let request = Arc::new(DisconnectRequest::new(Uuid::from_u128(7), "ana"));
+    let (edge, its) = (log.another_producer(), Arc::clone(&request));
     let mut reader = log.read(&xp_cluster::log::topic(), Offset(1));
     let heeding = tokio::spawn(async move {
         let asked = reader.next().await.unwrap();
@@ -155,7 +158,7 @@ async fn asked(answers: bool, wait: Duration) -> Answer {
         let joins = joins(3, "state-1", Kind::StateNode);
         xp_cluster::log::append(&edge, &joins).await.unwrap();
     });
-    let answer = wish.fulfil(&log, &mut following, wait).await.unwrap();
+    let answer = request.fulfil(&log, &mut following, wait).await.unwrap();
     heeding.await.unwrap();
     answer
 }

@@ -149,7 +149,7 @@ struct World {
     machine: Machine,
     now: TimeMs,
     server: Server,
-    socket: Option<Attempt>,
+    socket: Option<DialAttempt>,
     to_server: VecDeque<Bytes>,
     to_client: VecDeque<String>,
     /// The client has read a `busy` for this number: nothing from there on goes out before this time.
@@ -169,7 +169,7 @@ impl World {
             ..Settings::default()
         };
         let mut world = Self {
-            machine: Machine::new(settings, Attempt(0)),
+            machine: Machine::new(settings, DialAttempt(0)),
             now: TimeMs(0),
             server: Server::default(),
             socket: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use xp_protocol::codec;
 use xp_protocol::events::{Commit, Event};
 use xp_protocol::outbound::{Item, Recipients};
-use xp_protocol::{Address, Attempt, CloseCode, ConnectionId, Offset, Revision};
+use xp_protocol::{Address, CloseCode, ConnectionId, DialAttempt, Offset, Revision};
 use xp_transport::Stored;
 
 use super::super::super::core::Core;
@@ -40,7 +40,7 @@ pub(super) struct Resumes {
 struct Resume {
     address: Address,
     connection: ConnectionId,
-    attempt: Attempt,
+    attempt: DialAttempt,
     since: Revision,
     /// Its client waits for a `welcome … resumed`.
     announce: bool,
@@ -429,7 +429,7 @@ mod tests {
         Resume {
             address: entity.parse().unwrap(),
             connection: ConnectionId(uuid::Uuid::from_u128(connection)),
-            attempt: Attempt(1),
+            attempt: DialAttempt(1),
             since: Revision(since),
             announce: false,
         }

@@ -6,7 +6,7 @@ use xp_domain_sdk::host::Welcome;
 use xp_protocol::events::{Cause, Change, TimerKey};
 use xp_protocol::outbound::{Item, Recipients, Socket};
 use xp_protocol::{
-    Address, Attempt, CloseCode, ConnectionId, Incarnation, MessageNumber, PartitionId,
+    Address, CloseCode, ConnectionId, DialAttempt, Incarnation, MessageNumber, PartitionId,
 };
 
 use super::super::super::core::{Core, Unsent};
@@ -63,7 +63,7 @@ impl Sessions {
         core: &Core,
         outbox: &mut Outbox,
         address: &Address,
-        waiting: Vec<(ConnectionId, Attempt)>,
+        waiting: Vec<(ConnectionId, DialAttempt)>,
         most: usize,
     ) -> usize {
         let (mut rendered, mut common) = (0, None);

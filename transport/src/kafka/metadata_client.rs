@@ -1,5 +1,5 @@
-//! Answers questions about topics through an instance of its own, which never waits behind a fetch. An outage is
-//! waited out: what comes back is what a broker said.
+//! The metadata client: it asks brokers about topics through an instance of its own, which never waits behind a fetch.
+//! An outage is waited out: what comes back is what a broker said. It reads no records.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -27,7 +27,7 @@ const LISTEN: Duration = Duration::from_secs(1);
 /// How often a question without an answer is logged.
 const ASKS_PER_LINE: u32 = 25;
 
-pub(super) struct Clerk {
+pub(super) struct MetadataClient {
     consumer: Option<Arc<BaseConsumer<Context>>>,
     cluster: String,
     generation: u32,
@@ -35,7 +35,7 @@ pub(super) struct Clerk {
     known: Mutex<HashMap<String, u32>>,
 }
 
-impl Drop for Clerk {
+impl Drop for MetadataClient {
     /// librdkafka waits for its threads, which must not hold up a task.
     fn drop(&mut self) {
         let consumer = self.consumer.take();
@@ -43,7 +43,7 @@ impl Drop for Clerk {
     }
 }
 
-impl Clerk {
+impl MetadataClient {
     pub(super) async fn connect(config: Config, shared: Arc<Shared>) -> Result<Self, ConnectError> {
         let probe = probe(&config).await?;
         let context = Context::new("questions", &shared);

@@ -1,4 +1,4 @@
-//! The list of outlets that have news to write, between those who push the news and the flusher that writes it.
+//! The list of send queues that have news to write, between those who push the news and the flusher that writes it.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,26 +6,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use xp_protocol::ConnectionId;
 
-use super::Outlet;
+use super::SendQueue;
 
-/// Outlets with something to write and a sending half that nobody uses. Each is listed once until it is flushed.
+/// Send queues with something to write and a sending half that nobody uses. Each is listed once until it is flushed.
 #[derive(Default)]
 pub(crate) struct ReadyList {
-    outlets: Mutex<Vec<Arc<Outlet>>>,
+    send_queues: Mutex<Vec<Arc<SendQueue>>>,
     wake: Notify,
 }
 
 impl ReadyList {
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Outlet>>> {
-        self.outlets.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<SendQueue>>> {
+        self.send_queues
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an outlet. The flusher comes after the next [`ReadyList::wake`].
-    pub(super) fn add(&self, outlet: Arc<Outlet>) {
-        self.lock().push(outlet);
+    /// Adds a send queue. The flusher comes after the next [`ReadyList::wake`].
+    pub(super) fn add(&self, send_queue: Arc<SendQueue>) {
+        self.lock().push(send_queue);
     }
 
-    /// Has the flusher come, if any outlet is listed: once for many that were listed together.
+    /// Has the flusher come, if any send queue is listed: once for many that were listed together.
     pub(crate) fn wake(&self) {
         if !self.lock().is_empty() {
             self.wake.notify_one();
@@ -33,7 +35,7 @@ impl ReadyList {
     }
 
     /// All that are listed. `into` is empty and gives its room back to the list.
-    pub(crate) fn take(&self, into: &mut Vec<Arc<Outlet>>) {
+    pub(crate) fn take(&self, into: &mut Vec<Arc<SendQueue>>) {
         std::mem::swap(&mut *self.lock(), into);
     }
 

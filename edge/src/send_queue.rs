@@ -18,7 +18,7 @@ use xp_protocol::{Address, CloseCode};
 
 use crate::backlog::{Backlog, Bounds, Pushed, Taken};
 use crate::jwt::KeyId;
-use crate::watch::Means;
+use crate::watch::FrameKind;
 
 pub(crate) use ready::{ReadyList, ReadyLists};
 pub(crate) use writer::{Writer, Wrote};
@@ -29,13 +29,13 @@ pub(crate) enum Item {
     /// A whole websocket frame.
     Frame(Bytes),
     /// A frame that the session machine needs to know of.
-    Telling(Bytes, Means),
+    Telling(Bytes, FrameKind),
     /// No frame: a piece came of what it waits for (R41).
     Coming,
 }
 
 /// The one queue towards a client. Shared by the fan-out, the registry and the connection.
-pub(crate) struct Outlet {
+pub(crate) struct SendQueue {
     pub(crate) address: Address,
     pub(crate) socket: Socket,
     pub(crate) subject: Box<str>,
@@ -90,7 +90,7 @@ impl Queue {
     }
 }
 
-impl Outlet {
+impl SendQueue {
     pub(crate) fn new(
         address: Address,
         socket: Socket,

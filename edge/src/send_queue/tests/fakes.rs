@@ -1,4 +1,4 @@
-//! An outlet and a socket without I/O, for the tests of those that write.
+//! A send queue and a socket without I/O, for the tests of those that write.
 
 use std::io;
 use std::pin::Pin;
@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use xp_protocol::outbound::Socket;
-use xp_protocol::{Attempt, ConnectionId};
+use xp_protocol::{ConnectionId, DialAttempt};
 
-use super::super::{Outlet, ReadyList};
+use super::super::{ReadyList, SendQueue};
 use crate::backlog::Bounds;
 
 /// What a socket was given, write by write, and how many bytes it still takes.
@@ -86,19 +86,19 @@ pub(crate) fn text(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
 
-pub(crate) fn outlet(frames_max: usize) -> Arc<Outlet> {
+pub(crate) fn send_queue(frames_max: usize) -> Arc<SendQueue> {
     within(Bounds {
         bytes_max: 10,
         frames_max,
     })
 }
 
-pub(crate) fn within(bounds: Bounds) -> Arc<Outlet> {
+pub(crate) fn within(bounds: Bounds) -> Arc<SendQueue> {
     listed_in(bounds, Arc::default())
 }
 
 /// One that is listed there.
-pub(crate) fn with_list(list: &Arc<ReadyList>) -> Arc<Outlet> {
+pub(crate) fn with_list(list: &Arc<ReadyList>) -> Arc<SendQueue> {
     let bounds = Bounds {
         bytes_max: 1_000,
         frames_max: 100,
@@ -106,14 +106,14 @@ pub(crate) fn with_list(list: &Arc<ReadyList>) -> Arc<Outlet> {
     listed_in(bounds, Arc::clone(list))
 }
 
-fn listed_in(bounds: Bounds, list: Arc<ReadyList>) -> Arc<Outlet> {
+fn listed_in(bounds: Bounds, list: Arc<ReadyList>) -> Arc<SendQueue> {
     let socket = Socket {
         connection: ConnectionId(uuid::Uuid::from_u128(1)),
-        attempt: Attempt(1),
+        attempt: DialAttempt(1),
     };
     let address = "board/1".parse().unwrap();
     let peer = "127.0.0.1:1".parse().unwrap();
-    Arc::new(Outlet::new(
+    Arc::new(SendQueue::new(
         address,
         socket,
         "ana".into(),

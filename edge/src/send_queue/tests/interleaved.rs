@@ -9,9 +9,9 @@ use super::*;
 const SEEDS: u64 = 500;
 const STEPS: usize = 200;
 
-/// An outlet, its connection without I/O, and the socket behind it.
+/// A send queue, its connection without I/O, and the socket behind it.
 struct Stage {
-    outlet: Arc<Outlet>,
+    send_queue: Arc<SendQueue>,
     peer: Peer,
     /// The sending half, while the connection has it.
     writer: Option<Box<Writer>>,
@@ -23,7 +23,7 @@ impl Stage {
         let peer = Peer::default();
         Self {
             // Half of it is reached now and then; all of it would make the client slow.
-            outlet: within(Bounds {
+            send_queue: within(Bounds {
                 bytes_max: 1_000_000,
                 frames_max: STEPS,
             }),
@@ -39,24 +39,26 @@ impl Stage {
         let frame = Bytes::from(text);
         match is_answer {
             true => {
-                let means = Means::Accepted(MessageNumber(0));
-                self.outlet.push_now(Item::Telling(frame, means));
+                let kind = FrameKind::Accepted(MessageNumber(0));
+                self.send_queue.push_now(Item::Telling(frame, kind));
             }
-            false => self.outlet.push(frame),
+            false => self.send_queue.push(frame),
         }
     }
 
     /// The flusher comes, whether it was called or not.
     fn flush(&self, period: u64) {
         let mut listed = Vec::new();
-        self.outlet.ready.take(&mut listed);
-        listed.iter().for_each(|outlet| outlet.flush(period));
+        self.send_queue.ready.take(&mut listed);
+        listed
+            .iter()
+            .for_each(|send_queue| send_queue.flush(period));
     }
 
     /// The connection, if anything woke it or its socket may take more.
     fn connection(&mut self) {
-        if is_woken(&self.outlet)
-            && let Some((taken, parked)) = self.outlet.take()
+        if is_woken(&self.send_queue)
+            && let Some((taken, parked)) = self.send_queue.take()
         {
             self.writer = self.writer.take().or(parked);
             let writer = self.writer.as_mut().unwrap();
@@ -69,10 +71,10 @@ impl Stage {
             }
         }
         if let Some(writer) = &mut self.writer {
-            self.outlet.written(writer.write_now().unwrap());
+            self.send_queue.written(writer.write_now().unwrap());
         }
         if let Some(idle) = self.writer.take_if(|writer| !writer.has_more()) {
-            self.outlet.park(idle);
+            self.send_queue.park(idle);
         }
     }
 
@@ -102,7 +104,7 @@ fn run(seed: u64) {
         stage.flush(STEPS as u64 + period);
     }
     assert_eq!(stage.arrived(), stage.pushed, "seed {seed}");
-    assert_eq!(stage.outlet.lock().backlog.frames(), 0, "seed {seed}");
+    assert_eq!(stage.send_queue.lock().backlog.frames(), 0, "seed {seed}");
 }
 
 #[test]

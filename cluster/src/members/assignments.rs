@@ -5,31 +5,31 @@ use std::collections::BTreeMap;
 use xp_protocol::cluster::{Definition, Kind, Placement, Who};
 use xp_protocol::{Incarnation, LanePartition};
 
-use super::{Members, Place, Present};
+use super::{Assignment, Members, Present};
 use crate::placement::{self, Candidate, Hold};
 use crate::timing::COLD_MS;
 
 impl Members {
     /// Places every partition anew: equal folds place alike, and a living owner moves only to who is warm.
-    pub(super) fn place(&mut self) {
-        let former = std::mem::take(&mut self.places);
-        let places = self.lanes.places();
-        let placed = places.map(|(at, definition)| {
-            let owner = former.get(&at).and_then(|place| place.owner);
-            let place = self.place_one(&at, definition, owner);
-            (at, place)
+    pub(super) fn assign(&mut self) {
+        let former = std::mem::take(&mut self.assignments);
+        let partitions = self.lanes.partitions();
+        let placed = partitions.map(|(at, definition)| {
+            let owner = former.get(&at).and_then(|assignment| assignment.owner);
+            let assignment = self.assign_one(&at, definition, owner);
+            (at, assignment)
         });
-        self.places = placed.collect();
+        self.assignments = placed.collect();
         self.note_cold(&former);
     }
 
     /// R46: since when the owner of a partition says that it could not own it at once. Who has just become the owner
     /// begins anew.
-    fn note_cold(&mut self, former: &BTreeMap<LanePartition, Place>) {
+    fn note_cold(&mut self, former: &BTreeMap<LanePartition, Assignment>) {
         let since = std::mem::take(&mut self.cold);
         let now_ms = self.pulse.now_ms();
-        let cold = self.places.iter().filter_map(|(at, place)| {
-            let owner = place.owner.filter(|owner| !self.is_warm(at, *owner))?;
+        let cold = self.assignments.iter().filter_map(|(at, assignment)| {
+            let owner = assignment.owner.filter(|owner| !self.is_warm(at, *owner))?;
             let same = former.get(at).is_some_and(|was| was.owner == Some(owner));
             let known = since.get(at).filter(|_| same).copied();
             Some((at.clone(), known.unwrap_or(now_ms)))
@@ -44,7 +44,7 @@ impl Members {
             let owner = self.owner(at);
             let definition = self.lanes.definition(at);
             definition
-                .is_some_and(|definition| self.place_one(at, definition, owner).owner != owner)
+                .is_some_and(|definition| self.assign_one(at, definition, owner).owner != owner)
         })
     }
 
@@ -54,12 +54,12 @@ impl Members {
         self.rules.yields && since.is_some_and(is_late)
     }
 
-    fn place_one(
+    fn assign_one(
         &self,
         at: &LanePartition,
         definition: &Definition,
         owner: Option<Incarnation>,
-    ) -> Place {
+    ) -> Assignment {
         let candidates = self.candidates(at, &definition.placement);
         let moved = self.moves.get(at).or(definition.placement.pin.as_ref());
         let ranked = placement::rank(at, candidates, moved.map(AsRef::as_ref));
@@ -69,7 +69,7 @@ impl Members {
         let following = usize::from(definition.placement.standbys) + 1;
         let following = ranked.iter().take(following).map(|one| one.incarnation);
         let mirrors = following.filter(|one| Some(*one) != owner).collect();
-        Place { owner, mirrors }
+        Assignment { owner, mirrors }
     }
 
     fn hold(&self, at: &LanePartition, owner: Incarnation, ranked: &[Candidate<'_>]) -> Hold {

@@ -28,8 +28,8 @@ const HEAD_BYTES_MAX: usize = 8 << 10;
 /// asking whether the process lives.
 const REQUESTS_MAX: usize = 64;
 
-/// What whoever asks sees of the node, through all its incarnations. Dropped, it answers nobody any more.
-pub(crate) struct Window {
+/// What it answers of the node, through all its incarnations. Dropped, it answers nobody any more.
+pub(crate) struct StatusServer {
     addr: SocketAddr,
     scene: Arc<Scene>,
     serving: AbortHandle,
@@ -53,7 +53,7 @@ struct Page {
     absent: Option<&'static str>,
 }
 
-impl Window {
+impl StatusServer {
     /// Opens it where the configuration says, if it does, and says on stdout where that is. Port 0 becomes the port in
     /// the configuration, so that others are told of it.
     pub(crate) async fn of(config: &mut Config) -> Result<Option<Self>> {
@@ -61,11 +61,14 @@ impl Window {
         let Some(listen) = node.listen else {
             return Ok(None);
         };
-        let window = Self::open(listen, &node.name).await?;
-        node.listen = Some(window.addr);
-        let line = format!("state-node {} answers on http://{}", node.name, window.addr);
+        let status_server = Self::open(listen, &node.name).await?;
+        node.listen = Some(status_server.addr);
+        let line = format!(
+            "state-node {} answers on http://{}",
+            node.name, status_server.addr
+        );
         writeln!(std::io::stdout(), "{line}").context("stdout cannot be written")?;
-        Ok(Some(window))
+        Ok(Some(status_server))
     }
 
     /// Answers from now on, before there is a node: that it is not ready.
@@ -93,7 +96,7 @@ impl Window {
     }
 }
 
-impl Drop for Window {
+impl Drop for StatusServer {
     fn drop(&mut self) {
         self.serving.abort();
     }
@@ -310,28 +313,28 @@ fn asked(head: &str) -> Result<(&str, bool), Answer> {
 mod tests {
     use super::*;
 
-    async fn get(window: &Window, request: &str) -> String {
-        let mut stream = TcpStream::connect(window.addr).await.unwrap();
+    async fn get(status_server: &StatusServer, request: &str) -> String {
+        let mut stream = TcpStream::connect(status_server.addr).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
     }
 
-    async fn opened() -> Window {
+    async fn opened() -> StatusServer {
         let any = "127.0.0.1:0".parse().unwrap();
-        Window::open(any, "state-7").await.unwrap()
+        StatusServer::open(any, "state-7").await.unwrap()
     }
 
     #[tokio::test]
     async fn a_process_without_a_node_lives_and_is_not_ready() {
-        let window = opened().await;
-        let live = get(&window, "GET /live HTTP/1.1\r\n\r\n").await;
+        let status_server = opened().await;
+        let live = get(&status_server, "GET /live HTTP/1.1\r\n\r\n").await;
         assert!(live.starts_with("HTTP/1.1 200 OK\r\n"), "{live}");
-        let ready = get(&window, "GET /ready?from=probe HTTP/1.1\r\n\r\n").await;
+        let ready = get(&status_server, "GET /ready?from=probe HTTP/1.1\r\n\r\n").await;
         assert!(ready.starts_with("HTTP/1.1 503 "), "{ready}");
         assert!(ready.contains("has not joined the cluster"), "{ready}");
-        let status = get(&window, "GET /status HTTP/1.1\r\n\r\n").await;
+        let status = get(&status_server, "GET /status HTTP/1.1\r\n\r\n").await;
         let (_, body) = status.split_once("\r\n\r\n").unwrap();
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["name"], "state-7");
@@ -340,7 +343,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_request_for_this_place_is_answered_with_what_is() {
-        let window = opened().await;
+        let status_server = opened().await;
         for (request, says) in [
             ("GET / HTTP/1.1\r\n\r\n", "404 Not Found"),
             ("POST /ready HTTP/1.1\r\n\r\n", "405 "),
@@ -349,21 +352,21 @@ mod tests {
             ("POST /entity/board/a%20b HTTP/1.1\r\n\r\n", "503 "),
             ("hello\r\n\r\n", "400 Bad Request"),
         ] {
-            let answer = get(&window, request).await;
+            let answer = get(&status_server, request).await;
             assert!(answer.contains(says), "{request}: {answer}");
         }
         let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD_BYTES_MAX));
-        assert!(get(&window, &long).await.contains("431 "));
+        assert!(get(&status_server, &long).await.contains("431 "));
     }
 
     #[tokio::test]
     async fn whoever_connects_and_says_nothing_keeps_nobody_from_asking() {
-        let window = opened().await;
+        let status_server = opened().await;
         let mut silent = Vec::new();
         for _ in 0..4 * REQUESTS_MAX {
-            silent.push(TcpStream::connect(window.addr).await.unwrap());
+            silent.push(TcpStream::connect(status_server.addr).await.unwrap());
         }
-        let asked = get(&window, "GET /live HTTP/1.1\r\n\r\n");
+        let asked = get(&status_server, "GET /live HTTP/1.1\r\n\r\n");
         let live = timeout(ANSWERED_WITHIN / 2, asked).await;
         let live = live.expect("it does not wait for the silent ones");
         assert!(live.starts_with("HTTP/1.1 200 OK\r\n"), "{live}");
@@ -371,9 +374,9 @@ mod tests {
 
     #[tokio::test]
     async fn probes_of_the_old_protocol_are_answered_too() {
-        let window = opened().await;
+        let status_server = opened().await;
         for request in ["GET /live HTTP/1.0\r\n\r\n", "GET /live HTTP/1.0\n\n"] {
-            let live = get(&window, request).await;
+            let live = get(&status_server, request).await;
             assert!(live.starts_with("HTTP/1.1 200 OK\r\n"), "{live}");
         }
     }
@@ -391,8 +394,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_is_taken_says_which_key_to_change() {
-        let window = opened().await;
-        let error = Window::open(window.addr, "b").await.err().unwrap();
+        let status_server = opened().await;
+        let error = StatusServer::open(status_server.addr, "b")
+            .await
+            .err()
+            .unwrap();
         assert!(
             format!("{error:#}").contains("state-node.listen"),
             "{error:#}"

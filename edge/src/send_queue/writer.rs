@@ -16,11 +16,12 @@ const BACKLOG_BYTES_MAX: usize = 256 << 10;
 
 struct Queued {
     rest: Bytes,
-    /// Its size, when it counts towards the outlet's bounds.
+    /// Its size, when it counts towards the send queue's bounds.
     counted: Option<usize>,
 }
 
-/// The frames, and their bytes, that a client's socket has taken and that no longer count towards the outlet's bounds.
+/// The frames, and their bytes, that a client's socket has taken and that no longer count towards the bounds of its send
+/// queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wrote {
     pub(crate) frames: usize,
