@@ -8,7 +8,6 @@ mod kafka;
 mod python;
 mod deny;
 mod cargo;
-mod patience;
 mod tidy;
 
 use anyhow::{Context, Result, bail};

@@ -12,7 +12,7 @@ mod background;
 
 use crate::cargo;
 use anyhow::{Context, Result, bail};
-use background::{Background, Stopped};
+use background::Background;
 use faults::{kill, pause, resume, roll};
 use local_kafka::{Found, LocalKafka};
 use options::{Base, Options};
@@ -21,6 +21,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use xp_background::Stopped;
 
 /// What may be asked of an installation.
 const TASKS: [&str; 6] = ["up", "kill", "pause", "resume", "roll", "down"];

@@ -2,9 +2,7 @@
 
 use crate::jars::Jars;
 use crate::java;
-use crate::patience::wait_for;
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -12,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use xp_background::{PidFile, Process, spawn, wait_for};
 
 /// Small heaps, because three brokers share a machine with what is tested.
 const FLAGS: [&str; 3] = [
@@ -35,12 +34,6 @@ echo "$java"
 exec 3<&- </dev/null >/dev/null
 wait "$java"
 kill -9 "$leash"
-"#;
-
-/// Java belongs to nobody; its process id is all there is.
-const DETACHED: &str = r#"
-"$@" </dev/null >&2 &
-echo $!
 "#;
 
 /// The line by which a broker says that it serves.
@@ -67,13 +60,6 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    fn script(&self) -> &'static str {
-        match self {
-            Self::Detached => DETACHED,
-            Self::Leashed | Self::Archiving(_) => LEASHED,
-        }
-    }
-
     fn flag(&self) -> Option<OsString> {
         match self {
             Self::Leashed => Some(SHORT_LIVED.into()),
@@ -89,7 +75,7 @@ impl Mode {
 
 /// A started broker.
 pub(crate) struct Broker {
-    pid: Pid,
+    java: Process,
     /// The shell that holds the leash.
     leash: Option<Child>,
     paused: bool,
@@ -103,18 +89,17 @@ impl Broker {
     pub(crate) fn start(dir: &Path, jars: &Jars, mode: &Mode) -> Result<Self> {
         let log = log_path(dir);
         let log_from = fs::metadata(&log).map_or(0, |log| log.len());
-        let mut shell = shell(dir, jars, mode)?;
-        let pid = printed_pid(&mut shell)?;
-        fs::write(pid_path(dir), format!("{}\n", pid.as_raw_nonzero()))?;
-        let detached = matches!(mode, Mode::Detached);
-        if detached {
-            shell
-                .wait()
-                .context("the shell that started Java is lost")?;
-        }
+        let mut leash = None;
+        let java = pid_file(dir).start(|| match mode {
+            Mode::Detached => spawn(&mut java(dir, jars, mode), open_log(dir)?),
+            Mode::Leashed | Mode::Archiving(_) => {
+                let shell = leash.insert(leashed(dir, &java(dir, jars, mode))?);
+                printed_pid(shell)
+            }
+        })?;
         Ok(Self {
-            pid,
-            leash: (!detached).then_some(shell),
+            java,
+            leash,
             paused: false,
             log,
             log_from: usize::try_from(log_from)?,
@@ -122,7 +107,7 @@ impl Broker {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.pid.as_raw_nonzero().get().unsigned_abs()
+        self.java.pid()
     }
 
     /// Waits until the broker serves; an error shows what it logged.
@@ -162,12 +147,12 @@ impl Broker {
 
     pub(crate) fn pause(&mut self) -> Result<()> {
         self.paused = true;
-        self.signal(Signal::STOP)
+        self.java.pause()
     }
 
     pub(crate) fn resume(&mut self) -> Result<()> {
         self.paused = false;
-        self.signal(Signal::CONT)
+        self.java.resume()
     }
 
     /// Whether it may be asked something; one that died by itself is not known here.
@@ -175,16 +160,9 @@ impl Broker {
         !self.paused
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
-        kill_process(self.pid, signal)
-            .with_context(|| format!("cannot send {signal:?} to process {}", self.pid()))
-    }
-
     /// Ends it as a crash would, and returns when it is gone.
     pub(crate) fn kill(mut self) -> Result<()> {
-        if !self.has_ended() {
-            self.signal(Signal::KILL)?;
-        }
+        self.java.kill()?;
         self.wait_ended(SOON)
     }
 
@@ -194,11 +172,7 @@ impl Broker {
     }
 
     pub(crate) fn stop_within(mut self, patience: Duration) -> Result<()> {
-        if !self.has_ended() {
-            self.signal(Signal::TERM)?;
-            // A paused one hears it when it goes on.
-            self.resume()?;
-        }
+        self.java.ask_to_end()?;
         match self.wait_ended(patience) {
             Ok(()) => Ok(()),
             Err(_) => self.kill(),
@@ -213,7 +187,7 @@ impl Broker {
     fn has_ended(&mut self) -> bool {
         match &mut self.leash {
             Some(shell) => shell.try_wait().is_ok_and(|ended| ended.is_some()),
-            None => test_kill_process(self.pid).is_err(),
+            None => !self.java.runs(),
         }
     }
 }
@@ -232,40 +206,51 @@ pub(crate) fn log_path(dir: &Path) -> PathBuf {
     dir.join("broker.log")
 }
 
-pub(crate) fn pid_path(dir: &Path) -> PathBuf {
-    dir.join("pid")
+pub(crate) fn pid_file(dir: &Path) -> PidFile {
+    PidFile::at(dir.join("pid"))
 }
 
 pub(crate) fn properties_path(dir: &Path) -> PathBuf {
     dir.join("server.properties")
 }
 
-/// In a process group of its own, so that Ctrl-C in a terminal reaches the broker through its leash only.
-fn shell(dir: &Path, jars: &Jars, mode: &Mode) -> Result<Child> {
+fn open_log(dir: &Path) -> Result<File> {
     let log = File::options()
         .create(true)
         .append(true)
         .open(log_path(dir));
-    let shell = Command::new("sh")
-        .args(["-c", mode.script(), "sh"])
-        .arg(java::program())
-        .args(FLAGS)
+    log.with_context(|| format!("cannot write a log in {}", dir.display()))
+}
+
+/// What runs the broker.
+fn java(dir: &Path, jars: &Jars, mode: &Mode) -> Command {
+    let mut java = Command::new(java::program());
+    java.args(FLAGS)
         .args(mode.flag())
         .args(jars.flags())
         .arg("kafka.Kafka")
-        .arg(properties_path(dir))
+        .arg(properties_path(dir));
+    java
+}
+
+/// In a process group of its own, so that Ctrl-C in a terminal reaches the broker through its leash only.
+fn leashed(dir: &Path, java: &Command) -> Result<Child> {
+    let shell = Command::new("sh")
+        .args(["-c", LEASHED, "sh"])
+        .arg(java.get_program())
+        .args(java.get_args())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(log.with_context(|| format!("cannot write a log in {}", dir.display()))?)
+        .stderr(open_log(dir)?)
         .process_group(0)
         .spawn();
     shell.context("cannot start sh")
 }
 
-fn printed_pid(shell: &mut Child) -> Result<Pid> {
+fn printed_pid(shell: &mut Child) -> Result<u32> {
     let stdout = shell.stdout.take().context("the shell has no stdout")?;
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line)?;
-    let pid = line.trim().parse().ok().and_then(Pid::from_raw);
+    let pid = line.trim().parse().ok();
     pid.with_context(|| format!("the shell printed no process id but `{}`", line.trim()))
 }

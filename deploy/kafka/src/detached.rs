@@ -1,23 +1,19 @@
-//! Brokers that an earlier process started and left running, found by the process ids that it wrote down.
+//! Brokers that an earlier process started and left running, found by their pid files.
 
 use crate::broker;
 use crate::instructions;
-use crate::patience::wait_for;
 use crate::properties::Ports;
 use crate::security::Listener;
-use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Result, bail};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
+use xp_background::{PidFile, Process, Stopped, stop, wait_for};
 
 /// How long brokers may take to end by themselves before they are killed.
 const POLITE: Duration = Duration::from_secs(30);
-
-const KILLED: Duration = Duration::from_secs(10);
 
 /// A broker that serves answers in a few milliseconds.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
@@ -33,7 +29,7 @@ pub struct Detached {
 #[derive(Debug)]
 pub struct DetachedBroker {
     dir: PathBuf,
-    pid: Option<Pid>,
+    pid_file: PidFile,
     port: Option<u16>,
 }
 
@@ -91,63 +87,30 @@ impl Detached {
 
     /// Ends those that run: by SIGTERM, and after half a minute by SIGKILL. Returns how many it were.
     pub fn stop(&self) -> Result<usize> {
-        let running = self.running();
-        self.signal(Signal::TERM)?;
-        if !self.end_within(POLITE) {
-            self.signal(Signal::KILL)?;
-            if !self.end_within(KILLED) {
-                bail!("a broker does not end although it was killed: {self:?}");
-            }
-        }
-        for broker in &self.brokers {
-            let _ = fs::remove_file(broker::pid_path(&broker.dir));
-        }
-        Ok(running)
-    }
-
-    /// A process that was stopped where it is hears this when it goes on.
-    fn signal(&self, signal: Signal) -> Result<()> {
-        for pid in self.brokers.iter().filter_map(DetachedBroker::process) {
-            for signal in [signal, Signal::CONT] {
-                kill_process(pid, signal)
-                    .or_else(|error| {
-                        let is_gone = error == rustix::io::Errno::SRCH;
-                        is_gone.then_some(()).ok_or(error)
-                    })
-                    .with_context(|| format!("cannot send {signal:?} to {pid:?}"))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn end_within(&self, within: Duration) -> bool {
-        wait_for(within, || (self.running() == 0).then_some(())).is_some()
+        let files: Vec<&PidFile> = self.brokers.iter().map(|broker| &broker.pid_file).collect();
+        let stopped = stop(&files, POLITE)?;
+        let ran = |stopped: &&Stopped| **stopped != Stopped::DidNotRun;
+        Ok(stopped.iter().filter(ran).count())
     }
 }
 
 impl DetachedBroker {
     fn find(dir: PathBuf) -> Self {
-        let pid = fs::read_to_string(broker::pid_path(&dir)).ok();
-        let pid = pid.and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
         let properties = fs::read_to_string(broker::properties_path(&dir)).unwrap_or_default();
         let ports = Ports::parse(&properties, &[Listener::Plaintext]);
         let port = ports.and_then(|ports| ports.of(Listener::Plaintext));
-        Self { dir, pid, port }
+        let pid_file = broker::pid_file(&dir);
+        Self {
+            dir,
+            pid_file,
+            port,
+        }
     }
 
-    /// Its process id, if it runs. A process that got the same number later is none of ours: its command line does not
-    /// name our directory.
+    /// Its process id, if it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        let pid = self.process()?;
-        Some(pid.as_raw_nonzero().get().unsigned_abs())
-    }
-
-    fn process(&self) -> Option<Pid> {
-        let properties = broker::properties_path(&self.dir);
-        let line = command_line(self.pid?);
-        let names = |text: &str| line.as_deref().is_some_and(|line| line.contains(text));
-        (names("kafka.Kafka") && names(properties.to_str()?)).then_some(self.pid?)
+        self.pid_file.running().as_ref().map(Process::pid)
     }
 
     /// Where it listens without TLS and users.
@@ -184,39 +147,23 @@ fn ask_versions(port: u16) -> Result<()> {
     Ok(())
 }
 
-/// Its words, separated by zeros or spaces; none for a process that ended.
-fn command_line(pid: Pid) -> Option<String> {
-    let number = pid.as_raw_nonzero().to_string();
-    let line = match fs::read(format!("/proc/{number}/cmdline")) {
-        Ok(line) => line,
-        // Systems without that directory have `ps`.
-        Err(_) => {
-            Command::new("ps")
-                .args(["-ww", "-o", "args=", "-p", &number])
-                .output()
-                .ok()?
-                .stdout
-        }
-    };
-    Some(String::from_utf8_lossy(&line).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn broker_with_pid(dir: &Path, pid: u32) -> Detached {
-        let home = dir.join("broker-1");
+    #[test]
+    fn brokers_that_ran_once_are_shown_and_not_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("broker-1");
         fs::create_dir_all(&home).unwrap();
         fs::write(broker::properties_path(&home), "").unwrap();
-        fs::write(broker::pid_path(&home), pid.to_string()).unwrap();
-        Detached::find(dir)
-    }
-
-    #[test]
-    fn a_process_that_got_a_brokers_old_number_is_neither_shown_nor_ended() {
-        let dir = tempfile::tempdir().unwrap();
-        let found = broker_with_pid(dir.path(), std::process::id());
+        // As an older build wrote it, for a process that has this test's number.
+        fs::write(
+            broker::pid_file(&home).path(),
+            std::process::id().to_string(),
+        )
+        .unwrap();
+        let found = Detached::find(dir.path());
         assert_eq!(found.brokers().len(), 1);
         assert_eq!(found.running(), 0);
         assert_eq!(found.stop().unwrap(), 0);

@@ -30,7 +30,6 @@ mod ports;
 mod tool;
 mod jars;
 mod java;
-mod patience;
 
 pub use certificates::Certificates;
 pub use detached::{Detached, DetachedBroker};

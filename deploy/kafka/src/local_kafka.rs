@@ -7,7 +7,6 @@ use crate::home::Home;
 use crate::jars::Jars;
 use crate::line::Line;
 use crate::options::Options;
-use crate::patience::wait_for;
 use crate::properties::Ports;
 use crate::security::{Listener, User};
 use crate::tool;
@@ -15,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use xp_background::wait_for;
 
 /// A port may be taken between its choice and its use; more often than this, something else is wrong.
 const STARTS: u32 = 5;

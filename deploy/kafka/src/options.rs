@@ -90,7 +90,7 @@ impl Options {
         self
     }
 
-    /// Brokers outlive this process: who started them ends them by the process ids in their `pid` files. Needs a
+    /// Brokers outlive this process, until [`Detached::stop`](crate::Detached::stop) ends them. Needs a
     /// directory.
     #[must_use]
     pub fn detached(mut self) -> Self {

@@ -4,9 +4,11 @@ use super::problem::Problem;
 use super::tree::{File, Tree};
 
 /// From the bottom: a crate may depend on those of lower rows, never on its own row or a higher one.
-const LAYERS: [&[&str]; 9] = [
-    // Starts brokers for tests; knows nothing of the platform.
-    &["xp-local-kafka"],
+const LAYERS: [&[&str]; 10] = [
+    // Starts processes; knows nothing of the platform.
+    &["xp-background"],
+    // Nor do these, which start brokers for tests, and do the tasks of the repository.
+    &["xp-local-kafka", "xtask"],
     &["xp-protocol"],
     &["xp-domain-sdk", "xp-transport", "xp-client"],
     &["xp-cluster"],
@@ -16,9 +18,6 @@ const LAYERS: [&[&str]; 9] = [
     &["xplatform"],
     &["xp-domains", "xp-bench"],
 ];
-
-/// Stands beside the layers: nothing depends on it, and it depends on nothing of the platform.
-const TOOLS: &str = "xtask";
 
 /// What only some may depend on, and why.
 const RESERVED: [(&str, &[&str], &str); 2] = [
@@ -75,7 +74,7 @@ fn check_manifest(file: &File) -> Vec<Problem> {
         return Vec::new();
     };
     let problem = |line, (what, mend): (String, &str)| Problem::new(&file.path, line, what, mend);
-    if layer(package).is_none() && package != TOOLS {
+    if layer(package).is_none() {
         let what = format!("the crate `{package}` has no layer");
         return vec![problem(
             1,

@@ -1,7 +1,6 @@
 //! The binary that an installation runs: the example domains, built here, or somebody's own binary, which must know the platform's
 //! tasks before anything starts with it.
 
-use crate::patience::wait_for;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::Read;
@@ -9,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use xp_background::wait_for;
 
 /// Printing a few lines takes no time; a server that knows no flags would go on for ever.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(20);

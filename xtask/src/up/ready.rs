@@ -1,10 +1,10 @@
 //! A question over HTTP whether a process is ready, as a load balancer asks it.
 
-use crate::patience::wait_for;
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
+use xp_background::wait_for;
 
 /// How long one answer may take.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);

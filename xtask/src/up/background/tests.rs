@@ -64,25 +64,15 @@ fn a_process_that_ends_before_it_is_ready_shows_its_last_words() {
 }
 
 #[test]
-fn a_process_that_got_the_number_of_another_is_left_alone() {
-    let shell = Shell::new();
-    let other = shell.background();
-    let record = format!("{}\nxp edge --config up.toml\n", std::process::id());
-    fs::write(other.record(), record).unwrap();
-    assert!(other.running().is_none());
-    assert_eq!(other.stop(SOON).unwrap(), Stopped::DidNotRun);
-}
-
-#[test]
 fn a_process_stands_still_goes_on_and_dies_as_it_is_told() {
     let shell = Shell::new();
     let process = shell.start("echo ready; while :; do sleep 0.02; done");
     process.wait_for_line("ready", SOON).unwrap();
     process.pause().unwrap();
-    let pid = process
+    let there = process
         .running()
         .expect("a process that stands still is there");
-    let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    let stat = format!("/proc/{}/stat", there.pid());
     let stands = || fs::read_to_string(&stat).unwrap().contains(") T ");
     assert!(wait_for(SOON, || stands().then_some(())).is_some());
     process.resume().unwrap();
