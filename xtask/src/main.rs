@@ -5,8 +5,9 @@
 mod test_run;
 mod up;
 mod kafka;
+mod lints;
+mod tools;
 mod python;
-mod deny;
 mod cargo;
 mod tidy;
 
@@ -15,6 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask test   everything a change must pass, stage by stage
+       cargo xtask test STAGE …
+                          only these: `fmt tidy typos taplo lychee` take seconds
+       cargo xtask format Rust (rustfmt) and TOML (taplo)
        cargo xtask up     a whole installation of the example domains: Kafka, three state nodes, two edges
        cargo xtask kill NODE | pause NODE [SECONDS] | resume NODE | roll
                           what may happen to it: state-1, state-2, state-3, edge-1, edge-2
@@ -25,7 +29,7 @@ const USAGE: &str = "usage: cargo xtask test   everything a change must pass, st
                           the simulator: thousands of seeds, and what fails made smaller
        cargo xtask kafka start [--brokers 1|3] | stop | status
                           a local Kafka that stays until it is stopped
-       cargo xtask tidy   layers, imports, words, links, promises, codes, dependencies; the longest files and functions";
+       cargo xtask tidy   layers, imports, words, promises, rules, codes; the longest files and functions";
 
 fn main() -> ExitCode {
     match run() {
@@ -40,7 +44,8 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["test"] => test_run::run(&root()?),
+        ["test", ref stages @ ..] => test_run::run(&root()?, stages),
+        ["format"] => format(&root()?),
         ["kafka", ref words @ ..] => return kafka::pass_on(&root()?, words),
         ["nightly", ref words @ ..] => return nightly(&root()?, words),
         ["tidy"] => tidy::run(&root()?),
@@ -51,6 +56,14 @@ fn run() -> Result<ExitCode> {
         },
     }
     .map(|()| ExitCode::SUCCESS)
+}
+
+fn format(root: &Path) -> Result<()> {
+    let status = cargo::command(root, &["fmt", "--all"]).status();
+    if !status.context("cargo cannot be started")?.success() {
+        bail!("`cargo fmt --all` does not work; see above");
+    }
+    lints::format_toml(root)
 }
 
 /// The simulator, optimised: it lives through a hundred times the seeds of CI.

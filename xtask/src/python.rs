@@ -1,5 +1,5 @@
 //! A Python for the tests that speak to the platform without any of our code: to its edges with `websockets`, to its
-//! Kafka with `confluent-kafka`.
+//! Kafka with `confluent-kafka`. Its environment also holds the tools that come from the package index.
 
 use crate::cargo;
 use anyhow::{Context, Result, bail};
@@ -48,28 +48,43 @@ impl Package {
 const INSTALL: &str = "install Python 3.9 or newer with its venv module (Debian, Ubuntu: `apt-get install python3 python3-venv`; \
                        Fedora: `dnf install python3`; macOS: `brew install python`)";
 
+/// Where the environment is.
+pub(crate) fn home(root: &Path) -> PathBuf {
+    cargo::target(root).join("python")
+}
+
 /// Makes `target/python` able to import the packages, and returns its interpreter.
 pub(crate) fn prepare(root: &Path) -> Result<PathBuf> {
-    let venv = cargo::target(root).join("python");
-    let python = venv.join("bin").join("python");
+    let python = interpreter(root);
     if missing(&python).is_empty() {
         return Ok(python);
     }
-    // An environment that lacks a package of a later commit is fine otherwise.
-    if !has_pip(&python) {
-        create(&venv)?;
-    }
-    install(&python)?;
+    let python = environment(root)?;
+    install(&python, &PACKAGES.each_ref().map(Package::pinned))?;
     let missing = missing(&python);
     if !missing.is_empty() {
         bail!(
             "{} cannot import {} after its installation; delete {} and try again",
             python.display(),
             missing.join(" and "),
-            venv.display()
+            home(root).display()
         );
     }
     Ok(python)
+}
+
+/// The interpreter of the environment, which is made when it is not there. One that lacks a package of a later commit is
+/// fine otherwise.
+pub(crate) fn environment(root: &Path) -> Result<PathBuf> {
+    let python = interpreter(root);
+    if !has_pip(&python) {
+        create(&home(root))?;
+    }
+    Ok(python)
+}
+
+fn interpreter(root: &Path) -> PathBuf {
+    home(root).join("bin").join("python")
 }
 
 /// The packages that cannot be imported.
@@ -135,17 +150,17 @@ fn install_by_apt() -> Result<()> {
     bail!("apt-get could not install python3-venv (its messages are above): {INSTALL}")
 }
 
-fn install(python: &Path) -> Result<()> {
-    let wanted = PACKAGES.each_ref().map(Package::pinned);
+/// Installs packages of just these versions (`name==version`) into the environment.
+pub(crate) fn install(python: &Path, wanted: &[String]) -> Result<()> {
     let status = Command::new(python)
         .args(["-m", "pip", "install", "--quiet"])
         .arg("--disable-pip-version-check")
-        .args(&wanted)
+        .args(wanted)
         .status()
         .with_context(|| format!("cannot start {}", python.display()))?;
     if !status.success() {
         bail!(
-            "pip could not install {}; the tests with Python clients need them (is there a way to the package index?)",
+            "pip could not install {} (is there a way to the package index?)",
             wanted.join(" and ")
         );
     }

@@ -1,6 +1,6 @@
 //! Everything CI needs, in stages: each with its time, the first failure ends the run.
 
-use crate::{cargo, deny, kafka, python, tidy};
+use crate::{cargo, kafka, lints, python, tidy};
 use anyhow::{Context, Result, bail};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,27 +21,48 @@ enum Outcome {
 type Stage = fn(&mut Run) -> Result<Outcome>;
 
 /// The cheap stages come first, so that a slip is known in seconds.
-const STAGES: [(&str, Stage); 9] = [
+const STAGES: [(&str, Stage); 13] = [
     ("fmt", |run| run.cargo(&["fmt", "--all", "--check"])),
-    ("tidy", |run| tidy::run(&run.root).map(|()| Outcome::Passed)),
+    ("tidy", |run| passed(tidy::run(&run.root))),
+    ("typos", |run| passed(lints::spelling(&run.root))),
+    ("taplo", |run| passed(lints::toml(&run.root))),
+    ("lychee", |run| passed(lints::links(&run.root))),
     ("clippy", clippy),
     ("python", |run| run.prepare_python()),
     // Tests start brokers of their own; what these need is fetched before many want it at once.
-    ("kafka", |run| {
-        kafka::run(&run.root, &["jars"]).map(|()| Outcome::Passed)
-    }),
+    ("kafka", |run| passed(kafka::run(&run.root, &["jars"]))),
     ("test", |run| run.cargo(&["test", "--workspace"])),
     ("doc", doc),
-    ("deny", deny),
+    ("machete", |run| {
+        passed(lints::unused_dependencies(&run.root))
+    }),
+    ("deny", |run| passed(lints::dependencies(&run.root))),
     ("advisories", advisories),
 ];
 
-pub(crate) fn run(root: &Path) -> Result<()> {
+/// All stages, or those that are named.
+pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
     let mut run = Run {
         root: root.to_path_buf(),
         python: None,
     };
-    run_stages(&STAGES, &mut run, &mut std::io::stdout().lock())
+    let stages = chosen(names)?;
+    run_stages(&stages, &mut run, &mut std::io::stdout().lock())
+}
+
+fn chosen(names: &[&str]) -> Result<Vec<(&'static str, Stage)>> {
+    let is_stage = |name: &&&str| STAGES.iter().any(|(stage, _)| stage == *name);
+    if let Some(name) = names.iter().find(|name| !is_stage(name)) {
+        let all = STAGES.map(|(name, _)| name).join(", ");
+        bail!("there is no stage `{name}`; there are {all}");
+    }
+    let is_chosen = |name: &str| names.is_empty() || names.contains(&name);
+    let stages = STAGES.into_iter().filter(|(name, _)| is_chosen(name));
+    Ok(stages.collect())
+}
+
+fn passed(result: Result<()>) -> Result<Outcome> {
+    result.map(|()| Outcome::Passed)
 }
 
 fn run_stages(stages: &[(&str, Stage)], run: &mut Run, out: &mut impl Write) -> Result<()> {
@@ -100,21 +121,14 @@ fn doc(run: &mut Run) -> Result<Outcome> {
     passes("cargo doc", command.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-fn deny(run: &mut Run) -> Result<Outcome> {
-    let program = deny::prepare(&run.root)?;
-    passes("cargo deny check", &mut deny::check(&program, &run.root))
-}
-
 /// Known holes in what is built in. Only where they can be fetched: a machine that reaches package registries alone says
 /// that it could not look.
 fn advisories(run: &mut Run) -> Result<Outcome> {
-    let program = deny::prepare(&run.root)?;
-    if !deny::fetch_advisories(&program, &run.root) {
+    if !lints::fetch_advisories(&run.root)? {
         let why = "the advisories of RustSec cannot be fetched from here; run `cargo deny check advisories` where they can";
         return Ok(Outcome::Skipped(why.to_owned()));
     }
-    let mut check = deny::check_advisories(&program, &run.root);
-    passes("cargo deny check advisories", &mut check)
+    passed(lints::advisories(&run.root))
 }
 
 impl Run {
@@ -187,6 +201,18 @@ mod tests {
         assert!(printed.contains("---- first passed in"), "{printed}");
         assert!(printed.contains("---- second FAILED after"), "{printed}");
         assert!(printed.contains("; total"), "{printed}");
+    }
+
+    #[test]
+    fn stages_are_chosen_by_name_and_keep_their_order() {
+        let names = |chosen: Vec<(&'static str, Stage)>| -> Vec<_> {
+            chosen.into_iter().map(|(name, _)| name).collect()
+        };
+        let all = STAGES.map(|(name, _)| name);
+        assert_eq!(names(chosen(&[]).unwrap()), all);
+        assert_eq!(names(chosen(&["typos", "fmt"]).unwrap()), ["fmt", "typos"]);
+        let said = chosen(&["tests"]).err().unwrap().to_string();
+        assert!(said.contains("no stage `tests`; there are fmt, "), "{said}");
     }
 
     #[test]

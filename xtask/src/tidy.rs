@@ -29,7 +29,7 @@ use policy::Policy;
 use problem::Problem;
 use std::path::Path;
 use std::process::Command;
-use tree::Tree;
+pub(crate) use tree::Tree;
 
 type Check = fn(&Tree) -> Vec<Problem>;
 

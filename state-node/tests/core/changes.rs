@@ -19,7 +19,7 @@ fn changed(desk: &mut Desk) {
 /// Owner and mirror compare the hashes that checkpoints carry, so an `apply` that is not the same on both is
 /// named, with the entity, before a takeover shows it to clients.
 #[test]
-fn a_diverging_apply_is_reported_with_the_entitys_name() {
+fn a_diverging_apply_is_reported_with_the_name_of_its_entity() {
     let mut desk = Desk::owning();
     desk.connect(ANA, None);
     desk.connect(OTHER, None);
