@@ -1,4 +1,4 @@
-//! Repository tasks: `cargo xtask test` is everything CI runs, `cargo xtask tidy` the checks that read the tree as text,
+//! Repository tasks: `cargo xtask test` is everything CI runs, `cargo xtask tidy` the checks that no tool of others does,
 //! `cargo xtask kafka` a local Kafka.
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on stdout")]
 
@@ -8,8 +8,8 @@ mod kafka;
 mod lints;
 mod tools;
 mod python;
-mod cargo;
 mod tidy;
+mod cargo;
 
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};

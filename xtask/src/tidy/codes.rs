@@ -2,8 +2,12 @@
 //! files of `docs/codes/` say the same.
 
 use super::problem::Problem;
-use super::source::{Source, block_end, line_of};
+use super::syntax::items;
 use super::tree::{File, Tree};
+use proc_macro2::Ident;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Item, LitInt, LitStr, Macro, Token};
 
 const TABLE: &str = "protocol/src/codes.rs";
 const PAGES: &str = "docs/codes/";
@@ -35,14 +39,14 @@ pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
     };
     let mut problems = Vec::new();
     let mut codes = Vec::new();
-    for family in ["close_codes!", "fault_codes!"] {
+    for family in ["close_codes", "fault_codes"] {
         let found = family_of(table, family);
         if found.is_empty() {
             let mend = "keep the codes as `Variant = 4000, \"name\";` in that macro, or teach xtask/src/tidy/codes.rs their new form";
             problems.push(Problem::new(
                 TABLE,
                 1,
-                format!("no code stands in `{family} {{ … }}`"),
+                format!("no code stands in `{family}! {{ … }}`"),
                 mend,
             ));
         }
@@ -53,33 +57,35 @@ pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
     problems
 }
 
-/// The lines `Variant = 4000, "name";` or `Variant = "name";` of one invocation.
+/// The lines of one invocation.
 fn family_of(table: &File, family: &str) -> Vec<Code> {
-    let source = Source::new(&table.path, &table.text);
-    let invocation = format!("{family} {{");
-    let Some(at) = source.code.find(&invocation) else {
-        return Vec::new();
+    let invocations = items(table).into_iter().filter_map(|item| match item {
+        Item::Macro(item) if item.mac.path.is_ident(family) => Some(item.mac),
+        _ => None,
+    });
+    let read = |invocation: Macro| {
+        let codes = invocation.parse_body_with(Punctuated::<Code, Token![;]>::parse_terminated);
+        codes.into_iter().flatten()
     };
-    let open = at + invocation.len() - 1;
-    let first = line_of(&table.text, open);
-    let lines = table.text[open..block_end(&source.code, open)]
-        .lines()
-        .enumerate();
-    lines
-        .filter_map(|(at, line)| code(line, first + at))
-        .collect()
+    invocations.flat_map(read).collect()
 }
 
-fn code(text: &str, line: usize) -> Option<Code> {
-    let (variant, value) = text.trim().strip_suffix("\";")?.split_once(" = ")?;
-    let (number, name) = value.split_once('"')?;
-    let number = number.trim_end_matches([',', ' ']);
-    let is_variant = variant.chars().all(char::is_alphanumeric);
-    is_variant.then(|| Code {
-        name: name.to_owned(),
-        number: (!number.is_empty()).then(|| number.to_owned()),
-        line,
-    })
+impl Parse for Code {
+    /// `Variant = 4000, "name"` or `Variant = "name"`.
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        Attribute::parse_outer(input)?;
+        let variant: Ident = input.parse()?;
+        input.parse::<Token![=]>()?;
+        let number: Option<LitInt> = input.peek(LitInt).then(|| input.parse()).transpose()?;
+        if number.is_some() {
+            input.parse::<Token![,]>()?;
+        }
+        Ok(Self {
+            name: input.parse::<LitStr>()?.value(),
+            number: number.map(|number| number.base10_digits().to_owned()),
+            line: variant.span().start().line,
+        })
+    }
 }
 
 fn page_problem(tree: &Tree, code: &Code) -> Option<Problem> {

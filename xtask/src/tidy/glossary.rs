@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proc_macro2::TokenTree;
 use syn::{Item, Visibility};
 
 use super::problem::Problem;
-use super::source::Source;
+use super::syntax::walk;
 use super::tree::{File, Tree};
 
 const PAGE: &str = "ARCHITECTURE.md";
@@ -53,9 +54,13 @@ fn unknown_words(tree: &Tree, rows: &[Row<'_>]) -> Vec<Problem> {
     }
     let mut identifiers = BTreeSet::new();
     for file in tree.rust_files() {
-        let source = Source::new(&file.path, &file.text);
-        let words = source.code.split(|letter: char| !is_of_identifier(letter));
-        identifiers.extend(words.map(folded));
+        walk(file, &mut |_, trees| {
+            let words = trees.iter().filter_map(|tree| match tree {
+                TokenTree::Ident(word) => Some(folded(&word.to_string())),
+                _ => None,
+            });
+            identifiers.extend(words);
+        });
     }
     let words = rows
         .iter()
@@ -83,10 +88,6 @@ fn identifier(word: &str) -> String {
 fn folded(word: &str) -> String {
     let letters = word.chars().filter(|letter| !matches!(letter, '_' | ' '));
     letters.flat_map(char::to_lowercase).collect()
-}
-
-fn is_of_identifier(letter: char) -> bool {
-    letter.is_alphanumeric() || letter == '_'
 }
 
 fn ambiguous_names(types: &Named, rows: &[Row<'_>]) -> Vec<Problem> {

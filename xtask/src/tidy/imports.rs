@@ -5,8 +5,8 @@
 //! its parts); what it merely re-exports counts as the module that it comes from. Tests may import anything.
 
 use super::modules::{Module, roots};
-use super::paths::{self, Path};
 use super::problem::Problem;
+use super::syntax::{Path, paths_within_crate, used, walk};
 use super::tree::Tree;
 
 pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
@@ -22,17 +22,20 @@ fn check_crate(root: &Module) -> Vec<Problem> {
 }
 
 fn check_module(root: &Module, module: &Module) -> Vec<Problem> {
-    let paths = paths::within_crate(&module.source.code)
-        .into_iter()
-        .filter(|path| !module.source.is_test(path.at));
-    paths
-        .filter_map(|path| judge(root, module, &path))
-        .collect()
+    let mut found = Vec::new();
+    walk(module.file, &mut |place, trees| {
+        if !place.is_test {
+            let from = [&module.path[..], &place.modules].concat();
+            let paths = paths_within_crate(trees).into_iter();
+            found.extend(paths.filter_map(|path| judge(root, module, &from, &path)));
+        }
+    });
+    found
 }
 
-fn judge(root: &Module, module: &Module, path: &Path) -> Option<Problem> {
-    let from = module.path_at(path.at);
-    let to = absolute(&from, &path.names)?;
+/// A path that stands in the module `from` of this file.
+fn judge(root: &Module, module: &Module, from: &[String], path: &Path) -> Option<Problem> {
+    let to = absolute(from, &path.names)?;
     let shared = from
         .iter()
         .zip(&to)
@@ -42,12 +45,11 @@ fn judge(root: &Module, module: &Module, path: &Path) -> Option<Problem> {
     let ours = from.get(shared)?;
     let parent = root.descendant(&from[..shared])?;
     let theirs = to.get(shared)?;
-    let problem =
-        |(what, mend)| Problem::new(&module.file.path, module.source.line(path.at), what, mend);
+    let problem = |(what, mend)| Problem::new(&module.file.path, path.line, what, mend);
     if theirs == "*" {
         let what = format!(
             "`{}` imports everything from {}",
-            name(&from),
+            name(from),
             parent.file.path
         );
         return Some(problem((
@@ -86,7 +88,7 @@ fn origin(parent: &Module, item: &str) -> Option<String> {
     if parent.position(item).is_some() {
         return Some(item.to_owned());
     }
-    let used = paths::used(&parent.source.code);
+    let used = used(&parent.items);
     let children = used
         .iter()
         .filter_map(|path| Some((path, child_of(parent, path)?)));

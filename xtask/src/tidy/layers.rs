@@ -1,7 +1,9 @@
-//! Layers between crates, read from the `Cargo.toml` files: a crate depends only on layers below its own.
+//! Layers between crates, as `cargo metadata` knows them: a crate depends only on layers below its own, and reaches
+//! nothing that it is barred from.
 
 use super::problem::Problem;
-use super::tree::{File, Tree};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// From the bottom: a crate may depend on those of lower rows, never on its own row or a higher one.
 const LAYERS: [&[&str]; 10] = [
@@ -35,7 +37,7 @@ const RESERVED: [(&str, &[&str], &str); 2] = [
 ];
 
 /// What some may never depend on, although the layers would allow it, and why.
-pub(crate) const BARRED: [(&str, &str, &str); 3] = [
+const BARRED: [(&str, &str, &str); 3] = [
     (
         "xp-edge",
         "xp-domain-sdk",
@@ -56,252 +58,208 @@ pub(crate) const BARRED: [(&str, &str, &str); 3] = [
 const MEND_LAYER: &str =
     "move what is needed down into a layer below both, or turn the dependency round";
 
-/// One line of a dependency section.
-struct Dependency {
-    name: String,
-    line: usize,
-}
-
-pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
-    let manifests = tree
-        .files()
-        .filter(|file| file.path == "Cargo.toml" || file.path.ends_with("/Cargo.toml"));
-    manifests.flat_map(check_manifest).collect()
-}
-
-fn check_manifest(file: &File) -> Vec<Problem> {
-    let Some(package) = package_name(&file.text) else {
-        return Vec::new();
-    };
-    let problem = |line, (what, mend): (String, &str)| Problem::new(&file.path, line, what, mend);
-    if layer(package).is_none() {
-        let what = format!("the crate `{package}` has no layer");
-        return vec![problem(
-            1,
-            (
-                what,
-                "give it its row in LAYERS of xtask/src/tidy/layers.rs",
-            ),
-        )];
+/// Judges the output of `cargo metadata`.
+pub(crate) fn check(metadata: &Value) -> Vec<Problem> {
+    if array(metadata, "packages").next().is_none() {
+        let mend = "run it by hand and see what it says";
+        let what = "`cargo metadata` lists no package";
+        return vec![Problem::new("Cargo.toml", 1, what, mend)];
     }
-    let judged = dependencies(&file.text)
-        .into_iter()
-        .map(|one| (one.line, judge(package, &one.name)));
-    judged
-        .flat_map(|(line, verdicts)| {
-            verdicts
-                .into_iter()
-                .map(move |verdict| problem(line, verdict))
-        })
+    let own = array(metadata, "packages").filter(|package| package["source"].is_null());
+    own.flat_map(|package| check_package(metadata, package))
         .collect()
 }
 
-fn judge(package: &str, dependency: &str) -> Vec<(String, &'static str)> {
+fn check_package(metadata: &Value, package: &Value) -> Vec<Problem> {
+    let name = text(package, "name");
+    let root = format!("{}/", text(metadata, "workspace_root"));
+    let manifest = text(package, "manifest_path");
+    let manifest = manifest.strip_prefix(&root).unwrap_or(manifest);
+    let mut found = Vec::new();
+    if layer(name).is_none() {
+        let mend = "give it its row in LAYERS of xtask/src/tidy/layers.rs";
+        found.push((format!("the crate `{name}` has no layer"), mend.to_owned()));
+    } else {
+        let direct = array(package, "dependencies");
+        found.extend(direct.flat_map(|dependency| judge(name, text(dependency, "name"))));
+        found.extend(reached(metadata, package));
+    }
+    let problem = |(what, mend)| Problem::new(manifest, 1, what, mend);
+    found.into_iter().map(problem).collect()
+}
+
+/// What is wrong, and how to mend it.
+type Finding = (String, String);
+
+/// A dependency of whatever kind and platform, under the name that its package has.
+fn judge(package: &str, dependency: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(theirs) = layer(dependency)
         && layer(package).is_none_or(|ours| theirs >= ours)
     {
-        found.push((
-            format!("`{package}` depends on `{dependency}`, which is not below it"),
-            MEND_LAYER,
-        ));
+        let what = format!("`{package}` depends on `{dependency}`, which is not below it");
+        found.push((what, MEND_LAYER.to_owned()));
     }
     for (name, allowed, why) in RESERVED {
         if name == dependency && !allowed.contains(&package) {
             let what = format!("`{package}` depends on `{name}`: {why}");
-            found.push((what, "ask one of the crates that may for what you need"));
+            let mend = "ask one of the crates that may for what you need";
+            found.push((what, mend.to_owned()));
         }
     }
-    for (_, _, why) in BARRED
-        .iter()
-        .filter(|(who, whom, _)| (*who, *whom) == (package, dependency))
-    {
-        let what = format!("`{package}` depends on `{dependency}`: {why}");
-        found.push((what, "leave the dependency out, in tests too"));
+    for (who, whom, why) in BARRED {
+        if (who, whom) == (package, dependency) {
+            let what = format!("`{package}` depends on `{dependency}`: {why}");
+            found.push((what, "leave the dependency out, in tests too".to_owned()));
+        }
     }
     found
+}
+
+/// What the layers bar, reached through other crates when the package is built for use.
+fn reached(metadata: &Value, package: &Value) -> Vec<Finding> {
+    let name = text(package, "name");
+    let reached = used_by(metadata, text(package, "id"));
+    let named: BTreeSet<&str> = array(metadata, "packages")
+        .filter(|package| reached.contains(text(package, "id")))
+        .map(|package| text(package, "name"))
+        .collect();
+    let barred = BARRED.iter();
+    let barred = barred.filter(|(who, whom, _)| *who == name && named.contains(whom));
+    let finding = |(who, whom, why): &(&str, &str, &str)| {
+        let what = format!("`{who}` reaches `{whom}` through its dependencies: {why}");
+        let mend = format!("`cargo tree -p {who} -i {whom} -e normal` shows the way; cut it");
+        (what, mend)
+    };
+    barred.map(finding).collect()
+}
+
+/// The ids of everything that is built in, however many crates lie between; what only tests and build scripts use is not.
+fn used_by<'m>(metadata: &'m Value, package: &'m str) -> BTreeSet<&'m str> {
+    let nodes = array(&metadata["resolve"], "nodes");
+    let nodes: BTreeMap<&str, &Value> = nodes.map(|node| (text(node, "id"), node)).collect();
+    let is_built_in = |dependency: &&Value| {
+        let mut kinds = array(dependency, "dep_kinds");
+        kinds.any(|kind| kind["kind"].is_null())
+    };
+    let (mut reached, mut open) = (BTreeSet::new(), vec![package]);
+    while let Some(id) = open.pop() {
+        let dependencies = nodes
+            .get(id)
+            .into_iter()
+            .flat_map(|node| array(node, "deps"));
+        let next = dependencies
+            .filter(is_built_in)
+            .map(|next| text(next, "pkg"));
+        open.extend(next.filter(|id| reached.insert(*id)));
+    }
+    reached
+}
+
+fn text<'m>(value: &'m Value, key: &str) -> &'m str {
+    value[key].as_str().unwrap_or_default()
+}
+
+fn array<'m>(value: &'m Value, key: &str) -> impl Iterator<Item = &'m Value> + use<'m> {
+    value[key].as_array().into_iter().flatten()
 }
 
 fn layer(package: &str) -> Option<usize> {
     LAYERS.iter().position(|row| row.contains(&package))
 }
 
-pub(crate) fn package_name(manifest: &str) -> Option<&str> {
-    let package = manifest
-        .lines()
-        .skip_while(|line| line.trim() != "[package]")
-        .skip(1);
-    let mut section = package.take_while(|line| !line.starts_with('['));
-    section.find_map(|line| {
-        quoted(
-            line.trim()
-                .strip_prefix("name")?
-                .trim_start()
-                .strip_prefix('=')?,
-        )
-    })
-}
-
-fn quoted(text: &str) -> Option<&str> {
-    text.split('"').nth(1)
-}
-
-/// Every dependency of a manifest, of whatever kind and platform, under the name its package has.
-fn dependencies(manifest: &str) -> Vec<Dependency> {
-    let mut found = Vec::new();
-    let mut section = "";
-    for (at, text) in manifest.lines().enumerate() {
-        let text = text.trim();
-        if let Some(header) = text.strip_prefix('[') {
-            section = header.trim_end_matches(']');
-        }
-        let name = if text.starts_with('[') {
-            own_section(section)
-        } else {
-            entry(section, text)
-        };
-        found.extend(name.map(|name| Dependency {
-            name: name.to_owned(),
-            line: at + 1,
-        }));
-    }
-    found
-}
-
-fn is_dependency_section(section: &str) -> bool {
-    let last = section.rsplit('.').next().unwrap_or(section);
-    matches!(
-        last,
-        "dependencies" | "dev-dependencies" | "build-dependencies"
-    ) && !section.starts_with("workspace.")
-}
-
-/// `[dependencies.name]`
-fn own_section(section: &str) -> Option<&str> {
-    let (before, name) = section.rsplit_once('.')?;
-    is_dependency_section(before).then_some(name)
-}
-
-/// `name = …`, `name.workspace = true` or, renamed, `other = { package = "name" }`.
-fn entry<'a>(section: &'a str, text: &'a str) -> Option<&'a str> {
-    let renamed = || quoted(text.split_once("package")?.1);
-    if is_dependency_section(section) && !text.starts_with('#') {
-        let key = text
-            .split(['=', '.', ' '])
-            .next()
-            .filter(|key| !key.is_empty())?;
-        return renamed().or(Some(key.trim_matches('"')));
-    }
-    own_section(section)
-        .filter(|_| text.starts_with("package"))
-        .and_then(|_| renamed())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
-    fn found(package: &str, dependencies: &str) -> Vec<String> {
-        let manifest = format!("[package]\nname = \"{package}\"\n{dependencies}");
-        let tree = Tree::of(&[("x/Cargo.toml", &manifest)]);
-        check(&tree)
-            .into_iter()
-            .map(|problem| format!("{}:{} {}", problem.path, problem.line, problem.what))
+    /// What cargo says of a crate that depends on these.
+    fn package(name: &str, dependencies: &[&str]) -> Value {
+        let dependencies: Vec<Value> = dependencies
+            .iter()
+            .map(|name| json!({ "name": name }))
+            .collect();
+        let source = (name == "tokio").then_some("registry");
+        json!({ "name": name, "id": name, "source": source, "manifest_path": "/r/x/Cargo.toml", "dependencies": dependencies })
+    }
+
+    fn node(id: &str, dependency: &str, kind: &Value) -> Value {
+        let dependency = json!({ "pkg": dependency, "dep_kinds": [{ "kind": kind }] });
+        json!({ "id": id, "deps": [dependency] })
+    }
+
+    fn judged(packages: &[Value], nodes: &[Value]) -> Vec<String> {
+        let resolve = json!({ "nodes": nodes });
+        let metadata = json!({ "packages": packages, "resolve": resolve, "workspace_root": "/r" });
+        let found = check(&metadata).into_iter();
+        found
+            .map(|problem| format!("{} {}", problem.path, problem.what))
             .collect()
     }
 
-    #[track_caller]
-    fn finds(package: &str, dependencies: &str, expected: &str) {
-        let found = found(package, dependencies);
-        assert!(
-            found.iter().any(|problem| problem == expected),
-            "{found:#?}"
-        );
+    fn found(name: &str, dependencies: &[&str]) -> Vec<String> {
+        judged(&[package(name, dependencies)], &[])
     }
 
     #[test]
     fn layers_below_are_allowed() {
-        let none: Vec<String> = Vec::new();
-        assert_eq!(
-            found(
-                "xp-edge",
-                "[dependencies]\nxp-protocol.workspace = true\n# rdkafka = \"1\"\ntokio = \"1\""
-            ),
-            none
-        );
-        assert_eq!(
-            found(
-                "xp-transport",
-                "[dependencies]\nrdkafka = \"0.39\"\n[features]\nxp-edge = []"
-            ),
-            none
-        );
+        assert!(found("xp-edge", &["xp-protocol", "tokio"]).is_empty());
+        assert!(found("xp-transport", &["rdkafka"]).is_empty());
+        assert!(found("xtask", &["xp-background"]).is_empty());
     }
 
     #[test]
-    fn an_edge_that_imports_the_state_node_is_found() {
-        let expected = "x/Cargo.toml:4 `xp-edge` depends on `xp-state-node`, which is not below it";
-        finds(
-            "xp-edge",
-            "[dependencies]\nxp-state-node.workspace = true",
-            expected,
-        );
-        finds(
-            "xp-edge",
-            "[dev-dependencies]\nxp-state-node = { path = \"y\" }",
-            expected,
-        );
-        finds(
-            "xp-edge",
-            "[target.'cfg(unix)'.dependencies]\nnode = { package = \"xp-state-node\" }",
-            expected,
-        );
-    }
-
-    #[test]
-    fn a_dependency_with_a_section_of_its_own_is_found() {
-        finds(
-            "xp-protocol",
-            "[dependencies.xp-client]\npath = \"y\"",
-            "x/Cargo.toml:3 `xp-protocol` depends on `xp-client`, which is not below it",
-        );
-        finds(
-            "xp-client",
-            "[dependencies.bytes2]\npackage = \"bincode\"",
-            "x/Cargo.toml:4 `xp-client` depends on `bincode`: only protocol defines platform bytes; domain-sdk has the domains' binary words, state-node its snapshots",
-        );
+    fn a_crate_that_is_not_below_is_found() {
+        let expected = "x/Cargo.toml `xp-edge` depends on `xp-state-node`, which is not below it";
+        assert_eq!(found("xp-edge", &["xp-state-node"]), [expected]);
+        let expected = "x/Cargo.toml `xtask` depends on `xp-protocol`, which is not below it";
+        assert_eq!(found("xtask", &["xp-protocol"]), [expected]);
     }
 
     #[test]
     fn reserved_and_barred_dependencies_are_found() {
-        finds(
-            "xp-edge",
-            "[dependencies]\nxp-domain-sdk = \"1\"",
-            "x/Cargo.toml:4 `xp-edge` depends on `xp-domain-sdk`: the edge never decodes a domain payload",
-        );
-        finds(
-            "xp-domain-sdk",
-            "[dependencies]\ntokio = \"1\"",
-            "x/Cargo.toml:4 `xp-domain-sdk` depends on `tokio`: domain-sdk knows no tokio and no Kafka",
-        );
-        finds(
-            "xp-state-node",
-            "[dependencies]\nrdkafka = \"1\"",
-            "x/Cargo.toml:4 `xp-state-node` depends on `rdkafka`: only transport imports Kafka",
-        );
+        for (name, dependency, why) in [
+            (
+                "xp-edge",
+                "xp-domain-sdk",
+                "the edge never decodes a domain payload",
+            ),
+            (
+                "xp-domain-sdk",
+                "tokio",
+                "domain-sdk knows no tokio and no Kafka",
+            ),
+            ("xp-state-node", "rdkafka", "only transport imports Kafka"),
+        ] {
+            let expected = format!("x/Cargo.toml `{name}` depends on `{dependency}`: {why}");
+            assert_eq!(found(name, &[dependency]), [expected]);
+        }
     }
 
     #[test]
-    fn a_crate_without_a_layer_and_a_tool_that_imports_the_platform_are_found() {
-        finds(
-            "xp-common",
-            "",
-            "x/Cargo.toml:1 the crate `xp-common` has no layer",
-        );
-        finds(
-            "xtask",
-            "[dependencies]\nxp-protocol = \"1\"",
-            "x/Cargo.toml:4 `xtask` depends on `xp-protocol`, which is not below it",
+    fn a_crate_without_a_layer_is_found() {
+        let expected = "x/Cargo.toml the crate `xp-common` has no layer";
+        assert_eq!(found("xp-common", &[]), [expected]);
+    }
+
+    #[test]
+    fn what_a_layer_bars_is_found_behind_another_crate_but_not_in_its_tests() {
+        let packages = ["xp-domain-sdk", "xp-protocol", "tokio"].map(|name| package(name, &[]));
+        let through = |kind: Value| {
+            let first = node("xp-domain-sdk", "xp-protocol", &kind);
+            let second = node("xp-protocol", "tokio", &Value::Null);
+            judged(&packages, &[first, second])
+        };
+        let expected = "x/Cargo.toml `xp-domain-sdk` reaches `tokio` through its dependencies: domain-sdk knows no tokio and no Kafka";
+        assert_eq!(through(Value::Null), [expected]);
+        assert!(through(json!("dev")).is_empty());
+    }
+
+    #[test]
+    fn metadata_without_packages_is_a_problem_and_not_a_pass() {
+        assert_eq!(
+            judged(&[], &[]),
+            ["Cargo.toml `cargo metadata` lists no package"]
         );
     }
 }

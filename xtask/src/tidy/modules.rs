@@ -1,14 +1,15 @@
 //! The modules of a crate in the order in which their parents list them.
 
-use super::source::{Source, block_end, identifier};
+use super::syntax::{is_for_tests, items};
 use super::tree::{File, Tree};
-use std::ops::Range;
+use proc_macro2::Ident;
+use syn::Item;
 
 pub(crate) struct Module<'a> {
     /// `["frame", "verb"]` for `crate::frame::verb`; empty for the root.
     pub(crate) path: Vec<String>,
     pub(crate) file: &'a File,
-    pub(crate) source: Source,
+    pub(crate) items: Vec<Item>,
     /// In the order of their `mod` lines.
     pub(crate) children: Vec<Module<'a>>,
 }
@@ -29,10 +30,10 @@ pub(crate) fn roots(tree: &Tree) -> Vec<Module<'_>> {
 }
 
 fn read<'a>(tree: &'a Tree, file: &'a File, path: Vec<String>) -> Module<'a> {
-    let source = Source::new(&file.path, &file.text);
+    let items = items(file);
     let folder = folder(&file.path, path.is_empty());
     let mut children = Vec::new();
-    for name in listed(&source) {
+    for name in listed(&items) {
         if let Some(file) = tree.file(&format!("{folder}/{name}.rs")) {
             let path = path.iter().cloned().chain([name]).collect();
             children.push(read(tree, file, path));
@@ -41,7 +42,7 @@ fn read<'a>(tree: &'a Tree, file: &'a File, path: Vec<String>) -> Module<'a> {
     Module {
         path,
         file,
-        source,
+        items,
         children,
     }
 }
@@ -55,20 +56,13 @@ fn folder(path: &str, is_root: bool) -> &str {
 }
 
 /// Names of `mod name;`, without those for tests alone.
-fn listed(source: &Source) -> Vec<String> {
-    let modules = source.words("mod").filter_map(|at| {
-        let name = identifier(&source.code, at + 3);
-        let is_file = source.code[at + 3..].trim_start()[name.len()..]
-            .trim_start()
-            .starts_with(';');
-        (is_file && !name.is_empty() && !is_for_tests(&source.code[..at])).then(|| name.to_owned())
-    });
-    modules.collect()
-}
-
-fn is_for_tests(before: &str) -> bool {
-    let attributes = &before[before.rfind([';', '{', '}']).map_or(0, |at| at + 1)..];
-    attributes.contains("cfg(test)") || attributes.contains("cfg(all(test")
+fn listed(items: &[Item]) -> impl Iterator<Item = String> + '_ {
+    items.iter().filter_map(|item| match item {
+        Item::Mod(module) if module.content.is_none() && !is_for_tests(&module.attrs) => {
+            Some(module.ident.to_string())
+        }
+        _ => None,
+    })
 }
 
 impl Module<'_> {
@@ -91,46 +85,24 @@ impl Module<'_> {
         }
     }
 
-    /// The path of what stands at an offset: this module's, and the blocks `mod name { … }` around it.
-    pub(crate) fn path_at(&self, at: usize) -> Vec<String> {
-        let inside = self
-            .blocks()
-            .into_iter()
-            .filter(|(_, block)| block.contains(&at));
-        self.path
-            .iter()
-            .cloned()
-            .chain(inside.map(|(name, _)| name))
-            .collect()
-    }
-
-    fn blocks(&self) -> Vec<(String, Range<usize>)> {
-        let code = &self.source.code;
-        let blocks = self.source.words("mod").filter_map(|at| {
-            let name = identifier(code, at + 3);
-            let open = at + 3 + code[at + 3..].find(['{', ';'])?;
-            (code.as_bytes()[open] == b'{').then(|| (name.to_owned(), open..block_end(code, open)))
-        });
-        blocks.collect()
-    }
-
     /// Whether an item of this name is defined in the file.
     pub(crate) fn defines(&self, name: &str) -> bool {
-        const KINDS: [&str; 9] = [
-            "struct",
-            "enum",
-            "trait",
-            "type",
-            "fn",
-            "const",
-            "static",
-            "union",
-            "macro_rules!",
-        ];
-        let code = &self.source.code;
-        KINDS.iter().any(|kind| {
-            code.match_indices(kind)
-                .any(|(at, _)| identifier(code, at + kind.len()) == name)
-        })
+        let mut defined = self.items.iter().filter_map(ident);
+        defined.any(|ident| ident == name)
+    }
+}
+
+fn ident(item: &Item) -> Option<&Ident> {
+    match item {
+        Item::Struct(item) => Some(&item.ident),
+        Item::Enum(item) => Some(&item.ident),
+        Item::Trait(item) => Some(&item.ident),
+        Item::Type(item) => Some(&item.ident),
+        Item::Fn(item) => Some(&item.sig.ident),
+        Item::Const(item) => Some(&item.ident),
+        Item::Static(item) => Some(&item.ident),
+        Item::Union(item) => Some(&item.ident),
+        Item::Macro(item) => item.ident.as_ref(),
+        _ => None,
     }
 }

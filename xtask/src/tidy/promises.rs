@@ -1,10 +1,10 @@
 //! Each promise in `GUARANTEES.md` names the test that proves it, and that test is there.
 
 use super::functions::functions;
-use super::layers::package_name;
 use super::problem::Problem;
-use super::source::Source;
+use super::syntax::{is_punct, walk};
 use super::tree::{File, Tree};
+use proc_macro2::TokenTree;
 use std::collections::{BTreeMap, BTreeSet};
 
 const PAGE: &str = "GUARANTEES.md";
@@ -12,7 +12,7 @@ const PAGE: &str = "GUARANTEES.md";
 const FORM: &str = "each row of a table in GUARANTEES.md names its tests as `package: test_function` in backticks, such as `xp-edge: a_late_connect_is_ignored`";
 
 /// Test functions by the name of their package.
-type Tests<'a> = BTreeMap<&'a str, BTreeSet<String>>;
+type Tests = BTreeMap<String, BTreeSet<String>>;
 
 pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
     let Some(page) = tree.text(PAGE) else {
@@ -71,7 +71,7 @@ fn judge(line: usize, row: &str, tests: &Tests) -> Vec<Problem> {
     }
     let missing = named.into_iter().filter(|(package, test)| {
         !tests
-            .get(package)
+            .get(*package)
             .is_some_and(|tests| tests.contains(*test))
     });
     missing
@@ -97,7 +97,7 @@ fn missing_test(line: usize, package: &str, test: &str, tests: &Tests) -> Proble
         Some((other, _)) => format!("it is in `{other}`: write `{other}: {test}`"),
         None if !tests.contains_key(package) => format!(
             "packages with tests are {}",
-            tests.keys().copied().collect::<Vec<_>>().join(", ")
+            tests.keys().cloned().collect::<Vec<_>>().join(", ")
         ),
         None => "name the test as it is called now, or write it".to_owned(),
     };
@@ -109,7 +109,7 @@ fn missing_test(line: usize, package: &str, test: &str, tests: &Tests) -> Proble
     )
 }
 
-fn tests(tree: &Tree) -> Tests<'_> {
+fn tests(tree: &Tree) -> Tests {
     let mut tests = Tests::new();
     let packages = packages(tree);
     for file in tree.rust_files() {
@@ -118,7 +118,7 @@ fn tests(tree: &Tree) -> Tests<'_> {
             .filter(|(folder, _)| file.path.starts_with(folder.as_str()));
         if let Some((_, package)) = inside.max_by_key(|(folder, _)| folder.len()) {
             tests
-                .entry(package)
+                .entry(package.clone())
                 .or_default()
                 .extend(test_functions(file));
         }
@@ -127,36 +127,42 @@ fn tests(tree: &Tree) -> Tests<'_> {
 }
 
 /// Folder (with its slash) and name of each package.
-fn packages(tree: &Tree) -> Vec<(String, &str)> {
+fn packages(tree: &Tree) -> Vec<(String, String)> {
     tree.files().filter_map(package).collect()
 }
 
-fn package(file: &File) -> Option<(String, &str)> {
+fn package(file: &File) -> Option<(String, String)> {
     let folder = file.path.strip_suffix("Cargo.toml")?;
-    Some((folder.to_owned(), package_name(&file.text)?))
+    let manifest: toml::Table = file.text.parse().ok()?;
+    let name = manifest.get("package")?.get("name")?.as_str()?;
+    Some((folder.to_owned(), name.to_owned()))
 }
 
 fn test_functions(file: &File) -> Vec<String> {
-    let source = Source::new(&file.path, &file.text);
-    let tests = functions(&source)
-        .into_iter()
-        .filter(|function| is_test(&source.code[..function.at]));
-    let written = tests.map(|function| function.name);
-    written.chain(suite_tests(&source.code)).collect()
+    let tests = functions(file).into_iter().filter(|one| one.is_test);
+    tests
+        .map(|function| function.name)
+        .chain(suite_tests(file))
+        .collect()
 }
 
-/// What a macro makes tests of, one for each backend: the names after `{ @tests …;`.
-fn suite_tests(code: &str) -> impl Iterator<Item = String> {
-    let lists = code.split("{ @tests").skip(1);
-    let lists = lists.filter_map(|rest| rest.split_once(';')?.1.split_once('}'));
-    let names = lists.flat_map(|(list, _)| list.split_whitespace());
-    names.map(|path| path.rsplit("::").next().unwrap_or(path).to_owned())
-}
-
-/// An attribute such as `#[test]` or `#[tokio::test(…)]` stands between the item before and this one.
-fn is_test(before: &str) -> bool {
-    let attributes = &before[before.rfind(['{', '}', ';']).map_or(0, |at| at + 1)..];
-    attributes.contains("test]") || attributes.contains("test(")
+/// What a macro makes tests of, one for each backend: the names after `@tests …;`.
+fn suite_tests(file: &File) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(file, &mut |_, trees| {
+        let is_list = matches!(trees, [at, TokenTree::Ident(tests), ..] if is_punct(at, '@') && tests == "tests");
+        let list = trees.iter().skip_while(|tree| !is_punct(tree, ';'));
+        let list: Vec<&TokenTree> = list.filter(|_| is_list).collect();
+        // The last name of each path.
+        let names =
+            (0..list.len()).filter(|at| !list.get(at + 1).is_some_and(|next| is_punct(next, ':')));
+        let names = names.filter_map(|at| match list[at] {
+            TokenTree::Ident(name) => Some(name.to_string()),
+            _ => None,
+        });
+        found.extend(names);
+    });
+    found
 }
 
 #[cfg(test)]
@@ -225,9 +231,12 @@ mod tests {
 
     #[test]
     fn a_suite_names_the_tests_that_it_makes() {
-        let code = "macro_rules! suite {\n(@tests $b:expr; $($t:ident)*) => {};\n($b:expr) => { suite! { @tests $b;\n one_holds\n kill::two_holds\n} };\n}";
-        let tests: Vec<_> = suite_tests(code).collect();
-        assert_eq!(tests, ["one_holds", "two_holds"]);
+        let text = "macro_rules! suite {\n(@tests $b:expr; $($t:ident)*) => {};\n($b:expr) => { suite! { @tests $b;\n one_holds\n kill::two_holds\n} };\n}";
+        let file = File {
+            path: "a/tests/b.rs".to_owned(),
+            text: text.to_owned(),
+        };
+        assert_eq!(suite_tests(&file), ["one_holds", "two_holds"]);
     }
 
     #[test]

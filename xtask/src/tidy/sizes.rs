@@ -1,7 +1,6 @@
 //! Size is a smell, not a law: the longest files and functions are shown on every run, and fail nothing.
 
 use super::functions::functions;
-use super::source::Source;
 use super::tree::{File, Tree};
 use std::fmt::Write;
 
@@ -21,29 +20,12 @@ pub(crate) fn report(tree: &Tree) -> String {
     let functions = tree.rust_files().flat_map(sized_functions);
     let files = table("longest files", files.collect());
     let functions = table("longest functions", functions.collect());
-    format!("{files}\n{functions}\n{}", unwraps(tree))
-}
-
-/// Outside tests each is a problem of its own; inside them the count shows how tests are written.
-fn unwraps(tree: &Tree) -> String {
-    let (mut inside, mut outside) = (0, 0);
-    for file in tree.rust_files() {
-        let source = Source::new(&file.path, &file.text);
-        for (at, _) in source.code.match_indices(".unwrap()") {
-            *if source.is_test(at) {
-                &mut inside
-            } else {
-                &mut outside
-            } += 1;
-        }
-    }
-    format!("unwraps: {outside} outside tests, {inside} inside")
+    format!("{files}\n{functions}")
 }
 
 fn sized_functions(file: &File) -> Vec<Sized> {
-    let source = Source::new(&file.path, &file.text);
     let place = |name, line| format!("{name} ({}:{line})", file.path);
-    functions(&source)
+    functions(file)
         .into_iter()
         .map(|f| Sized {
             lines: f.lines,
@@ -82,16 +64,6 @@ mod tests {
         assert!(
             report.contains("\n     4  b (b.rs:1)\n     1  a (a.rs:1)"),
             "{report}"
-        );
-    }
-
-    #[test]
-    fn unwraps_are_counted_apart() {
-        let code =
-            "fn a() { x.unwrap() }\n#[cfg(test)]\nmod tests { fn b() { y.unwrap(); z.unwrap() } }";
-        assert_eq!(
-            unwraps(&Tree::of(&[("a.rs", code)])),
-            "unwraps: 1 outside tests, 2 inside"
         );
     }
 }

@@ -2,8 +2,9 @@
 //! `transport/src/kafka/prefix.rs`: a name made elsewhere would lead into another installation's topic.
 
 use super::problem::Problem;
-use super::source::{Source, is_word, line_of};
+use super::syntax::walk;
 use super::tree::{File, Tree};
+use proc_macro2::TokenTree;
 
 const HERE: &str = "protocol/src/lane.rs";
 
@@ -18,35 +19,34 @@ pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
 }
 
 fn made_in(file: &File) -> Vec<Problem> {
-    let source = Source::new(&file.path, &file.text);
-    let places = KINDS.into_iter().flat_map(|kind| {
-        let made = format!("}}.{kind}");
-        let found = file.text.match_indices(&made);
-        let found = found.map(|(at, _)| (at, made.len()));
-        found.collect::<Vec<_>>()
+    let mut found = Vec::new();
+    walk(file, &mut |place, trees| {
+        if !place.is_test && !is_documentation(trees) {
+            let literals = trees.iter().filter_map(|tree| match tree {
+                TokenTree::Literal(literal) => Some(literal),
+                _ => None,
+            });
+            let made = literals.filter(|literal| makes_a_name(&literal.to_string()));
+            found.extend(made.map(|literal| literal.span().start().line));
+        }
     });
-    let is_name = |(at, length): &(usize, usize)| {
-        let next = file.text[at + length..].chars().next();
-        let ends = !next.is_some_and(|c| is_word(c) || c == '-');
-        ends && !source.is_test(*at) && !is_comment(&file.text, *at)
-    };
-    // A brace that stands in the code closes a block, and what follows is a field.
-    let in_text = |(at, _): &(usize, usize)| source.code.as_bytes()[*at] != b'}';
-    let places = places.filter(|place| is_name(place) && in_text(place));
-    let problem = |(at, _)| {
-        Problem::new(
-            &file.path,
-            line_of(&file.text, at),
-            "a topic's name is made",
-            MEND,
-        )
-    };
-    places.map(problem).collect()
+    let problem = |line| Problem::new(&file.path, line, "a topic's name is made", MEND);
+    found.into_iter().map(problem).collect()
 }
 
-fn is_comment(text: &str, at: usize) -> bool {
-    let line = text[..at].rsplit('\n').next().unwrap_or_default();
-    line.trim_start().starts_with("//")
+/// `doc = "…"`, which a comment becomes.
+fn is_documentation(trees: &[TokenTree]) -> bool {
+    matches!(trees, [TokenTree::Ident(doc), ..] if doc == "doc")
+}
+
+/// `{lane}.events`, and nothing that only begins so.
+fn makes_a_name(text: &str) -> bool {
+    KINDS.into_iter().any(|kind| {
+        let made = format!("}}.{kind}");
+        let mut behind = text.split(made.as_str()).skip(1);
+        let goes_on = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        behind.any(|rest| !rest.starts_with(goes_on))
+    })
 }
 
 #[cfg(test)]

@@ -20,8 +20,6 @@ pub(crate) struct File {
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     files: Vec<File>,
-    /// Files that are not UTF-8 (golden bytes, images): links may lead to them, checks do not read them.
-    binary: Vec<String>,
 }
 
 impl Tree {
@@ -53,9 +51,9 @@ impl Tree {
 
     fn add_file(&mut self, file: &Path, path: String) -> Result<()> {
         let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        match String::from_utf8(bytes) {
-            Ok(text) => self.files.push(File { path, text }),
-            Err(_) => self.binary.push(path),
+        // What is no text (golden bytes, images) is not read.
+        if let Ok(text) = String::from_utf8(bytes) {
+            self.files.push(File { path, text });
         }
         Ok(())
     }
@@ -68,7 +66,6 @@ impl Tree {
         });
         Self {
             files: files.collect(),
-            binary: Vec::new(),
         }
     }
 
@@ -87,13 +84,6 @@ impl Tree {
     pub(crate) fn text(&self, path: &str) -> Option<&str> {
         self.file(path).map(|file| file.text.as_str())
     }
-
-    /// A file, or a folder that holds one.
-    pub(crate) fn holds(&self, path: &str) -> bool {
-        let folder = format!("{}/", path.trim_end_matches('/'));
-        let mut paths = self.files().map(|file| &file.path).chain(&self.binary);
-        path.is_empty() || paths.any(|known| known == path || known.starts_with(&folder))
-    }
 }
 
 fn is_output(prefix: &str, name: &str) -> bool {
@@ -111,17 +101,5 @@ mod tests {
             is_output("", "target") && is_output("", "data") && is_output("docs/", "__pycache__")
         );
         assert!(!is_output("protocol/tests/", "data") && !is_output("", "docs"));
-    }
-
-    #[test]
-    fn a_tree_holds_its_files_and_the_folders_around_them() {
-        let tree = Tree::of(&[("docs/adr/0001.md", "")]);
-        assert!(
-            tree.holds("docs/adr/0001.md")
-                && tree.holds("docs/adr")
-                && tree.holds("docs/")
-                && tree.holds("")
-        );
-        assert!(!tree.holds("docs/ad") && !tree.holds("docs/adr/0002.md"));
     }
 }

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use syn::{Attribute, Fields, ImplItem, Item, Type};
+use syn::{Fields, ImplItem, Item, Type};
 
 use super::problem::Problem;
+use super::syntax::{is_for_tests, is_test_file, items};
 use super::tree::{File, Tree};
 
 const METHODS_MAX: usize = 40;
@@ -57,7 +58,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
 
 fn check_against(tree: &Tree, listed: &[Listed]) -> Vec<Problem> {
     let mut sizes = Sizes::new();
-    for file in tree.rust_files().filter(|file| is_source(&file.path)) {
+    for file in tree.rust_files().filter(|file| !is_test_file(&file.path)) {
         measure(file, &mut sizes);
     }
     let unlisted = |((folder, name), size): (&(String, String), &Size)| {
@@ -103,20 +104,11 @@ fn judge(name: &str, size: &Size, listed: Option<&Listed>) -> Option<Problem> {
     Some(Problem::new(&size.path, 1, what, mend))
 }
 
-/// Whether a file is what a crate is made of, and no test of it.
-fn is_source(path: &str) -> bool {
-    let is_test = path.contains("/tests/") || path.ends_with("/tests.rs");
-    path.contains("/src/") && !is_test
-}
-
 fn measure(file: &File, sizes: &mut Sizes) {
     let Some((folder, _)) = file.path.split_once("/src/") else {
         return;
     };
-    // What the compiler refuses is no question of size.
-    if let Ok(parsed) = syn::parse_file(&file.text) {
-        measure_items(&parsed.items, folder, &file.path, sizes);
-    }
+    measure_items(&items(file), folder, &file.path, sizes);
 }
 
 fn measure_items(items: &[Item], folder: &str, path: &str, sizes: &mut Sizes) {
@@ -158,11 +150,6 @@ fn of<'s>(sizes: &'s mut Sizes, folder: &str, name: String) -> &'s mut Size {
 fn name(of: &Type) -> Option<String> {
     let Type::Path(path) = of else { return None };
     Some(path.path.segments.last()?.ident.to_string())
-}
-
-fn is_for_tests(attributes: &[Attribute]) -> bool {
-    let mut attributes = attributes.iter();
-    attributes.any(|attribute| attribute.path().is_ident("cfg"))
 }
 
 #[cfg(test)]

@@ -1,50 +1,10 @@
-//! Words and files that must not be in the tree: unfinished work, tests that are switched off or sleep, `unwrap`
-//! outside tests, `mod.rs`, and paths of somebody's machine.
+//! Things that must not be in the tree and that no lint finds: tests that are switched off, and paths of somebody's
+//! machine.
 
 use super::problem::Problem;
-use super::source::{Source, line_of};
+use super::syntax::{is_punct, walk};
 use super::tree::{File, Tree};
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Where {
-    Everywhere,
-    InTests,
-    OutsideTests,
-}
-
-struct Forbidden {
-    word: &'static str,
-    place: Where,
-    mend: &'static str,
-}
-
-const FORBIDDEN: [Forbidden; 5] = [
-    Forbidden {
-        word: "todo!",
-        place: Where::Everywhere,
-        mend: "build it, or leave the feature out and say so in the documents",
-    },
-    Forbidden {
-        word: "unimplemented!",
-        place: Where::Everywhere,
-        mend: "build it, or return an error that says what is not supported",
-    },
-    Forbidden {
-        word: "#[ignore",
-        place: Where::Everywhere,
-        mend: "mend the test or delete it; a test that does not run proves nothing",
-    },
-    Forbidden {
-        word: "thread::sleep",
-        place: Where::InTests,
-        mend: "wait on the condition with a deadline (recv_timeout, wait_timeout, tokio::time::timeout)",
-    },
-    Forbidden {
-        word: ".unwrap()",
-        place: Where::OutsideTests,
-        mend: "return an error, or `expect(\"why this holds\")` if it cannot happen",
-    },
-];
+use proc_macro2::TokenTree;
 
 /// First folders of absolute paths that exist on one machine only.
 const MACHINE_FOLDERS: [&str; 5] = ["home", "root", "tmp", "work", "Users"];
@@ -53,55 +13,34 @@ const MACHINE_FOLDERS: [&str; 5] = ["home", "root", "tmp", "work", "Users"];
 const NOT_OURS: [&str; 2] = ["Cargo.lock", "LICENSE"];
 
 pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
-    let rust = tree
-        .rust_files()
-        .flat_map(|file| forbidden_words(file).into_iter().chain(mod_rs(file)));
     let ours = tree
         .files()
         .filter(|file| !NOT_OURS.contains(&file.path.as_str()));
-    rust.chain(ours.flat_map(machine_paths)).collect()
+    let switched_off = tree.rust_files().flat_map(switched_off);
+    switched_off.chain(ours.flat_map(machine_paths)).collect()
 }
 
-fn forbidden_words(file: &File) -> Vec<Problem> {
-    let source = Source::new(&file.path, &file.text);
+/// `#[ignore]`, with a reason or without.
+fn switched_off(file: &File) -> Vec<Problem> {
     let mut found = Vec::new();
-    for forbidden in &FORBIDDEN {
-        let places = source.code.match_indices(forbidden.word).map(|(at, _)| at);
-        for at in places.filter(|at| forbidden.holds(source.is_test(*at))) {
-            found.push(Problem::new(
-                &file.path,
-                source.line(at),
-                forbidden.what(),
-                forbidden.mend,
-            ));
+    walk(file, &mut |_, trees| {
+        for pair in trees.windows(2) {
+            if is_punct(&pair[0], '#') && is_ignore(&pair[1]) {
+                let mend = "mend the test or delete it; a test that does not run proves nothing";
+                let line = pair[0].span().start().line;
+                found.push(Problem::new(&file.path, line, "`#[ignore]`", mend));
+            }
         }
-    }
+    });
     found
 }
 
-impl Forbidden {
-    fn holds(&self, is_test: bool) -> bool {
-        match self.place {
-            Where::Everywhere => true,
-            Where::InTests => is_test,
-            Where::OutsideTests => !is_test,
-        }
-    }
-
-    fn what(&self) -> String {
-        let place = match self.place {
-            Where::Everywhere => "",
-            Where::InTests => " in a test",
-            Where::OutsideTests => " outside tests",
-        };
-        format!("`{}`{place}", self.word)
-    }
-}
-
-fn mod_rs(file: &File) -> Option<Problem> {
-    let folder = file.path.strip_suffix("/mod.rs")?;
-    let mend = format!("rename it to {folder}.rs: every editor tab then has a name of its own");
-    Some(Problem::new(&file.path, 1, "a `mod.rs`", mend))
+fn is_ignore(tree: &TokenTree) -> bool {
+    let TokenTree::Group(attribute) = tree else {
+        return false;
+    };
+    let first = attribute.stream().into_iter().next();
+    first.is_some_and(|first| first.to_string() == "ignore")
 }
 
 fn machine_paths(file: &File) -> Vec<Problem> {
@@ -112,7 +51,7 @@ fn machine_paths(file: &File) -> Vec<Problem> {
     let problem = |(at, folder)| {
         Problem::new(
             &file.path,
-            line_of(&file.text, at),
+            file.text[..at].matches('\n').count() + 1,
             format!("a path of one machine: `/{folder}/…`"),
             mend,
         )
@@ -146,55 +85,9 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_work_is_found_anywhere() {
-        assert_eq!(
-            found("a/src/b.rs", "fn f() {\n    todo!()\n}"),
-            ["2: `todo!`"]
-        );
-        assert_eq!(
-            found("a/tests/b.rs", "unimplemented!()"),
-            ["1: `unimplemented!`"]
-        );
-        assert_eq!(
-            found(
-                "a/src/b.rs",
-                "// todo! is forbidden\nconst WORD: &str = \"todo!\";"
-            ),
-            Vec::<String>::new()
-        );
-    }
-
-    #[test]
-    fn tests_that_are_switched_off_or_sleep_are_found() {
-        assert_eq!(
-            found(
-                "a/tests/b.rs",
-                "#[ignore = \"slow\"]\nfn f() { std::thread::sleep(d); }"
-            ),
-            ["1: `#[ignore`", "2: `thread::sleep` in a test"]
-        );
-        assert_eq!(
-            found(
-                "a/src/b.rs",
-                "#[cfg(test)]\nmod tests { fn f() { thread::sleep(d) } }"
-            ),
-            ["2: `thread::sleep` in a test"]
-        );
-        assert_eq!(
-            found("a/src/b.rs", "fn f() { thread::sleep(d) }"),
-            Vec::<String>::new()
-        );
-    }
-
-    #[test]
-    fn an_unwrap_is_found_outside_tests_only() {
-        let text = "fn f() { x.unwrap() }\n#[cfg(test)]\nmod tests { fn g() { y.unwrap() } }";
-        assert_eq!(found("a/src/b.rs", text), ["1: `.unwrap()` outside tests"]);
-    }
-
-    #[test]
-    fn a_mod_rs_is_found() {
-        assert_eq!(found("a/src/b/mod.rs", ""), ["1: a `mod.rs`"]);
+    fn tests_that_are_switched_off_are_found() {
+        let text = "#[test]\n#[ignore = \"slow\"]\nfn f() {}\n// #[ignore]\n";
+        assert_eq!(found("a/tests/b.rs", text), ["2: `#[ignore]`"]);
     }
 
     #[test]
