@@ -9,14 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 use xp_protocol::cluster::{Definitions, FOLD, Member, Who};
 use xp_protocol::codec::{self, Format};
-use xp_protocol::rules::Rules;
 use xp_protocol::{Incarnation, LanePartition, Offset, TimeMs, View};
 
 use crate::lanes::{Lanes, Refusal};
 use crate::placement::Duty;
 use crate::pulse::Pulse;
 
-pub use entering::{enter, enter_under, read};
+pub use entering::{enter, read};
 
 /// How many former members are remembered, so that their late messages are told apart from those of
 /// members not heard of yet. Beyond it the oldest is forgotten, and only its join offset condemns it.
@@ -42,9 +41,6 @@ pub struct Members {
     since_fold: u64,
     /// Since when owners say that they could not own at once, by the virtual time (R46).
     cold: BTreeMap<LanePartition, u64>,
-    /// Which rules hold. Always all of them, but in the simulator.
-    #[serde(skip)]
-    rules: Rules,
 }
 
 /// Version 2 has `cold` at its end, and counts rounds where version 1 counted heartbeats.
@@ -106,7 +102,6 @@ impl Members {
             round: 0,
             since_fold: 0,
             cold: BTreeMap::new(),
-            rules: Rules::default(),
         }
     }
 

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dashmap::{DashMap, DashSet};
 use xp_protocol::outbound::Socket;
+use xp_protocol::rules::AllRules;
 use xp_protocol::{Address, ConnectionId, DialAttempt, Incarnation, TimeMs};
 
 use crate::send_queue::SendQueue;
-use crate::watch::{Effect, Overtaken, Rules, Watch};
+use crate::watch::{Effect, Overtaken, Watch};
 
 type Watched = Arc<Mutex<Watch<Arc<SendQueue>>>>;
 
@@ -85,7 +86,7 @@ impl Registry {
     }
 
     fn watch(&self) -> Watch<Arc<SendQueue>> {
-        Watch::new(self.edge, self.resume_ms, Rules::default()).holding(self.whole_bytes_max)
+        Watch::new(self.edge, self.resume_ms, &AllRules).holding(self.whole_bytes_max)
     }
 
     pub(crate) fn leave(&self, address: &Address, socket: Socket) {

@@ -1,7 +1,7 @@
 //! One entity's sessions on this edge, and what a record of the entity leads to (R19–R24, R28).
 //!
-//! No I/O, no clock, no randomness; the simulator runs it as it is, and switches [`Rules`] off to see
-//! that its checkers notice.
+//! No I/O, no clock, no randomness; the simulator runs it as it is, and switches
+//! [rules](Rules) off to see that its checkers notice.
 
 mod record;
 mod pieces;
@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use xp_protocol::frame::RequestId;
 use xp_protocol::outbound::Socket;
+use xp_protocol::rules::{Rule, Rules};
 use xp_protocol::{
     CloseCode, ConnectionId, DialAttempt, Incarnation, MessageNumber, Revision, TimeMs,
 };
@@ -20,36 +21,6 @@ use xp_protocol::{
 use pieces::Pieces;
 
 pub use strangers::strangers;
-
-/// Rules that a simulator can switch off one by one. All hold by default.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    /// R19, R20: a record whose `prev` is above what a session has is a gap.
-    pub gaps: bool,
-    /// R20: revisions that a session has are dropped.
-    pub once: bool,
-    /// R20: nothing is delivered during a repair, and it goes on until the highest dropped revision.
-    pub repair: bool,
-    /// R24: frames of another attempt are dropped.
-    pub attempts: bool,
-    /// The chain never reaches a session that the entity has not accepted.
-    pub pending: bool,
-    /// R41: pieces are put together in their order and under their own name. Off: in the order in which they come.
-    pub pieces: bool,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            gaps: true,
-            once: true,
-            repair: true,
-            attempts: true,
-            pending: true,
-            pieces: true,
-        }
-    }
-}
 
 /// A frame of `xp.v1` for clients, encoded once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +83,7 @@ pub enum Effect<H> {
 #[derive(Debug)]
 pub struct Watch<H> {
     edge: Incarnation,
-    rules: Rules,
+    rules: &'static dyn Rules,
     resume_ms: u64,
     whole_bytes_max: usize,
     pieces: Pieces,
@@ -152,7 +123,7 @@ pub enum Overtaken {
 impl<H: Clone> Watch<H> {
     /// No sessions yet. `edge` is this edge's incarnation; resumes are asked for again every `resume_ms`.
     #[must_use]
-    pub fn new(edge: Incarnation, resume_ms: u64, rules: Rules) -> Self {
+    pub fn new(edge: Incarnation, resume_ms: u64, rules: &'static dyn Rules) -> Self {
         Self {
             edge,
             rules,
@@ -255,7 +226,7 @@ impl<H: Clone> Watch<H> {
     }
 
     fn find(&mut self, socket: Socket) -> Option<&mut Member<H>> {
-        let attempts = self.rules.attempts;
+        let attempts = self.rules.holds(Rule::SocketAttempts);
         let member = self.members.get_mut(&socket.connection)?;
         (!attempts || member.attempt == socket.attempt).then_some(member)
     }

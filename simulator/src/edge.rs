@@ -288,8 +288,7 @@ impl Edge {
             .iter()
             .filter_map(|stored| Some((stored.offset, stored.time, record::member(stored)?)))
             .collect();
-        let rules = Switch::owner(stage.plan.without);
-        members::enter_under(rules, 1, (Offset(0), from), &records)
+        members::enter(1, (Offset(0), from), &records)
     }
 
     fn tick(&mut self, stage: &mut Stage) {

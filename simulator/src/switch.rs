@@ -1,7 +1,6 @@
 //! Rules that a run can do without, to see that the checkers notice.
 
-use xp_edge::watch;
-use xp_protocol::rules::Rules;
+use xp_protocol::rules::{AllRules, Rule, Rules};
 
 /// One rule of the log protocol (docs/rules.md), switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +61,7 @@ pub enum Switch {
     WholeSnapshots,
     /// R45: what was forgotten is found again in a snapshot that was cut before.
     Removals,
-    /// R46: an owner that is not warm keeps its partition as long as it lives.
+    /// R46: an owner that is not warm says that it is, and so keeps its partition as long as it lives.
     Yields,
     /// R41: pieces are put together in the order in which they come.
     Pieces,
@@ -157,57 +156,67 @@ impl Switch {
         }
     }
 
-    /// The state node's rules without this one.
+    /// Who says which rules hold without this one.
     #[must_use]
-    pub fn owner(without: Option<Self>) -> Rules {
-        let mut rules = Rules::default();
-        match without {
-            Some(Self::Seq) => rules.seq = false,
-            Some(Self::View) => rules.view = false,
-            Some(Self::AgainInOrder) => rules.again_in_order = false,
-            Some(Self::Prefix) => rules.prefix = false,
-            Some(Self::EmitAgain) => rules.emit_again = false,
-            Some(Self::ExpectedOffset) => rules.expected_offset = false,
-            Some(Self::Gate) => rules.gate = false,
-            Some(Self::Lease) => rules.lease = false,
-            Some(Self::Bounded) => rules.bounded = false,
-            Some(Self::DueTicks) => rules.due_ticks = false,
-            Some(Self::Trying) => rules.trying = false,
-            Some(Self::Release) => rules.release = false,
-            Some(Self::CloseInChain) => rules.close_in_chain = false,
-            Some(Self::Attempts) => rules.attempts = false,
-            Some(Self::DenseNumbers) => rules.dense_numbers = false,
-            Some(Self::TellNumbers) => rules.tell_numbers = false,
-            Some(Self::RevisionsRise) => rules.revisions_rise = false,
-            Some(Self::Parking) => rules.parking = false,
-            Some(Self::OldestTell) => rules.oldest_tell = false,
-            Some(Self::CommittedSnapshots) => rules.committed_snapshots = false,
-            Some(Self::WholeSnapshots) => rules.whole_snapshots = false,
-            Some(Self::Removals) => rules.removals = false,
-            Some(Self::ForgetWhenHeard) => rules.forgets_when_heard = false,
-            Some(Self::AheadReaches) => rules.ahead_reaches = false,
-            Some(Self::Ahead) => rules.ahead = false,
-            Some(Self::Yields) => rules.yields = false,
-            Some(Self::AskAfterAHole) => rules.ask_after_a_hole = false,
-            Some(Self::AskOfLateDials) => rules.ask_of_late_dials = false,
-            _ => {}
+    pub fn rules(without: Option<Self>) -> &'static dyn Rules {
+        let mut switches = Self::ALL.iter();
+        match switches.find(|switch| Some(**switch) == without) {
+            Some(switch) => switch,
+            None => &AllRules,
         }
-        rules
     }
 
-    /// The edge's rules without this one.
-    #[must_use]
-    pub fn edge(without: Option<Self>) -> watch::Rules {
-        let mut rules = watch::Rules::default();
-        match without {
-            Some(Self::Prev) => rules.gaps = false,
-            Some(Self::Once) => rules.once = false,
-            Some(Self::Repair) => rules.repair = false,
-            Some(Self::SocketAttempts) => rules.attempts = false,
-            Some(Self::Pending) => rules.pending = false,
-            Some(Self::Pieces) => rules.pieces = false,
-            _ => {}
-        }
-        rules
+    /// What it switches off inside of the platform; the others change what the platform is driven with.
+    fn rule(self) -> Option<Rule> {
+        Some(match self {
+            Self::Seq => Rule::Seq,
+            Self::View => Rule::View,
+            Self::AgainInOrder => Rule::AgainInOrder,
+            Self::Prefix => Rule::Prefix,
+            Self::EmitAgain => Rule::EmitAgain,
+            Self::ExpectedOffset => Rule::ExpectedOffset,
+            Self::Gate => Rule::Gate,
+            Self::Lease => Rule::Lease,
+            Self::Bounded => Rule::Bounded,
+            Self::DueTicks => Rule::DueTicks,
+            Self::Trying => Rule::Trying,
+            Self::Release => Rule::Release,
+            Self::CloseInChain => Rule::CloseInChain,
+            Self::Attempts => Rule::Attempts,
+            Self::DenseNumbers => Rule::DenseNumbers,
+            Self::TellNumbers => Rule::TellNumbers,
+            Self::OldestTell => Rule::OldestTell,
+            Self::CommittedSnapshots => Rule::CommittedSnapshots,
+            Self::WholeSnapshots => Rule::WholeSnapshots,
+            Self::Ahead => Rule::Ahead,
+            Self::Removals => Rule::Removals,
+            Self::AheadReaches => Rule::AheadReaches,
+            Self::ForgetWhenHeard => Rule::ForgetWhenHeard,
+            Self::AskAfterAHole => Rule::AskAfterAHole,
+            Self::AskOfLateDials => Rule::AskOfLateDials,
+            Self::RevisionsRise => Rule::RevisionsRise,
+            Self::Parking => Rule::Parking,
+            Self::Prev => Rule::Gaps,
+            Self::Once => Rule::Once,
+            Self::Repair => Rule::Repair,
+            Self::SocketAttempts => Rule::SocketAttempts,
+            Self::Pending => Rule::Pending,
+            Self::Pieces => Rule::Pieces,
+            Self::ReadBack
+            | Self::Memory
+            | Self::ClockDoubt
+            | Self::Yields
+            | Self::Covered
+            | Self::Patience
+            | Self::Slow
+            | Self::TokenEnds
+            | Self::FlowControl => return None,
+        })
+    }
+}
+
+impl Rules for Switch {
+    fn holds(&self, rule: Rule) -> bool {
+        self.rule() != Some(rule)
     }
 }

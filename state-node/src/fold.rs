@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 use xp_protocol::codec::Format;
 use xp_protocol::events::{Cause, Change, Claim, Commit, Event, MessageName};
-use xp_protocol::rules::Rules;
+use xp_protocol::rules::{AllRules, Rule, Rules};
 use xp_protocol::{
     ClaimAttempt, ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, Seq,
     View,
@@ -50,9 +50,6 @@ pub struct Fold {
     pub commits: u64,
     /// No entity that has ended was above this revision (R49).
     pub ended_upto: Revision,
-    /// All of them, but in a simulator.
-    #[serde(skip)]
-    pub rules: Rules,
 }
 
 /// How many epochs are remembered; a resume that reaches further back starts over.
@@ -105,9 +102,9 @@ impl Fold {
     /// R49: the revision behind which an entity begins that is remembered nowhere. Where some entity has ended, that is
     /// above all that any had: each commit raises one revision by one.
     #[must_use]
-    pub fn begins_behind(&self) -> Revision {
+    pub fn begins_behind(&self, rules: &dyn Rules) -> Revision {
         match self.ended_upto {
-            Revision(1..) if self.rules.revisions_rise => {
+            Revision(1..) if rules.holds(Rule::RevisionsRise) => {
                 self.ended_upto.max(Revision(self.commits))
             }
             _ => Revision(0),
@@ -122,9 +119,14 @@ impl Fold {
 
     /// Judges one record and moves on; what a valid commit does to its entity is the caller's part.
     pub fn step(&mut self, offset: Offset, event: &Event) -> Verdict {
+        self.step_under(&AllRules, offset, event)
+    }
+
+    /// The same where some rules may not hold.
+    pub fn step_under(&mut self, rules: &dyn Rules, offset: Offset, event: &Event) -> Verdict {
         let verdict = match event {
-            Event::Claim(claim) => self.claim(offset, claim),
-            other => self.number(offset, other),
+            Event::Claim(claim) => self.claim(rules, offset, claim),
+            other => self.number(rules, offset, other),
         };
         match verdict {
             Verdict::Ignored => self.ignored += 1,
@@ -134,9 +136,9 @@ impl Fold {
     }
 
     /// R2: accepted iff (view, attempt) is greater than the current one; the same claim again is a no-op.
-    fn claim(&mut self, offset: Offset, claim: &Claim) -> Verdict {
+    fn claim(&mut self, rules: &dyn Rules, offset: Offset, claim: &Claim) -> Verdict {
         let rank = (claim.view, claim.attempt);
-        let greater = |held: Accepted| rank > (held.view, held.attempt) || !self.rules.view;
+        let greater = |held: Accepted| rank > (held.view, held.attempt) || !rules.holds(Rule::View);
         if self
             .claim
             .is_some_and(|held| held.id == claim.id || !greater(held))
@@ -170,11 +172,11 @@ impl Fold {
     }
 
     /// R3: valid iff its epoch is the current one and its number the next.
-    fn number(&mut self, offset: Offset, event: &Event) -> Verdict {
+    fn number(&mut self, rules: &dyn Rules, offset: Offset, event: &Event) -> Verdict {
         let Some((epoch, seq)) = event.epoch_and_seq() else {
             return Verdict::Ignored;
         };
-        let next = seq == self.seq.next() || !self.rules.seq;
+        let next = seq == self.seq.next() || !rules.holds(Rule::Seq);
         if self.released || self.epoch() != Some(epoch) || !next {
             return Verdict::Ignored;
         }

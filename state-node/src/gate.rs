@@ -5,7 +5,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use xp_protocol::events::Tell;
-use xp_protocol::rules::Rules;
+use xp_protocol::rules::{Rule, Rules};
 use xp_protocol::{LanePartition, Offset, PartitionId, Seq};
 use xp_transport::Record;
 
@@ -140,7 +140,7 @@ pub struct Emitter {
     /// How many have ever left.
     emitted: u64,
     repeat: bool,
-    rules: Rules,
+    rules: &'static dyn Rules,
 }
 
 /// How much may be under way at once.
@@ -158,7 +158,7 @@ const FIRST: usize = 16;
 impl Emitter {
     /// Nothing has left.
     #[must_use]
-    pub fn new(rules: Rules, bound: Bound) -> Self {
+    pub fn new(rules: &'static dyn Rules, bound: Bound) -> Self {
         Self {
             flying: VecDeque::new(),
             former: HashSet::new(),
@@ -194,7 +194,7 @@ impl Emitter {
     pub fn has_room(&self) -> bool {
         let under_way = self.flying.len() + self.former.len();
         let room = under_way < self.window && self.bytes < self.bound.bytes;
-        (room || self.flying.is_empty() || !self.rules.bounded) && !self.repeat
+        (room || self.flying.is_empty() || !self.rules.holds(Rule::Bounded)) && !self.repeat
     }
 
     /// R14: done when it and all before it are acknowledged; a failure repeats it and all later ones.
@@ -214,7 +214,7 @@ impl Emitter {
         };
         emission.acknowledged = arrived;
         emission.answered = true;
-        if !self.rules.prefix {
+        if !self.rules.holds(Rule::Prefix) {
             let done = self.flying.drain(..=index);
             self.bytes -= done.map(|emission| emission.bytes()).sum::<usize>();
             return;
@@ -286,6 +286,7 @@ impl Emitter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use xp_protocol::rules::AllRules;
 
     const BOUND: Bound = Bound {
         records: 40,
@@ -293,7 +294,7 @@ mod tests {
     };
 
     fn emitter(commits: &[u64]) -> (Emitter, Vec<u64>) {
-        let mut emitter = Emitter::new(Rules::default(), BOUND);
+        let mut emitter = Emitter::new(&AllRules, BOUND);
         let emit = |commit: &u64| {
             emitter
                 .emit(Offset(*commit), PartitionId(0), Record::default())

@@ -59,7 +59,7 @@ pub struct Setting {
     /// where the log admits one process at a time.
     pub lease_ms: u64,
     /// All of them, but in a simulator.
-    pub rules: Rules,
+    pub rules: &'static dyn Rules,
     /// What failed to apply in an earlier life of this partition on this node.
     pub faulted: Faulted,
     /// Where it says what it is deciding, for who looks from another thread.

@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 
 use xp_protocol::Offset;
-use xp_protocol::rules::Rules;
+use xp_protocol::rules::{AllRules, Rule, Rules};
 use xp_transport::Stored;
 
 /// Messages without holes, from `begin` up to where the reader is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ReadAhead {
     is_open: bool,
     read: VecDeque<Stored>,
@@ -20,25 +20,33 @@ pub struct ReadAhead {
     begin: Offset,
     /// Whether what is here is to be heard now.
     heard: bool,
-    rules: Rules,
+    rules: &'static dyn Rules,
 }
 
 impl ReadAhead {
     /// Nothing is read.
     #[must_use]
     pub fn closed() -> Self {
-        Self::default()
+        Self {
+            is_open: false,
+            read: VecDeque::new(),
+            bytes: 0,
+            bytes_max: 0,
+            begin: Offset(0),
+            heard: false,
+            rules: &AllRules,
+        }
     }
 
     /// A reader begins at an offset; a mirror keeps up to `bytes_max`, the newest.
     #[must_use]
-    pub fn open(begin: Offset, bytes_max: usize, rules: Rules) -> Self {
+    pub fn open(begin: Offset, bytes_max: usize, rules: &'static dyn Rules) -> Self {
         Self {
             is_open: true,
             bytes_max,
             begin,
             rules,
-            ..Self::default()
+            ..Self::closed()
         }
     }
 
@@ -76,7 +84,7 @@ impl ReadAhead {
 
     /// Whether an owner can begin at `from` with what is here; then it will.
     pub fn begins_at(&mut self, from: Offset) -> bool {
-        let reaches = self.begin <= from || !self.rules.ahead_reaches;
+        let reaches = self.begin <= from || !self.rules.holds(Rule::AheadReaches);
         self.heard = self.is_open && reaches;
         self.heard
     }

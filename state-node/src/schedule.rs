@@ -2,7 +2,7 @@
 //! `await`, so that the node's shell and the simulator's drive the same one.
 
 use xp_protocol::TimeMs;
-use xp_protocol::rules::Rules;
+use xp_protocol::rules::{Rule, Rules};
 use xp_transport::Now;
 
 use crate::partition::Partition;
@@ -72,13 +72,13 @@ pub struct Schedule {
     /// The place in `SOURCES` of the one that is asked first.
     first: usize,
     said: Phase,
-    rules: Rules,
+    rules: &'static dyn Rules,
 }
 
 impl Schedule {
     /// That of a partition that was just opened.
     #[must_use]
-    pub fn new(now: Now, rules: Rules) -> Self {
+    pub fn new(now: Now, rules: &'static dyn Rules) -> Self {
         Self {
             ticked: now.running,
             first: 0,
@@ -119,7 +119,7 @@ impl Schedule {
     pub fn heard(&mut self, source: Source, now: Now) {
         let place = SOURCES.iter().position(|other| *other == source);
         self.first = place.map_or(0, |place| (place + 1) % SOURCES.len());
-        if !self.rules.due_ticks {
+        if !self.rules.holds(Rule::DueTicks) {
             self.ticked = now.running;
         }
     }

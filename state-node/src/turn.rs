@@ -14,7 +14,7 @@ mod refusal;
 use xp_domain_sdk::host::{Decided, Fault, Host, Input, Instance, Payload, SceneData};
 use xp_protocol::events::Cause;
 use xp_protocol::plain::brief;
-use xp_protocol::rules::Rules;
+use xp_protocol::rules::{Rule, Rules};
 use xp_protocol::sample::Sample;
 use xp_protocol::{Address, ConnectionId, DialAttempt, FaultCode, TimeMs};
 
@@ -47,7 +47,7 @@ pub struct Turn<'a> {
     /// The trace context.
     pub trace: Option<Box<str>>,
     /// All of them, but in a simulator.
-    pub rules: Rules,
+    pub rules: &'static dyn Rules,
     /// The message has ended as many processes as it may: no domain code is asked about it (R16).
     pub poisonous: bool,
 }
@@ -133,7 +133,7 @@ impl Turn<'_> {
             return Ok(Err(failure));
         }
         match entity.instance.decide(input, &self.scene(entity)) {
-            Err(fault) if fault.is_unread_signal() && self.rules.parking => Err(fault),
+            Err(fault) if fault.is_unread_signal() && self.rules.holds(Rule::Parking) => Err(fault),
             decided => Ok(decided.map_err(|fault| self.faulted(&fault, handler(input)))),
         }
     }

@@ -51,7 +51,7 @@ impl Members {
     pub(super) fn is_overdue(&self, at: &LanePartition) -> bool {
         let since = self.cold.get(at);
         let is_late = |since: &u64| self.pulse.now_ms() - since >= COLD_MS;
-        self.rules.yields && since.is_some_and(is_late)
+        since.is_some_and(is_late)
     }
 
     fn assign_one(

@@ -2,7 +2,6 @@
 
 use xp_protocol::cluster::Member;
 use xp_protocol::codec::{self, Format};
-use xp_protocol::rules::Rules;
 use xp_protocol::{Offset, TimeMs};
 
 use super::Members;
@@ -11,17 +10,6 @@ use super::Members;
 /// continue, and what follows it. `None` when there is none and the log began earlier: then all of it must be read.
 #[must_use]
 pub fn enter(
-    generation: u64,
-    bounds: (Offset, Offset),
-    records: &[(Offset, TimeMs, Member)],
-) -> Option<Members> {
-    enter_under(Rules::default(), generation, bounds, records)
-}
-
-/// The same by other rules, for the simulator only.
-#[must_use]
-pub fn enter_under(
-    rules: Rules,
     generation: u64,
     (first, from): (Offset, Offset),
     records: &[(Offset, TimeMs, Member)],
@@ -39,7 +27,6 @@ pub fn enter_under(
         None if from <= first => Members::new(generation),
         None => return None,
     };
-    members.rules = rules;
     for (offset, time, record) in records {
         members.apply(*offset, *time, record);
     }

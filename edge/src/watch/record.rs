@@ -7,11 +7,12 @@
 use bytes::Bytes;
 use xp_protocol::frame::RequestId;
 use xp_protocol::outbound::{Delivery, Item, Link, Outbound, Recipients, Socket, Transfer};
+use xp_protocol::rules::{Rule, Rules};
 use xp_protocol::{CloseCode, Incarnation, MessageNumber, Revision, TimeMs};
 
 use super::delivery;
 use super::pieces::Piece;
-use super::{Effect, EncodedFrame, FrameKind, Member, Phase, Rules, Watch};
+use super::{Effect, EncodedFrame, FrameKind, Member, Phase, Watch};
 
 /// An answer to a resume that is being delivered: the deliveries behind it in the record are what it repeats.
 struct Resuming {
@@ -157,7 +158,7 @@ impl<H: Clone> Pass<'_, H> {
             payload,
         };
         let bytes_max = self.watch.whole_bytes_max;
-        let taken = match self.watch.rules.pieces {
+        let taken = match self.watch.rules.holds(Rule::Pieces) {
             true => self.watch.pieces.add(piece, &to, bytes_max),
             false => self.watch.pieces.add_blindly(piece, &to),
         };
@@ -388,7 +389,7 @@ impl<H: Clone> Pass<'_, H> {
         // Behind an answer to its resume a delivery is part of that; the last one counts.
         let resuming = self.resuming.iter().rfind(|r| r.socket == socket);
         let floor = resuming.map(|r| r.floor);
-        let (now, gaps) = (self.now, self.watch.rules.gaps);
+        let (now, gaps) = (self.now, self.watch.rules.holds(Rule::Gaps));
         let member = self.watch.find(socket)?;
         // A stored answer that comes outside of the chain may be ahead of the chain; then the chain is repaired first.
         if floor.is_none()
@@ -444,7 +445,11 @@ impl<H: Clone> Pass<'_, H> {
     /// The session has everything up to `have` now; where it was denied later revisions it asks for those (R20).
     fn settle(&mut self, socket: Socket, have: Revision, denied: Revision) {
         let (now, rules) = (self.now, self.watch.rules);
-        let denied = if rules.repair { denied } else { Revision(0) };
+        let denied = if rules.holds(Rule::Repair) {
+            denied
+        } else {
+            Revision(0)
+        };
         let member = self.watch.find(socket);
         let effect = member.and_then(|member| member.settle(now, have, denied));
         self.effects.extend(effect);
@@ -470,17 +475,17 @@ fn refuses(item: &Item, phase: Phase) -> bool {
 
 impl<H: Clone> Member<H> {
     /// R20: moves along the chain, and says whether the record is for this session.
-    fn advance(&mut self, link: Link, rules: Rules, now: TimeMs) -> Option<Effect<H>> {
+    fn advance(&mut self, link: Link, rules: &'static dyn Rules, now: TimeMs) -> Option<Effect<H>> {
         let revision = link.revision;
         self.takes = false;
         match &mut self.phase {
-            Phase::Pending { .. } if !rules.pending => self.takes = true,
+            Phase::Pending { .. } if !rules.holds(Rule::Pending) => self.takes = true,
             // Its welcome decides from where on it hears; if that is older than this record, this one is asked for.
             Phase::Pending { dropped } => *dropped = revision.max(*dropped),
             // A successor repeats what may not have gone out, and the log may double a record.
-            Phase::Live { have } if rules.once && revision <= *have => {}
+            Phase::Live { have } if rules.holds(Rule::Once) && revision <= *have => {}
             // The record before this one is missing: nothing is shown until what lies between has been repeated.
-            Phase::Live { have } if rules.gaps && link.prev > *have => {
+            Phase::Live { have } if rules.holds(Rule::Gaps) && link.prev > *have => {
                 let since = *have;
                 return self.settle(now, since, revision);
             }
@@ -491,7 +496,7 @@ impl<H: Clone> Member<H> {
             // The answer to its resume may end before this record: then it asks again.
             Phase::Repairing { dropped, .. } => {
                 *dropped = revision.max(*dropped);
-                self.takes = !rules.repair;
+                self.takes = !rules.holds(Rule::Repair);
             }
         }
         None
@@ -511,11 +516,11 @@ impl<H: Clone> Member<H> {
     }
 
     /// Whether it hears what stands outside the chain.
-    fn hears_the_rest(&self, rules: Rules) -> bool {
+    fn hears_the_rest(&self, rules: &'static dyn Rules) -> bool {
         match self.phase {
             Phase::Live { .. } => true,
-            Phase::Repairing { .. } => !rules.repair,
-            Phase::Pending { .. } => !rules.pending,
+            Phase::Repairing { .. } => !rules.holds(Rule::Repair),
+            Phase::Pending { .. } => !rules.holds(Rule::Pending),
         }
     }
 }

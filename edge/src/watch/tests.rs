@@ -3,6 +3,7 @@ mod rules;
 mod pieces;
 
 use xp_protocol::outbound::{Delivery, Item, Outbound, Recipients};
+use xp_protocol::rules::AllRules;
 use xp_protocol::{CloseCode, FaultCode};
 
 use super::*;
@@ -17,7 +18,7 @@ fn socket(connection: u128, attempt: u64) -> Socket {
 }
 
 fn watch() -> Watch<Socket> {
-    Watch::new(EDGE, 500, Rules::default())
+    Watch::new(EDGE, 500, &AllRules)
 }
 
 /// A record of deliveries with the payload `x` each.

@@ -53,7 +53,7 @@ impl Edge {
             connection,
             attempt,
         };
-        let rules = Switch::edge(stage.plan.without);
+        let rules = Switch::rules(stage.plan.without);
         let watch = self
             .watches
             .entry(address.clone())

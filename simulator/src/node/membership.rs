@@ -1,5 +1,6 @@
 //! Its place in the `cluster` log: it joins, says that it lives, folds what others say, and leaves.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use xp_cluster::log as record;
@@ -56,8 +57,7 @@ impl Node {
             .iter()
             .filter_map(|stored| Some((stored.offset, stored.time, record::member(stored)?)))
             .collect();
-        let rules = Switch::owner(stage.plan.without);
-        members::enter_under(rules, 1, (Offset(0), from), &records)
+        members::enter(1, (Offset(0), from), &records)
     }
 
     fn say(&self, member: &Member, ack: Option<Ack>, stage: &mut Stage) {
@@ -86,13 +86,19 @@ impl Node {
         };
         let warm = self.partitions.iter();
         let warm = warm.filter(|(_, held)| held.schedule.phase().is_warm());
+        let mut warm: BTreeSet<_> = warm.map(|(place, _)| *place).collect();
+        if stage.plan.without == Some(Switch::Yields) {
+            let (me, seen) = (self.incarnation, &self.seen);
+            let owned = Place::all().filter(|place| seen.owner(&(*place).into()) == Some(me));
+            warm.extend(owned);
+        }
         let beat = Member::Alive {
             incarnation: self.incarnation,
             who: who.clone(),
             joined,
             sent,
             leaving: self.leaving.is_some(),
-            warm: warm.map(|(place, _)| LanePartition::from(*place)).collect(),
+            warm: warm.into_iter().map(LanePartition::from).collect(),
         };
         self.beats += 1;
         self.say(&beat, Some(Ack::Beat), stage);

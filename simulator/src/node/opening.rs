@@ -63,7 +63,7 @@ impl Node {
             limits: Arc::new(limits(&stage.plan)),
             store: self.disk.store(place),
             lease_ms: LEASE_MS,
-            rules: Switch::owner(stage.plan.without),
+            rules: Switch::rules(stage.plan.without),
             faulted,
             deciding: Default::default(),
         };
@@ -88,7 +88,7 @@ impl Node {
             ahead: ReadAhead::closed(),
             busy_until: TimeMs(0),
             flights: BTreeMap::new(),
-            schedule: Schedule::new(now, Switch::owner(stage.plan.without)),
+            schedule: Schedule::new(now, Switch::rules(stage.plan.without)),
             publication: Publication::default(),
             restored,
             turn: 0,

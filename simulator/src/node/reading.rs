@@ -25,7 +25,7 @@ const SLOW_MS: u64 = 40;
 impl Held {
     /// A reader of `inbound` begins there.
     pub(super) fn read_from(&mut self, from: Offset, plan: &Plan) {
-        let rules = Switch::owner(plan.without);
+        let rules = Switch::rules(plan.without);
         self.reads = Some(from);
         self.ahead = ReadAhead::open(from, AHEAD_BYTES_MAX, rules);
     }

@@ -5,6 +5,7 @@ use rand::RngCore;
 use uuid::Uuid;
 use xp_cluster::members::End;
 use xp_protocol::events::{Claim, Event, RULES};
+use xp_protocol::rules::Rule;
 use xp_protocol::{ClaimAttempt, ClaimId, TimeMs};
 use xp_transport::Now;
 
@@ -111,5 +112,5 @@ fn is_vacant(core: &Core) -> bool {
     // A process that was given up for its silence has no lease by then (R13). One that was replaced under its name may
     // have heartbeats that it has just read back, and answers until its lease is over (R17).
     let lives = members.is_alive(held.incarnation) || former == Some(End::Replaced);
-    mine || !lives || !core.setting.rules.release
+    mine || !lives || !core.holds(Rule::Release)
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use xp_cluster::{Lease, Members};
 use xp_protocol::events::{Commit, TimerKey};
+use xp_protocol::rules::Rule;
 use xp_protocol::{Address, ConnectionId, Epoch, LogIdentity, Offset, TimeMs};
 use xp_transport::Now;
 
@@ -82,6 +83,11 @@ pub(super) struct Unsent {
 }
 
 impl Core {
+    /// Whether a rule holds: always, but in a simulator.
+    pub(super) fn holds(&self, rule: Rule) -> bool {
+        self.setting.rules.holds(rule)
+    }
+
     pub(super) fn epoch(&self) -> Epoch {
         self.fold.epoch().unwrap_or_default()
     }

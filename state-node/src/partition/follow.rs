@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use xp_protocol::codec;
 use xp_protocol::events::{Commit, Event};
+use xp_protocol::rules::Rule;
 use xp_protocol::{Address, Epoch, Offset, Revision, Seq, TimeMs};
 use xp_transport::{Now, Stored};
 
@@ -134,8 +135,9 @@ impl Follower {
         }
         let released = core.fold.claim.is_none() || core.fold.released;
         let inbound = core.fold.inbound_log;
-        let begins = core.fold.begins_behind().next();
-        match core.fold.step(stored.offset, &event) {
+        let rules = core.setting.rules;
+        let begins = core.fold.begins_behind(rules).next();
+        match core.fold.step_under(rules, stored.offset, &event) {
             Verdict::Ignored if mine => self.claims.again(now),
             Verdict::Claimed if mine => {
                 return Err(Exit::Own(Predecessor {
@@ -238,7 +240,7 @@ fn discard_snapshot(core: &mut Core, reason: &str) -> Exit {
 fn is_last(core: &Core, stored: &Stored, event: &Event) -> bool {
     let cut = (core.epoch(), core.fold.seq);
     let claim = (Epoch(stored.offset.0), Seq(0));
-    event.epoch_and_seq().unwrap_or(claim) == cut || !core.setting.rules.committed_snapshots
+    event.epoch_and_seq().unwrap_or(claim) == cut || !core.holds(Rule::CommittedSnapshots)
 }
 
 fn keep_unsent(core: &mut Core, stored: &Stored, event: &Event) {

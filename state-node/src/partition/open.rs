@@ -3,6 +3,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use xp_protocol::codec::{self, Format};
+use xp_protocol::rules::Rule;
 use xp_protocol::{Address, Offset};
 
 use super::core::{Core, Opened, Quarantines, Residents, Snapshots};
@@ -72,10 +73,6 @@ impl Partition {
             unindexed,
             ahead,
         } = stored.unwrap_or_default();
-        let fold = Fold {
-            rules: setting.rules,
-            ..fold
-        };
         let faulted = setting.faulted.clone();
         let mut core = Core {
             setting,
@@ -104,7 +101,7 @@ impl Partition {
                 reason,
             })?;
         }
-        let ahead = match core.setting.rules.ahead {
+        let ahead = match core.holds(Rule::Ahead) {
             true => ahead.0,
             false => Default::default(),
         };

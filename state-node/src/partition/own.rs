@@ -16,6 +16,7 @@ mod founders;
 mod untold;
 mod goodbyes;
 
+use xp_protocol::rules::Rule;
 use xp_protocol::{LanePartition, Offset, Seq};
 use xp_transport::{AppendError, Now, Stored};
 
@@ -69,7 +70,7 @@ impl Owner {
     /// R8: first everything that may not have gone out goes out again, then the sessions are checked against the view,
     /// then inbound is read.
     pub(super) fn begin(&mut self, core: &mut Core, now: Now) -> Step {
-        if core.setting.rules.emit_again {
+        if core.holds(Rule::EmitAgain) {
             self.writer.send_again(core)?;
         }
         // A successor tells all edges where it begins.
@@ -229,7 +230,8 @@ impl Owner {
     /// What is committed leaves before anything more is decided: the next commit says of all before it that they have
     /// gone out, or are on their way (R14).
     fn settle(&mut self, core: &mut Core, now: Now) -> Step {
-        let settled = self.writer.appends.settle(core.setting.rules);
+        let only_expected = core.holds(Rule::ExpectedOffset);
+        let settled = self.writer.appends.settle(only_expected);
         self.let_out(core, now);
         let place = &core.setting.place;
         match settled {
@@ -249,7 +251,8 @@ impl Owner {
     /// R10: what lies between the last committed record and an unexpected acknowledgement. A claim in it ends
     /// the ownership; foreign records move the expected offset.
     pub(super) fn gap(&mut self, core: &mut Core, batch: &[Stored], now: Now) -> Step {
-        let Some(placed) = self.writer.appends.judge(&core.fold, batch) else {
+        let rules = core.setting.rules;
+        let Some(placed) = self.writer.appends.judge(rules, &core.fold, batch) else {
             return Err(Exit::Lost("another node has claimed the partition"));
         };
         self.writer.appends.move_behind(&mut core.fold, &placed);
@@ -297,7 +300,7 @@ impl Owner {
             core.actions.push(Action::ReadInbound { from });
             return Ok(());
         }
-        if core.setting.rules.ask_after_a_hole {
+        if core.holds(Rule::AskAfterAHole) {
             sockets::ask_edges(core, &mut self.writer.outbox)?;
         }
         self.writer.outbox.put(core, Output::Mark);
@@ -311,7 +314,7 @@ impl Owner {
         let again = self
             .writer
             .appends
-            .repeat(core.setting.rules.again_in_order, now);
+            .repeat(core.holds(Rule::AgainInOrder), now);
         core.actions.extend(again);
         self.writer.outbox.emit_again(now);
         self.tells.repeat(core, now);
@@ -405,7 +408,7 @@ impl Owner {
     fn save_committed(&mut self, core: &mut Core) {
         let (committed, early) = (
             self.writer.appends.committed(),
-            !core.setting.rules.committed_snapshots,
+            !core.holds(Rule::CommittedSnapshots),
         );
         if let Some(cut) = self.cut.take_if(|cut| cut.seq <= committed || early) {
             core.save(cut);

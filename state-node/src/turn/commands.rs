@@ -3,6 +3,7 @@
 use xp_domain_sdk::host::Input;
 use xp_protocol::events::{Answer, Awaiter, Change};
 use xp_protocol::frame::{RequestId, Tag};
+use xp_protocol::rules::Rule;
 use xp_protocol::{CloseCode, FaultCode, MessageNumber};
 
 use super::refusal::close;
@@ -22,7 +23,7 @@ impl Turn<'_> {
         if self.takes_nothing(entity) {
             return self.send_away(entity, &said);
         }
-        if n > session.n.next() && self.rules.dense_numbers {
+        if n > session.n.next() && self.rules.holds(Rule::DenseNumbers) {
             return close(&session.socket, CloseCode::ComeBack);
         }
         let connection = said.connection;

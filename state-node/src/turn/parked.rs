@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use xp_protocol::events::{Change, Ending, Parked, Waiting};
 use xp_protocol::inbound::TellContent;
+use xp_protocol::rules::Rule;
 use xp_protocol::{Address, CloseCode, ConnectionId, DialAttempt, LanePartition};
 
 use super::refusal::close;
@@ -13,12 +14,12 @@ use crate::entity::{Entity, Session};
 impl Turn<'_> {
     /// Whether the entity takes nothing now.
     pub(super) fn takes_nothing(&self, entity: &Entity) -> bool {
-        entity.is_quarantined() && self.rules.parking
+        entity.is_quarantined() && self.rules.holds(Rule::Parking)
     }
 
     /// Whether another entity's tell must wait: also behind those that wait already.
     pub(super) fn parks(&self, entity: &Entity) -> bool {
-        entity.parks() && self.rules.parking
+        entity.parks() && self.rules.holds(Rule::Parking)
     }
 
     /// A client's message is not taken. Its socket is closed, so that the client comes back and says it again (R32).

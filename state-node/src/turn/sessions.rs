@@ -5,6 +5,7 @@ use xp_domain_sdk::host::{
     Audience, Decided, Fault, Input, Outcome, Reply, RosterChange, Show, Termination,
 };
 use xp_protocol::events::{Answer, Attachment, Awaiter, Change, Ending};
+use xp_protocol::rules::Rule;
 use xp_protocol::{
     CloseCode, ConnectionId, DialAttempt, FaultCode, MessageNumber, Revision, TicketId,
 };
@@ -50,7 +51,9 @@ impl Turn<'_> {
     /// nobody has it, it comes in: a client whose clock was put right counts from below, and could not return before
     /// the session is forgotten. If it is late all the same, its edge has dropped the socket, and is asked.
     fn is_late(&self, session: &Session, wanted: &Attachment) -> bool {
-        session.is_attached() && !session.is_before(wanted.attempt) && self.rules.attempts
+        session.is_attached()
+            && !session.is_before(wanted.attempt)
+            && self.rules.holds(Rule::Attempts)
     }
 
     /// Whether the entity remembers as many sessions as it may, of this subject or of everybody.
@@ -200,7 +203,8 @@ impl Drafting<'_> {
     ) {
         let known = self.entity.runtime.session(connection);
         let lives = |session: &&Session| {
-            session.is_socket(attempt) || session.is_attached() && !self.turn.rules.attempts
+            session.is_socket(attempt)
+                || session.is_attached() && !self.turn.rules.holds(Rule::Attempts)
         };
         let Some(session) = known.filter(lives) else {
             return;

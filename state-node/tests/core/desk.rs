@@ -13,6 +13,7 @@ use xp_protocol::events::{Commit, Event};
 use xp_protocol::frame::Tag;
 use xp_protocol::inbound::{ClientAction, Inbound, Message};
 use xp_protocol::outbound::{Item, Outbound, Recipients};
+use xp_protocol::rules::AllRules;
 use xp_protocol::{
     Address, ConnectionId, DialAttempt, Incarnation, LanePartition, LogIdentity, MessageNumber,
     Offset, PartitionId, Revision, Seq, TimeMs, codec,
@@ -659,7 +660,7 @@ fn setting(
         limits: Arc::new(limits.clone()),
         store: Arc::clone(store),
         lease_ms: 0,
-        rules: Default::default(),
+        rules: &AllRules,
         faulted: Default::default(),
         deciding: Default::default(),
     }

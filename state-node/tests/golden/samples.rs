@@ -114,7 +114,6 @@ pub(crate) fn header() -> Fold {
         },
         commits: 90,
         ended_upto: Revision(70),
-        rules: Default::default(),
     }
 }
 

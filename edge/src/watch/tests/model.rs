@@ -57,7 +57,7 @@ enum Request {
 type Checked = Result<(), String>;
 
 /// Runs `seed`; an error says what a client saw that it must not see.
-pub(super) fn run(seed: u64, rules: Rules) -> Checked {
+pub(super) fn run(seed: u64, rules: &'static dyn Rules) -> Checked {
     let mut run = Run {
         rng: ChaCha8Rng::seed_from_u64(seed),
         now: 0,

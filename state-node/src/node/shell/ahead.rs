@@ -1,6 +1,7 @@
 //! The reader of `inbound`. A mirror keeps it open, and what it has read: when it takes over, it assigns nothing.
 
 use xp_protocol::Offset;
+use xp_protocol::rules::AllRules;
 use xp_transport::{ReadError, Reader, Stored};
 
 use super::Shell;
@@ -27,7 +28,7 @@ impl Ahead {
         let bytes_max = shared.limits(shell.place).ahead_bytes_max;
         Self {
             reader: Some(shared.log.read(&shell.topics.inbound, begin)),
-            read: ReadAhead::open(begin, bytes_max, Default::default()),
+            read: ReadAhead::open(begin, bytes_max, &AllRules),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 use xp_protocol::LanePartition;
+use xp_protocol::rules::AllRules;
 use xp_transport::TopicPartition;
 
 use super::ahead::Ahead;
@@ -71,7 +72,7 @@ impl<'a> Shell<'a> {
             clears: false,
             progress,
             is_late: false,
-            schedule: Schedule::new(shared.clock.read(), Default::default()),
+            schedule: Schedule::new(shared.clock.read(), &AllRules),
             timekeeper: Timekeeper::new(shared.clock.read()),
             limits: shared.limits(place),
             given_up: false,
@@ -107,7 +108,7 @@ fn setting(shared: &Shared, place: &LanePartition, store: &Arc<dyn SnapshotStore
         limits: shared.limits(place),
         lease_ms: shared.lease_ms,
         store: Arc::clone(store),
-        rules: Default::default(),
+        rules: &AllRules,
         faulted: Default::default(),
         deciding: Default::default(),
     }

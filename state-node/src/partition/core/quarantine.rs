@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use xp_domain_sdk::host::{Fault, Instance};
 use xp_protocol::events::Checkpoint;
+use xp_protocol::rules::Rule;
 use xp_protocol::{Address, Offset, Revision};
 
 use super::super::Faulted;
@@ -188,7 +189,7 @@ impl Core {
 
     /// What waits for an entity in quarantine stays due, and wakes nobody.
     pub(super) fn is_set_aside(&mut self, address: &Address, waiting: Waiting) {
-        if self.setting.rules.parking {
+        if self.holds(Rule::Parking) {
             self.residents.index.silence(address, waiting);
         }
         self.quarantines.addresses.insert(address.clone());

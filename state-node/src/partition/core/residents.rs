@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use xp_domain_sdk::host::Host;
 use xp_protocol::events::Commit;
+use xp_protocol::rules::Rule;
 use xp_protocol::{Address, Offset, TimeMs};
 use xp_transport::Now;
 
@@ -105,7 +106,7 @@ impl Core {
     /// R45: whether an entity was forgotten since the store was written: what stands there of it counts no more.
     pub(in crate::partition) fn is_removed(&self, address: &Address) -> bool {
         let is_gone = !self.residents.has(address);
-        is_gone && self.snapshots.is_dirty(address) && self.setting.rules.removals
+        is_gone && self.snapshots.is_dirty(address) && self.holds(Rule::Removals)
     }
 
     /// The entity at an address, made anew when there is none; `None` when its kind is not hosted.
@@ -121,7 +122,7 @@ impl Core {
             let entity = Entity::new(host.fresh(), Runtime::default());
             self.residents.admit(address, entity);
         }
-        let behind = self.fold.begins_behind();
+        let behind = self.fold.begins_behind(self.setting.rules);
         let mut entity = self.residents.get_mut(address);
         if let Some(entity) = &mut entity {
             entity.runtime.begin_behind(behind);
@@ -147,7 +148,7 @@ impl Core {
         let mut moved = Moved::by(&commit.changes, entity, host);
         entity.fold(host, commit, offset, &self.setting.limits);
         moved.note(&commit.changes, entity, host);
-        let wakes = !entity.is_quarantined() || !self.setting.rules.parking;
+        let wakes = !entity.is_quarantined() || !self.setting.rules.holds(Rule::Parking);
         let forget = entity.runtime.is_forgettable();
         // R44: nothing wakes an entity in quarantine.
         if wakes {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use xp_protocol::codec;
 use xp_protocol::events::StateHash;
+use xp_protocol::rules::Rule;
 use xp_protocol::{Address, Offset, Seq, TimeMs};
 use xp_transport::Now;
 
@@ -153,7 +154,7 @@ impl Core {
                 }
                 record
             }
-            Err(_) if !self.setting.rules.whole_snapshots => return true,
+            Err(_) if !self.holds(Rule::WholeSnapshots) => return true,
             Err(fault) => {
                 let Some(record) = self.store_behind(&address, host.as_ref(), &fault) else {
                     return false;

@@ -153,8 +153,9 @@ impl Appends {
     }
 
     /// R10: commits what is acknowledged, in order, as long as each lies where it is expected. At another offset the gap
-    /// between is read before anything more is committed, because only the log says whose the records in it are.
-    pub(super) fn settle(&mut self, rules: Rules) -> Settled {
+    /// between is read before anything more is committed, because only the log says whose the records in it are. A
+    /// simulator may let any offset do.
+    pub(super) fn settle(&mut self, only_expected: bool) -> Settled {
         if self.reading_gap {
             return Settled::InOrder;
         }
@@ -164,7 +165,7 @@ impl Appends {
             let expected = self.next_commit();
             // Something foreign lies between. It may be a copy of our own from an append that was said to have failed, or
             // the claim of another node, behind which no record of ours counts.
-            if offset > expected && rules.expected_offset {
+            if offset > expected && only_expected {
                 self.reading_gap = true;
                 return Settled::Gap {
                     from: expected,
@@ -172,7 +173,7 @@ impl Appends {
                 };
             }
             // Offsets only rise, so a lower one was given twice: the log has lost records, and may have lost ours.
-            if offset < expected && rules.expected_offset {
+            if offset < expected && only_expected {
                 return Settled::Truncated { offset, expected };
             }
             self.commit();
@@ -182,7 +183,12 @@ impl Appends {
 
     /// Where the next of our records lie in a gap, in order; `None` when it holds another's claim. The records in it are
     /// judged by a fold that stands where the last committed record left it, as every reader of the log judges them.
-    pub(super) fn judge(&self, fold: &Fold, batch: &[Stored]) -> Option<Vec<Offset>> {
+    pub(super) fn judge(
+        &self,
+        rules: &dyn Rules,
+        fold: &Fold,
+        batch: &[Stored],
+    ) -> Option<Vec<Offset>> {
         // The owner's fold is ahead of the log: it has taken every record when it was decided. A reader would stand behind
         // the last committed one, so the copy is put back there. Should one of ours be the `Release`, it is not yet read.
         let mut judge = fold.clone();
@@ -193,7 +199,7 @@ impl Appends {
         let mut placed = Vec::new();
         for stored in batch.iter().filter(|stored| stored.offset > from) {
             let verdict = match codec::decode::<Event>(&stored.record.header) {
-                Ok(event) => judge.step(stored.offset, &event),
+                Ok(event) => judge.step_under(rules, stored.offset, &event),
                 Err(_) => Verdict::Ignored,
             };
             match verdict {
@@ -319,7 +325,7 @@ mod tests {
         let results: Vec<_> = at.iter().map(|offset| Ok(Offset(*offset))).collect();
         let now = Now::steady(TimeMs(0));
         appends.acknowledge(&place(), (Seq(first), round), &results, now);
-        appends.settle(Rules::default())
+        appends.settle(true)
     }
 
     #[test]
@@ -349,7 +355,7 @@ mod tests {
         let mut fold = Fold::default();
         appends.move_behind(&mut fold, &[Offset(102)]);
         appends.commit_at(Offset(102));
-        assert_eq!(appends.settle(Rules::default()), Settled::InOrder);
+        assert_eq!(appends.settle(true), Settled::InOrder);
         assert_eq!(appends.committed(), Seq(3), "the others lie behind it");
         assert_eq!(appends.next_commit(), Offset(105));
     }

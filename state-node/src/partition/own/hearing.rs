@@ -7,6 +7,7 @@ use xp_protocol::codec;
 use xp_protocol::events::{Attachment, Cause, Ending};
 use xp_protocol::inbound::{ClientAction, Inbound, Message};
 use xp_protocol::outbound::{Item, Recipients, Socket};
+use xp_protocol::rules::Rule;
 use xp_protocol::{Address, CloseCode, Incarnation, LanePartition, Offset, Revision, TimeMs};
 use xp_transport::{Now, Stored};
 
@@ -133,7 +134,7 @@ impl<'a> Hearing<'a> {
         let last = self.core.fold.tells_in.get(source);
         let last = last.copied().unwrap_or_default();
         self.owner.positions.told_by(source);
-        number == last + 1 || !self.core.setting.rules.tell_numbers
+        number == last + 1 || !self.core.holds(Rule::TellNumbers)
     }
 
     fn client(mut self, heard: &Heard, client: Client) -> Step {

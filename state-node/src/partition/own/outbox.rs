@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use xp_protocol::outbound::Item;
+use xp_protocol::rules::Rule;
 use xp_protocol::{Address, CloseCode, Offset, PartitionId, Seq, TimeMs};
 use xp_transport::{Now, Record};
 
@@ -101,7 +102,7 @@ impl Outbox {
     /// The next output that may leave, and the offset of the record that it follows: all before it is committed, and
     /// there is room (R11).
     pub(super) fn next(&mut self, core: &Core, appends: &Appends) -> Option<(Offset, Output)> {
-        let committed = match core.setting.rules.gate {
+        let committed = match core.holds(Rule::Gate) {
             true => appends.committed(),
             false => Seq(u64::MAX),
         };
@@ -177,7 +178,7 @@ impl Outbox {
         record: Record,
         now: Now,
     ) {
-        if self.may_answer(core, now) || !core.setting.rules.lease {
+        if self.may_answer(core, now) || !core.holds(Rule::Lease) {
             self.speak(core, partition, record);
         } else if !self.displaced {
             self.leased.push((partition, record));

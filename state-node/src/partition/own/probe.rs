@@ -15,6 +15,7 @@ use std::collections::{BTreeSet, VecDeque};
 use xp_protocol::codec;
 use xp_protocol::events::MessageName;
 use xp_protocol::inbound::{ClientAction, Inbound, Message};
+use xp_protocol::rules::Rule;
 use xp_protocol::{Incarnation, Offset, Seq, TimeMs};
 use xp_transport::{Now, Stored};
 
@@ -170,7 +171,7 @@ impl PoisonProbe {
             let told_as = name.filter(|name| core.fold.suspects.is_of_earlier(name));
             return Next::Poison { told_as };
         }
-        match core.setting.rules.trying {
+        match core.holds(Rule::Trying) {
             true => Next::Try,
             false => Next::Take,
         }

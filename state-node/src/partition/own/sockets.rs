@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xp_protocol::events::Attachment;
 use xp_protocol::outbound::{Item, Recipients, Socket};
+use xp_protocol::rules::Rule;
 use xp_protocol::{Address, ConnectionId, Incarnation, PartitionId};
 use xp_transport::Now;
 
@@ -141,7 +142,7 @@ pub(super) fn doubt(
     let session = core.session(address, wanted.connection);
     let is_known = session.is_some_and(|session| session.may_have_had(wanted.attempt));
     let is_doubtful = is_known || goodbyes.may_have(address, socket, now.running);
-    (is_doubtful && core.setting.rules.ask_of_late_dials).then_some(socket)
+    (is_doubtful && core.holds(Rule::AskOfLateDials)).then_some(socket)
 }
 
 /// The edge of a session is asked whether it holds this socket, if the session has it now.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use xp_protocol::LanePartition;
 use xp_protocol::events::{Cause, Change, Tell, TimerKey};
+use xp_protocol::rules::Rule;
 use xp_transport::Now;
 
 use super::super::core::Core;
@@ -59,7 +60,7 @@ impl TellQueues {
         {
             let record = tell_record(&setting.place, now.time, tell);
             tells.appended(record.header.len() + record.value.len(), now.running);
-            if !setting.rules.oldest_tell {
+            if !setting.rules.holds(Rule::OldestTell) {
                 tells.forget_oldest(now.running);
             }
             actions.push(Action::Tell(Box::new(Telling {
@@ -78,7 +79,7 @@ impl TellQueues {
         (id, arrived): (TellId, bool),
         now: Now,
     ) {
-        let arrived = arrived || !core.setting.rules.oldest_tell;
+        let arrived = arrived || !core.holds(Rule::OldestTell);
         if let Some(tells) = self.0.get_mut(target) {
             tells.answered(id, arrived, now.running);
             self.send(core, target, now);

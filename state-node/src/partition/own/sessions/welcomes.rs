@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use xp_domain_sdk::host::Welcome;
 use xp_protocol::events::{Cause, Change, TimerKey};
 use xp_protocol::outbound::{Item, Recipients, Socket};
+use xp_protocol::rules::Rule;
 use xp_protocol::{
     Address, CloseCode, ConnectionId, DialAttempt, Incarnation, MessageNumber, PartitionId,
 };
@@ -123,7 +124,7 @@ impl Sessions {
             if begins {
                 self.welcome(core, outbox, &unsent.address, came.connection);
             }
-            if core.setting.rules.ask_of_late_dials {
+            if core.holds(Rule::AskOfLateDials) {
                 let (connection, attempt) = (came.connection, came.attempt);
                 let socket = Socket {
                     connection,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xp_domain_sdk::host::RosterChange;
 use xp_protocol::events::{Attachment, Cause, Change, Commit, Ending, Event, Tell, TimerKey};
+use xp_protocol::rules::Rule;
 use xp_protocol::{Address, FaultCode, Offset};
 use xp_transport::{Now, Record};
 
@@ -81,7 +82,7 @@ impl Writer {
             return false;
         };
         let is_last = !entity.runtime.exists && entity.runtime.session_count() == 1;
-        is_last && core.setting.rules.forgets_when_heard && self.outbox.may_speak_of(address, now)
+        is_last && core.holds(Rule::ForgetWhenHeard) && self.outbox.may_speak_of(address, now)
     }
 
     /// Events that cannot be applied are a fault before the append. The instance is spoilt then, so the
@@ -255,7 +256,7 @@ fn place(
         event_count: draft.event_count,
         changes: draft.stored_changes(),
         links: draft.links(entity),
-        deliveries: draft.shown.delivered(core.setting.rules.close_in_chain),
+        deliveries: draft.shown.delivered(core.holds(Rule::CloseInChain)),
         frames: Bytes::copy_from_slice(&draft.shown.frames),
         tells: numbered(core, address, draft),
     };
