@@ -11,6 +11,6 @@ mod store;
 mod faults;
 
 pub use adapter::Simulated;
-pub use faults::Faults;
+pub use faults::{Faults, LeaderFaults};
 pub use model::{AppendId, ProducerId, SimEvent, SimLog};
 pub use store::Cursor;

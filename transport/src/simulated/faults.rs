@@ -25,6 +25,17 @@ pub struct Faults {
     pub error_after_append: f64,
     /// The record lands, and its producer hears `Failed` at the timeout, or nothing.
     pub acknowledgement_loss: f64,
+    /// What the partition's leaders do to it.
+    pub leaders: LeaderFaults,
+    /// What is not acknowledged this long after the append has failed for its producer.
+    pub timeout_ms: u64,
+    /// Records of one producer land in the order of their appends. Off, they overtake each other too.
+    pub idempotent: bool,
+}
+
+/// What a partition's leader does wrong, or a new one in place of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeaderFaults {
     /// A landing makes the partition first lose its newest records, acknowledged or not.
     pub truncation: f64,
     /// The most records one truncation takes.
@@ -33,10 +44,19 @@ pub struct Faults {
     pub clock_jump: f64,
     /// How far a jump leads from the true time, at most, in either direction.
     pub clock_jump_ms: u64,
-    /// What is not acknowledged this long after the append has failed for its producer.
-    pub timeout_ms: u64,
-    /// Records of one producer land in the order of their appends. Off, they overtake each other too.
-    pub idempotent: bool,
+}
+
+impl LeaderFaults {
+    /// One good leader.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            truncation: 0.0,
+            truncated_records_max: 0,
+            clock_jump: 0.0,
+            clock_jump_ms: 0,
+        }
+    }
 }
 
 impl Faults {
@@ -53,10 +73,7 @@ impl Faults {
             acknowledgement_ms: 0..=0,
             error_after_append: 0.0,
             acknowledgement_loss: 0.0,
-            truncation: 0.0,
-            truncated_records_max: 0,
-            clock_jump: 0.0,
-            clock_jump_ms: 0,
+            leaders: LeaderFaults::none(),
             timeout_ms: 2000,
             idempotent: true,
         }
@@ -76,8 +93,11 @@ impl Faults {
             acknowledgement_ms: 0..=10,
             error_after_append: 0.02,
             acknowledgement_loss: 0.02,
-            clock_jump: 0.001,
-            clock_jump_ms: 5000,
+            leaders: LeaderFaults {
+                clock_jump: 0.001,
+                clock_jump_ms: 5000,
+                ..LeaderFaults::none()
+            },
             ..Self::none()
         }
     }

@@ -300,10 +300,13 @@ impl SimLog {
 
     fn land(&mut self, now: TimeMs, landing: Landing, events: &mut Vec<SimEvent>) {
         let faults = self.faults(&landing.at.topic).clone();
-        let truncated = self.rng.random_bool(faults.truncation);
-        let lost = truncated.then(|| self.rng.random_range(0..=faults.truncated_records_max));
-        let jumped = self.rng.random_bool(faults.clock_jump);
-        let bound = i64::try_from(faults.clock_jump_ms).unwrap_or(i64::MAX);
+        let truncated = self.rng.random_bool(faults.leaders.truncation);
+        let lost = truncated.then(|| {
+            self.rng
+                .random_range(0..=faults.leaders.truncated_records_max)
+        });
+        let jumped = self.rng.random_bool(faults.leaders.clock_jump);
+        let bound = i64::try_from(faults.leaders.clock_jump_ms).unwrap_or(i64::MAX);
         let skew = jumped.then(|| self.rng.random_range(-bound..=bound));
         let Landing {
             id,

@@ -1,14 +1,17 @@
 //! The same seed and the same calls, the same events.
 
 use xp_protocol::TimeMs;
-use xp_transport::simulated::Faults;
+use xp_transport::simulated::{Faults, LeaderFaults};
 
 use crate::rig::{Run, START, at};
 
 fn everything() -> Faults {
     Faults {
-        truncation: 0.01,
-        truncated_records_max: 5,
+        leaders: LeaderFaults {
+            truncation: 0.01,
+            truncated_records_max: 5,
+            ..Faults::rough().leaders
+        },
         idempotent: false,
         ..Faults::rough()
     }

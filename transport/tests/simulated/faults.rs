@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use xp_protocol::{Offset, TimeMs};
 use xp_transport::ReadError;
-use xp_transport::simulated::{Faults, ProducerId, SimEvent, SimLog};
+use xp_transport::simulated::{Faults, LeaderFaults, ProducerId, SimEvent, SimLog};
 
 use crate::rig::{Run, START, TOPIC, at, record};
 
@@ -290,8 +290,11 @@ fn a_truncation_reaches_a_reader_even_after_the_log_grew_over_it() {
 fn truncation_takes_the_newest_records_and_says_where_the_log_ends_now() {
     for seed in 0..SEEDS {
         let faults = Faults {
-            truncation: 0.1,
-            truncated_records_max: 5,
+            leaders: LeaderFaults {
+                truncation: 0.1,
+                truncated_records_max: 5,
+                ..LeaderFaults::none()
+            },
             ..Faults::none()
         };
         let run = Run::new(seed, faults, 1, 200);
@@ -341,8 +344,11 @@ fn a_topic_made_anew_has_another_identity_and_what_was_on_its_way_to_the_old_one
 #[test]
 fn the_clock_that_stamps_records_jumps_within_its_bound() {
     let faults = Faults {
-        clock_jump: 0.1,
-        clock_jump_ms: 5000,
+        leaders: LeaderFaults {
+            clock_jump: 0.1,
+            clock_jump_ms: 5000,
+            ..LeaderFaults::none()
+        },
         ..Faults::none()
     };
     let run = Run::new(1, faults, 1, 200);

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use xp_protocol::{Address, PartitionId, TimeMs, codec};
-use xp_transport::simulated::{Faults, Simulated};
+use xp_transport::simulated::{Faults, LeaderFaults, Simulated};
 
 use super::*;
 use crate::fold::Fold;
@@ -325,7 +325,7 @@ async fn a_later_publisher_that_is_behind_takes_nothing_from_what_is_published()
 async fn failing_appends_delay_a_snapshot_and_do_not_falsify_it() {
     let faults = Faults {
         duplication: 0.0,
-        clock_jump: 0.0,
+        leaders: LeaderFaults::none(),
         ..Faults::rough()
     };
     for seed in 0..10 {
