@@ -1,6 +1,8 @@
 //! The agenda of a run: what is due, for whom, and what each append is for.
 
-use xp_protocol::{Address, ClaimId, Offset, Revision};
+use std::collections::BTreeMap;
+
+use xp_protocol::{Address, ClaimId, Offset, Revision, TimeMs};
 use xp_state_node::partition::Faulted;
 use xp_state_node::store::Batch;
 use xp_state_node::tells::TellId;
@@ -9,6 +11,29 @@ use super::deeds::Deed;
 use super::disk::Disk;
 use super::names::{ClientId, EdgeId, NodeId, SocketId};
 use super::place::Place;
+
+/// What is due, by its time and the order in which it was planned.
+#[derive(Default)]
+pub(super) struct Agenda {
+    due: BTreeMap<(TimeMs, u64), Due>,
+    planned: u64,
+}
+
+impl Agenda {
+    pub(super) fn plan(&mut self, when: TimeMs, due: Due) {
+        self.due.insert((when, self.planned), due);
+        self.planned += 1;
+    }
+
+    /// When the next thing is due.
+    pub(super) fn next_at(&self) -> Option<TimeMs> {
+        self.due.first_key_value().map(|((when, _), _)| *when)
+    }
+
+    pub(super) fn next(&mut self) -> Option<Due> {
+        self.due.pop_first().map(|(_, due)| due)
+    }
+}
 
 /// Something that is due for a process.
 #[derive(Debug)]

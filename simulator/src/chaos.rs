@@ -11,7 +11,7 @@ use xp_transport::simulated::Faults;
 use super::deeds::{Stream, stream};
 use super::history::What;
 use super::place::Place;
-use super::plan::LANES;
+use super::plan::{Feature, LANES};
 use super::stage::{Stage, cluster, events, quick};
 
 /// The topics of one kind; the kinds stand in the order of [`super::plan::Weather::TOPICS`].
@@ -44,7 +44,7 @@ pub(super) fn weather(stage: &mut Stage) {
         let bad = if kind == CLUSTER { 0.3 } else { 1.0 };
         for topic in topics(kind) {
             let mut drawn = draw(&mut random, bad, kind != OUTBOUND);
-            if kind == INBOUND && stage.plan.rooms {
+            if kind == INBOUND && stage.plan.has(Feature::Rooms) {
                 // A Connect that lands once more, behind its goodbye, begins a session that nobody has; should its
                 // welcome be lost, nobody ends it. Where people come and go as they do in rooms, that happens.
                 drawn.duplication = 0.0;
@@ -53,7 +53,7 @@ pub(super) fn weather(stage: &mut Stage) {
                 // Its producers are idempotent, and a publisher that hears of a failure begins anew.
                 drawn.duplication = 0.0;
             }
-            let faults = match kind == CLUSTER && stage.plan.takeovers {
+            let faults = match kind == CLUSTER && stage.plan.has(Feature::Takeovers) {
                 true => late(stage.plan.seed),
                 false if stage.plan.weather.has(kind) => drawn,
                 false => quick(),

@@ -14,12 +14,13 @@ use xp_protocol::{Address, ConnectionId, DialAttempt, TimeMs};
 
 use super::agenda::{ClientDue as Due, Due as Planned};
 use super::deeds::{self, Stream};
+use super::doors::EDGES;
 use super::history::{Life, What};
 use super::ledger::is_room;
 use super::ledger::{Command, Query, Whose};
 use super::link::{Hello, Link, ToClient, ToEdge};
 use super::names::{ClientId, SocketId};
-use super::plan::{ENTITIES, EPOCH_MS, Plan, ROOM, settings};
+use super::plan::{ENTITIES, EPOCH_MS, Feature, Plan, ROOM, settings};
 use super::stage::Stage;
 
 /// The pause between two things a client does, in milliseconds.
@@ -135,11 +136,11 @@ impl Client {
         if stage.now >= stage.plan.calm_at() {
             return;
         }
-        if stage.plan.flood && self.id.0 == 0 {
+        if stage.plan.has(Feature::Flood) && self.id.0 == 0 {
             return self.flood(stage);
         }
         let is_dense = stage.plan.is_dense(stage.now);
-        let pauses = match (is_dense, stage.plan.telling) {
+        let pauses = match (is_dense, stage.plan.has(Feature::Telling)) {
             (true, _) => DENSE_THINK_MS,
             (false, true) => TELLING_THINK_MS,
             (false, false) => THINK_MS,
@@ -157,8 +158,8 @@ impl Client {
             return self.chatter(stage);
         }
         match self.dice.random_range(0..100) {
-            _ if stage.plan.telling => self.command(stage),
-            0..=69 if stage.plan.asking => self.query(stage),
+            _ if stage.plan.has(Feature::Telling) => self.command(stage),
+            0..=69 if stage.plan.has(Feature::Asking) => self.query(stage),
             // Whose goodbye is lost is noticed only where many say goodbye.
             60..=95 if stage.plan.keeps_little() => self.leave(stage),
             // A room is seen for a moment.
@@ -185,7 +186,7 @@ impl Client {
     }
 
     fn take_token(&mut self, attempt: DialAttempt, stage: &mut Stage) -> TimeMs {
-        if stage.plan.tokens {
+        if stage.plan.has(Feature::Tokens) {
             // Towards the end they stay good, so that everything comes to rest.
             let calm = stage.plan.calm_at().plus_ms(stage.plan.calm_ms / 2);
             self.expires = match stage.now < calm {
@@ -307,7 +308,7 @@ impl Client {
     }
 
     fn message(&mut self, socket: SocketId, stage: &mut Stage) {
-        let Some(link) = stage.links.get_mut(&socket) else {
+        let Some(link) = stage.links.get_mut(socket) else {
             return;
         };
         let Some(message) = link.to_client.pop_front() else {
@@ -398,20 +399,20 @@ impl Client {
 
     fn dial(&mut self, hello: Hello, stage: &mut Stage) {
         let socket = SocketId(stage.name());
-        let slot = self.dice.random_range(0..stage.edges.len());
+        let slot = self.dice.random_range(0..EDGES);
         let attempt = hello.attempt;
         let link = Link {
             client: self.id,
-            edge: stage.edges[slot],
+            edge: stage.doors.edge(slot),
             attempt,
             to_edge: Default::default(),
             to_client: Default::default(),
-            listens: (stage.plan.slow && self.id.0 == 0).then_some(stage.now),
+            listens: (stage.plan.has(Feature::Slow) && self.id.0 == 0).then_some(stage.now),
             cut: false,
         };
         stage.links.insert(socket, link);
         self.socket = Some((socket, attempt));
-        if stage.is_open(slot) {
+        if stage.doors.is_open(slot) {
             stage.say_to_edge(socket, ToEdge::Open(hello));
         } else {
             let lost = Lost::Transport("nobody listens".to_owned());
@@ -437,21 +438,21 @@ fn json(word: &impl Serialize) -> Payload {
 /// A command at random, which carries `id`.
 fn words(id: u64, plan: &Plan, dice: &mut ChaCha8Rng) -> Payload {
     let other = dice.random_range(0..ENTITIES);
-    if plan.spoils && dice.random_bool(SPOILS) {
+    if plan.has(Feature::Spoils) && dice.random_bool(SPOILS) {
         return json(&Command::Spoil { id });
     }
-    if plan.ends && dice.random_bool(ENDS) {
+    if plan.has(Feature::Ends) && dice.random_bool(ENDS) {
         return json(&Command::End { id });
     }
-    if plan.rooms && dice.random_bool(GREETS) {
+    if plan.has(Feature::Rooms) && dice.random_bool(GREETS) {
         let other = dice.random_range(0..plan.entities());
         return json(&Command::Greet { id, other });
     }
     // What waits for a timer leaves the log quiet meanwhile.
-    let kind = match plan {
-        Plan { telling: true, .. } => 59..87,
-        Plan { asking: true, .. } => 87..100,
-        _ => 0..100,
+    let kind = match (plan.has(Feature::Telling), plan.has(Feature::Asking)) {
+        (true, _) => 59..87,
+        (false, true) => 87..100,
+        (false, false) => 0..100,
     };
     json(&match dice.random_range(kind) {
         0..=29 => Command::Add { id },

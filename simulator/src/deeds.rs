@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::disk::Left;
-use super::plan::{Places, Plan};
+use super::plan::{Feature, Places, Plan};
 use super::switch::Switch;
 
 /// The shortest and the longest time between two acts, in milliseconds.
@@ -91,24 +91,26 @@ fn drawn(plan: &Plan) -> Vec<Deed> {
     let mut random = stream(plan.seed, Stream::Deeds);
     let mut at_ms = random.random_range(PAUSE_MS);
     let mut deeds = Vec::new();
-    while plan.acts && at_ms < plan.busy_ms {
+    while plan.has(Feature::Acts) && at_ms < plan.busy_ms {
         deeds.push(Deed {
             at_ms,
-            mischief: match (plan.moves, plan.takeovers) {
+            mischief: match (plan.has(Feature::Moves), plan.has(Feature::Takeovers)) {
                 _ if plan.without == Some(Switch::Bounded) => Mischief::LoseOutbound,
                 _ if plan.without == Some(Switch::ClockDoubt) => Mischief::SetClock,
-                _ if plan.outages => Mischief::LoseInbound,
+                _ if plan.has(Feature::Outages) => Mischief::LoseInbound,
                 (true, _) => Mischief::MoveFromDeafNode,
                 (_, true) => takeover(&mut random),
                 _ => mischief(&mut random),
             },
             dice: random.random(),
         });
-        at_ms += random.random_range(if plan.takeovers || plan.outages {
-            TAKEOVER_MS
-        } else {
-            PAUSE_MS
-        });
+        at_ms += random.random_range(
+            if plan.has(Feature::Takeovers) || plan.has(Feature::Outages) {
+                TAKEOVER_MS
+            } else {
+                PAUSE_MS
+            },
+        );
     }
     deeds
 }

@@ -2,29 +2,30 @@
 
 mod sockets;
 mod records;
+mod standing;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use xp_cluster::log as record;
-use xp_cluster::members::{self, Members};
-use xp_cluster::timing::{EDGE_HEARTBEAT_MS, TAIL};
+use xp_cluster::timing::EDGE_HEARTBEAT_MS;
 use xp_edge::backlog::{Backlog, Bounds};
-use xp_edge::passage::{Patience, StallEvent};
+use xp_edge::passage::StallEvent;
 use xp_edge::session::{Due as SessionDue, Now, Session};
 use xp_edge::watch::Watch;
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::outbound::Socket;
-use xp_protocol::{Address, CloseCode, Incarnation, Offset, PartitionId, TimeMs};
-use xp_transport::simulated::ProducerId;
+use xp_protocol::{Address, CloseCode, Offset, PartitionId};
 
-use super::agenda::{Asker, Due as Planned, EdgeAck as Ack, EdgeDue as Due};
-use super::lane::{Lane, patience};
+use super::agenda::{Asker, EdgeAck as Ack, EdgeDue as Due};
+use super::lane::Lanes;
 use super::names::{EdgeId, SocketId};
 use super::place::Place;
 use super::plan::{LANES, WAITING_MAX};
-use super::stage::{Stage, cluster, outbound};
+use super::process::{Condition, Process};
+use super::stage::{Stage, outbound};
 use super::switch::Switch;
+
+use standing::Standing;
 
 /// How often sessions and repairs see the time, in milliseconds.
 const TICK_MS: u64 = 50;
@@ -69,59 +70,41 @@ fn bounds(without: Option<Switch>) -> Bounds {
 }
 
 pub(super) struct Edge {
-    id: EdgeId,
-    name: String,
-    pub(super) incarnation: Incarnation,
-    pub(super) producer: ProducerId,
-    pub(super) alive: bool,
-    pub(super) frozen_until: TimeMs,
-    joined: Option<Offset>,
-    evicted: bool,
-    /// It sends its clients elsewhere and then leaves.
-    draining: bool,
+    pub(super) process: Process<EdgeId>,
+    pub(super) condition: Condition,
+    standing: Standing,
     outbound: PartitionId,
     /// Where it reads on, in each lane.
     outbound_next: BTreeMap<Place, Offset>,
-    members: Option<Members>,
     watches: BTreeMap<Address, Watch<SocketId>>,
     connections: BTreeMap<SocketId, Connection>,
-    lanes: BTreeMap<Place, Lane>,
-    patience: Patience,
+    lanes: Lanes,
     skew_ms: u64,
 }
 
 impl Edge {
     pub(super) fn start(id: EdgeId, name: String, stage: &mut Stage) -> Self {
-        let incarnation = Incarnation(stage.uuid());
-        let producer = ProducerId(stage.name());
+        let process = Process::start(id, name, stage);
         let spread = LANES.iter().map(|lane| lane.outbound_partitions).min();
         let spread = u64::from(spread.unwrap_or(1)) - 1;
         let outbound = PartitionId(u32::try_from(stage.up_to(spread)).unwrap_or_default());
-        stage.after(0, Planned::Edge(id, Due::Join));
+        process.plan(stage, 0, Due::Join);
         Self {
-            id,
-            name,
-            incarnation,
-            producer,
-            alive: true,
-            frozen_until: TimeMs(0),
-            joined: None,
-            evicted: false,
-            draining: false,
+            process,
+            condition: Condition::well(),
+            standing: Standing::default(),
             outbound,
             outbound_next: BTreeMap::new(),
-            members: None,
             watches: BTreeMap::new(),
             connections: BTreeMap::new(),
-            lanes: BTreeMap::new(),
-            patience: patience(&stage.plan),
+            lanes: Lanes::new(&stage.plan),
             skew_ms: stage.up_to(200),
         }
     }
 
     /// Whether it has read that another process of its name took its place.
     pub(super) fn is_evicted(&self) -> bool {
-        self.evicted
+        self.standing.is_evicted()
     }
 
     /// The partition through which a lane speaks to it.
@@ -134,12 +117,12 @@ impl Edge {
 
     /// Leaves in order: accepts nobody, sends clients elsewhere bit by bit, and waits until the entities know.
     pub(super) fn drain(&mut self) {
-        self.draining = true;
+        self.standing.drain();
     }
 
     /// Whether it has left.
     pub(super) fn has_left(&self) -> bool {
-        self.draining && !self.alive
+        self.standing.is_draining() && !self.condition.is_alive()
     }
 
     fn go_on_leaving(&mut self, stage: &mut Stage) {
@@ -148,19 +131,13 @@ impl Edge {
         for socket in some {
             self.close(socket, CloseCode::Draining, stage);
         }
-        if is_empty && self.lanes.values_mut().all(Lane::is_paid) {
+        if is_empty && self.lanes.are_paid() {
             let leave = Member::Leave {
-                incarnation: self.incarnation,
+                incarnation: self.process.incarnation,
             };
-            self.say(&leave, Asker::Nobody, stage);
-            self.alive = false;
+            self.process.say(&leave, Asker::Nobody, stage);
+            self.condition.end();
         }
-    }
-
-    fn lane(&mut self, place: Place) -> &mut Lane {
-        let patience = self.patience;
-        let lane = self.lanes.entry(place);
-        lane.or_insert_with(|| Lane::new(place, patience))
     }
 
     pub(super) fn sockets(&self) -> impl Iterator<Item = SocketId> + '_ {
@@ -174,47 +151,44 @@ impl Edge {
         }
     }
 
-    fn plan(&self, stage: &mut Stage, after_ms: u64, due: Due) {
-        stage.after(after_ms, Planned::Edge(self.id, due));
-    }
-
     pub(super) fn on(&mut self, due: Due, stage: &mut Stage) {
         match due {
-            Due::Join => self.say(
-                &Member::Join {
-                    incarnation: self.incarnation,
+            Due::Join => {
+                let join = Member::Join {
+                    incarnation: self.process.incarnation,
                     who: self.who(),
-                },
-                Asker::Edge(self.id, Ack::Join),
-                stage,
-            ),
-            Due::Beat if self.evicted => {}
+                };
+                let asker = Asker::Edge(self.process.id, Ack::Join);
+                self.process.say(&join, asker, stage);
+            }
+            Due::Beat if self.is_evicted() => {}
             Due::Beat => {
+                let joined = self.standing.joined();
                 let beat = Member::Alive {
-                    incarnation: self.incarnation,
+                    incarnation: self.process.incarnation,
                     who: self.who(),
-                    joined: self.joined.expect("it beats once it has joined"),
+                    joined: joined.expect("it beats once it has joined"),
                     sent: self.now(stage).time,
-                    leaving: self.draining,
+                    leaving: self.standing.is_draining(),
                     warm: Vec::new(),
                 };
-                self.say(&beat, Asker::Nobody, stage);
-                self.plan(stage, EDGE_HEARTBEAT_MS, Due::Beat);
+                self.process.say(&beat, Asker::Nobody, stage);
+                self.process.plan(stage, EDGE_HEARTBEAT_MS, Due::Beat);
             }
             Due::Tick => self.tick(stage),
             Due::PollCluster => self.read_cluster(stage),
             Due::PollOutbound(lane) => self.read_outbound(lane, stage),
             Due::Retry(place) => {
-                let news = self.lane(place).retry(stage);
+                let news = self.lanes.to(place).retry(stage);
                 self.heard_of(place, news, stage);
                 self.send(stage);
             }
             Due::Message(socket) => self.message(socket, stage),
             Due::Answer(Ack::Join, Some(offset)) => self.has_joined(offset, stage),
-            Due::Answer(Ack::Join, None) => self.plan(stage, 50, Due::Join),
+            Due::Answer(Ack::Join, None) => self.process.plan(stage, 50, Due::Join),
             Due::Answer(Ack::Lane(place, group, index), offset) => {
-                let id = self.id;
-                let lane = self.lane(place);
+                let id = self.process.id;
+                let lane = self.lanes.to(place);
                 lane.answered(id, (group, index), offset, stage);
                 self.send(stage);
             }
@@ -229,7 +203,7 @@ impl Edge {
         let connections = self.connections.iter();
         let here = connections.filter(|(_, connection)| Place::of(&connection.address) == place);
         let sockets: Vec<_> = here.map(|(socket, _)| *socket).collect();
-        self.lane(place).lose(&sockets);
+        self.lanes.to(place).lose(&sockets);
         for socket in sockets {
             self.close(socket, CloseCode::LaneLost, stage);
         }
@@ -237,58 +211,31 @@ impl Edge {
 
     fn who(&self) -> Who {
         let outbound = self.outbound;
-        Who::new(&self.name, Kind::Edge { outbound })
-    }
-
-    fn say(&self, member: &Member, asker: Asker, stage: &mut Stage) {
-        stage.append(self.producer, &cluster(), record::record(member), asker);
+        Who::new(&self.process.name, Kind::Edge { outbound })
     }
 
     /// R25: the outbound partition is read from its end before the first socket is accepted.
     fn has_joined(&mut self, offset: Offset, stage: &mut Stage) {
-        if self.joined.is_some() {
+        if !self.standing.join(offset, stage) {
             return;
         }
-        self.joined = Some(offset);
-        self.members = Self::enter(stage);
         for lane in LANES {
             let place = self.hears(lane.name);
             self.outbound_next
                 .insert(place, stage.end(&outbound(place)));
         }
-        self.plan(stage, 0, Due::Beat);
-        self.plan(stage, TICK_MS, Due::Tick);
-        self.plan(stage, 1, Due::PollCluster);
+        self.process.plan(stage, 0, Due::Beat);
+        self.process.plan(stage, TICK_MS, Due::Tick);
+        self.process.plan(stage, 1, Due::PollCluster);
     }
 
     fn read_cluster(&mut self, stage: &mut Stage) {
-        let Some(members) = &mut self.members else {
-            return;
-        };
-        for stored in stage.read(&cluster(), members.next(), usize::MAX) {
-            if let Some(member) = record::member(&stored) {
-                members.apply(stored.offset, stored.time, &member);
-            }
-        }
-        if members.is_former(self.incarnation) && !self.evicted {
-            self.evicted = true;
+        if self.standing.fold(self.process.incarnation, stage) {
             let sockets: Vec<_> = self.sockets().collect();
             for socket in sockets {
                 self.close(socket, CloseCode::ComeBack, stage);
             }
         }
-    }
-
-    /// R37: from the newest record of the fold on.
-    fn enter(stage: &Stage) -> Option<Members> {
-        let end = stage.end(&cluster());
-        let from = Offset(end.0.saturating_sub(TAIL));
-        let stored = stage.read(&cluster(), from, usize::MAX);
-        let records: Vec<_> = stored
-            .iter()
-            .filter_map(|stored| Some((stored.offset, stored.time, record::member(stored)?)))
-            .collect();
-        members::enter(1, (Offset(0), from), &records)
     }
 
     fn tick(&mut self, stage: &mut Stage) {
@@ -303,9 +250,8 @@ impl Edge {
                 self.close(socket, code, stage);
             }
         }
-        let places: Vec<_> = self.lanes.keys().copied().collect();
-        for place in places {
-            let news = self.lane(place).on_time(stage);
+        for place in self.lanes.places() {
+            let news = self.lanes.to(place).on_time(stage);
             self.heard_of(place, news, stage);
         }
         let addresses: Vec<_> = self.watches.keys().cloned().collect();
@@ -316,10 +262,10 @@ impl Edge {
                 .map(|watch| watch.repairs(now.running, usize::MAX));
             self.apply(&address, effects.unwrap_or_default(), stage);
         }
-        if self.draining {
+        if self.standing.is_draining() {
             self.go_on_leaving(stage);
         }
-        self.plan(stage, TICK_MS, Due::Tick);
+        self.process.plan(stage, TICK_MS, Due::Tick);
         self.send(stage);
     }
 }

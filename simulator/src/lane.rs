@@ -1,7 +1,7 @@
 //! The append queue of one inbound partition at an edge: one group in flight, in order, as the edge's real shell does
 //! it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use xp_edge::flow::{Account, BUDGET_MIN, Charge, Room};
@@ -14,7 +14,7 @@ use xp_transport::simulated::ProducerId;
 use super::agenda::{Asker, Due as Planned, EdgeAck as Ack, EdgeDue as Due};
 use super::names::{EdgeId, SocketId};
 use super::place::Place;
-use super::plan::{OUTAGE_MS, Plan};
+use super::plan::{Feature, OUTAGE_MS, Plan};
 use super::stage::{Stage, inbound};
 use super::switch::Switch;
 
@@ -66,7 +66,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(place: Place, patience: Patience) -> Self {
+    fn new(place: Place, patience: Patience) -> Self {
         Self {
             place,
             account: Account::new(BUDGET_MIN),
@@ -118,14 +118,14 @@ impl Lane {
     }
 
     /// Whether everything that must arrive is acknowledged.
-    pub(super) fn is_paid(&mut self) -> bool {
+    fn is_paid(&mut self) -> bool {
         let mut waiting = self.queue.iter().chain(&self.flying);
         waiting.all(|entry| entry.fate != Fate::Owed)
             && self.passage.failed().all(|entry| entry.fate != Fate::Owed)
     }
 
     /// Sends what waits, unless something is under way.
-    pub(super) fn send(&mut self, me: (EdgeId, ProducerId), stage: &mut Stage) {
+    fn send(&mut self, me: (EdgeId, ProducerId), stage: &mut Stage) {
         if !self.flying.is_empty() || self.waits {
             return;
         }
@@ -185,13 +185,51 @@ impl Lane {
     }
 }
 
+/// What an edge appends to all partitions.
+pub(super) struct Lanes {
+    lanes: BTreeMap<Place, Lane>,
+    patience: Patience,
+}
+
+impl Lanes {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            lanes: BTreeMap::new(),
+            patience: patience(plan),
+        }
+    }
+
+    /// What it appends to one of them.
+    pub(super) fn to(&mut self, place: Place) -> &mut Lane {
+        let lane = self.lanes.entry(place);
+        lane.or_insert_with(|| Lane::new(place, self.patience))
+    }
+
+    /// The partitions to which it has ever appended anything.
+    pub(super) fn places(&self) -> Vec<Place> {
+        self.lanes.keys().copied().collect()
+    }
+
+    /// Sends what waits.
+    pub(super) fn send(&mut self, me: (EdgeId, ProducerId), stage: &mut Stage) {
+        self.lanes
+            .values_mut()
+            .for_each(|lane| lane.send(me, stage));
+    }
+
+    /// Whether everything that must arrive is acknowledged.
+    pub(super) fn are_paid(&mut self) -> bool {
+        self.lanes.values_mut().all(Lane::is_paid)
+    }
+}
+
 /// How long an edge waits for the log.
-pub(super) fn patience(plan: &Plan) -> Patience {
+fn patience(plan: &Plan) -> Patience {
     let sockets_ms = match plan.without {
         Some(Switch::Patience) => 0,
         // What is judged there is how tells flow: clients that stay through lost appends would only add to the load.
-        _ if plan.telling => 0,
-        _ if plan.outages => OUTAGE_MS * 2,
+        _ if plan.has(Feature::Telling) => 0,
+        _ if plan.has(Feature::Outages) => OUTAGE_MS * 2,
         _ => PATIENCE.sockets_ms,
     };
     Patience {

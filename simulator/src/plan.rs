@@ -2,10 +2,12 @@
 
 mod text;
 mod bounds;
+mod features;
 
 use xp_protocol::TimeMs;
 
 pub(crate) use bounds::{limits, pace, settings};
+pub use features::{Feature, Features};
 pub use text::NoPlan;
 
 use super::switch::Switch;
@@ -96,47 +98,14 @@ pub struct Plan {
     pub clients: usize,
     /// How many state nodes there are.
     pub nodes: usize,
-    /// Whether clients ask more than they command.
-    pub asking: bool,
-    /// Whether clients do nothing but let their entities tell and ask others, much and all the time.
-    pub telling: bool,
-    /// Whether clients give nobody a moment's peace for some time in the middle.
-    pub dense: bool,
+    /// What it has, or not.
+    pub features: Features,
     /// In which topics records are lost, doubled and late.
     pub weather: Weather,
-    /// Whether processes run builds of the domain that cannot read everything, until the weather is good.
-    pub builds: bool,
-    /// Whether there are entities without events, which people visit and which are forgotten soon.
-    pub rooms: bool,
-    /// Whether books are ended now and then, and begun again.
-    pub ends: bool,
-    /// Whether entities have states at times that cannot be encoded.
-    pub spoils: bool,
-    /// Whether the log takes small records only, so that most of what edges hear comes in pieces.
-    pub pieces: bool,
-    /// Whether anything is done to the processes.
-    pub acts: bool,
-    /// Whether nothing else is done than to move partitions away from owners that hear of it late.
-    pub moves: bool,
-    /// Whether nothing else is done than what makes a partition go to another node: nodes stand still for about as long
-    /// as they may again and again, crash, or stop a partition, while the `cluster` log takes every record late. Then
-    /// commands must be answered within a bound.
-    pub takeovers: bool,
     /// When the `events` of the busiest partition lose their newest records, in virtual milliseconds.
     pub truncated_ms: Option<u64>,
     /// How many of its newest records each partition of `inbound` keeps; all of them, if it is not said.
     pub kept: Option<u64>,
-    /// Whether snapshots are published, and the oldest `events` deleted that they cover.
-    pub published: bool,
-    /// Whether tokens end soon. Some clients bring fresh ones in time, the others lose their sockets.
-    pub tokens: bool,
-    /// Whether one client hardly listens until the weather is good, and nothing else is wrong. Then it is closed, and the others do not notice.
-    pub slow: bool,
-    /// Whether nothing else goes wrong than that `inbound` takes nothing for a while, again and again. Then edges keep
-    /// their sockets.
-    pub outages: bool,
-    /// Whether one client waves without end at partitions that are slow.
-    pub flood: bool,
     /// Acts that do not happen, by their place in the order of the run; the others stay as they are.
     pub spared: Places,
 }
@@ -145,6 +114,20 @@ impl Plan {
     /// A run with faults.
     #[must_use]
     pub fn rough(seed: u64) -> Self {
+        // What another build cannot read is folded anew from the whole log.
+        let is_published = seed % 11 == 10 && seed % 6 != 1;
+        let features = [
+            (Feature::Acts, true),
+            (Feature::Asking, seed % 5 == 4),
+            (Feature::Dense, seed % 8 == 3),
+            (Feature::Builds, seed % 6 == 1),
+            (Feature::Rooms, seed % 9 == 6),
+            (Feature::Pieces, seed % 9 == 4),
+            (Feature::Spoils, seed % 9 == 2),
+            (Feature::Ends, seed % 9 == 7),
+            (Feature::Tokens, seed % 9 == 5),
+            (Feature::Published, is_published),
+        ];
         Self {
             seed,
             without: None,
@@ -152,43 +135,54 @@ impl Plan {
             calm_ms: 20_000,
             clients: 6,
             nodes: 3,
-            asking: seed % 5 == 4,
-            telling: false,
-            dense: seed % 8 == 3,
+            features: features
+                .into_iter()
+                .fold(Features::default(), |all, (one, has)| all.having(one, has)),
             weather: Weather::ALL,
-            builds: seed % 6 == 1,
-            rooms: seed % 9 == 6,
-            pieces: seed % 9 == 4,
-            spoils: seed % 9 == 2,
-            ends: seed % 9 == 7,
-            acts: true,
-            moves: false,
-            takeovers: false,
             truncated_ms: None,
             kept: (seed % 7 == 5).then_some(KEPT),
-            // What another build cannot read is folded anew from the whole log.
-            published: seed % 11 == 10 && seed % 6 != 1,
-            tokens: seed % 9 == 5,
-            slow: false,
-            outages: false,
-            flood: false,
             spared: Places::default(),
+        }
+    }
+
+    /// Whether it has a feature.
+    #[must_use]
+    pub fn has(&self, feature: Feature) -> bool {
+        self.features.has(feature)
+    }
+
+    /// The same run with a feature.
+    #[must_use]
+    pub fn with(self, feature: Feature) -> Self {
+        self.having(feature, true)
+    }
+
+    /// The same run without some features.
+    #[must_use]
+    pub fn but<const N: usize>(self, features: [Feature; N]) -> Self {
+        let without = |plan: Self, feature| plan.having(feature, false);
+        features.into_iter().fold(self, without)
+    }
+
+    fn having(self, feature: Feature, has: bool) -> Self {
+        Self {
+            features: self.features.having(feature, has),
+            ..self
         }
     }
 
     /// A run in which one client says more than its partition takes, and nothing else goes wrong.
     #[must_use]
     pub fn flood(seed: u64) -> Self {
-        let dense = Self::rough(seed).dense;
-        let kept = match dense {
+        let fair = Self::fair(seed);
+        let kept = match fair.has(Feature::Dense) {
             true => KEPT_IN_A_DENSE_FLOOD,
             false => KEPT_IN_A_FLOOD,
         };
+        let flood = fair.with(Feature::Flood).but([Feature::Asking]);
         Self {
-            flood: true,
             kept: Some(kept),
-            asking: false,
-            ..Self::fair(seed)
+            ..flood
         }
     }
 
@@ -197,88 +191,74 @@ impl Plan {
     #[must_use]
     pub fn overrun(seed: u64) -> Self {
         Self {
-            dense: true,
             kept: Some(KEPT_IN_A_FLOOD),
-            ..Self::flood(seed)
+            ..Self::flood(seed).with(Feature::Dense)
         }
     }
 
     /// Whether edges keep a flood from overrunning its partition.
     pub(super) fn holds_back(&self) -> bool {
-        let kept_min = match self.dense {
+        let kept_min = match self.has(Feature::Dense) {
             true => KEPT_IN_A_DENSE_FLOOD,
             false => KEPT_IN_A_FLOOD,
         };
-        self.flood && self.kept.is_some_and(|kept| kept >= kept_min)
+        self.has(Feature::Flood) && self.kept.is_some_and(|kept| kept >= kept_min)
     }
 
     /// A run with faults, in which every process can read all there is, people meet in books alone, and records and
     /// states are small and sound.
     fn plain(seed: u64) -> Self {
-        Self {
-            builds: false,
-            rooms: false,
-            ends: false,
-            spoils: false,
-            pieces: false,
-            ..Self::rough(seed)
-        }
+        Self::rough(seed).but([
+            Feature::Builds,
+            Feature::Rooms,
+            Feature::Ends,
+            Feature::Spoils,
+            Feature::Pieces,
+        ])
     }
 
     /// A run in which nothing goes wrong.
     #[must_use]
     pub fn fair(seed: u64) -> Self {
+        let plain = Self::plain(seed);
         Self {
             weather: Weather::NONE,
-            acts: false,
             kept: None,
-            published: false,
-            tokens: false,
-            ..Self::plain(seed)
+            ..plain.but([Feature::Acts, Feature::Published, Feature::Tokens])
         }
     }
 
     /// A run in which `inbound` is away again and again.
     #[must_use]
     pub fn outages(seed: u64) -> Self {
-        Self {
-            acts: true,
-            outages: true,
-            ..Self::fair(seed)
-        }
+        let fair = Self::fair(seed);
+        fair.with(Feature::Acts).with(Feature::Outages)
     }
 
     /// A run in which one client hardly listens.
     #[must_use]
     pub fn slow(seed: u64) -> Self {
-        Self {
-            slow: true,
-            dense: false,
-            asking: false,
-            ..Self::fair(seed)
-        }
+        let fair = Self::fair(seed);
+        fair.with(Feature::Slow)
+            .but([Feature::Dense, Feature::Asking])
     }
 
     /// A run in which snapshots are published, the oldest events deleted, and disks lost.
     #[must_use]
     pub fn published(seed: u64) -> Self {
         Self {
-            published: true,
             kept: None,
-            ..Self::plain(seed)
+            ..Self::plain(seed).with(Feature::Published)
         }
     }
 
     /// A run in which partitions are taken over, and nothing else goes wrong.
     #[must_use]
     pub fn takeovers(seed: u64) -> Self {
+        let taken = Self::plain(seed).with(Feature::Takeovers);
         Self {
-            takeovers: true,
-            asking: false,
-            published: false,
-            tokens: false,
             weather: Weather::NONE,
-            ..Self::plain(seed)
+            ..taken.but([Feature::Asking, Feature::Published, Feature::Tokens])
         }
     }
 
@@ -297,37 +277,21 @@ impl Plan {
     pub fn revealing(seed: u64, switch: Switch) -> Self {
         let plan = Self::plain(seed).without(switch);
         match switch {
-            Switch::Parking => Self {
-                builds: true,
-                ..plan
-            },
+            Switch::Parking => plan.with(Feature::Builds),
             Switch::ForgetWhenHeard => Self {
-                rooms: true,
                 clients: 20,
                 weather: Weather::EDGES,
-                ..plan
+                ..plan.with(Feature::Rooms)
             },
-            Switch::Removals => Self {
-                rooms: true,
-                ..plan
-            },
-            Switch::RevisionsRise => Self { ends: true, ..plan },
-            Switch::WholeSnapshots => Self {
-                spoils: true,
-                ..plan
-            },
-            Switch::Pieces => Self {
-                pieces: true,
-                ..plan
-            },
+            Switch::Removals => plan.with(Feature::Rooms),
+            Switch::RevisionsRise => plan.with(Feature::Ends),
+            Switch::WholeSnapshots => plan.with(Feature::Spoils),
+            Switch::Pieces => plan.with(Feature::Pieces),
             Switch::Covered | Switch::Ahead | Switch::ReadBack => {
                 Self::published(seed).without(switch)
             }
             Switch::Slow => Self::slow(seed).without(switch),
-            Switch::TokenEnds => Self {
-                tokens: true,
-                ..plan
-            },
+            Switch::TokenEnds => plan.with(Feature::Tokens),
             Switch::Patience => Self::outages(seed).without(switch),
             Switch::FlowControl => Self::flood(seed).without(switch),
             Switch::AskAfterAHole => Self {
@@ -337,29 +301,18 @@ impl Plan {
             Switch::AskOfLateDials => Self {
                 kept: Some(KEPT_LITTLE),
                 weather: Weather::EDGES,
-                acts: false,
-                ..plan
+                ..plan.but([Feature::Acts])
             },
-            Switch::Bounded => Self {
-                dense: true,
-                ..plan
-            },
+            Switch::Bounded => plan.with(Feature::Dense),
             Switch::DueTicks => Self {
-                dense: true,
                 weather: Weather::NONE,
-                acts: false,
-                ..plan
+                ..plan.with(Feature::Dense).but([Feature::Acts])
             },
             Switch::Lease | Switch::Release => Self {
-                asking: true,
-                moves: true,
                 weather: Weather::NONE,
-                ..plan
+                ..plan.with(Feature::Asking).with(Feature::Moves)
             },
-            Switch::Yields => Self {
-                without: Some(switch),
-                ..Self::takeovers(seed)
-            },
+            Switch::Yields => Self::takeovers(seed).without(switch),
             Switch::OldestTell => Self::telling(seed).without(switch),
             _ => plan,
         }
@@ -373,20 +326,17 @@ impl Plan {
     /// A run in which tells flow all the time and some are lost: each must arrive soon nevertheless.
     #[must_use]
     pub fn telling(seed: u64) -> Self {
+        let telling = Self::plain(seed).with(Feature::Telling);
         Self {
-            telling: true,
-            asking: false,
             clients: 12,
             weather: Weather::INBOUND,
-            published: false,
-            acts: false,
-            ..Self::plain(seed)
+            ..telling.but([Feature::Asking, Feature::Published, Feature::Acts])
         }
     }
 
     /// How many entities clients may enter.
     pub(super) fn entities(&self) -> u64 {
-        match self.rooms {
+        match self.has(Feature::Rooms) {
             true => ENTITIES + ROOMS,
             false => ENTITIES,
         }
@@ -394,7 +344,7 @@ impl Plan {
 
     /// The largest record that a lane's topics take, in bytes.
     pub(super) fn logged_bytes_max(&self) -> usize {
-        match self.pieces {
+        match self.has(Feature::Pieces) {
             true => LOGGED_BYTES_MAX,
             false => usize::MAX,
         }
@@ -402,13 +352,14 @@ impl Plan {
 
     /// Whether anything goes wrong.
     pub(super) fn has_faults(&self) -> bool {
-        self.acts || self.weather != Weather::NONE
+        self.has(Feature::Acts) || self.weather != Weather::NONE
     }
 
     /// Whether clients leave nobody in peace at this time.
     pub(super) fn is_dense(&self, now: TimeMs) -> bool {
         let since_ms = now.since_ms(TimeMs(EPOCH_MS));
-        self.dense && (self.busy_ms / 4..self.busy_ms / 4 + DENSE_MS).contains(&since_ms)
+        self.has(Feature::Dense)
+            && (self.busy_ms / 4..self.busy_ms / 4 + DENSE_MS).contains(&since_ms)
     }
 
     /// When the bad weather ends.

@@ -1,7 +1,7 @@
 //! A failing run made smaller, for whoever has to read its story.
 
 use super::deeds;
-use super::plan::{Places, Plan, Weather};
+use super::plan::{Feature, Places, Plan, Weather};
 use super::{Violation, check, run};
 
 /// The smallest run that was found, and what is wrong with it.
@@ -59,35 +59,19 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
             ..*plan
         },
         Plan {
-            acts: false,
             spared: Places::default(),
-            ..*plan
-        },
-        Plan {
-            dense: false,
-            ..*plan
-        },
-        Plan {
-            builds: false,
-            ..*plan
-        },
-        Plan {
-            rooms: false,
-            ..*plan
-        },
-        Plan {
-            ends: false,
-            ..*plan
-        },
-        Plan {
-            spoils: false,
-            ..*plan
-        },
-        Plan {
-            pieces: false,
-            ..*plan
+            ..plan.but([Feature::Acts])
         },
     ];
+    let simpler = [
+        Feature::Dense,
+        Feature::Builds,
+        Feature::Rooms,
+        Feature::Ends,
+        Feature::Spoils,
+        Feature::Pieces,
+    ];
+    smaller.extend(simpler.map(|feature| plan.but([feature])));
     smaller.extend(shorter(plan));
     smaller.extend(spared(plan));
     smaller.extend((0..Weather::TOPICS.len()).map(|topic| Plan {

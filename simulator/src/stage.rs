@@ -4,23 +4,23 @@ mod shelf;
 
 use std::collections::BTreeMap;
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 use xp_protocol::lane::{
     CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
 };
 use xp_protocol::{Offset, PartitionId, TimeMs};
-use xp_state_node::large::is_large;
-use xp_transport::simulated::{AppendId, Faults, ProducerId, SimEvent, SimLog};
-use xp_transport::{Record, Stored, TopicPartition};
+use xp_transport::simulated::{Faults, ProducerId, SimEvent, SimLog};
+use xp_transport::{Bounds, Record, Stored, TopicPartition};
 
-use super::agenda::{Asker, ClientDue, Due, EdgeDue, NodeAck, Part};
+use super::agenda::{Agenda, Asker, ClientDue, Due, EdgeDue};
+use super::appends::Appends;
+use super::dice::Dice;
+use super::doors::Doors;
 use super::history::{History, What};
-use super::link::{Link, ToClient, ToEdge};
-use super::names::{EdgeId, NodeId, SocketId};
+use super::link::{Link, Links, ToClient, ToEdge};
+use super::names::SocketId;
 use super::place::Place;
-use super::plan::{EPOCH_MS, LANES, Plan};
+use super::plan::{EPOCH_MS, Feature, LANES, Plan};
 
 use shelf::Shelf;
 
@@ -34,31 +34,19 @@ const LATENCY_MS: u64 = 12;
 pub(super) struct Stage {
     pub(super) plan: Plan,
     pub(super) now: TimeMs,
-    pub(super) random: ChaCha8Rng,
+    pub(super) dice: Dice,
     pub(super) log: SimLog,
     pub(super) history: History,
-    pub(super) links: BTreeMap<SocketId, Link>,
-    /// Who wrote each record of `events`: the processes' producers.
-    pub(super) writers: BTreeMap<(Place, Offset), ProducerId>,
-    /// The present process of each edge's name.
-    pub(super) edges: Vec<EdgeId>,
-    /// Whether it listens.
-    pub(super) open: Vec<bool>,
+    pub(super) links: Links,
+    pub(super) doors: Doors,
+    pub(super) appends: Appends,
     /// How many poisonous messages clients are still to send.
     pub(super) poison: u64,
-    /// Chain records under way to `outbound`, and the most that were, by process and life of a partition there.
-    pub(super) chained: BTreeMap<(NodeId, Part), (usize, usize)>,
     /// What is published of each partition, and where its `events` begin.
     pub(super) shelves: BTreeMap<Place, Shelf>,
-    /// The most frames that waited for a client.
-    pub(super) waited_max: usize,
     /// Processes that reach neither log nor sockets, until when.
     cut_off: BTreeMap<ProducerId, TimeMs>,
-    agenda: BTreeMap<(TimeMs, u64), Due>,
-    planned: u64,
-    askers: BTreeMap<AppendId, Asker>,
-    authors: BTreeMap<AppendId, ProducerId>,
-    named: u64,
+    agenda: Agenda,
 }
 
 pub(super) fn topic(name: String, partition: PartitionId) -> TopicPartition {
@@ -99,37 +87,30 @@ pub(super) fn lane_of(at: &TopicPartition) -> Option<(Place, &str)> {
 
 impl Stage {
     pub(super) fn new(plan: Plan) -> Self {
-        let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
-        let mut log = SimLog::new(random.random(), quick());
+        let mut dice = Dice::new(plan.seed);
+        let mut log = SimLog::new(dice.seed(), quick());
         log.create(CLUSTER_TOPIC, 1);
         for lane in LANES {
             log.create(&events_topic(lane.name), lane.partitions);
             log.create(&inbound_topic(lane.name), lane.partitions);
             log.create(&outbound_topic(lane.name), lane.outbound_partitions);
         }
-        for lane in LANES.iter().filter(|_| plan.published) {
+        for lane in LANES.iter().filter(|_| plan.has(Feature::Published)) {
             log.create(&snapshots_topic(lane.name), lane.partitions);
         }
         Self {
-            shelves: BTreeMap::new(),
             plan,
             now: TimeMs(EPOCH_MS),
-            random,
+            dice,
             log,
             history: History::default(),
-            links: BTreeMap::new(),
-            writers: BTreeMap::new(),
-            edges: Vec::new(),
-            open: Vec::new(),
+            links: Links::default(),
+            doors: Doors::closed(),
+            appends: Appends::default(),
             poison: 0,
-            chained: BTreeMap::new(),
-            waited_max: 0,
+            shelves: BTreeMap::new(),
             cut_off: BTreeMap::new(),
-            agenda: BTreeMap::new(),
-            planned: 0,
-            askers: BTreeMap::new(),
-            authors: BTreeMap::new(),
-            named: 0,
+            agenda: Agenda::default(),
         }
     }
 
@@ -138,29 +119,23 @@ impl Stage {
     }
 
     pub(super) fn at(&mut self, when: TimeMs, due: Due) {
-        self.agenda.insert((when.max(self.now), self.planned), due);
-        self.planned += 1;
+        self.agenda.plan(when.max(self.now), due);
     }
 
     pub(super) fn up_to(&mut self, ms: u64) -> u64 {
-        self.random.random_range(0..=ms)
+        self.dice.up_to(ms)
     }
 
     pub(super) fn chance(&mut self, probability: f64) -> bool {
-        self.random.random_bool(probability)
+        self.dice.chance(probability)
     }
 
     pub(super) fn uuid(&mut self) -> Uuid {
-        Uuid::from_u128(self.random.random())
+        self.dice.uuid()
     }
 
     pub(super) fn name(&mut self) -> u64 {
-        self.named += 1;
-        self.named
-    }
-
-    pub(super) fn is_open(&self, slot: usize) -> bool {
-        self.open[slot]
+        self.dice.name()
     }
 
     pub(super) fn note(&mut self, what: What) {
@@ -186,9 +161,7 @@ impl Stage {
         } else {
             self.log.append(self.now, producer, at, record)
         };
-        self.count_chained(&asker, true);
-        self.askers.insert(id, asker);
-        self.authors.insert(id, producer);
+        self.appends.made(id, producer, asker);
     }
 
     /// Until when a process is cut off.
@@ -223,6 +196,14 @@ impl Stage {
             .unwrap_or_default()
     }
 
+    /// Where the `events` that are there begin and end.
+    pub(super) fn bounds(&self, place: Place) -> Bounds {
+        Bounds {
+            first: self.first_event(place),
+            next: self.end(&events(place)),
+        }
+    }
+
     pub(super) fn end(&self, at: &TopicPartition) -> Offset {
         self.log.bounds(at).map_or(Offset(0), |bounds| bounds.next)
     }
@@ -231,8 +212,7 @@ impl Stage {
     pub(super) fn next(&mut self, end: TimeMs) -> Option<Happening> {
         loop {
             let logged = self.log.next_event_at();
-            let due = self.agenda.first_key_value().map(|((when, _), _)| *when);
-            let when = logged.into_iter().chain(due).min()?;
+            let when = logged.into_iter().chain(self.agenda.next_at()).min()?;
             if when > end {
                 return None;
             }
@@ -248,8 +228,7 @@ impl Stage {
                 }
                 continue;
             }
-            let (_, due) = self.agenda.pop_first()?;
-            return Some(Happening::Due(due));
+            return Some(Happening::Due(self.agenda.next()?));
         }
     }
 
@@ -257,9 +236,7 @@ impl Stage {
         match event {
             SimEvent::Landed { id, at, offset } => {
                 if let Some((place, "events")) = lane_of(&at) {
-                    let writer = self.authors.get(&id).copied();
-                    let writer = writer.expect("every append has its author");
-                    self.writers.insert((place, offset), writer);
+                    self.appends.landed(id, place, offset);
                 }
                 if let Some((place, "snapshots")) = lane_of(&at) {
                     self.put_on_shelf(place, &at, offset);
@@ -267,40 +244,20 @@ impl Stage {
                 Some(Logged::Landed(at))
             }
             SimEvent::Acknowledged { id, offset } => {
-                let asker = self.answered(id)?;
+                let asker = self.appends.answered(id)?;
                 Some(Logged::Answered(asker, Some(offset)))
             }
             SimEvent::Failed { id } => {
-                let asker = self.answered(id)?;
+                let asker = self.appends.answered(id)?;
                 Some(Logged::Answered(asker, None))
             }
             SimEvent::Truncated { .. } => None,
         }
     }
 
-    fn answered(&mut self, id: AppendId) -> Option<Asker> {
-        let asker = self.askers.remove(&id)?;
-        self.count_chained(&asker, false);
-        Some(asker)
-    }
-
-    fn count_chained(&mut self, asker: &Asker, leaves: bool) {
-        if let Asker::Node(node, NodeAck::Emitted(part, emission)) = asker
-            && !is_large(*emission)
-        {
-            let chained = self.chained.entry((*node, *part));
-            let (under_way, most) = chained.or_default();
-            *under_way = match leaves {
-                true => *under_way + 1,
-                false => under_way.saturating_sub(1),
-            };
-            *most = (*most).max(*under_way);
-        }
-    }
-
     pub(super) fn say_to_edge(&mut self, socket: SocketId, message: ToEdge) {
         let latency = 1 + self.up_to(LATENCY_MS);
-        let Some(link) = self.links.get_mut(&socket) else {
+        let Some(link) = self.links.get_mut(socket) else {
             return;
         };
         if link.cut {
@@ -313,7 +270,7 @@ impl Stage {
 
     pub(super) fn say_to_client(&mut self, socket: SocketId, message: ToClient) {
         let latency = 1 + self.up_to(LATENCY_MS);
-        let Some(link) = self.links.get_mut(&socket) else {
+        let Some(link) = self.links.get_mut(socket) else {
             return;
         };
         if link.cut {
@@ -336,14 +293,14 @@ impl Stage {
     pub(super) fn takes_more(&self, socket: SocketId) -> bool {
         let is_calm = self.now >= self.plan.calm_at();
         let takes = |link: &Link| link.listens.is_none() || link.to_client.len() < IN_SOCKET_MAX;
-        is_calm || self.links.get(&socket).is_none_or(takes)
+        is_calm || self.links.get(socket).is_none_or(takes)
     }
 
     /// The network between two sides breaks. What is under way is lost; each side notices later, or never.
     pub(super) fn cut(&mut self, socket: SocketId) {
         let (client_notices, edge_notices) = (self.chance(0.7), self.chance(0.7));
         let (client_ms, edge_ms) = (self.up_to(1_500), self.up_to(1_500));
-        let Some(link) = self.links.get_mut(&socket) else {
+        let Some(link) = self.links.get_mut(socket) else {
             return;
         };
         link.cut = true;
@@ -355,7 +312,7 @@ impl Stage {
             link.to_client.push_back(ToClient::Closed(lost));
             self.after(client_ms, Due::Client(client, ClientDue::Message(socket)));
         }
-        let Some(link) = self.links.get_mut(&socket) else {
+        let Some(link) = self.links.get_mut(socket) else {
             return;
         };
         if edge_notices {

@@ -17,16 +17,14 @@ use super::chaos::{self};
 use super::client::Client;
 use super::deeds;
 use super::disk::Disk;
+use super::doors::EDGES;
 use super::edge::Edge;
 use super::history::{History, What};
 use super::names::{ClientId, EdgeId, NodeId};
 use super::node::Node;
 use super::place::Place;
-use super::plan::{EPOCH_MS, Plan};
+use super::plan::{EPOCH_MS, Feature, Plan};
 use super::stage::{Happening, Logged, Stage, lane_of};
-
-/// How many edges there are.
-const EDGES: usize = 2;
 
 /// What a run leaves behind.
 pub struct Outcome {
@@ -117,7 +115,7 @@ impl World {
         if let Some(at) = plan.truncated_ms {
             world.stage.after(at, Due::Chaos(Act::Truncate));
         }
-        if plan.published {
+        if plan.has(Feature::Published) {
             world.stage.cut_short();
         }
         world.stage.after(plan.busy_ms, Due::Chaos(Act::Calm));
@@ -126,8 +124,6 @@ impl World {
             world.start_node(slot, Disk::fresh());
         }
         for slot in 0..EDGES {
-            world.stage.edges.push(EdgeId(slot));
-            world.stage.open.push(false);
             world.start_edge(slot);
         }
         for id in (0..plan.clients).map(ClientId) {
@@ -140,14 +136,16 @@ impl World {
     fn start_node(&mut self, slot: usize, disk: Disk) {
         let id = NodeId(self.nodes.len());
         let is_calm = self.stage.now >= self.stage.plan.calm_at();
-        let build = match self.stage.plan.builds && !is_calm {
+        let build = match self.stage.plan.has(Feature::Builds) && !is_calm {
             true => Build::of(self.nodes.len(), self.stage.plan.seed),
             false => Build::Sound,
         };
         let (name, domain) = (node_name(slot), build.domain());
         self.builds.push(build);
         let node = Node::start(id, name, domain, disk, &mut self.stage);
-        self.incarnations.insert(node.producer, node.incarnation);
+        let process = &node.process;
+        self.incarnations
+            .insert(process.producer, process.incarnation);
         self.homes[slot] = id;
         self.nodes.push(node);
     }
@@ -156,8 +154,7 @@ impl World {
         let id = EdgeId(self.edges.len());
         let edge = Edge::start(id, format!("edge-{slot}"), &mut self.stage);
         self.edges.push(edge);
-        self.stage.edges[slot] = id;
-        self.stage.open[slot] = true;
+        self.stage.doors.open(slot, id);
     }
 
     fn logged(&mut self, logged: Logged) {
@@ -176,7 +173,7 @@ impl World {
     /// Whoever reads there finds the record a little later.
     fn landed(&mut self, at: &TopicPartition) {
         let place = lane_of(at);
-        for id in (0..self.nodes.len()).filter(|id| self.nodes[*id].alive) {
+        for id in (0..self.nodes.len()).filter(|id| self.nodes[*id].condition.is_alive()) {
             let due = match place {
                 Some((place, "events")) => NodeDue::PollEvents(place),
                 Some((place, "inbound")) => NodeDue::PollInbound(place),
@@ -186,7 +183,7 @@ impl World {
             let delay = self.stage.up_to(3);
             self.stage.after(delay, Due::Node(NodeId(id), due));
         }
-        for id in (0..self.edges.len()).filter(|id| self.edges[*id].alive) {
+        for id in (0..self.edges.len()).filter(|id| self.edges[*id].condition.is_alive()) {
             let due = match place {
                 Some((place, "outbound")) if self.edges[id].hears(place.lane) == place => {
                     EdgeDue::PollOutbound(place.lane)
@@ -203,32 +200,34 @@ impl World {
         match due {
             Due::Node(NodeId(id), due) => {
                 let node = &mut self.nodes[id];
-                let cut = self.stage.cut_off_until(node.producer);
+                let cut = self.stage.cut_off_until(node.process.producer);
+                let frozen = node.condition.frozen_until();
                 let held = match due {
-                    NodeDue::PollCluster => node.frozen_until.max(cut).max(node.deaf_until),
-                    _ if due.is_heard() => node.frozen_until.max(cut),
-                    _ => node.frozen_until,
+                    NodeDue::PollCluster => frozen.max(cut).max(node.condition.deaf_until()),
+                    _ if due.is_heard() => frozen.max(cut),
+                    _ => frozen,
                 };
-                if node.alive && held > self.stage.now {
+                let is_alive = node.condition.is_alive();
+                if is_alive && held > self.stage.now {
                     let later = self.stage.up_to(20);
                     self.stage
                         .at(held.plus_ms(later), Due::Node(NodeId(id), due));
-                } else if node.alive {
+                } else if is_alive {
                     node.on(due, &mut self.stage);
                     self.supervise_node(id);
                 }
             }
             Due::Edge(EdgeId(id), due) => {
                 let edge = &mut self.edges[id];
-                let cut = self.stage.cut_off_until(edge.producer);
-                let held = edge
-                    .frozen_until
-                    .max(if due.is_heard() { cut } else { TimeMs(0) });
-                if edge.alive && held > self.stage.now {
+                let cut = self.stage.cut_off_until(edge.process.producer);
+                let frozen = edge.condition.frozen_until();
+                let held = frozen.max(if due.is_heard() { cut } else { TimeMs(0) });
+                let is_alive = edge.condition.is_alive();
+                if is_alive && held > self.stage.now {
                     let later = self.stage.up_to(20);
                     self.stage
                         .at(held.plus_ms(later), Due::Edge(EdgeId(id), due));
-                } else if edge.alive {
+                } else if is_alive {
                     edge.on(due, &mut self.stage);
                     self.supervise_edge(id);
                 }

@@ -63,6 +63,23 @@ fn told_of(failure: &Failure) -> String {
 }
 
 #[test]
+fn a_plan_reads_back_from_its_text_whatever_it_has() {
+    let everything = "seed=10 busy=3000 calm=9000 clients=2 nodes=2 asking=true builds=true rooms=true pieces=true \
+                      ends=true spoils=true telling=true dense=true moves=true takeovers=true truncated=1 kept=2 \
+                      tokens=true slow=true outages=true published=false flood=true weather=events spared=0,4 \
+                      without=Gate";
+    let plan: Plan = everything.parse().expect("each part is one of a plan");
+    assert_eq!(plan.to_string(), everything);
+    let flood = "seed=3 kept=8000 flood=true weather= acts=none";
+    assert_eq!(Plan::flood(3).to_string(), flood);
+    for kind in [Plan::rough, Plan::takeovers, Plan::telling] {
+        for plan in (0..100).map(kind) {
+            assert_eq!(plan.to_string().parse(), Ok(plan), "{plan}");
+        }
+    }
+}
+
+#[test]
 fn whatever_fails_nothing_acknowledged_is_lost_or_doubled() {
     let failures = sweep(seeds(0..200), threads(), Plan::rough, |_| {});
     let first: String = failures.iter().take(3).map(told_of).collect();

@@ -13,6 +13,7 @@ use super::lives::Biography;
 use super::{Case, Findings};
 use crate::ledger::is_room;
 use crate::ledger::{Event, Rejection, Reply};
+use crate::plan::Feature;
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let effects = case.book.index(effect);
@@ -172,7 +173,7 @@ fn answer(
     });
     let excuses = Excuses {
         killed,
-        spoils: case.outcome.plan.spoils,
+        spoils: case.outcome.plan.has(Feature::Spoils),
     };
     if is_room(address) {
         return unwritten(id, excuses, &answered.answer, effects);

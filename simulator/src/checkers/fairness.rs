@@ -3,6 +3,7 @@
 use super::answered::{Answered, answered};
 use super::{Case, Findings};
 use crate::history::What;
+use crate::plan::Feature;
 
 /// How long a command may take, in milliseconds: what edges let wait is taken in less.
 const ANSWERED_MS: u64 = 4_000;
@@ -16,7 +17,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
     if !plan.holds_back() {
         return found;
     }
-    let within_ms = match plan.dense {
+    let within_ms = match plan.has(Feature::Dense) {
         true => ANSWERED_AMONG_MANY_MS,
         false => ANSWERED_MS,
     };

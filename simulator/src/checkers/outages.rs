@@ -6,14 +6,14 @@ use xp_protocol::CloseCode;
 use super::answered::{Answered, answered};
 use super::{Case, Findings};
 use crate::history::What;
-use crate::plan::OUTAGE_MS;
+use crate::plan::{Feature, OUTAGE_MS};
 
 /// How long a command may take that waits for two outages, one right behind the other, in milliseconds.
 const ANSWERED_MS: u64 = 2 * OUTAGE_MS + 3_000;
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let mut found = Findings::new();
-    if !case.outcome.plan.outages {
+    if !case.outcome.plan.has(Feature::Outages) {
         return found;
     }
     let history = &case.outcome.history;

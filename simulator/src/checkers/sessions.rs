@@ -9,7 +9,7 @@ use super::book::Page;
 use super::{Case, Findings};
 use crate::ledger::Event;
 use crate::ledger::is_room;
-use crate::plan::EPOCH_MS;
+use crate::plan::{EPOCH_MS, Feature};
 
 /// A session that should have ended so shortly before the end may not have, in milliseconds.
 const UNDER_WAY_MS: u64 = 3_000;
@@ -180,7 +180,7 @@ fn handlers(case: &Case<'_>, page: &Page, hooks: &BTreeSet<String>, found: &mut 
         )
     });
     let heard: BTreeSet<_> = heard.map(hook).collect();
-    let excused = case.outcome.plan.spoils && heard.is_subset(hooks);
+    let excused = case.outcome.plan.has(Feature::Spoils) && heard.is_subset(hooks);
     if heard != *hooks && !excused && !is_room(&page.address) {
         let what = format!("the domain heard {heard:?}, and {hooks:?} happened");
         found.push((page.place(), what));

@@ -2,7 +2,7 @@
 
 use super::answered::{Answered, answered};
 use super::{Case, Findings};
-use crate::plan::WAITING_MAX;
+use crate::plan::{Feature, WAITING_MAX};
 
 /// How long a command of one who listens may take, in milliseconds.
 const ANSWERED_MS: u64 = 4_000;
@@ -14,7 +14,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         let what = format!("{} frames waited for a client", outcome.waited_max);
         found.push(("an edge".to_owned(), what));
     }
-    if !outcome.plan.slow {
+    if !outcome.plan.has(Feature::Slow) {
         return found;
     }
     for Answered {

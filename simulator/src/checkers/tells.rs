@@ -9,7 +9,7 @@ use super::book::Page;
 use super::{Case, Findings};
 use crate::ledger::Event;
 use crate::place::Place;
-use crate::plan::{EPOCH_MS, Weather};
+use crate::plan::{EPOCH_MS, Feature, Weather};
 
 /// What was said so shortly before the end need not have arrived, in milliseconds.
 const UNDER_WAY_MS: u64 = 5_000;
@@ -97,7 +97,7 @@ fn taken(case: &Case<'_>, told: &BTreeMap<Route, Vec<(&Tell, &Page)>>, found: &m
 
 fn is_judged_by_time(case: &Case<'_>) -> bool {
     let plan = case.outcome.plan;
-    plan.telling && !plan.acts && plan.weather == Weather::INBOUND
+    plan.has(Feature::Telling) && !plan.has(Feature::Acts) && plan.weather == Weather::INBOUND
 }
 
 fn is_old(case: &Case<'_>, page: &Page) -> bool {

@@ -3,7 +3,7 @@
 
 use super::answered::{Answered, answered};
 use super::{Case, Findings};
-use crate::plan::EPOCH_MS;
+use crate::plan::{EPOCH_MS, Feature};
 
 /// How long a command may wait where the `cluster` log takes records up to 600 ms late, in milliseconds: silence is noticed
 /// after 500 ms and that, the former owner may live for a lease of 250 ms, a client says what was lost with it again
@@ -11,7 +11,7 @@ use crate::plan::EPOCH_MS;
 const WAIT_MAX_MS: u64 = 4_000;
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
-    if !case.outcome.plan.takeovers {
+    if !case.outcome.plan.has(Feature::Takeovers) {
         return Findings::new();
     }
     let mut found = Findings::new();

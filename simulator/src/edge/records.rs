@@ -31,7 +31,7 @@ impl Edge {
                 false => self.record(stored, stage),
             }
         }
-        self.plan(stage, 1, Due::PollOutbound(lane));
+        self.process.plan(stage, 1, Due::PollOutbound(lane));
         self.send(stage);
     }
 
@@ -41,7 +41,7 @@ impl Edge {
             codec::decode(&stored.record.header).expect("owners write what edges read");
         for delivery in header.deliveries {
             if let Item::Taken { partition, upto } = delivery.item {
-                self.lane(Place { lane, partition }).taken(upto);
+                self.lanes.to(Place { lane, partition }).taken(upto);
             }
         }
     }
@@ -64,7 +64,7 @@ impl Edge {
     }
 
     pub(super) fn unwatched(&mut self, address: &Address, header: &Outbound, stage: &mut Stage) {
-        for socket in strangers(self.incarnation, header) {
+        for socket in strangers(self.process.incarnation, header) {
             self.disconnect(address, socket, false, stage);
         }
     }

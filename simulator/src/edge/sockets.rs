@@ -24,7 +24,7 @@ use crate::switch::Switch;
 
 impl Edge {
     pub(super) fn message(&mut self, socket: SocketId, stage: &mut Stage) {
-        let link = stage.links.get_mut(&socket);
+        let link = stage.links.get_mut(socket);
         let Some(message) = link.and_then(|link| link.to_edge.pop_front()) else {
             return;
         };
@@ -38,7 +38,7 @@ impl Edge {
 
     pub(super) fn accept(&mut self, id: SocketId, hello: Hello, stage: &mut Stage) {
         let refuse = |code: CloseCode| ToClient::Closed(Lost::Code(code.number(), "".into()));
-        let (Some(joined), false) = (self.joined, self.evicted || self.draining) else {
+        let Some(joined) = self.standing.accepts() else {
             return stage.say_to_client(id, refuse(CloseCode::Draining));
         };
         let Hello {
@@ -57,7 +57,7 @@ impl Edge {
         let watch = self
             .watches
             .entry(address.clone())
-            .or_insert_with(|| Watch::new(self.incarnation, RESUME_MS, rules));
+            .or_insert_with(|| Watch::new(self.process.incarnation, RESUME_MS, rules));
         let replaced = match watch.join(socket, id) {
             Ok(replaced) => replaced,
             Err(_) => return stage.say_to_client(id, refuse(CloseCode::ComeBack)),
@@ -147,7 +147,7 @@ impl Edge {
             return Room::Free;
         };
         let (place, subject) = (Place::of(&connection.address), subject(connection.socket));
-        self.lane(place).room(&subject)
+        self.lanes.to(place).room(&subject)
     }
 
     pub(super) fn pass(
@@ -163,7 +163,7 @@ impl Edge {
             time: self.now(stage).time,
             trace: None,
             message: Message::Client {
-                edge: self.incarnation,
+                edge: self.process.incarnation,
                 connection: socket.connection,
                 attempt: socket.attempt,
                 action,
@@ -176,14 +176,13 @@ impl Edge {
             ..Record::default()
         };
         let subject = subject(socket);
-        self.lane(Place::of(address)).push(record, fate, &subject);
+        let lane = self.lanes.to(Place::of(address));
+        lane.push(record, fate, &subject);
     }
 
     pub(super) fn send(&mut self, stage: &mut Stage) {
-        let me = (self.id, self.producer);
-        self.lanes
-            .values_mut()
-            .for_each(|lane| lane.send(me, stage));
+        let me = (self.process.id, self.process.producer);
+        self.lanes.send(me, stage);
     }
 
     /// Writes what a socket takes. A client that does not listen takes little.
@@ -191,7 +190,7 @@ impl Edge {
         let Some(connection) = self.connections.get_mut(&socket) else {
             return;
         };
-        stage.waited_max = stage.waited_max.max(connection.backlog.frames());
+        stage.links.wait(connection.backlog.frames());
         let taken = connection.backlog.take();
         connection.writing.extend(taken.items);
         while stage.takes_more(socket)

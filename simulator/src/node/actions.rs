@@ -4,7 +4,8 @@ use xp_state_node::action::Action;
 use xp_state_node::schedule::Source;
 use xp_state_node::store::Batch;
 
-use super::{Flight, Node};
+use super::Node;
+use super::held::Flight;
 use crate::agenda::{Asker, NodeAck as Ack, NodeDue as Due, Part, Scan};
 use crate::history::What;
 use crate::ledger;
@@ -20,10 +21,10 @@ const LANDS: f64 = 0.5;
 
 impl Node {
     pub(super) fn save(&mut self, part: Part, batch: Batch, stage: &mut Stage) {
-        if self.part(part).is_none() {
+        if self.partitions.of(part).is_none() {
             // The shell opens a partition behind the writes of its earlier lives: this one came to nothing, or it
             // lands before anything is cleared.
-            if self.clears.contains(&part.place) && stage.chance(LANDS) {
+            if self.closed.is_discarded(part.place) && stage.chance(LANDS) {
                 self.disk.write(part.place, batch, false);
             }
             return;
@@ -31,10 +32,12 @@ impl Node {
         let written = !stage.plan.has_faults() || !stage.chance(UNWRITTEN);
         if written {
             let flushes = stage.chance(FLUSH);
-            self.note_changes(part.place, &batch);
+            if let Some(held) = self.partitions.of(part) {
+                held.publication.note(&batch);
+            }
             self.disk.write(part.place, batch, flushes);
         }
-        if let Some(held) = self.part(part) {
+        if let Some(held) = self.partitions.of(part) {
             held.core.saved(written);
         }
         self.heard(part.place, Source::Answers, stage);
@@ -42,13 +45,16 @@ impl Node {
 
     /// Does what a core asks for, unless its message has just killed the process.
     pub(super) fn perform(&mut self, place: Place, stage: &mut Stage) {
-        self.doomed |= ledger::has_struck();
-        while !self.doomed
-            && let Some(held) = self.partitions.get_mut(&place)
+        if ledger::has_struck() {
+            self.condition.doom();
+        }
+        while !self.condition.is_doomed()
+            && let Some(held) = self.partitions.at(place)
         {
             let actions = held.core.actions();
             if actions.is_empty() {
-                return self.plan_turn(place, stage);
+                let now = self.clock.now(stage);
+                return held.plan_turn(now, &self.process, &mut self.membership, stage);
             }
             for action in actions {
                 self.act(place, action, stage);
@@ -57,14 +63,15 @@ impl Node {
     }
 
     pub(super) fn act(&mut self, place: Place, action: Action, stage: &mut Stage) {
-        let (id, producer) = (self.id, self.producer);
-        let Some(held) = self.partitions.get_mut(&place) else {
+        let me = &self.process;
+        let producer = me.producer;
+        let Some(held) = self.partitions.at(place) else {
             return;
         };
         let part = held.part;
         match action {
             Action::Claim(record) => {
-                let asker = Asker::Node(id, Ack::Claim(part));
+                let asker = me.awaits(Ack::Claim(part));
                 stage.append(producer, &events(place), record, asker);
             }
             Action::Append {
@@ -73,30 +80,23 @@ impl Node {
                 records,
             } => {
                 let flight = stage.name();
-                let results = vec![None; records.len()];
-                held.flights.insert(
-                    flight,
-                    Flight {
-                        first,
-                        round,
-                        results,
-                    },
-                );
+                let under_way = Flight::new(first, round, records.len());
+                held.flights.insert(flight, under_way);
                 for (index, record) in records.into_iter().enumerate() {
-                    let asker = Asker::Node(id, Ack::Batch(part, flight, index));
+                    let asker = me.awaits(Ack::Batch(part, flight, index));
                     stage.append(producer, &events(place), record, asker);
                 }
             }
             Action::ReadGap { from, upto } => {
                 let delay = stage.up_to(10);
-                self.plan(stage, delay, Due::Gap(part, from, upto));
+                me.plan(stage, delay, Due::Gap(part, from, upto));
             }
             Action::Emit {
                 id: emission,
                 partition,
                 record,
             } => {
-                let asker = Asker::Node(id, Ack::Emitted(part, emission));
+                let asker = me.awaits(Ack::Emitted(part, emission));
                 let at = outbound(Place { partition, ..place });
                 stage.append(producer, &at, record, asker);
             }
@@ -107,14 +107,14 @@ impl Node {
             Action::Tell(telling) => {
                 let target = Place::known(&telling.target);
                 let asker = telling.id.map(|told| Ack::Told(part, target, told));
-                let asker = asker.map_or(Asker::Nobody, |ack| Asker::Node(id, ack));
+                let asker = asker.map_or(Asker::Nobody, |ack| me.awaits(ack));
                 stage.append(producer, &inbound(target), telling.record, asker);
             }
             Action::ReadInbound { from } => {
-                if !held.ahead.begins_at(from) {
-                    held.read_from(from, &stage.plan);
+                if !held.inbound.ahead().begins_at(from) {
+                    held.inbound.begin(from, &stage.plan);
                 }
-                self.plan(stage, 1, Due::PollInbound(place));
+                me.plan(stage, 1, Due::PollInbound(place));
             }
             Action::Rescan {
                 id,
@@ -129,50 +129,58 @@ impl Node {
                     bytes_max,
                 };
                 let delay = stage.up_to(20);
-                self.plan(stage, delay, Due::Rescan(part, scan));
+                me.plan(stage, delay, Due::Rescan(part, scan));
             }
             Action::FoldAnew { upto, entities } => {
                 let delay = stage.up_to(40);
-                self.plan(stage, delay, Due::FoldAnew(part, upto, entities));
+                me.plan(stage, delay, Due::FoldAnew(part, upto, entities));
             }
             Action::Save(batch) => {
                 let delay = stage.up_to(60);
-                self.plan(stage, delay, Due::Save(part, batch));
+                me.plan(stage, delay, Due::Save(part, batch));
             }
             Action::FindInboundEnd => {
                 let delay = stage.up_to(10);
-                self.plan(stage, delay, Due::InboundEnd(part));
+                me.plan(stage, delay, Due::InboundEnd(part));
             }
             Action::Follow { .. } => {
                 let inbound = held.core.fold().inbound;
-                if !held.ahead.has_heard(inbound) {
-                    held.read_from(inbound, &stage.plan);
+                if !held.inbound.ahead().has_heard(inbound) {
+                    held.inbound.begin(inbound, &stage.plan);
                 }
                 held.cursor = None;
-                self.plan(stage, 1, Due::PollEvents(place));
+                me.plan(stage, 1, Due::PollEvents(place));
             }
             Action::Diverged(address) => {
                 let alarm = format!("{address} was folded to another state than the owner's");
                 stage.note(What::Alarm(alarm));
             }
-            Action::Clear => drop(self.clears.insert(place)),
+            Action::Clear => self.closed.discard(place),
             Action::Lost(_) => {
-                let faulted = held.core.faulted().clone();
                 if held.restored && !held.schedule.phase().is_warm() {
-                    self.spoilt.insert(place);
+                    self.closed.spoil(place);
                 }
-                self.partitions.remove(&place);
-                self.plan(stage, 10, Due::Reopen(place, faulted));
+                self.lose(place, stage);
             }
             Action::Stop(reason) => self.stop(place, &reason, stage),
         }
     }
 
+    /// A life of a partition is over, and another one begins soon.
+    pub(super) fn lose(&mut self, place: Place, stage: &mut Stage) {
+        if let Some(held) = self.partitions.close(place) {
+            let faulted = held.core.faulted().clone();
+            let due = Due::Reopen(place, faulted);
+            self.process.plan(stage, 10, due);
+        }
+    }
+
     /// It cannot go on: it says so, and is not opened again.
     pub(super) fn stop(&mut self, place: Place, reason: &str, stage: &mut Stage) {
-        self.partitions.remove(&place);
-        self.stopped.insert(place);
-        let alarm = format!("{} stops partition {place}: {reason}", self.name);
+        self.partitions.close(place);
+        self.closed.stop(place);
+        let name = &self.process.name;
+        let alarm = format!("{name} stops partition {place}: {reason}");
         stage.note(What::Alarm(alarm));
     }
 }

@@ -2,7 +2,7 @@
 
 use xp_protocol::Offset;
 use xp_state_node::schedule::Source;
-use xp_transport::{AppendError, Now};
+use xp_transport::AppendError;
 
 use super::Node;
 use crate::agenda::{NodeAck as Ack, NodeDue as Due, Part};
@@ -11,18 +11,15 @@ use crate::switch::Switch;
 
 impl Node {
     pub(super) fn answered(&mut self, ack: Ack, offset: Option<Offset>, stage: &mut Stage) {
-        let now = self.clock(stage);
+        let now = self.clock.now(stage);
         match (ack, offset) {
-            (Ack::Join, None) if !self.seen.is_alive(self.incarnation) => {
-                self.plan(stage, 50, Due::Join);
+            (Ack::Join, None) if !self.membership.has(&self.process) => {
+                self.process.plan(stage, 50, Due::Join)
             }
             (Ack::Join, _) => {}
-            (Ack::Beat, _) => self.beaten(),
+            (Ack::Beat, _) => self.membership.beaten(),
             (Ack::Claim(part), None) => {
-                if let Some(held) = self.part(part) {
-                    held.core.claim_failed(now);
-                }
-                self.heard(part.place, Source::Answers, stage);
+                self.hand(part, stage, |core, now| core.claim_failed(now));
             }
             (Ack::Claim(part), Some(offset)) => self.claimed(part, offset, stage),
             (Ack::Batch(part, flight, index), offset) => {
@@ -30,27 +27,30 @@ impl Node {
                     at: events(part.place),
                     reason: "simulated".to_owned(),
                 });
-                self.batch_answered(part, (flight, index), result, now);
+                if let Some(held) = self.partitions.of(part) {
+                    held.answered((flight, index), result, now);
+                }
                 self.heard(part.place, Source::Answers, stage);
             }
             (Ack::Told(part, target, id), offset) => {
-                if let Some(held) = self.part(part) {
+                if let Some(held) = self.partitions.of(part) {
                     let arrived = offset.is_some();
                     held.core.told(&target.into(), id, arrived, now);
                 }
                 self.perform(part.place, stage);
             }
             (Ack::Published(part, epoch, index), offset) => {
-                self.published(part, epoch, (index, offset), stage);
+                if let Some(held) = self.partitions.of(part) {
+                    held.published(epoch, (index, offset), &self.process, stage);
+                }
             }
             (Ack::Marked(place, attempt, id), offset) => {
-                self.marked(place, attempt, offset.map(|_| id), stage);
+                let (at, id) = ((place, attempt), offset.map(|_| id));
+                self.restoring.marked(at, id, &self.process, stage);
             }
             (Ack::Emitted(part, id), offset) => {
-                if let Some(held) = self.part(part) {
-                    held.core.emitted(id, offset.is_some(), now);
-                }
-                self.heard(part.place, Source::Answers, stage);
+                let arrived = offset.is_some();
+                self.hand(part, stage, |core, now| core.emitted(id, arrived, now));
             }
         }
     }
@@ -60,33 +60,11 @@ impl Node {
         if stage.plan.without != Some(Switch::ReadBack) {
             return;
         }
-        let now = self.clock(stage);
+        let now = self.clock.now(stage);
         let claim = stage.read(&events(part.place), offset, 1);
-        if let Some(held) = self.part(part) {
+        if let Some(held) = self.partitions.of(part) {
             held.core.on_events(&claim, now);
         }
         self.heard(part.place, Source::Events, stage);
-    }
-
-    fn batch_answered(
-        &mut self,
-        part: Part,
-        (id, index): (u64, usize),
-        result: Result<Offset, AppendError>,
-        now: Now,
-    ) {
-        let Some(held) = self.part(part) else { return };
-        let Some(flight) = held.flights.get_mut(&id) else {
-            return;
-        };
-        flight.results[index] = Some(result);
-        if flight.results.iter().any(Option::is_none) {
-            return;
-        }
-        if let Some(flight) = held.flights.remove(&id) {
-            let results: Vec<_> = flight.results.into_iter().flatten().collect();
-            held.core
-                .appended(flight.first, flight.round, &results, now);
-        }
     }
 }

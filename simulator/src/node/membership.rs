@@ -3,17 +3,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use xp_cluster::Lease;
 use xp_cluster::log as record;
-use xp_cluster::members::{self, End, Members};
-use xp_cluster::timing::{BEATS_IN_FLIGHT, STATE_NODE_HEARTBEAT_MS, TAIL};
+use xp_cluster::members::{End, Members};
+use xp_cluster::timing::BEATS_IN_FLIGHT;
 use xp_protocol::cluster::{Kind, Member, Who};
-use xp_protocol::{LanePartition, Offset};
+use xp_protocol::{LanePartition, TimeMs};
 use xp_state_node::schedule::Source;
 
 use super::{Node, TICK_MS, lanes};
 use crate::agenda::{Asker, NodeAck as Ack, NodeDue as Due};
 use crate::history::What;
+use crate::names::NodeId;
 use crate::place::Place;
+use crate::process::{Process, enter};
 use crate::stage::{Stage, cluster};
 use crate::switch::Switch;
 
@@ -22,104 +25,128 @@ const LANES_VERSION: u32 = 1;
 /// How long it waits until everything is handed over, in milliseconds; then it leaves with what nobody took.
 const HANDOVER_MS: u64 = 3_000;
 
-impl Node {
+/// What it has folded of the `cluster` log, and what it says there.
+#[derive(Default)]
+pub(crate) struct Membership {
+    members: Option<Members>,
+    /// What its partitions have been told of the fold.
+    seen: Arc<Members>,
+    lease: Lease,
+    /// How many heartbeats are under way, and whether there is news for the next.
+    beats: usize,
+    news: bool,
+    /// Since when it hands over what it owns.
+    leaving: Option<TimeMs>,
+}
+
+impl Membership {
+    /// What it has folded of the cluster.
+    pub(crate) fn members(&self) -> Option<&Members> {
+        self.members.as_ref()
+    }
+
+    pub(super) fn seen(&self) -> &Arc<Members> {
+        &self.seen
+    }
+
+    /// Whether a process is a member.
+    pub(super) fn has(&self, me: &Process<NodeId>) -> bool {
+        self.seen.is_alive(me.incarnation)
+    }
+
+    pub(super) fn lease(&self) -> Lease {
+        self.lease
+    }
+
+    /// Why a process is a member no longer.
+    pub(crate) fn end(&self, me: &Process<NodeId>) -> Option<End> {
+        self.seen.end(me.incarnation)
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
+    }
+
     /// Folds the log so far, brings the lanes when nobody has, and asks to be a member.
-    pub(super) fn join(&mut self, stage: &mut Stage) {
+    pub(super) fn join(&mut self, me: &Process<NodeId>, stage: &mut Stage) {
         if self.members.is_none() {
-            self.members = self.enter(stage);
+            self.members = enter(stage);
         }
         let Some(members) = &self.members else {
-            return self.plan(stage, 20, Due::Join);
+            return me.plan(stage, 20, Due::Join);
         };
         let definitions = lanes().definitions(LANES_VERSION);
         match members.admit_lanes(&definitions) {
-            Ok(true) => self.say(&Member::Lanes(definitions), None, stage),
+            Ok(true) => me.say(&Member::Lanes(definitions), Asker::Nobody, stage),
             Ok(false) => {}
             Err(refusal) => return stage.note(What::Alarm(refusal.to_string())),
         }
         let join = Member::Join {
-            incarnation: self.incarnation,
+            incarnation: me.incarnation,
             who: Who {
                 lanes: LANES_VERSION,
-                ..Who::new(&self.name, Kind::StateNode)
+                ..Who::new(&me.name, Kind::StateNode)
             },
         };
-        self.say(&join, Some(Ack::Join), stage);
-        self.plan(stage, 1, Due::PollCluster);
+        me.say(&join, me.awaits(Ack::Join), stage);
+        me.plan(stage, 1, Due::PollCluster);
     }
 
-    /// R37: from the newest record of the fold on.
-    fn enter(&self, stage: &Stage) -> Option<Members> {
-        let end = stage.end(&cluster());
-        let from = Offset(end.0.saturating_sub(TAIL));
-        let stored = stage.read(&cluster(), from, usize::MAX);
-        let records: Vec<_> = stored
-            .iter()
-            .filter_map(|stored| Some((stored.offset, stored.time, record::member(stored)?)))
-            .collect();
-        members::enter(1, (Offset(0), from), &records)
+    /// There is news, which does not wait for the next heartbeat's time.
+    pub(super) fn tell(&mut self, me: &Process<NodeId>, stage: &mut Stage) {
+        if !std::mem::replace(&mut self.news, true) {
+            me.plan(stage, 0, Due::News);
+        }
     }
 
-    fn say(&self, member: &Member, ack: Option<Ack>, stage: &mut Stage) {
-        let asker = ack.map_or(Asker::Nobody, |ack| Asker::Node(self.id, ack));
-        stage.append(self.producer, &cluster(), record::record(member), asker);
-    }
-
-    pub(super) fn beat(&mut self, stage: &mut Stage) {
-        self.plan(stage, STATE_NODE_HEARTBEAT_MS, Due::Beat);
-        self.say_alive(stage);
-    }
-
-    pub(super) fn tell_news(&mut self, stage: &mut Stage) {
+    /// What is news from here on is told later.
+    pub(super) fn begin_to_tell(&mut self) {
         self.news = false;
-        self.say_alive(stage);
     }
 
     /// R37: heartbeats do not wait for each other, up to a bound.
-    fn say_alive(&mut self, stage: &mut Stage) {
-        if self.beats >= BEATS_IN_FLIGHT {
-            return;
-        }
-        let sent = self.clock(stage).running;
-        let Some((who, joined)) = self.seen.get(self.incarnation) else {
+    pub(super) fn may_beat(&self) -> bool {
+        self.beats < BEATS_IN_FLIGHT
+    }
+
+    pub(super) fn beat(
+        &mut self,
+        me: &Process<NodeId>,
+        (sent, warm): (TimeMs, Vec<LanePartition>),
+        stage: &mut Stage,
+    ) {
+        let Some((who, joined)) = self.seen.get(me.incarnation) else {
             return;
         };
-        let warm = self.partitions.iter();
-        let warm = warm.filter(|(_, held)| held.schedule.phase().is_warm());
-        let mut warm: BTreeSet<_> = warm.map(|(place, _)| *place).collect();
-        if stage.plan.without == Some(Switch::Yields) {
-            let (me, seen) = (self.incarnation, &self.seen);
-            let owned = Place::all().filter(|place| seen.owner(&(*place).into()) == Some(me));
-            warm.extend(owned);
-        }
         let beat = Member::Alive {
-            incarnation: self.incarnation,
+            incarnation: me.incarnation,
             who: who.clone(),
             joined,
             sent,
-            leaving: self.leaving.is_some(),
-            warm: warm.into_iter().map(LanePartition::from).collect(),
+            leaving: self.is_leaving(),
+            warm,
         };
         self.beats += 1;
-        self.say(&beat, Some(Ack::Beat), stage);
+        me.say(&beat, me.awaits(Ack::Beat), stage);
     }
 
     pub(super) fn beaten(&mut self) {
         self.beats = self.beats.saturating_sub(1);
     }
 
-    /// There is news, which does not wait for the next heartbeat's time.
-    pub(super) fn tell(&mut self, stage: &mut Stage) {
-        if !std::mem::replace(&mut self.news, true) {
-            self.plan(stage, 0, Due::News);
+    /// Begins to hand over.
+    fn leave(&mut self, me: &Process<NodeId>, stage: &mut Stage) {
+        if self.leaving.is_none() {
+            self.leaving = Some(stage.now);
+            self.tell(me, stage);
         }
     }
 
-    pub(super) fn read_cluster(&mut self, stage: &mut Stage) {
-        let Some(mut members) = self.members.take() else {
-            return;
+    /// Folds what others have said; says whether that changed anything.
+    fn fold(&mut self, me: &Process<NodeId>, stage: &mut Stage) -> bool {
+        let Some(members) = &mut self.members else {
+            return false;
         };
-        let was_in = self.seen.is_alive(self.incarnation);
         let mut changed = false;
         for stored in stage.read(&cluster(), members.next(), usize::MAX) {
             let Some(member) = record::member(&stored) else {
@@ -129,38 +156,61 @@ impl Node {
             if let Member::Alive {
                 incarnation, sent, ..
             } = member
-                && incarnation == self.incarnation
+                && incarnation == me.incarnation
             {
                 self.lease.read_back(sent);
                 if let Some(fold) = members.fold_due() {
-                    self.say(&fold, None, stage);
+                    me.say(&fold, Asker::Nobody, stage);
                 }
             }
         }
         if changed {
             self.seen = Arc::new(members.clone());
         }
-        self.members = Some(members);
-        if changed {
+        if changed && self.seen.is_former(me.incarnation) {
+            self.lease.end();
+        }
+        changed
+    }
+}
+
+impl Node {
+    pub(super) fn say_alive(&mut self, stage: &mut Stage) {
+        if !self.membership.may_beat() {
+            return;
+        }
+        let sent = self.clock.now(stage).running;
+        let (me, seen) = (self.process.incarnation, &self.membership.seen);
+        let warm = self.partitions.iter();
+        let warm = warm.filter(|(_, held)| held.schedule.phase().is_warm());
+        let mut warm: BTreeSet<_> = warm.map(|(place, _)| place).collect();
+        if stage.plan.without == Some(Switch::Yields) {
+            let owned = Place::all().filter(|place| seen.owner(&(*place).into()) == Some(me));
+            warm.extend(owned);
+        }
+        let warm = warm.into_iter().map(LanePartition::from).collect();
+        self.membership.beat(&self.process, (sent, warm), stage);
+    }
+
+    pub(super) fn read_cluster(&mut self, stage: &mut Stage) {
+        let was_in = self.membership.has(&self.process);
+        if self.membership.fold(&self.process, stage) {
             self.see_members(was_in, stage);
         }
     }
 
     fn see_members(&mut self, was_in: bool, stage: &mut Stage) {
-        if self.seen.is_former(self.incarnation) {
-            self.lease.end();
+        if !was_in && self.membership.has(&self.process) {
+            self.process.plan(stage, 0, Due::Beat);
+            self.process.plan(stage, TICK_MS, Due::Tick);
         }
-        if !was_in && self.seen.is_alive(self.incarnation) {
-            self.plan(stage, 0, Due::Beat);
-            self.plan(stage, TICK_MS, Due::Tick);
-        }
-        let now = self.clock(stage);
-        for place in self.running() {
-            if let Some(held) = self.partitions.get_mut(&place) {
-                held.core.on_lease(self.lease, now);
-                held.core.on_members(Arc::clone(&self.seen), now);
+        let now = self.clock.now(stage);
+        for place in self.partitions.places() {
+            if let Some(held) = self.partitions.at(place) {
+                held.core.on_lease(self.membership.lease, now);
+                held.core.on_members(Arc::clone(&self.membership.seen), now);
+                held.see_turn(&self.membership.seen, &self.process, stage);
             }
-            self.see_turn(place, stage);
             self.heard(place, Source::Members, stage);
         }
         self.look(stage);
@@ -168,23 +218,22 @@ impl Node {
 
     /// Opens what placement gives it, closes what it has taken away, and leaves when nothing is left to hand over.
     pub(super) fn look(&mut self, stage: &mut Stage) {
-        if !self.seen.is_alive(self.incarnation) {
+        let (me, seen) = (self.process.incarnation, Arc::clone(&self.membership.seen));
+        if !seen.is_alive(me) {
             return;
         }
-        let duties = self.seen.duties(self.incarnation);
+        let duties = seen.duties(me);
         let has_duty = |place: Place| duties.contains_key(&place.into());
-        for place in self.running() {
-            let held = self.partitions.get(&place);
+        for place in self.partitions.places() {
+            let held = self.partitions.at(place);
             if held.is_some_and(|held| !held.core.is_owner()) && !has_duty(place) {
-                self.partitions.remove(&place);
-                self.tell(stage);
+                self.partitions.close(place);
+                self.membership.tell(&self.process, stage);
             }
         }
-        self.restoring.retain(|place, _| has_duty(*place));
+        self.restoring.retain(has_duty);
         for place in duties.keys().map(Place::known) {
-            let is_open =
-                self.partitions.contains_key(&place) || self.restoring.contains_key(&place);
-            if !is_open && !self.stopped.contains(&place) {
+            if !self.is_open(place) && !self.closed.is_stopped(place) {
                 self.open(place, Default::default(), stage);
             }
         }
@@ -193,42 +242,35 @@ impl Node {
 
     /// Begins to hand over.
     pub(crate) fn leave(&mut self, stage: &mut Stage) {
-        if self.leaving.is_none() {
-            self.leaving = Some(stage.now);
-            self.tell(stage);
-        }
+        self.membership.leave(&self.process, stage);
     }
 
     fn finish_leaving(&mut self, stage: &mut Stage) {
-        let Some(since) = self.leaving else { return };
+        let Some(since) = self.membership.leaving else {
+            return;
+        };
         let late = stage.now.since_ms(since) > HANDOVER_MS;
-        let now = self.clock(stage);
+        let now = self.clock.now(stage);
         if late {
-            for place in self.running() {
-                if let Some(held) = self.partitions.get_mut(&place) {
+            for place in self.partitions.places() {
+                if let Some(held) = self.partitions.at(place) {
                     held.core.release(now);
                 }
                 self.perform(place, stage);
             }
         }
+        let me = self.process.incarnation;
         let owns = self.owned().next().is_some();
-        let told = self.seen.is_leaving(self.incarnation);
+        let told = self.membership.seen.is_leaving(me);
         if !owns && (told || late) {
-            let leave = Member::Leave {
-                incarnation: self.incarnation,
-            };
-            self.say(&leave, None, stage);
-            self.alive = false;
+            let leave = Member::Leave { incarnation: me };
+            self.process.say(&leave, Asker::Nobody, stage);
+            self.condition.end();
         }
     }
 
     /// Whether it has ended in order.
     pub(crate) fn has_left(&self) -> bool {
-        !self.alive && self.leaving.is_some()
-    }
-
-    /// Why it is a member no longer.
-    pub(crate) fn ended(&self) -> Option<End> {
-        self.seen.end(self.incarnation)
+        !self.condition.is_alive() && self.membership.is_leaving()
     }
 }

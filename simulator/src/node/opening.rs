@@ -1,18 +1,16 @@
 //! A partition begins a life on this process.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rand::Rng;
 use xp_cluster::lease::LEASE_MS;
-use xp_protocol::TimeMs;
 use xp_state_node::action::Opening;
 use xp_state_node::partition::{Faulted, Partition, Setting};
-use xp_state_node::read_ahead::ReadAhead;
 use xp_state_node::schedule::Schedule;
 use xp_transport::Bounds;
 
-use super::{Held, Node, Publication};
+use super::Node;
+use super::held::Held;
+use super::restoring::restores;
 use crate::agenda::{NodeDue as Due, Part};
 use crate::place::Place;
 use crate::plan::limits;
@@ -22,20 +20,23 @@ use crate::switch::Switch;
 impl Node {
     /// R18: opened anew, if it is still this node's.
     pub(super) fn reopen(&mut self, place: Place, faulted: Faulted, stage: &mut Stage) {
-        let duty = self.seen.duty(&place.into(), self.incarnation);
-        let is_open = self.partitions.contains_key(&place) || self.restoring.contains_key(&place);
-        if duty.is_some() && !is_open {
+        let me = self.process.incarnation;
+        let duty = self.membership.seen().duty(&place.into(), me);
+        if duty.is_some() && !self.is_open(place) {
             self.open(place, faulted, stage);
         }
     }
 
+    pub(super) fn is_open(&self, place: Place) -> bool {
+        self.partitions.is_open(place) || self.restoring.has(place)
+    }
+
     pub(super) fn open(&mut self, place: Place, faulted: Faulted, stage: &mut Stage) {
-        if self.clears.remove(&place) {
+        if self.closed.must_clear(place) {
             self.disk.clear(place);
         }
-        let bounds = self.bounds(place, stage);
-        let may_restore = !self.spoilt.remove(&place);
-        if may_restore && self.restores(place, bounds, stage) {
+        let bounds = stage.bounds(place);
+        if self.closed.may_restore(place) && restores(&self.disk, place, bounds, stage) {
             return self.begin_restoring(place, faulted, bounds, stage);
         }
         self.begin(place, faulted, (bounds, false), stage);
@@ -49,7 +50,7 @@ impl Node {
         (bounds, restored): (Bounds, bool),
         stage: &mut Stage,
     ) {
-        let now = self.clock(stage);
+        let now = self.clock.now(stage);
         self.lives += 1;
         let part = Part {
             place,
@@ -57,7 +58,7 @@ impl Node {
         };
         let setting = Setting {
             place: place.into(),
-            incarnation: self.incarnation,
+            incarnation: self.process.incarnation,
             lanes: Arc::clone(&self.lanes),
             domain: Arc::clone(&self.domain),
             limits: Arc::new(limits(&stage.plan)),
@@ -74,29 +75,18 @@ impl Node {
             next: bounds.next,
             now,
         };
-        let mut core = match Partition::open(setting, opening, stage.random.random()) {
+        let mut core = match Partition::open(setting, opening, stage.dice.seed()) {
             Ok(core) => core,
             Err(error) => return self.stop(place, &error.to_string(), stage),
         };
-        core.on_lease(self.lease, now);
-        core.on_members(Arc::clone(&self.seen), now);
-        let held = Held {
-            part,
-            core,
-            cursor: None,
-            reads: None,
-            ahead: ReadAhead::closed(),
-            busy_until: TimeMs(0),
-            flights: BTreeMap::new(),
-            schedule: Schedule::new(now, Switch::rules(stage.plan.without)),
-            publication: Publication::default(),
-            restored,
-            turn: 0,
-        };
-        self.partitions.insert(place, held);
-        self.plan(stage, 1, Due::PollEvents(place));
-        self.see_turn(place, stage);
-        self.tell(stage);
+        core.on_lease(self.membership.lease(), now);
+        core.on_members(Arc::clone(self.membership.seen()), now);
+        let schedule = Schedule::new(now, Switch::rules(stage.plan.without));
+        let mut held = Held::new(part, core, schedule, restored);
+        self.process.plan(stage, 1, Due::PollEvents(place));
+        held.see_turn(self.membership.seen(), &self.process, stage);
+        self.partitions.open(held);
+        self.membership.tell(&self.process, stage);
         self.perform(place, stage);
     }
 }

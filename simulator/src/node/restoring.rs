@@ -1,18 +1,23 @@
 //! A partition is restored from what is published: the real filling, onto the simulated disk.
 
+use std::collections::BTreeMap;
+
 use xp_protocol::{ClaimId, Offset};
 use xp_state_node::partition::Faulted;
-use xp_state_node::published::choice::{is_whole, restores};
+use xp_state_node::published::choice::{self, is_whole};
 use xp_state_node::published::filling::Step;
 use xp_state_node::published::{Filling, Outcome, mark, position};
 use xp_transport::Bounds;
 
 use super::Node;
-use crate::agenda::{Asker, NodeAck as Ack, NodeDue as Due};
+use crate::agenda::{NodeAck as Ack, NodeDue as Due};
+use crate::disk::Disk;
 use crate::history::What;
+use crate::names::NodeId;
 use crate::place::Place;
-use crate::plan::pace;
-use crate::stage::{Stage, events, snapshots};
+use crate::plan::{Feature, pace};
+use crate::process::Process;
+use crate::stage::{Stage, snapshots};
 
 /// The longest time between two steps, in milliseconds.
 const STEP_MS: u64 = 15;
@@ -30,26 +35,78 @@ pub(super) struct Restoring {
     faulted: Faulted,
 }
 
-impl Node {
-    fn position(&self, place: Place) -> Option<Offset> {
-        let position = position(self.disk.store(place).as_ref());
-        Some(position.ok()??.1)
-    }
-
-    /// Where its `events` begin and end.
-    pub(super) fn bounds(&self, place: Place, stage: &Stage) -> Bounds {
-        Bounds {
-            first: stage.first_event(place),
-            next: stage.end(&events(place)),
+impl Restoring {
+    /// A mark was appended, or not: then it is appended again.
+    fn marked(
+        &mut self,
+        place: Place,
+        id: Option<ClaimId>,
+        me: &Process<NodeId>,
+        stage: &mut Stage,
+    ) {
+        match id {
+            Some(id) => {
+                self.filling.marked(id);
+                me.plan(stage, 0, Due::Restore(place, self.attempt));
+            }
+            None => self.put_mark(place, me, stage),
         }
     }
 
-    /// Whether a partition takes what is published.
-    pub(super) fn restores(&self, place: Place, bounds: Bounds, stage: &Stage) -> bool {
-        let replay_max = pace().replay_max;
-        stage.plan.published && restores(self.position(place), bounds, replay_max)
+    fn put_mark(&self, place: Place, me: &Process<NodeId>, stage: &mut Stage) {
+        let id = ClaimId(stage.uuid());
+        let asker = me.awaits(Ack::Marked(place, self.attempt, id));
+        stage.append(me.producer, &snapshots(place), mark(id), asker);
+    }
+}
+
+/// The partitions that are on their way back.
+#[derive(Default)]
+pub(super) struct Restorations(BTreeMap<Place, Restoring>);
+
+impl Restorations {
+    pub(super) fn has(&self, place: Place) -> bool {
+        self.0.contains_key(&place)
     }
 
+    /// Those of other partitions end.
+    pub(super) fn retain(&mut self, is_kept: impl Fn(Place) -> bool) {
+        self.0.retain(|place, _| is_kept(*place));
+    }
+
+    /// One that is still in this attempt.
+    fn at(&mut self, place: Place, attempt: u64) -> Option<&mut Restoring> {
+        let restoring = self.0.get_mut(&place);
+        restoring.filter(|restoring| restoring.attempt == attempt)
+    }
+
+    /// The mark of an attempt was appended, or not.
+    pub(super) fn marked(
+        &mut self,
+        (place, attempt): (Place, u64),
+        id: Option<ClaimId>,
+        me: &Process<NodeId>,
+        stage: &mut Stage,
+    ) {
+        if let Some(restoring) = self.at(place, attempt) {
+            restoring.marked(place, id, me, stage);
+        }
+    }
+}
+
+fn position_on(disk: &Disk, place: Place) -> Option<Offset> {
+    let position = position(disk.store(place).as_ref());
+    Some(position.ok()??.1)
+}
+
+/// Whether a partition takes what is published.
+pub(super) fn restores(disk: &Disk, place: Place, bounds: Bounds, stage: &Stage) -> bool {
+    let replay_max = pace().replay_max;
+    stage.plan.has(Feature::Published)
+        && choice::restores(position_on(disk, place), bounds, replay_max)
+}
+
+impl Node {
     pub(super) fn begin_restoring(
         &mut self,
         place: Place,
@@ -60,29 +117,24 @@ impl Node {
         let attempt = stage.name();
         let restoring = Restoring {
             attempt,
-            filling: Filling::new(self.position(place), &pace()),
+            filling: Filling::new(position_on(&self.disk, place), &pace()),
             next: Offset(0),
             bounds,
             faulted,
         };
-        self.restoring.insert(place, restoring);
-        self.plan(stage, 0, Due::Restore(place, attempt));
-    }
-
-    fn attempt(&mut self, place: Place, attempt: u64) -> Option<&mut Restoring> {
-        let restoring = self.restoring.get_mut(&place);
-        restoring.filter(|restoring| restoring.attempt == attempt)
+        self.restoring.0.insert(place, restoring);
+        self.process.plan(stage, 0, Due::Restore(place, attempt));
     }
 
     pub(super) fn restore(&mut self, place: Place, attempt: u64, stage: &mut Stage) {
-        let Some(restoring) = self.attempt(place, attempt) else {
+        let Some(restoring) = self.restoring.at(place, attempt) else {
             return;
         };
         let mut pause_ms = stage.up_to(STEP_MS);
         match restoring.filling.step() {
             Step::Open => restoring.next = Offset(0),
             Step::Wait => pause_ms = pace().interval_ms / 4,
-            Step::Mark => return self.put_mark(place, attempt, stage),
+            Step::Mark => return restoring.put_mark(place, &self.process, stage),
             Step::Read => {
                 let batch = stage.read(&snapshots(place), restoring.next, READ_MAX);
                 if let Some(last) = batch.last() {
@@ -94,37 +146,12 @@ impl Node {
             Step::Write(batch) => self.disk.write(place, batch, false),
             Step::Over(result) => return self.restored(place, result, stage),
         }
-        self.plan(stage, pause_ms, Due::Restore(place, attempt));
-    }
-
-    fn put_mark(&mut self, place: Place, attempt: u64, stage: &mut Stage) {
-        let id = ClaimId(stage.uuid());
-        let asker = Asker::Node(self.id, Ack::Marked(place, attempt, id));
-        stage.append(self.producer, &snapshots(place), mark(id), asker);
-    }
-
-    /// A mark that was not acknowledged is appended again.
-    pub(super) fn marked(
-        &mut self,
-        place: Place,
-        attempt: u64,
-        id: Option<ClaimId>,
-        stage: &mut Stage,
-    ) {
-        let Some(restoring) = self.attempt(place, attempt) else {
-            return;
-        };
-        match id {
-            Some(id) => {
-                restoring.filling.marked(id);
-                self.plan(stage, 0, Due::Restore(place, attempt));
-            }
-            None => self.put_mark(place, attempt, stage),
-        }
+        self.process
+            .plan(stage, pause_ms, Due::Restore(place, attempt));
     }
 
     fn restored(&mut self, place: Place, result: Result<Outcome, String>, stage: &mut Stage) {
-        let Some(restoring) = self.restoring.remove(&place) else {
+        let Some(restoring) = self.restoring.0.remove(&place) else {
             return;
         };
         let Restoring {
@@ -132,7 +159,7 @@ impl Node {
         } = restoring;
         let restored = match result {
             Ok(Outcome::Restored(position)) => {
-                let name = &self.name;
+                let name = &self.process.name;
                 let what = format!("{name} restores {place} as it was at {position}");
                 stage.note(What::Kept(what));
                 true
@@ -142,10 +169,10 @@ impl Node {
             Err(reason) => return self.stop(place, &reason, stage),
         };
         let bounds = match restored {
-            true => self.bounds(place, stage),
+            true => stage.bounds(place),
             false => bounds,
         };
-        if restored && self.restores(place, bounds, stage) {
+        if restored && restores(&self.disk, place, bounds, stage) {
             return self.begin_restoring(place, faulted, bounds, stage);
         }
         self.begin(place, faulted, (bounds, restored), stage);

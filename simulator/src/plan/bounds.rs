@@ -3,17 +3,14 @@
 use xp_client::machine::Settings;
 use xp_state_node::{Limits, Pace};
 
-use super::{CHAINED_MAX, PIECE_BYTES_MAX, Plan, RECORD_BYTES_MAX, SHORT_MEMORY_MS};
+use super::{CHAINED_MAX, Feature, PIECE_BYTES_MAX, Plan, RECORD_BYTES_MAX, SHORT_MEMORY_MS};
 use crate::switch::Switch;
 
 /// The bounds of the simulated partitions: short times, so that a run sees every ending.
 pub(crate) fn limits(plan: &Plan) -> Limits {
-    let memory_ms = match plan {
-        Plan {
-            without: Some(Switch::Memory),
-            ..
-        } => 0,
-        Plan { rooms: true, .. } | Plan { ends: true, .. } => SHORT_MEMORY_MS,
+    let memory_ms = match plan.without {
+        Some(Switch::Memory) => 0,
+        _ if plan.has(Feature::Rooms) || plan.has(Feature::Ends) => SHORT_MEMORY_MS,
         _ => 6_000,
     };
     let clock_doubt_ms = match plan.without {
@@ -21,7 +18,7 @@ pub(crate) fn limits(plan: &Plan) -> Limits {
         _ => 5_000,
     };
     let usual = Limits::default();
-    let sizes = match plan.pieces {
+    let sizes = match plan.has(Feature::Pieces) {
         true => Limits {
             record_bytes_max: RECORD_BYTES_MAX,
             piece_bytes_max: PIECE_BYTES_MAX,

@@ -3,8 +3,29 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Plan, Weather};
+use super::{Feature, Plan, Weather};
 use crate::switch::Switch;
+
+/// The features that a text names by themselves, in their order there.
+const NAMED: [(&str, Feature); 15] = [
+    ("asking", Feature::Asking),
+    ("builds", Feature::Builds),
+    ("rooms", Feature::Rooms),
+    ("pieces", Feature::Pieces),
+    ("ends", Feature::Ends),
+    ("spoils", Feature::Spoils),
+    ("telling", Feature::Telling),
+    ("dense", Feature::Dense),
+    ("moves", Feature::Moves),
+    ("takeovers", Feature::Takeovers),
+    ("tokens", Feature::Tokens),
+    ("slow", Feature::Slow),
+    ("outages", Feature::Outages),
+    ("published", Feature::Published),
+    ("flood", Feature::Flood),
+];
+/// How many of them stand before what is said of the log.
+const BEFORE_THE_LOG: usize = 10;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,64 +43,21 @@ impl fmt::Display for Plan {
         if self.nodes != usual.nodes {
             write!(f, " nodes={}", self.nodes)?;
         }
-        if self.asking != usual.asking {
-            write!(f, " asking={}", self.asking)?;
-        }
-        if self.builds != usual.builds {
-            write!(f, " builds={}", self.builds)?;
-        }
-        if self.rooms != usual.rooms {
-            write!(f, " rooms={}", self.rooms)?;
-        }
-        if self.pieces != usual.pieces {
-            write!(f, " pieces={}", self.pieces)?;
-        }
-        if self.ends != usual.ends {
-            write!(f, " ends={}", self.ends)?;
-        }
-        if self.spoils != usual.spoils {
-            write!(f, " spoils={}", self.spoils)?;
-        }
-        if self.telling {
-            write!(f, " telling=true")?;
-        }
-        if self.dense != usual.dense {
-            write!(f, " dense={}", self.dense)?;
-        }
-        if self.moves {
-            write!(f, " moves=true")?;
-        }
-        if self.takeovers {
-            write!(f, " takeovers=true")?;
-        }
+        self.write_features(f, &NAMED[..BEFORE_THE_LOG])?;
         if let Some(at) = self.truncated_ms {
             write!(f, " truncated={at}")?;
         }
         if self.kept != usual.kept {
             write!(f, " kept={}", self.kept.unwrap_or(u64::MAX))?;
         }
-        if self.tokens != usual.tokens {
-            write!(f, " tokens={}", self.tokens)?;
-        }
-        if self.slow {
-            write!(f, " slow=true")?;
-        }
-        if self.outages {
-            write!(f, " outages=true")?;
-        }
-        if self.published != usual.published {
-            write!(f, " published={}", self.published)?;
-        }
-        if self.flood {
-            write!(f, " flood=true")?;
-        }
+        self.write_features(f, &NAMED[BEFORE_THE_LOG..])?;
         if self.weather != usual.weather {
             let named = Weather::TOPICS.iter().enumerate();
             let bad: Vec<_> = named.filter(|(at, _)| self.weather.has(*at)).collect();
             let names: Vec<_> = bad.into_iter().map(|(_, name)| *name).collect();
             write!(f, " weather={}", names.join(","))?;
         }
-        if !self.acts {
+        if !self.has(Feature::Acts) {
             write!(f, " acts=none")?;
         } else if self.spared != usual.spared {
             let spared: Vec<_> = self.spared.iter().map(|at| at.to_string()).collect();
@@ -121,6 +99,15 @@ fn pairs(text: &str) -> Result<Vec<(&str, &str)>, NoPlan> {
 }
 
 impl Plan {
+    /// Those of some features in which it differs from the rough plan of its seed.
+    fn write_features(&self, f: &mut fmt::Formatter<'_>, named: &[(&str, Feature)]) -> fmt::Result {
+        let usual = Self::rough(self.seed);
+        let mut differing = named
+            .iter()
+            .filter(|(_, feature)| self.has(*feature) != usual.has(*feature));
+        differing.try_for_each(|(name, feature)| write!(f, " {name}={}", self.has(*feature)))
+    }
+
     /// The rough plan of a seed with the changes that a plan's text names; the text's own seed does not matter.
     ///
     /// # Errors
@@ -144,24 +131,9 @@ impl Plan {
             "calm" => self.calm_ms = value.parse().ok()?,
             "clients" => self.clients = value.parse().ok()?,
             "nodes" => self.nodes = value.parse().ok()?,
-            "builds" => self.builds = value.parse().ok()?,
-            "rooms" => self.rooms = value.parse().ok()?,
-            "ends" => self.ends = value.parse().ok()?,
-            "spoils" => self.spoils = value.parse().ok()?,
-            "pieces" => self.pieces = value.parse().ok()?,
-            "dense" => self.dense = value.parse().ok()?,
-            "moves" => self.moves = value.parse().ok()?,
-            "takeovers" => self.takeovers = value.parse().ok()?,
             "truncated" => self.truncated_ms = Some(value.parse().ok()?),
             "kept" => self.kept = Some(value.parse().ok()?),
-            "tokens" => self.tokens = value.parse().ok()?,
-            "slow" => self.slow = value.parse().ok()?,
-            "outages" => self.outages = value.parse().ok()?,
-            "published" => self.published = value.parse().ok()?,
-            "flood" => self.flood = value.parse().ok()?,
-            "telling" => self.telling = value.parse().ok()?,
-            "asking" => self.asking = value.parse().ok()?,
-            "acts" if value == "none" => self.acts = false,
+            "acts" if value == "none" => *self = self.but([Feature::Acts]),
             "weather" => {
                 let named = |name: &str| Weather::TOPICS.iter().position(|topic| *topic == name);
                 let mut bad = Weather::NONE;
@@ -179,7 +151,11 @@ impl Plan {
                 let mut all = Switch::ALL.iter();
                 self.without = Some(*all.find(|switch| format!("{switch:?}") == value)?);
             }
-            _ => return None,
+            _ => {
+                let mut named = NAMED.iter();
+                let (_, feature) = named.find(|(name, _)| *name == key)?;
+                *self = self.having(*feature, value.parse().ok()?);
+            }
         }
         Some(())
     }

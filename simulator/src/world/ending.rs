@@ -38,15 +38,13 @@ impl World {
         sights.extend(self.snapshots(&logged, &addresses));
         let (owners, disagreements) = (self.owners(), self.disagreements());
         let incarnation = |producer: &ProducerId| self.incarnations.get(producer).copied();
-        let writers = self.stage.writers.iter();
+        let writers = self.stage.appends.writers();
         let writers = writers
-            .filter_map(|(at, producer)| Some((*at, incarnation(producer)?)))
+            .filter_map(|(at, producer)| Some((at, incarnation(&producer)?)))
             .collect();
-        let chained = self.stage.chained.values().map(|(_, most)| *most);
-        let chained_max = chained.max().unwrap_or_default();
         Outcome {
-            chained_max,
-            waited_max: self.stage.waited_max,
+            chained_max: self.stage.appends.chained_max(),
+            waited_max: self.stage.links.waited_max(),
             plan: self.stage.plan,
             history: self.stage.history,
             events: logged,
@@ -63,7 +61,10 @@ impl World {
         let mut owners: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for node in &self.nodes {
             for place in node.owned() {
-                owners.entry(place).or_default().push(node.name.clone());
+                owners
+                    .entry(place)
+                    .or_default()
+                    .push(node.process.name.clone());
             }
         }
         owners
@@ -84,7 +85,7 @@ impl World {
                 };
                 let states = here.filter_map(inspect).collect();
                 sights.push(Sight {
-                    whose: format!("{what} {}'s memory", node.name),
+                    whose: format!("{what} {}'s memory", node.process.name),
                     partitions,
                     states,
                 });
@@ -95,9 +96,9 @@ impl World {
 
     /// What a follower makes of each node's last snapshots and the log; and one who has nothing, of the log alone.
     fn snapshots(&self, logged: &Logged, addresses: &[Address]) -> Vec<Sight> {
-        let alive = self.nodes.iter().filter(|node| node.alive);
+        let alive = self.nodes.iter().filter(|node| node.condition.is_alive());
         let reopened = alive.map(|node| {
-            let whose = format!("{}'s snapshot and the tail", node.name);
+            let whose = format!("{}'s snapshot and the tail", node.process.name);
             let store = |place| Some(node.disk().store(place)).filter(is_used);
             self.reopen(whose, store, logged, addresses)
         });
@@ -194,9 +195,9 @@ impl World {
 
     /// R37: whoever has folded as much of the cluster log has come to the same.
     fn disagreements(&self) -> Vec<String> {
-        let folds = self.nodes.iter().filter(|node| node.alive);
+        let folds = self.nodes.iter().filter(|node| node.condition.is_alive());
         let folds: Vec<_> = folds
-            .filter_map(|node| Some((&node.name, node.members()?)))
+            .filter_map(|node| Some((&node.process.name, node.membership.members()?)))
             .collect();
         let pairs = folds.iter().zip(folds.iter().skip(1));
         let differing = pairs.filter(|((_, a), (_, b))| a.next() == b.next() && a != b);

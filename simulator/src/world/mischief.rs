@@ -10,12 +10,13 @@ use xp_protocol::TimeMs;
 use xp_protocol::cluster::Member;
 use xp_transport::simulated::ProducerId;
 
-use super::{EDGES, World, node_name};
+use super::{World, node_name};
 use crate::agenda::{Act, Asker, Due};
 use crate::build::Build;
 use crate::chaos;
 use crate::deeds::{Deed, Mischief};
 use crate::disk::{Disk, Left};
+use crate::doors::EDGES;
 use crate::edge::Edge;
 use crate::history::What;
 use crate::names::{EdgeId, NodeId};
@@ -52,15 +53,14 @@ impl World {
             Mischief::ReplaceLivingNode => self.replace_living_node(&mut dice),
             Mischief::LeaveNode => {
                 let NodeId(id) = self.home(&mut dice);
-                if self.nodes[id].alive {
+                if self.nodes[id].condition.is_alive() {
                     self.nodes[id].leave(&mut self.stage);
                 }
             }
             Mischief::FreezeNode => {
                 let until = self.pause(&mut dice);
                 let NodeId(id) = self.home(&mut dice);
-                let node = &mut self.nodes[id];
-                node.frozen_until = node.frozen_until.max(until);
+                self.nodes[id].condition.freeze(until);
             }
             Mischief::StutterNode => {
                 let node = self.home(&mut dice);
@@ -71,7 +71,7 @@ impl World {
             Mischief::CutOffNode => {
                 let until = within(50..=4_000);
                 let NodeId(id) = self.home(&mut dice);
-                self.stage.cut_off(self.nodes[id].producer, until);
+                self.stage.cut_off(self.nodes[id].process.producer, until);
             }
             Mischief::DrainNode => {
                 let name = node_name(dice.random_range(0..self.homes.len())).into();
@@ -98,11 +98,11 @@ impl World {
             Mischief::ReplaceLivingEdge => {
                 let until = within(100..=2_100);
                 let slot = dice.random_range(0..EDGES);
-                if !self.stage.is_open(slot) {
+                if !self.stage.doors.is_open(slot) {
                     return;
                 }
-                let EdgeId(id) = self.stage.edges[slot];
-                self.edges[id].frozen_until = until;
+                let EdgeId(id) = self.stage.doors.edge(slot);
+                self.edges[id].condition.freeze_only(until);
                 self.start_edge(slot);
             }
             Mischief::FreezeEdge => {
@@ -112,16 +112,16 @@ impl World {
                 } else {
                     until
                 };
-                let EdgeId(id) = self.stage.edges[dice.random_range(0..EDGES)];
-                self.edges[id].frozen_until = until;
+                let EdgeId(id) = self.stage.doors.edge(dice.random_range(0..EDGES));
+                self.edges[id].condition.freeze_only(until);
             }
             Mischief::CutOffEdge => {
                 let until = within(50..=2_500);
-                let EdgeId(id) = self.stage.edges[dice.random_range(0..EDGES)];
-                self.stage.cut_off(self.edges[id].producer, until);
+                let EdgeId(id) = self.stage.doors.edge(dice.random_range(0..EDGES));
+                self.stage.cut_off(self.edges[id].process.producer, until);
             }
             Mischief::DrainEdge => {
-                let EdgeId(id) = self.stage.edges[dice.random_range(0..EDGES)];
+                let EdgeId(id) = self.stage.doors.edge(dice.random_range(0..EDGES));
                 self.edges[id].drain();
             }
             Mischief::Cut => {
@@ -149,12 +149,7 @@ impl World {
                 let by_ms = dice.random_range(3_600_000..=86_400_000);
                 let by_ms = if dice.random_bool(0.5) { by_ms } else { -by_ms };
                 let NodeId(id) = self.home(&mut dice);
-                // One that is wrong for longer than it is doubted would be believed, and rightly (R48).
-                let node = &mut self.nodes[id];
-                node.wrong = match node.wrong {
-                    Some((by_ms, before)) if before > self.stage.now => Some((by_ms, before)),
-                    _ => Some((by_ms, until)),
-                };
+                self.nodes[id].clock.set_wrong(by_ms, until, now);
             }
             Mischief::ChangeLeader => chaos::change_leader(&mut self.stage, &mut dice),
         }
@@ -164,8 +159,7 @@ impl World {
     pub(super) fn stutter(&mut self, NodeId(id): NodeId, times: u32) {
         let still = STILL_MS.start() + self.stage.up_to(STILL_MS.end() - STILL_MS.start());
         let until = self.stage.now.plus_ms(still);
-        let node = &mut self.nodes[id];
-        node.frozen_until = node.frozen_until.max(until);
+        self.nodes[id].condition.freeze(until);
         if times > 1 {
             let pause = still + 30 + self.stage.up_to(120);
             let again = Act::Stutter(NodeId(id), times - 1);
@@ -242,7 +236,7 @@ impl World {
         let mut nodes = self.nodes.iter_mut();
         let owner = nodes.find(|node| node.owned().any(|owned| owned == place));
         if let Some(owner) = owner {
-            owner.deaf_until = owner.deaf_until.max(until);
+            owner.condition.deafen(until);
             let to = Some(node_name(slot).into());
             let place = place.into();
             self.order(&Member::Move {
@@ -273,10 +267,10 @@ impl World {
     fn end_node(&mut self, id: NodeId, left: Left, pause_ms: Option<u64>) {
         let slot = self.slot(id);
         let node = &mut self.nodes[id.0];
-        if !std::mem::take(&mut node.alive) {
+        if !node.condition.end() {
             return;
         }
-        self.stage.log.abandon(node.producer);
+        self.stage.log.abandon(node.process.producer);
         let disk = node.disk().after_crash(left);
         if let (Some(slot), Some(pause)) = (slot, pause_ms) {
             let start = Act::StartNode(slot, disk);
@@ -289,9 +283,11 @@ impl World {
     /// message has killed.
     pub(super) fn supervise_node(&mut self, id: usize) {
         let node = &mut self.nodes[id];
-        let (left, doomed) = (node.has_left(), node.doomed);
-        node.alive |= left;
-        let pause_ms = match node.ended() {
+        let (left, doomed) = (node.has_left(), node.condition.is_doomed());
+        if left {
+            node.condition.revive();
+        }
+        let pause_ms = match node.membership.end(&node.process) {
             _ if left => self.stage.up_to(500),
             _ if doomed => self.stage.up_to(400),
             Some(End::Silent) => REJOIN_MS,
@@ -303,18 +299,18 @@ impl World {
         } else {
             "ends"
         };
-        let what = format!("{} {why}", self.nodes[id].name);
+        let what = format!("{} {why}", self.nodes[id].process.name);
         self.stage.note(What::Fault(what));
         self.end_node(NodeId(id), Left::All, Some(pause_ms));
     }
 
     /// The same for an edge, whose process goes on until it has said goodbye for all its sockets (R28).
     pub(super) fn supervise_edge(&mut self, id: usize) {
-        let slot = self.stage.edges.iter().position(|at| *at == EdgeId(id));
+        let slot = self.stage.doors.slot(EdgeId(id));
         if self.edges[id].has_left() {
             self.stage.note(What::Fault("an edge has left".to_owned()));
             if let Some(slot) = slot {
-                self.stage.open[slot] = false;
+                self.stage.doors.close(slot);
                 let pause = self.stage.up_to(600);
                 self.stage.after(pause, Due::Chaos(Act::StartEdge(slot)));
             }
@@ -343,8 +339,8 @@ impl World {
         let until = self.stage.now.plus_ms(dice.random_range(0..=2_500));
         let pause = dice.random_range(0..=300);
         let node = &mut self.nodes[id];
-        if node.alive {
-            node.frozen_until = node.frozen_until.max(until);
+        if node.condition.is_alive() {
+            node.condition.freeze(until);
             let start = Act::StartNode(slot, Disk::fresh());
             self.stage.after(pause, Due::Chaos(start));
         }
@@ -352,13 +348,13 @@ impl World {
 
     fn crash_edge(&mut self, dice: &mut ChaCha8Rng) {
         let slot = dice.random_range(0..EDGES);
-        if !self.stage.is_open(slot) {
+        if !self.stage.doors.is_open(slot) {
             return;
         }
-        let EdgeId(id) = self.stage.edges[slot];
-        self.edges[id].alive = false;
-        self.stage.open[slot] = false;
-        self.stage.log.abandon(self.edges[id].producer);
+        let EdgeId(id) = self.stage.doors.edge(slot);
+        self.edges[id].condition.end();
+        self.stage.doors.close(slot);
+        self.stage.log.abandon(self.edges[id].process.producer);
         let sockets: Vec<_> = self.edges[id].sockets().collect();
         for socket in sockets {
             self.stage.cut(socket);
