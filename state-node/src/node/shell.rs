@@ -18,10 +18,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use xp_cluster::lease::LEASE_MS;
 use xp_protocol::{LanePartition, Offset, Seq};
-use xp_transport::{AppendError, Bounds, Now, ReadError, Reader, Stored, TopicPartition};
+use xp_transport::{AppendError, Bounds, Now, ReadError, Reader, Stored};
 
+use super::Shared;
+use super::hosting::Topics;
+use super::reports::{PartitionState, Seen};
 use super::standing::Progress;
-use super::{PartitionState, Seen, Shared};
 use crate::limits::Limits;
 use crate::partition::{Faulted, FoldedAnew, Partition};
 use crate::published::Changes;
@@ -117,13 +119,6 @@ struct Shell<'a> {
     given_up: bool,
 }
 
-struct Topics {
-    events: TopicPartition,
-    inbound: TopicPartition,
-    snapshots: TopicPartition,
-    outbound: Arc<str>,
-}
-
 /// Opens, follows, claims and owns a partition until it is released or cannot go on; losing it opens it anew
 /// (R18).
 pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
@@ -132,10 +127,15 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
     let mut clears = false;
     let mut timekeeper = Timekeeper::new(shared.clock.read());
     loop {
-        shared.set_state(place, PartitionState::Replaying);
+        shared.reports.set_state(place, PartitionState::Replaying);
         shared.standing.set_warm(place, false);
-        let store = || shared.store(place).map_err(|error| error.to_string());
-        if let Err(reason) = writing::begin(store, shared.writing(place), clears).await {
+        let store = || {
+            shared
+                .stores
+                .partition(place)
+                .map_err(|error| error.to_string())
+        };
+        if let Err(reason) = writing::begin(store, shared.publishers.turn(place), clears).await {
             return Ended::Stopped(reason);
         }
         let again = std::mem::take(&mut faulted);
@@ -169,7 +169,7 @@ impl<'a> Shell<'a> {
         let mut signals = Signals::of(self.shared);
         loop {
             // R17, R18: before anything else, so that nothing more is claimed, decided or released.
-            if self.shared.view.borrow().ended.is_some() {
+            if self.shared.membership.end().is_some() {
                 return Left::Evicted;
             }
             if self.progress.goes_on(Instant::now()) {
@@ -228,7 +228,7 @@ impl<'a> Shell<'a> {
     fn goes_on(&self) {
         tracing::warn!(partition = %self.place, "domain code has returned late; the partition goes on");
         let state = self.schedule.phase().into();
-        self.shared.set_state(self.place, state);
+        self.shared.reports.set_state(self.place, state);
     }
 
     fn now(&mut self) -> Now {
@@ -237,11 +237,12 @@ impl<'a> Shell<'a> {
     }
 
     fn see_members(&mut self) {
-        let view = self.shared.view.borrow().clone();
-        let duty = view.members.duty(self.place, self.shared.incarnation);
+        let membership = &self.shared.membership;
+        let (view, me) = (membership.view(), membership.incarnation());
+        let duty = view.members.duty(self.place, me);
+        let mine = publishes(&view.members, self.place) == Some(me);
         self.given_up = duty.is_none() || *self.shared.stop.borrow();
         let now = self.now();
-        let mine = publishes(&view.members, self.place) == Some(self.shared.incarnation);
         self.publishes
             .send_if_modified(|was| std::mem::replace(was, mine) != mine);
         self.core.on_lease(view.lease, now);
@@ -251,7 +252,7 @@ impl<'a> Shell<'a> {
     fn tick(&mut self) -> Option<Left> {
         let now = self.now();
         self.schedule.ticked(now);
-        self.core.on_lease(self.shared.view.borrow().lease, now);
+        self.core.on_lease(self.shared.membership.lease(), now);
         self.core.tick(now);
         self.run_errands(now);
         let quarantined = self.core.quarantined();
@@ -261,7 +262,7 @@ impl<'a> Shell<'a> {
             quarantined: quarantined.len(),
             named: quarantined.take(NAMED_MAX).cloned().collect(),
         };
-        self.shared.set_seen(self.place, saw);
+        self.shared.reports.set_seen(self.place, saw);
         None
     }
 
@@ -295,13 +296,13 @@ impl<'a> Shell<'a> {
         }
         let is_able = phase.is_warm() && is_whole;
         self.shared.standing.set_warm(self.place, is_able);
-        self.shared.set_state(self.place, phase.into());
+        self.shared.reports.set_state(self.place, phase.into());
     }
 
     fn read_events(&mut self, batch: Result<Vec<Stored>, ReadError>) -> Option<Left> {
         match batch {
             Ok(batch) => {
-                self.shared.progress.replayed(batch.len() as u64);
+                self.shared.reports.replay().replayed(batch.len() as u64);
                 let now = self.now();
                 self.core.on_events(&batch, now);
                 self.inbound.read.forget_before(self.core.fold().inbound);
@@ -351,7 +352,7 @@ impl<'a> Shell<'a> {
 
     fn hear(&mut self, batch: &[Stored]) {
         let now = self.now();
-        self.core.on_lease(self.shared.view.borrow().lease, now);
+        self.core.on_lease(self.shared.membership.lease(), now);
         self.core.on_inbound(batch, now);
         self.is_late = self.now().running.since_ms(now.running) >= LATE_MS;
         if let Some(last) = batch.last() {

@@ -43,7 +43,7 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn of(shared: &Shared) -> Self {
-        let (view, mut stop) = (shared.view.clone(), shared.stop.clone());
+        let (view, mut stop) = (shared.membership.changes(), shared.stop.clone());
         // A stop that came before this loop is seen as a change too.
         stop.mark_changed();
         Self { view, stop }

@@ -143,7 +143,7 @@ impl Shell<'_> {
     }
 
     fn fold_anew(&mut self, upto: Offset, entities: Vec<(Address, Revision)>) {
-        let folding = FoldingAnew::new(&self.shared.domain, entities, upto);
+        let folding = FoldingAnew::new(self.shared.hosting.domain(), entities, upto);
         let reader = self.shared.log.read(&self.topics.events, Offset(0));
         self.flying.push(Box::pin(async move {
             Done::FoldedAnew(read::fold_anew(reader, folding).await)
@@ -152,12 +152,8 @@ impl Shell<'_> {
 
     /// R34: what failed is repeated at once, and what is lost later when the target does not confirm it.
     fn tell(&mut self, target: LanePartition, ids: Vec<Option<TellId>>, records: Vec<Record>) {
-        let Some(lane) = self.shared.lanes.get(&target.lane) else {
+        let Some(at) = self.shared.hosting.inbound(&target) else {
             return;
-        };
-        let at = TopicPartition {
-            topic: Arc::clone(&lane.inbound),
-            partition: target.partition,
         };
         let acknowledged = self.shared.log.append(&at, records);
         if ids.iter().any(Option::is_some) {
