@@ -23,6 +23,7 @@ pub(crate) struct Hosting {
 }
 
 /// A partition's place on each topic of its lane.
+#[derive(Clone)]
 pub(crate) struct Topics {
     pub(crate) events: TopicPartition,
     pub(crate) inbound: TopicPartition,

@@ -4,37 +4,28 @@ mod open;
 mod restore;
 mod perform;
 mod listen;
-mod ahead;
+mod readers;
+mod in_flight;
 mod read;
-mod writing;
+mod snapshots;
+mod time;
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use xp_cluster::lease::LEASE_MS;
-use xp_protocol::{LanePartition, Offset, Seq};
-use xp_transport::{AppendError, Bounds, Now, ReadError, Reader, Stored};
+use xp_protocol::{LanePartition, Offset};
+use xp_transport::{Now, ReadError, Stored};
 
 use super::Shared;
-use super::hosting::Topics;
 use super::reports::{PartitionState, Seen};
 use super::standing::Progress;
-use crate::limits::Limits;
-use crate::partition::{Faulted, FoldedAnew, Partition};
-use crate::published::Changes;
+use crate::partition::{Faulted, Partition};
 use crate::published::choice::publishes;
 use crate::schedule::{Phase, Schedule};
-use crate::store::SnapshotStore;
-use crate::tells::TellId;
-use crate::timekeeper::Timekeeper;
-use ahead::Ahead;
+use in_flight::{Done, InFlight};
 use listen::{Heard, Signals};
-use read::next;
+use readers::Readers;
+use snapshots::Snapshots;
+use time::PartitionClock;
 
 /// How many entities in quarantine are named in `/status`.
 const NAMED_MAX: usize = 20;
@@ -52,36 +43,6 @@ pub(super) enum Ended {
 /// Domain code that returns so late may have decided under a lease that is over, in milliseconds (R13).
 const LATE_MS: u64 = LEASE_MS / 2;
 
-/// What a future in flight comes to.
-enum Done {
-    Claimed(bool),
-    Appended {
-        first: Seq,
-        round: u64,
-        results: Vec<Result<Offset, AppendError>>,
-    },
-    Emitted {
-        ids: Vec<Option<u64>>,
-        results: Vec<Result<Offset, AppendError>>,
-    },
-    Told {
-        target: LanePartition,
-        ids: Vec<Option<TellId>>,
-        results: Vec<Result<Offset, AppendError>>,
-    },
-    Gap(Result<Vec<Stored>, ReadError>),
-    Rescanned {
-        id: u64,
-        batch: Option<Vec<Stored>>,
-    },
-    Saved(bool),
-    FoldedAnew(Vec<FoldedAnew>),
-    InboundEnd(Result<Bounds, ReadError>),
-}
-
-type Flight = Pin<Box<dyn Future<Output = Done> + Send>>;
-type Flying = FuturesUnordered<Flight>;
-
 /// Why the loop was left.
 enum Left {
     Lost,
@@ -95,26 +56,15 @@ enum Left {
 struct Shell<'a> {
     shared: &'a Shared,
     place: &'a LanePartition,
-    topics: Topics,
-    store: Arc<dyn SnapshotStore>,
-    /// Held while a snapshot is written or published.
-    writing: Arc<tokio::sync::Mutex<Changes>>,
-    /// Whether it is this node's turn to publish; the publisher ends with it.
-    publishes: watch::Sender<bool>,
-    /// The snapshot was taken from the published one when the partition was opened.
-    restored: bool,
     core: Partition,
-    flying: Flying,
-    events: Option<Box<dyn Reader>>,
-    inbound: Ahead,
+    in_flight: InFlight,
+    readers: Readers,
+    snapshots: Snapshots,
+    clock: &'a mut PartitionClock,
     progress: Progress,
     /// Domain code has returned late: what may be lost is (R22), as the lease under which it was decided may be over.
     is_late: bool,
-    /// What the store holds cannot be used: it is cleared before the partition is opened anew.
-    clears: bool,
     schedule: Schedule,
-    timekeeper: Timekeeper,
-    limits: Arc<Limits>,
     /// Placement gave the partition to others, or the node stops: it is closed once it is owned here no more.
     given_up: bool,
 }
@@ -125,7 +75,7 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
     let mut faulted = Faulted::default();
     let mut may_restore = true;
     let mut clears = false;
-    let mut timekeeper = Timekeeper::new(shared.clock.read());
+    let mut clock = PartitionClock::new(shared.clock.clone(), shared.hosting.limits(place));
     loop {
         shared.reports.set_state(place, PartitionState::Replaying);
         shared.standing.set_warm(place, false);
@@ -135,23 +85,20 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
                 .partition(place)
                 .map_err(|error| error.to_string())
         };
-        if let Err(reason) = writing::begin(store, shared.publishers.turn(place), clears).await {
+        if let Err(reason) = snapshots::begin(store, shared.publishers.turn(place), clears).await {
             return Ended::Stopped(reason);
         }
         let again = std::mem::take(&mut faulted);
-        let mut shell = match Shell::open(shared, place, again, may_restore).await {
+        let mut shell = match Shell::open(shared, place, &mut clock, again, may_restore).await {
             Ok(shell) => shell,
             Err(reason) => return Ended::Stopped(reason),
         };
-        shell.timekeeper = timekeeper;
-        let left = shell.live().await;
-        timekeeper = shell.timekeeper.clone();
-        match left {
+        match shell.live().await {
             Left::Lost => {
                 faulted.clone_from(shell.core.faulted());
-                clears = shell.clears;
-                // What was restored and could not be used would not be better a second time.
-                may_restore = !shell.restored || shell.schedule.phase().is_warm();
+                clears = shell.snapshots.are_spoilt();
+                let was_warm = shell.schedule.phase().is_warm();
+                may_restore = shell.snapshots.may_be_restored(was_warm);
             }
             Left::Overtaken => {
                 faulted.clone_from(shell.core.faulted());
@@ -183,7 +130,7 @@ impl<'a> Shell<'a> {
                 self.save_all().await;
                 return Left::Closed;
             }
-            if let Some(batch) = self.inbound.read.take() {
+            if let Some(batch) = self.readers.take() {
                 self.hear(&batch);
                 continue;
             }
@@ -232,8 +179,7 @@ impl<'a> Shell<'a> {
     }
 
     fn now(&mut self) -> Now {
-        self.timekeeper
-            .judge(self.shared.clock.read(), &self.limits)
+        self.clock.now()
     }
 
     fn see_members(&mut self) {
@@ -243,8 +189,7 @@ impl<'a> Shell<'a> {
         let mine = publishes(&view.members, self.place) == Some(me);
         self.given_up = duty.is_none() || *self.shared.stop.borrow();
         let now = self.now();
-        self.publishes
-            .send_if_modified(|was| std::mem::replace(was, mine) != mine);
+        self.snapshots.publish(mine);
         self.core.on_lease(view.lease, now);
         self.core.on_members(view.members, now);
     }
@@ -288,8 +233,8 @@ impl<'a> Shell<'a> {
         let Some(phase) = self.schedule.news(&self.core) else {
             return;
         };
-        if phase.is_warm() && !self.inbound.read.is_open() {
-            self.inbound = Ahead::open(self, self.core.fold().inbound);
+        if phase.is_warm() {
+            self.readers.read_ahead(self.core.fold().inbound);
         }
         if phase == Phase::Owning {
             self.shared.standing.trust(self.place);
@@ -305,7 +250,7 @@ impl<'a> Shell<'a> {
                 self.shared.reports.replay().replayed(batch.len() as u64);
                 let now = self.now();
                 self.core.on_events(&batch, now);
-                self.inbound.read.forget_before(self.core.fold().inbound);
+                self.readers.forget_before(self.core.fold().inbound);
                 None
             }
             Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
@@ -328,13 +273,13 @@ impl<'a> Shell<'a> {
             Ok(batch) if self.core.is_owner() => self.hear(&batch),
             Ok(batch) => {
                 let keep = self.core.fold().inbound;
-                self.inbound.read.keep(batch, keep);
+                self.readers.keep(batch, keep);
             }
             Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
                 self.miss(first);
             }
             Err(error) if self.core.is_owner() => return Some(Left::Stopped(error.to_string())),
-            Err(_) => self.inbound.close(),
+            Err(_) => self.readers.close_inbound(),
         }
         None
     }
@@ -342,11 +287,11 @@ impl<'a> Shell<'a> {
     /// R42: `inbound` has dropped what was not read yet. The core says where an owner goes on.
     fn miss(&mut self, first: Offset) {
         if self.core.is_owner() {
-            self.inbound.close();
+            self.readers.close_inbound();
             let now = self.now();
             self.core.missed(first, now);
         } else {
-            self.inbound = Ahead::open(self, first);
+            self.readers.skip_to(first);
         }
     }
 
@@ -355,9 +300,7 @@ impl<'a> Shell<'a> {
         self.core.on_lease(self.shared.membership.lease(), now);
         self.core.on_inbound(batch, now);
         self.is_late = self.now().running.since_ms(now.running) >= LATE_MS;
-        if let Some(last) = batch.last() {
-            self.inbound.read.passed(last.offset.next());
-        }
+        self.readers.heard(batch);
     }
 
     fn done(&mut self, done: Done) -> Option<Left> {
@@ -405,7 +348,7 @@ impl<'a> Shell<'a> {
         self.core.cut(now);
         for _ in 0..2 {
             drop(self.perform());
-            while let Some(done) = self.flying.next().await {
+            while let Some(done) = self.in_flight.answer().await {
                 drop(self.done(done));
             }
             self.core.cut(now);

@@ -2,24 +2,26 @@
 
 use std::sync::Arc;
 
-use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 use xp_protocol::LanePartition;
 
-use super::ahead::Ahead;
+use super::in_flight::InFlight;
+use super::readers::Readers;
 use super::restore::{publish, restore};
+use super::snapshots::Snapshots;
+use super::time::PartitionClock;
 use super::{Shell, random_u64};
 use crate::action::Opening;
 use crate::deciding::Deciding;
 use crate::node::Shared;
 use crate::partition::{Faulted, Partition};
 use crate::schedule::Schedule;
-use crate::timekeeper::Timekeeper;
 
 impl<'a> Shell<'a> {
     pub(super) async fn open(
         shared: &'a Shared,
         place: &'a LanePartition,
+        clock: &'a mut PartitionClock,
         faulted: Faulted,
         may_restore: bool,
     ) -> Result<Self, String> {
@@ -28,7 +30,7 @@ impl<'a> Shell<'a> {
         let log = &shared.log;
         let mut bounds = log.bounds(&topics.events).await.map_err(text)?;
         let store = shared.stores.partition(place).map_err(text)?;
-        let writing = shared.publishers.turn(place);
+        let turn = shared.publishers.turn(place);
         let mut restored = false;
         while may_restore && restore(shared, place, &topics, &store, bounds).await? {
             // It took its time, and retention may have passed what was published when it began.
@@ -57,27 +59,21 @@ impl<'a> Shell<'a> {
             .reports
             .replay()
             .expect(bounds.next.0.saturating_sub(from.0));
-        let events = Some(log.read(&topics.events, from));
         let progress = shared.standing.begins(place, deciding, Instant::now());
-        let publishes = publish(shared, place, &topics, &store, &writing).await;
+        let publishes = publish(shared, place, &topics, &store, &turn).await;
+        let ahead_bytes_max = shared.hosting.limits(place).ahead_bytes_max;
+        let log = || Arc::clone(log);
         let mut shell = Self {
             shared,
             place,
-            topics,
-            store,
-            writing,
-            publishes,
-            restored,
             core,
-            flying: FuturesUnordered::new(),
-            events,
-            inbound: Ahead::closed(),
-            clears: false,
+            in_flight: InFlight::new(log(), topics.clone()),
+            readers: Readers::new(log(), topics, ahead_bytes_max, from),
+            snapshots: Snapshots::new(store, turn, publishes, restored),
+            clock,
             progress,
             is_late: false,
             schedule: Schedule::new(shared.clock.read(), Default::default()),
-            timekeeper: Timekeeper::new(shared.clock.read()),
-            limits: shared.hosting.limits(place),
             given_up: false,
         };
         shell.see_members();
