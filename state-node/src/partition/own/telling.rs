@@ -128,7 +128,7 @@ fn portion(limits: &Limits) -> Portion {
 /// from other entities more is taken: two that only tell each other must not wait for each other.
 pub(super) fn must_wait(core: &Core, draft: &Draft) -> bool {
     let max = core.setting.limits.tells_outstanding_max;
-    let max = match draft.cause {
+    let max = match draft.trigger.cause() {
         _ if draft.tells.is_empty() => return false,
         Cause::Timer(TimerKey::Domain(_)) => max,
         Cause::Inbound(_) if draft.changes.iter().any(is_command) => max,
