@@ -144,7 +144,7 @@ impl Node {
                 self.plan(stage, delay, Due::InboundEnd(part));
             }
             Action::Follow { .. } => {
-                let inbound = held.core.fold().inbound;
+                let inbound = held.core.fold().inbound.next();
                 if !held.ahead.has_heard(inbound) {
                     held.read_from(inbound, &stage.plan);
                 }

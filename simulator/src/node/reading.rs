@@ -57,7 +57,7 @@ impl Node {
             return;
         }
         held.core.on_events(&batch, now);
-        held.ahead.forget_before(held.core.fold().inbound);
+        held.ahead.forget_before(held.core.fold().inbound.next());
         self.heard(place, Source::Events, stage);
         self.plan(stage, 1, Due::PollEvents(place));
     }
@@ -134,7 +134,7 @@ impl Node {
         let batch = stage.read(&inbound(place), from, count as usize);
         let Some(last) = batch.last() else { return };
         held.reads = Some(last.offset.next());
-        held.ahead.keep(batch, held.core.fold().inbound);
+        held.ahead.keep(batch, held.core.fold().inbound.next());
         self.plan(stage, 1, Due::PollInbound(place));
     }
 

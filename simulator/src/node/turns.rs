@@ -40,7 +40,7 @@ impl Node {
         let news = held.schedule.news(&held.core);
         let begins = news.is_some_and(Phase::is_warm) && !held.ahead.is_open();
         if begins {
-            held.read_from(held.core.fold().inbound, &stage.plan);
+            held.read_from(held.core.fold().inbound.next(), &stage.plan);
         }
         held.turn += 1;
         let due = Due::Turn(held.part, held.turn);

@@ -234,7 +234,7 @@ impl<'a> Shell<'a> {
             return;
         };
         if phase.is_warm() {
-            self.readers.read_ahead(self.core.fold().inbound);
+            self.readers.read_ahead(self.core.fold().inbound.next());
         }
         if phase == Phase::Owning {
             self.shared.standing.trust(self.place);
@@ -250,7 +250,7 @@ impl<'a> Shell<'a> {
                 self.shared.reports.replay().replayed(batch.len() as u64);
                 let now = self.now();
                 self.core.on_events(&batch, now);
-                self.readers.forget_before(self.core.fold().inbound);
+                self.readers.forget_before(self.core.fold().inbound.next());
                 None
             }
             Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
@@ -272,7 +272,7 @@ impl<'a> Shell<'a> {
         match batch {
             Ok(batch) if self.core.is_owner() => self.hear(&batch),
             Ok(batch) => {
-                let keep = self.core.fold().inbound;
+                let keep = self.core.fold().inbound.next();
                 self.readers.keep(batch, keep);
             }
             Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {

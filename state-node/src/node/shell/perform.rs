@@ -33,7 +33,7 @@ impl Shell<'_> {
                 } => self.in_flight.append(first, round, records),
                 Action::ReadInbound { from } => self.readers.hear(from),
                 Action::Follow { from } => {
-                    self.readers.follow(from, self.core.fold().inbound);
+                    self.readers.follow(from, self.core.fold().inbound.next());
                 }
                 Action::FindInboundEnd => self.in_flight.find_inbound_end(),
                 Action::ReadGap { from, upto } => self.in_flight.read_gap(from, upto),

@@ -270,10 +270,8 @@ fn numbered(core: &Core, address: &Address, draft: &Draft) -> Vec<Tell> {
     let mut last = BTreeMap::new();
     draft.tells(address, |to| {
         let target = core.setting.lanes.locate(to)?;
-        let known = core.fold.tells_out.get(&target).copied();
-        let number = last
-            .entry(target.clone())
-            .or_insert(known.unwrap_or_default());
+        let known = core.fold.tells.last_given(&target);
+        let number = last.entry(target.clone()).or_insert(known);
         *number += 1;
         Some((target, *number))
     })
