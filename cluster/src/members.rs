@@ -3,8 +3,10 @@
 mod entering;
 mod assignments;
 mod verdict;
+mod list;
+mod overrides;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use xp_protocol::cluster::{Definitions, FOLD, Member, Who};
@@ -14,6 +16,8 @@ use xp_protocol::{Incarnation, LanePartition, Offset, TimeMs, View};
 use crate::lanes::{Lanes, Refusal};
 use crate::placement::Duty;
 use crate::pulse::Pulse;
+use list::MemberList;
+use overrides::Overrides;
 
 pub use entering::{enter, read};
 
@@ -27,13 +31,9 @@ pub struct Members {
     generation: u64,
     next: Offset,
     pulse: Pulse,
-    alive: BTreeMap<Incarnation, Present>,
-    former: VecDeque<(Incarnation, End)>,
+    list: MemberList,
     lanes: Lanes,
-    /// Nodes that a person has drained, by name.
-    drained: BTreeSet<Box<str>>,
-    /// Partitions that a person has moved, and to which name.
-    moves: BTreeMap<LanePartition, Box<str>>,
+    overrides: Overrides,
     assignments: BTreeMap<LanePartition, Assignment>,
     /// Rounds of heartbeats so far: one ends when a member that was heard in it is heard again.
     round: u64,
@@ -47,18 +47,6 @@ pub struct Members {
 impl Format for Members {
     const NAME: &'static str = FOLD.0;
     const VERSION: u8 = FOLD.1;
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Present {
-    who: Who,
-    joined: Offset,
-    leaving: bool,
-    warm: BTreeSet<LanePartition>,
-    /// When it was heard last, by the virtual time.
-    heard_ms: u64,
-    /// The round in which it was heard last.
-    round: u64,
 }
 
 /// Why a process is a member no longer.
@@ -93,11 +81,9 @@ impl Members {
             generation,
             next: Offset(0),
             pulse: Pulse::default(),
-            alive: BTreeMap::new(),
-            former: VecDeque::new(),
+            list: MemberList::default(),
             lanes: Lanes::default(),
-            drained: BTreeSet::new(),
-            moves: BTreeMap::new(),
+            overrides: Overrides::default(),
             assignments: BTreeMap::new(),
             round: 0,
             since_fold: 0,
@@ -138,15 +124,14 @@ impl Members {
                 let came = self.admit(*incarnation, who, *joined);
                 self.heard(*incarnation, *leaving, warm) || came
             }
-            Member::Leave { incarnation } => self.remove(*incarnation, End::Left),
+            Member::Leave { incarnation } => self.list.remove(*incarnation, End::Left),
             Member::Lanes(newer) => self.lanes.take(newer),
             Member::Fold { .. } => {
                 self.since_fold = 0;
                 false
             }
-            Member::Drain { name, drained } if *drained => self.drained.insert(name.clone()),
-            Member::Drain { name, .. } => self.drained.remove(name),
-            Member::Move { partition, to } => self.r#move(partition, to.as_deref()),
+            Member::Drain { name, drained } => self.overrides.drain(name, *drained),
+            Member::Move { partition, to } => self.overrides.move_to(partition, to.as_deref()),
         }
     }
 
@@ -171,7 +156,7 @@ impl Members {
     /// Whether a process is a member.
     #[must_use]
     pub fn is_alive(&self, incarnation: Incarnation) -> bool {
-        self.alive.contains_key(&incarnation)
+        self.list.is_alive(incarnation)
     }
 
     /// Whether a process was a member and is none any more: its messages are ignored (R29).
@@ -183,17 +168,13 @@ impl Members {
     /// Why a process is a member no longer.
     #[must_use]
     pub fn end(&self, incarnation: Incarnation) -> Option<End> {
-        let former = self
-            .former
-            .iter()
-            .find(|(former, _)| *former == incarnation);
-        former.map(|(_, end)| *end)
+        self.list.end(incarnation)
     }
 
     /// Whether a process is about to leave in order.
     #[must_use]
     pub fn is_leaving(&self, incarnation: Incarnation) -> bool {
-        let present = self.alive.get(&incarnation);
+        let present = self.list.get(incarnation);
         present.is_some_and(|present| present.leaving)
     }
 
@@ -206,14 +187,14 @@ impl Members {
     /// Who a member is, and where it joined.
     #[must_use]
     pub fn get(&self, incarnation: Incarnation) -> Option<(&Who, Offset)> {
-        let present = self.alive.get(&incarnation)?;
+        let present = self.list.get(incarnation)?;
         Some((&present.who, present.joined))
     }
 
     /// All members, in the order of their incarnations.
     pub fn iter(&self) -> impl Iterator<Item = (Incarnation, &Who, Offset)> {
-        let alive = self.alive.iter();
-        alive.map(|(incarnation, present)| (*incarnation, &present.who, present.joined))
+        let alive = self.list.iter();
+        alive.map(|(incarnation, present)| (incarnation, &present.who, present.joined))
     }
 
     /// Who is there by this name, state nodes and edges alike.
@@ -252,7 +233,7 @@ impl Members {
     /// Whether a member says that it has folded the partition up to its end.
     #[must_use]
     pub fn is_warm(&self, partition: &LanePartition, incarnation: Incarnation) -> bool {
-        let present = self.alive.get(&incarnation);
+        let present = self.list.get(incarnation);
         present.is_some_and(|present| present.warm.contains(partition))
     }
 
@@ -302,19 +283,19 @@ impl Members {
     /// The names of the nodes that a person has drained.
     #[must_use]
     pub fn drained(&self) -> &BTreeSet<Box<str>> {
-        &self.drained
+        self.overrides.drained()
     }
 
     /// The partitions that a person has moved, and to which name.
     #[must_use]
     pub fn moves(&self) -> &BTreeMap<LanePartition, Box<str>> {
-        &self.moves
+        self.overrides.moves()
     }
 
     /// R38: the highest version of a format that all members read; `None` without members.
     #[must_use]
     pub fn common_format(&self, name: &str) -> Option<u8> {
-        let formats = self.alive.values().map(|present| &present.who.formats);
+        let formats = self.list.iter().map(|(_, present)| &present.who.formats);
         let version = |formats: &BTreeMap<Box<str>, u8>| formats.get(name).copied();
         formats.map(|formats| version(formats).unwrap_or(0)).min()
     }
@@ -343,15 +324,6 @@ impl Members {
             upto: Offset(self.next.0.saturating_sub(1)),
             members: codec::encode(self).into(),
         })
-    }
-
-    fn r#move(&mut self, partition: &LanePartition, to: Option<&str>) -> bool {
-        match to {
-            Some(name) => {
-                self.moves.insert(partition.clone(), name.into()).as_deref() != Some(name)
-            }
-            None => self.moves.remove(partition).is_some(),
-        }
     }
 }
 

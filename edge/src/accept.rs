@@ -229,7 +229,7 @@ fn join(node: &Node, admitted: Admitted) -> Result<Admitted, Closing> {
             "the edge takes no clients now",
         ));
     }
-    let partition = node.partition(&admitted.send_queue.address);
+    let partition = node.routes.partition(&admitted.send_queue.address);
     if partition.is_some_and(|partition| partition.is_full()) {
         return Err(closing(
             CloseCode::LaneLost,
@@ -266,7 +266,7 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let partition = node.partition(&admitted.send_queue.address);
+    let partition = node.routes.partition(&admitted.send_queue.address);
     let partition = Arc::clone(partition.expect("the handshake found the category's lane"));
     let claims = admitted.verified.claims.clone();
     let since = admitted.since;

@@ -125,12 +125,8 @@ impl<R: AsyncRead + Unpin> Connection<R> {
     }
 
     fn connect(&self, claims: Bytes, since: Option<Revision>) {
-        let action = ClientAction::Connect {
-            subject: self.send_queue.subject.clone(),
-            since,
-            outbound: self.node.outbound,
-            joined: self.node.joined,
-        };
+        let subject = self.send_queue.subject.clone();
+        let action = self.node.identity.connect(subject, since);
         self.append(action, None, claims);
     }
 

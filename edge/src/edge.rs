@@ -5,11 +5,10 @@ mod upkeep;
 mod reread;
 mod tls;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -22,14 +21,16 @@ use xp_protocol::{CloseCode, Incarnation, PartitionId};
 use xp_transport::{AppendError, Clock, Log, ReadError};
 
 use crate::config::{self, Config, Lanes};
+use crate::identity::NodeIdentity;
 use crate::jwt::{KeyError, Verifier};
-use crate::lane::{Appender, Bounds, Lane};
+use crate::lane::{Appender, Bounds};
 use crate::limits::Shared;
 use crate::membership::Joining;
-use crate::node::{Node, State};
+use crate::node::{EdgeClock, Node, State};
 use crate::passage::Patience;
 use crate::refusals::Refusals;
 use crate::registry::Registry;
+use crate::routes::Routes;
 use crate::send_queue::ReadyLists;
 use crate::{accept, fanout, flusher, membership};
 use enter::{Entered, Tailed, enter, outbound};
@@ -153,7 +154,11 @@ pub async fn start(
         readers,
         membership,
     } = entered.unwrap_or(Err(StartError::Silent { patience }))?;
-    let open = open(&config, &lanes, &defined);
+    let bounds = Bounds {
+        unanswered_max: config.limits.partition_unanswered_max as usize,
+        bytes_max: config.limits.partition_bytes_max.0,
+        behind_max: config.limits.partition_behind_max.0 as u64,
+    };
     let node = Arc::new(Node {
         registry: Registry::new(
             incarnation,
@@ -163,19 +168,18 @@ pub async fn start(
         limits: Shared::new(&config.limits),
         refusals: Refusals::of(incarnation),
         ready: ReadyLists::for_each_core(),
-        started: Instant::now(),
         state: State::default(),
-        edges: AtomicU64::new(1),
         reread: Notify::new(),
         config,
-        clock,
+        clock: EdgeClock::new(clock, Instant::now()),
         log,
-        incarnation,
-        who: membership.who.clone(),
-        joined: membership.joined,
-        outbound,
-        lanes: open,
-        claims: lanes.claims,
+        identity: NodeIdentity::new(
+            incarnation,
+            membership.who.clone(),
+            membership.joined,
+            outbound,
+        ),
+        routes: Routes::new(lanes, bounds),
         verifier,
     });
     let mut tasks = JoinSet::new();
@@ -220,29 +224,15 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
     listener.map_err(|source| StartError::Listen { addr, source })
 }
 
-fn open(config: &Config, lanes: &Lanes, defined: &[config::Lane]) -> HashMap<String, Arc<Lane>> {
-    let bounds = Bounds {
-        unanswered_max: config.limits.partition_unanswered_max as usize,
-        bytes_max: config.limits.partition_bytes_max.0,
-        behind_max: config.limits.partition_behind_max.0 as u64,
-    };
-    let open = |lane: &config::Lane| (lane.name.clone(), Arc::new(Lane::new(lane, bounds)));
-    let open: HashMap<_, _> = defined.iter().map(open).collect();
-    let by_category = lanes.by_category.iter();
-    by_category
-        .map(|(category, lane)| (category.clone(), Arc::clone(&open[&lane.name])))
-        .collect()
-}
-
 fn spawn_lanes(node: &Arc<Node>, tasks: &mut JoinSet<()>, readers: Vec<Tailed>) {
     for (at, reader) in readers {
         tasks.spawn(fanout::run(Arc::clone(node), at, reader));
     }
-    for partition in node.partitions() {
+    for partition in node.routes.partitions() {
         let lost = Arc::clone(node);
         let close_sockets = move |at: &_, reason: &str| lost.close_partition(at, reason);
         let log = Arc::clone(&node.log);
-        tasks.spawn(Appender::new(partition, log, patience(node), close_sockets).run());
+        tasks.spawn(Appender::new(Arc::clone(partition), log, patience(node), close_sockets).run());
     }
 }
 
@@ -265,7 +255,7 @@ impl Handle {
     /// The outbound partition it reads of each lane (R25).
     #[must_use]
     pub fn outbound(&self) -> PartitionId {
-        self.node.outbound
+        self.node.identity.outbound()
     }
 
     /// Whether clients are well served here, and if not, why; what `/ready` says.
@@ -359,7 +349,7 @@ async fn emptied(node: &Node) {
     node.state
         .wait_until(|state| state.connections() == 0)
         .await;
-    for partition in node.partitions() {
+    for partition in node.routes.partitions() {
         partition.paid().await;
     }
 }

@@ -37,7 +37,7 @@ pub(crate) async fn run(node: Arc<Node>, at: TopicPartition, mut reader: Box<dyn
         node.close_all(CloseCode::LaneLost, "the outbound partition cannot be read");
         reader = reopen(&node, &at).await;
         // What owners said meanwhile of how far they are is not said again.
-        let partitions = node.partitions().into_iter();
+        let partitions = node.routes.partitions().iter();
         partitions
             .filter(|partition| partition.speaks_on(&at.topic))
             .for_each(|partition| partition.account.forget());
@@ -48,7 +48,7 @@ pub(crate) async fn run(node: Arc<Node>, at: TopicPartition, mut reader: Box<dyn
 /// Every entity of this lane may have said something that is not known here.
 fn missed(node: &Node, at: &TopicPartition) {
     let concerned = |address: &Address| {
-        let partition = node.partition(address);
+        let partition = node.routes.partition(address);
         partition.is_some_and(|partition| partition.speaks_on(&at.topic))
     };
     node.registry.missed(concerned);
@@ -89,7 +89,7 @@ fn about_partition(node: &Node, topic: &str, stored: &Stored) {
         Ok(outbound) => {
             for delivery in outbound.deliveries {
                 if let Item::Taken { partition, upto } = delivery.item
-                    && let Some(partition) = node.of_outbound(topic, partition)
+                    && let Some(partition) = node.routes.of_outbound(topic, partition)
                 {
                     partition.taken(upto);
                 }
@@ -146,7 +146,9 @@ fn claims_may_be_lost(node: &Node, address: &Address, outbound: &Outbound) {
         else {
             continue;
         };
-        let asked = asked.iter().filter(|_| *edge == node.incarnation);
+        let asked = asked
+            .iter()
+            .filter(|_| *edge == node.identity.incarnation());
         let send_queues = asked.filter_map(|socket| node.registry.send_queue(address, *socket));
         for send_queue in send_queues.filter(|send_queue| send_queue.is_renewed()) {
             send_queue.close(CloseCode::ComeBack, "its claims may not have arrived");
@@ -156,7 +158,7 @@ fn claims_may_be_lost(node: &Node, address: &Address, outbound: &Outbound) {
 
 /// R28, R42: a welcome for a socket that is gone, or the question whether it is there, is answered by its disconnect.
 fn unwatched(node: &Node, address: &Address, outbound: &Outbound) {
-    for socket in strangers(node.incarnation, outbound) {
+    for socket in strangers(node.identity.incarnation(), outbound) {
         node.disconnect(address, socket, false);
     }
 }

@@ -123,7 +123,7 @@ pub(crate) async fn admit(
     handshake: Handshake,
     peer: SocketAddr,
 ) -> Result<Admitted, Closing> {
-    if node.partition(&handshake.address).is_none() {
+    if node.routes.partition(&handshake.address).is_none() {
         let category = handshake.address.category();
         let detail = format!("nothing of category {category:?} is hosted");
         return Err(refuse(CloseCode::UnknownAddress, detail));

@@ -78,14 +78,7 @@ pub(crate) async fn heartbeats(node: Arc<Node>) {
         if is_full || node.state.is_deaf() || node.state.is_evicted() {
             continue;
         }
-        let alive = Member::Alive {
-            incarnation: node.incarnation,
-            who: node.who.clone(),
-            joined: node.joined,
-            sent: node.clock.now(),
-            leaving: false,
-            warm: Vec::new(),
-        };
+        let alive = node.identity.alive(node.clock.now());
         under_way.push(beat(&node, alive));
     }
 }
@@ -111,7 +104,7 @@ async fn beat(node: &Node, alive: Member) -> Result<Offset, AppendError> {
 
 /// Says goodbye, once: state nodes that miss it detach what is left by its silence.
 pub(crate) async fn leave(node: &Node) {
-    let incarnation = node.incarnation;
+    let incarnation = node.identity.incarnation();
     if let Err(error) = append(node.log.as_ref(), &Member::Leave { incarnation }).await {
         warn!(target: "xp_edge::cluster", %error, "could not say goodbye");
     }
@@ -142,7 +135,7 @@ fn heed(node: &Node, notice: Notice) {
     info!(target: "xp_edge::cluster", subject = %brief(&subject), sockets, "the sockets of a subject are ended, as a person asked");
     let answer = Notice::Disconnected {
         id,
-        edge: node.incarnation,
+        edge: node.identity.incarnation(),
         sockets,
     };
     // Who misses the answer asks again.
@@ -158,8 +151,9 @@ impl Watching<'_> {
     /// Folds until this incarnation is no member any more.
     async fn evicted(mut self) -> End {
         loop {
-            let Err(error) = self.fold().await else {
-                return self.why();
+            let error = match self.fold().await {
+                Ok(why) => return why,
+                Err(error) => error,
             };
             warn!(target: "xp_edge::cluster", %error, "the cluster log cannot be read");
             self.node.state.set_blind(true);
@@ -168,9 +162,12 @@ impl Watching<'_> {
         }
     }
 
-    async fn fold(&mut self) -> Result<(), ReadError> {
-        while !self.is_lost() {
-            let (members, reader) = &mut self.followed;
+    async fn fold(&mut self) -> Result<End, ReadError> {
+        let (members, reader) = &mut self.followed;
+        loop {
+            if let Some(end) = self.node.identity.end(members) {
+                return Ok(end);
+            }
             for stored in reader.next().await? {
                 if let Some(member) = member(&stored) {
                     members.apply(stored.offset, stored.time, &member);
@@ -180,9 +177,8 @@ impl Watching<'_> {
             }
             let is_edge = |who: &Who| matches!(who.kind, Kind::Edge { .. });
             let edges = members.iter().filter(|(_, who, _)| is_edge(who)).count();
-            self.node.share_partitions(edges as u64);
+            self.node.routes.share_with(edges as u64);
         }
-        Ok(())
     }
 
     /// Begins anew where whoever joins now would.
@@ -194,16 +190,5 @@ impl Watching<'_> {
                 return;
             }
         }
-    }
-
-    fn is_lost(&self) -> bool {
-        let (members, _) = &self.followed;
-        members.has_lost(self.node.incarnation, self.node.joined)
-    }
-
-    /// Forgotten is only who has been away for very long.
-    fn why(&self) -> End {
-        let (members, _) = &self.followed;
-        members.end(self.node.incarnation).unwrap_or(End::Silent)
     }
 }

@@ -1,26 +1,26 @@
 //! The state that all tasks of one edge share.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use xp_cluster::members::End;
-use xp_protocol::cluster::Who;
-use xp_protocol::inbound::{ClientAction, Inbound, Message};
+use xp_protocol::inbound::{ClientAction, Inbound};
 use xp_protocol::outbound::Socket;
-use xp_protocol::{Address, CloseCode, Incarnation, Offset, PartitionId, TimeMs};
+use xp_protocol::{Address, CloseCode, TimeMs};
 use xp_transport::{Clock, Log};
 
 use crate::config::Config;
+use crate::identity::NodeIdentity;
 use crate::jwt::{TokenError, Verified, Verifier};
-use crate::lane::{Fate, Lane, Partition};
+use crate::lane::{Fate, Partition};
 use crate::limits::Shared;
 use crate::refusals::Refusals;
 use crate::registry::Registry;
+use crate::routes::Routes;
 use crate::send_queue::ReadyLists;
 use crate::session::Now;
 
@@ -30,22 +30,10 @@ const ENDED: &str = "who runs the platform ended this subject's sockets: take a 
 /// The state of one running edge, shared by all its tasks and sockets.
 pub(crate) struct Node {
     pub(crate) config: Config,
-    /// What the platform calls the time.
-    pub(crate) clock: Clock,
-    /// From where waiting is measured, which no setting of a clock may shorten.
-    pub(crate) started: Instant,
+    pub(crate) clock: EdgeClock,
     pub(crate) log: Arc<dyn Log>,
-    pub(crate) incarnation: Incarnation,
-    /// As it introduces itself.
-    pub(crate) who: Who,
-    /// Where this incarnation joined the `cluster` log (R29).
-    pub(crate) joined: Offset,
-    /// The outbound partition it reads (R25).
-    pub(crate) outbound: PartitionId,
-    /// From category to lane.
-    pub(crate) lanes: HashMap<String, Arc<Lane>>,
-    /// From category to the claims that its entities are told.
-    pub(crate) claims: BTreeMap<String, Vec<String>>,
+    pub(crate) identity: NodeIdentity,
+    pub(crate) routes: Routes,
     pub(crate) registry: Registry,
     pub(crate) verifier: Verifier,
     pub(crate) limits: Shared,
@@ -53,10 +41,35 @@ pub(crate) struct Node {
     /// The send queues that have news to write.
     pub(crate) ready: ReadyLists,
     pub(crate) state: State,
-    /// How many edges there were when it was last looked.
-    pub(crate) edges: AtomicU64,
     /// A person wants certificate and keys to be read again.
     pub(crate) reread: Notify,
+}
+
+/// The two times that an edge lives by.
+pub(crate) struct EdgeClock {
+    clock: Clock,
+    /// From where waiting is measured, which no setting of a clock may shorten.
+    started: Instant,
+}
+
+impl EdgeClock {
+    pub(crate) fn new(clock: Clock, started: Instant) -> Self {
+        Self { clock, started }
+    }
+
+    /// What the platform calls the time.
+    pub(crate) fn now(&self) -> TimeMs {
+        self.clock.now()
+    }
+
+    /// Both times.
+    pub(crate) fn read(&self) -> Now {
+        let running = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Now {
+            time: self.clock.now(),
+            running: TimeMs(running),
+        }
+    }
 }
 
 /// Whether clients are well served, and if not, why.
@@ -200,11 +213,7 @@ impl State {
 
 impl Node {
     pub(crate) fn now(&self) -> Now {
-        let running = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Now {
-            time: self.clock.now(),
-            running: TimeMs(running),
-        }
+        self.clock.read()
     }
 
     /// Judges the token of a client of `address`. Of its claims there is only left what that entity is told.
@@ -213,43 +222,8 @@ impl Node {
         address: &Address,
         token: &str,
     ) -> Result<Verified, TokenError> {
-        let told = self.claims.get(address.category());
-        let told = told.map_or(&[][..], Vec::as_slice);
+        let told = self.routes.claims(address.category());
         self.verifier.check(token, told, self.clock.now()).await
-    }
-
-    /// The lane's partition that hears about `address`; `None` when nobody hosts its category.
-    pub(crate) fn partition(&self, address: &Address) -> Option<&Arc<Partition>> {
-        let lane = self.lanes.get(address.category())?;
-        Some(lane.partition(address))
-    }
-
-    /// Every partition it writes to, once.
-    pub(crate) fn partitions(&self) -> Vec<Arc<Partition>> {
-        let mut lanes: Vec<_> = self.lanes.values().collect();
-        lanes.sort_by_key(|lane| Arc::as_ptr(lane));
-        lanes.dedup_by_key(|lane| Arc::as_ptr(lane));
-        let partitions = lanes.into_iter().flat_map(|lane| lane.partitions());
-        partitions.cloned().collect()
-    }
-
-    /// The partition that a lane's `outbound` speaks of.
-    pub(crate) fn of_outbound(
-        &self,
-        topic: &str,
-        partition: PartitionId,
-    ) -> Option<Arc<Partition>> {
-        let mut partitions = self.partitions().into_iter();
-        partitions.find(|candidate| candidate.speaks_on(topic) && candidate.index() == partition)
-    }
-
-    /// So many edges share what may wait for the partitions' owners.
-    pub(crate) fn share_partitions(&self, edges: u64) {
-        if self.edges.swap(edges, Ordering::Relaxed) != edges {
-            self.partitions()
-                .iter()
-                .for_each(|partition| partition.share_with(edges));
-        }
     }
 
     /// Whether it serves clients well. One that waits for its log keeps those it has, and others had better go
@@ -266,9 +240,9 @@ impl Node {
             Readiness::Unheard
         } else if self.verifier.lacks_keys() {
             Readiness::Keyless
-        } else if self.partitions().iter().any(|p| p.is_stalled()) {
+        } else if self.routes.partitions().iter().any(|p| p.is_stalled()) {
             Readiness::Stalled
-        } else if self.partitions().iter().any(|p| p.is_behind()) {
+        } else if self.routes.partitions().iter().any(|p| p.is_behind()) {
             Readiness::Behind
         } else if self.limits.sockets.is_full(&()) {
             Readiness::Full
@@ -284,21 +258,12 @@ impl Node {
         trace: Option<Box<str>>,
         action: ClientAction,
     ) -> Inbound {
-        Inbound {
-            time: self.clock.now(),
-            trace,
-            message: Message::Client {
-                edge: self.incarnation,
-                connection: socket.connection,
-                attempt: socket.attempt,
-                action,
-            },
-        }
+        self.identity.says(self.clock.now(), socket, trace, action)
     }
 
     /// Appends what needs no answer.
     pub(crate) fn tell(&self, address: &Address, socket: Socket, action: ClientAction, fate: Fate) {
-        if let Some(partition) = self.partition(address) {
+        if let Some(partition) = self.routes.partition(address) {
             let header = self.says(socket, None, action);
             partition.say(address, &header, Bytes::new(), fate);
         }
@@ -317,7 +282,7 @@ impl Node {
     /// Closes the sockets of a partition whose log is away; what they still have to say is dropped (R30).
     pub(crate) fn close_partition(&self, partition: &Partition, reason: &str) {
         for send_queue in self.registry.send_queues() {
-            let at = self.partition(&send_queue.address);
+            let at = self.routes.partition(&send_queue.address);
             if at.is_some_and(|at| std::ptr::eq(Arc::as_ptr(at), partition)) {
                 send_queue.lose();
                 send_queue.close(CloseCode::LaneLost, reason);

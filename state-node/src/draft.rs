@@ -8,27 +8,22 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use xp_domain_sdk::host::Outcome;
-use xp_protocol::events::{Attachment, Awaiter, Cause, ChainLink, Change, Tell};
+use xp_protocol::events::{Attachment, Awaiter, ChainLink, Change, Tell};
 use xp_protocol::inbound::TellContent;
 use xp_protocol::outbound::{Item, Recipients};
 use xp_protocol::{Address, CloseCode, ConnectionId, LanePartition, Revision, TicketId, TimeMs};
 
 use crate::entity::{Entity, Session};
+use crate::trigger::Trigger;
 
-pub use answer::{Failure, answer_item, failure_item, reference, stored};
+pub use answer::{Failure, answer_item, failure_item, stored};
 pub use deliveries::{Deliveries, chain_records, frames_for, outbound, socket};
 
 /// A commit without a place: everything one message does to one entity.
 #[derive(Debug)]
 pub struct Draft {
-    /// What caused it.
-    pub cause: Cause,
-    /// The time the decision saw.
-    pub now: TimeMs,
-    /// The seed of its random numbers.
-    pub seed: u64,
-    /// The trace context of the message.
-    pub trace: Option<Box<str>>,
+    /// What caused it, and what the decision knew besides.
+    pub trigger: Trigger,
     /// The entity's revision after it.
     pub revision: Revision,
     /// The encoded events.
@@ -76,12 +71,9 @@ pub enum After {
 impl Draft {
     /// A draft without effects.
     #[must_use]
-    pub fn new(cause: Cause, now: TimeMs, seed: u64, revision: Revision) -> Self {
+    pub fn new(trigger: Trigger, revision: Revision) -> Self {
         Self {
-            cause,
-            now,
-            seed,
-            trace: None,
+            trigger,
             revision,
             events: Bytes::new(),
             event_count: 0,

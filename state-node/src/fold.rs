@@ -1,19 +1,23 @@
 //! The fold of a partition's log: which records count, by the claim, the epoch and the dense numbers (R2, R3), and the
 //! positions that every reader keeps alike. What a commit does to its entity is no part of it.
 
-use std::collections::{BTreeMap, VecDeque};
+mod inbound;
+mod effects;
+mod tells;
+mod lives;
 
 use serde::{Deserialize, Serialize};
 use xp_protocol::codec::Format;
 use xp_protocol::events::{Cause, Change, Claim, Commit, Event, MessageName};
 use xp_protocol::rules::{AllRules, Rule, Rules};
-use xp_protocol::{
-    ClaimAttempt, ClaimId, Epoch, Incarnation, LanePartition, LogIdentity, Offset, Revision, Seq,
-    View,
-};
+use xp_protocol::{ClaimAttempt, ClaimId, Epoch, Incarnation, Offset, Revision, Seq, View};
 
-use crate::outstanding::Outstanding;
 use crate::suspects::Suspects;
+
+pub use effects::Effects;
+pub use inbound::InboundPosition;
+pub use lives::Lives;
+pub use tells::Tells;
 
 /// The header of the fold: small, and stored with every snapshot. Equal prefixes of a log give equal headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,30 +30,20 @@ pub struct Fold {
     pub seq: Seq,
     /// The offset of the last valid record, claims included.
     pub last_valid: Option<Offset>,
-    /// The life of the inbound log that `inbound` refers to (R4).
-    pub inbound_log: Option<LogIdentity>,
-    /// The next inbound offset to decide.
-    pub inbound: Offset,
-    /// All effects of records before this offset have gone out (R8).
-    pub sent: Offset,
-    /// The valid records from `sent` on whose effects may not have gone out, oldest first (R6).
-    pub unsent: VecDeque<Offset>,
-    /// The last tell taken from each source (R34).
-    pub tells_in: BTreeMap<LanePartition, u64>,
-    /// The last tell numbered for each target (R34).
-    pub tells_out: BTreeMap<LanePartition, u64>,
-    /// Tells that their target has not confirmed, oldest first.
-    pub outstanding: Outstanding,
+    /// How far messages are decided (R4).
+    pub inbound: InboundPosition,
+    /// Which effects may not have gone out (R6, R8).
+    pub effects: Effects,
+    /// What was told by and to other partitions (R34).
+    pub tells: Tells,
     /// Records that did not count.
     pub ignored: u64,
     /// The last epochs, oldest first: enough to judge records that lie behind this fold's position.
     pub epochs: Vec<Epoch>,
     /// Messages that may have ended a process (R16).
     pub suspects: Suspects,
-    /// How many commits have counted.
-    pub commits: u64,
-    /// No entity that has ended was above this revision (R49).
-    pub ended_upto: Revision,
+    /// Where the next life of an entity begins (R49).
+    pub lives: Lives,
 }
 
 /// How many epochs are remembered; a resume that reaches further back starts over.
@@ -103,12 +97,7 @@ impl Fold {
     /// above all that any had: each commit raises one revision by one.
     #[must_use]
     pub fn begins_behind(&self, rules: &dyn Rules) -> Revision {
-        match self.ended_upto {
-            Revision(1..) if rules.holds(Rule::RevisionsRise) => {
-                self.ended_upto.max(Revision(self.commits))
-            }
-            _ => Revision(0),
-        }
+        self.lives.begin_behind(rules.holds(Rule::RevisionsRise))
     }
 
     /// The current epoch, if any.
@@ -162,10 +151,7 @@ impl Fold {
             self.epochs.remove(0);
         }
         self.epochs.push(Epoch(offset.0));
-        if self.inbound_log != Some(claim.inbound) {
-            // R4: the offsets of another life of the inbound log start anew.
-            self.inbound_log = Some(claim.inbound);
-            self.inbound = Offset(0);
+        if self.inbound.claim(claim.inbound) {
             self.suspects.forget_offsets();
         }
         Verdict::Claimed
@@ -182,77 +168,61 @@ impl Fold {
         }
         self.seq = seq;
         self.advance(offset, event);
-        self.note_effects(offset, event);
+        let has_effects = matches!(event, Event::Commit(commit) if has_effects(commit));
+        self.effects.note(offset, has_effects);
         Verdict::Valid
-    }
-
-    /// R8: effects are known by where their record lies until a later record says that they have gone out.
-    fn note_effects(&mut self, offset: Offset, event: &Event) {
-        while self.unsent.front().is_some_and(|first| *first < self.sent) {
-            self.unsent.pop_front();
-        }
-        if matches!(event, Event::Commit(commit) if has_effects(commit)) {
-            self.unsent.push_back(offset);
-        }
     }
 
     /// R10: records appended behind `from` lie elsewhere than expected; `place` says where.
     pub fn moved(&mut self, from: Offset, place: impl Fn(Offset) -> Offset) {
-        let behind = |offset: &&mut Offset| **offset > from;
-        for offset in self.unsent.iter_mut().filter(behind) {
-            *offset = place(*offset);
-        }
-        if let Some(last) = self.last_valid.as_mut().filter(behind) {
+        if let Some(last) = self.last_valid.as_mut().filter(|last| **last > from) {
             *last = place(*last);
         }
+        self.effects.moved(from, place);
     }
 
     fn advance(&mut self, offset: Offset, event: &Event) {
         match event {
             Event::Commit(commit) => {
-                self.sent = commit.sent;
+                self.effects.set_sent(commit.sent);
                 if let Cause::Inbound(offset) = commit.cause {
-                    self.inbound = offset.next();
+                    self.inbound.move_to(offset.next());
                     if let Some(claim) = self.claim {
                         self.suspects.decided(offset, claim.incarnation);
                     }
                 }
                 for change in &commit.changes {
                     if let Change::TellTaken { source, number } = change {
-                        self.tells_in.insert(source.clone(), *number);
+                        self.tells.take(source, *number);
                     }
                 }
-                self.commits += 1;
-                if commit.ends() {
-                    self.ended_upto = self.ended_upto.max(commit.revision);
-                }
+                self.lives.commit(commit.revision, commit.ends());
                 for tell in &commit.tells {
-                    self.tells_out.insert(tell.target.clone(), tell.number);
-                    self.outstanding.push(tell.clone());
+                    self.tells.give(tell);
                 }
             }
             Event::Checkpoint(checkpoint) => {
-                self.sent = checkpoint.sent;
-                self.inbound = checkpoint.inbound;
+                self.effects.set_sent(checkpoint.sent);
+                self.inbound.move_to(checkpoint.inbound);
                 if let Some(claim) = self.claim {
                     self.suspects.passed(checkpoint.inbound, claim.incarnation);
                 }
                 for (target, number) in &checkpoint.tells_taken {
-                    self.confirm(target, *number);
+                    self.tells.confirm(target, *number);
                 }
             }
             Event::Trying(trying) => {
-                self.sent = trying.sent;
+                self.effects.set_sent(trying.sent);
                 self.note_try(&trying.cause, None);
             }
             Event::TryingNamed(trying, name) => {
-                self.sent = trying.sent;
+                self.effects.set_sent(trying.sent);
                 self.note_try(&trying.cause, Some(name));
             }
             Event::Release { .. } => {
                 self.released = true;
                 // It was written when everything before it had gone out (R17).
-                self.sent = offset;
+                self.effects.set_sent(offset);
                 if let Some(claim) = self.claim {
                     self.suspects.survived(claim.incarnation);
                 }
@@ -265,11 +235,6 @@ impl Fold {
         if let (Cause::Inbound(offset), Some(claim)) = (cause, self.claim) {
             self.suspects.tried(*offset, name, claim.incarnation);
         }
-    }
-
-    /// `target` has taken our tells up to `number`.
-    pub fn confirm(&mut self, target: &LanePartition, number: u64) {
-        self.outstanding.confirm(target, number);
     }
 }
 

@@ -9,6 +9,7 @@ pub mod verification;
 pub mod partition;
 pub mod turn;
 pub mod draft;
+pub mod trigger;
 pub mod action;
 pub mod gate;
 pub mod large;

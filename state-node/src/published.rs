@@ -52,7 +52,7 @@ pub fn needs(fold: &[u8], position: Offset) -> Offset {
     let fold = snapshot::unsealed(fold).ok();
     let fold: Option<Fold> = fold.and_then(|fold| codec::decode(fold).ok());
     fold.map_or(Offset(0), |fold| {
-        let unsent = fold.unsent.front().copied();
+        let unsent = fold.effects.first_unsent();
         unsent.map_or(position.next(), |unsent| unsent.min(position.next()))
     })
 }

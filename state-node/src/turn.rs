@@ -12,15 +12,15 @@ mod welcome;
 mod refusal;
 
 use xp_domain_sdk::host::{Decided, Fault, Host, Input, Instance, Payload, SceneData};
-use xp_protocol::events::Cause;
 use xp_protocol::plain::brief;
 use xp_protocol::rules::{Rule, Rules};
 use xp_protocol::sample::Sample;
-use xp_protocol::{Address, ConnectionId, DialAttempt, FaultCode, TimeMs};
+use xp_protocol::{Address, ConnectionId, DialAttempt, FaultCode};
 
-use crate::draft::{Deliveries, Draft, Failure, reference, ticket_at};
+use crate::draft::{Deliveries, Draft, Failure, ticket_at};
 use crate::entity::{Entity, Session};
 use crate::limits::Limits;
+use crate::trigger::Trigger;
 
 use effects::Drafting;
 
@@ -38,14 +38,8 @@ pub struct Turn<'a> {
     pub host: &'a dyn Host,
     /// The partition's bounds.
     pub limits: &'a Limits,
-    /// What caused the turn.
-    pub cause: Cause,
-    /// The message's time, bounded and never running backwards.
-    pub now: TimeMs,
-    /// The seed of the decision's random numbers.
-    pub seed: u64,
-    /// The trace context.
-    pub trace: Option<Box<str>>,
+    /// What caused the turn, and what a decision knows besides.
+    pub trigger: Trigger,
     /// All of them, but in a simulator.
     pub rules: &'static dyn Rules,
     /// The message has ended as many processes as it may: no domain code is asked about it (R16).
@@ -157,17 +151,18 @@ impl Turn<'_> {
 
     /// What a client hears of a message that failed, and `why`.
     fn failure(&self, code: FaultCode, why: &str) -> Failure {
-        Failure::new(code, self.seed, self.limits, why)
+        Failure::new(code, self.trigger.seed(), self.limits, why)
     }
 
     /// A fault names the entity and the message. What a client did wrong is no error of this side, and as many as it
     /// likes must not fill the log.
     fn log(&self, fault: &Fault, handler: &'static str) {
-        let (entity, cause, reference) = (self.address, &self.cause, reference(self.seed));
+        let (entity, cause) = (self.address, self.trigger.cause());
+        let reference = self.trigger.reference();
         let why = fault.to_string();
         if !fault.is_of_client() {
             tracing::error!(%entity, ?cause, handler, fault = why, reference, "a message faulted: the domain's code is to be mended");
-        } else if let Some(untold) = OF_CLIENTS.take(self.now.0) {
+        } else if let Some(untold) = OF_CLIENTS.take(self.trigger.now().0) {
             let fault = brief(&why);
             tracing::info!(%entity, ?cause, handler, %fault, reference, untold, "a client's message faulted: the client is to be mended");
         }
@@ -177,8 +172,8 @@ impl Turn<'_> {
         SceneData {
             address: self.address,
             revision: entity.runtime.revision,
-            now: self.now,
-            seed: self.seed,
+            now: self.trigger.now(),
+            seed: self.trigger.seed(),
             ticket: ticket_at(entity.runtime.revision.next()),
         }
     }
@@ -193,10 +188,7 @@ impl Turn<'_> {
     }
 
     fn draft(&self, entity: &Entity) -> Draft {
-        let revision = entity.runtime.revision.next();
-        let mut draft = Draft::new(self.cause.clone(), self.now, self.seed, revision);
-        draft.trace.clone_from(&self.trace);
-        draft
+        Draft::new(self.trigger.clone(), entity.runtime.revision.next())
     }
 }
 

@@ -94,8 +94,7 @@ fn a_record_of_the_first_version_is_an_entity_for_which_nothing_waits() {
 
 /// What the third version of the header could hold.
 fn without_ended(mut header: Fold) -> Fold {
-    header.commits = 0;
-    header.ended_upto = Default::default();
+    header.lives = Default::default();
     header
 }
 

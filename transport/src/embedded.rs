@@ -33,7 +33,7 @@ mod frame;
 mod bytes;
 mod machine;
 
-pub use config::{Compaction, Config, Durability, Retention, TopicConfig};
+pub use config::{Cleanup, Compaction, Config, Durability, Retention, TopicConfig};
 pub use error::OpenError;
 pub use inspect::{Inspection, inspect, topics};
 pub use machine::{Machine, ThisMachine};

@@ -1,6 +1,7 @@
 //! The dialling of one websocket: the URL, the handshake's headers, TCP, and TLS for `wss://`. When to dial is decided
 //! elsewhere.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -21,7 +22,7 @@ use xp_protocol::plain::brief;
 use xp_protocol::{ConnectionId, DialAttempt, Revision};
 
 use crate::item::Error;
-use crate::options::Options;
+use crate::options::{Options, Tokens};
 
 /// What may stand unescaped in a path segment (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -44,6 +45,41 @@ pub(crate) struct Target {
     tls: Option<Arc<ClientConfig>>,
     path: String,
     message_bytes_max: usize,
+}
+
+/// Dials for one connection, each time with a token that is fresh.
+pub(crate) struct Dialler {
+    target: Target,
+    connection: ConnectionId,
+    tokens: Tokens,
+}
+
+/// A socket, and the token with which it was opened; or why there is none.
+pub(crate) type Dialled = Result<(Socket, String), String>;
+
+impl Dialler {
+    pub(crate) fn new(target: Target, connection: ConnectionId, tokens: Tokens) -> Self {
+        Self {
+            target,
+            connection,
+            tokens,
+        }
+    }
+
+    pub(crate) fn dial(
+        &self,
+        attempt: DialAttempt,
+        since: Option<Revision>,
+    ) -> Pin<Box<dyn Future<Output = Dialled> + Send>> {
+        let (target, connection) = (self.target.clone(), self.connection);
+        let tokens = self.tokens.clone();
+        Box::pin(async move {
+            let token = tokens.give().await;
+            let token = token.map_err(|error| format!("no token: {error}"))?;
+            let socket = target.dial(connection, attempt, since, &token).await?;
+            Ok((socket, token))
+        })
+    }
 }
 
 impl Target {
@@ -75,7 +111,7 @@ impl Target {
     }
 
     /// Opens one socket. The error is a text for the log and for [`crate::Lost::Transport`].
-    pub(crate) async fn dial(
+    async fn dial(
         self,
         connection: ConnectionId,
         attempt: DialAttempt,
@@ -169,4 +205,31 @@ fn trusting_the_system() -> Result<Arc<ClientConfig>, Error> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_dial_asks_for_a_token_and_fails_without_one() {
+        let asked = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&asked);
+        let tokens = Tokens::from_fn(move || {
+            let nth = counted.fetch_add(1, Ordering::Relaxed) + 1;
+            std::future::ready(Err(format!("refused {nth}").into()))
+        });
+        let address = "board/1".parse().expect("a category and an id");
+        let options = Options::new("ws://localhost", address, tokens.clone());
+        let target = Target::new(&options).expect("the URL is one");
+        let dialler = Dialler::new(target, ConnectionId(Uuid::from_u128(1)), tokens);
+        for wanted in ["no token: refused 1", "no token: refused 2"] {
+            let dialled = dialler.dial(DialAttempt(1), None).await;
+            assert_eq!(dialled.map(drop), Err(wanted.to_owned()));
+        }
+    }
 }

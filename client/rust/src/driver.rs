@@ -6,11 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use xp_protocol::{ConnectionId, DialAttempt, Revision, TimeMs};
+use xp_protocol::{ConnectionId, DialAttempt, TimeMs};
 
-use crate::dial::Target;
+use crate::backlog::Backlog;
+use crate::dial::{Dialler, Target};
 use crate::item::{Answer, End, Error, Item, Lost, Payload};
-use crate::link::{Dialling, Happening, Link};
+use crate::link::{Happening, Link};
 use crate::machine::{Action, Call, Machine, NotNow};
 use crate::options::Options;
 use crate::token::{Refresher, unix_ms};
@@ -59,13 +60,11 @@ pub(crate) struct Driver {
     link: Link,
     /// The attempt of the link's socket.
     attempt: DialAttempt,
-    target: Target,
-    connection: ConnectionId,
-    options: Options,
+    dialler: Dialler,
+    outbox_max: usize,
     refresher: Refresher,
     calls: HashMap<Call, AnswerTo>,
-    /// Items for which the application has made no room; while there are any, the socket is not read.
-    backlog: VecDeque<Item>,
+    backlog: Backlog,
     handles_gone: bool,
     closing: Vec<oneshot::Sender<()>>,
     goodbye: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -76,15 +75,14 @@ impl Driver {
     pub(crate) fn new(options: Options, target: Target, connection: ConnectionId) -> Self {
         let before = options.attempt.unwrap_or_else(|| DialAttempt(unix_ms()));
         Self {
-            machine: Machine::new(options.settings.clone(), before),
+            machine: Machine::new(options.settings, before),
             link: Link::Down,
             attempt: before,
-            target,
-            connection,
-            refresher: Refresher::new(options.tokens.clone(), options.refresh_before),
-            options,
+            dialler: Dialler::new(target, connection, options.tokens.clone()),
+            outbox_max: options.outbox_max,
+            refresher: Refresher::new(options.tokens, options.refresh_before),
             calls: HashMap::new(),
-            backlog: VecDeque::new(),
+            backlog: Backlog::default(),
             handles_gone: false,
             closing: Vec::new(),
             goodbye: None,
@@ -118,7 +116,7 @@ impl Driver {
             notice = inlets.notices.recv(), if !self.handles_gone => {
                 notice.map_or(Wake::HandlesGone, Wake::Notice)
             }
-            () = move_item(&mut self.backlog, &inlets.items), if !reading => Wake::ItemMoved,
+            () = self.backlog.move_one(&inlets.items), if !reading => Wake::ItemMoved,
             happening = self.link.next(reading) => Wake::Link(happening),
             token = self.refresher.next() => Wake::Token(token),
             () = at(tick), if reading => Wake::Tick,
@@ -165,7 +163,7 @@ impl Driver {
 
     fn notice(&mut self, notice: Notice) -> Vec<Action> {
         match notice {
-            Notice::Ephemeral(_) if self.link.is_full(self.options.outbox_max) => Vec::new(),
+            Notice::Ephemeral(_) if self.link.is_full(self.outbox_max) => Vec::new(),
             Notice::Ephemeral(payload) => self.machine.ephemeral(&payload),
             Notice::Refresh => {
                 self.refresher.refresh();
@@ -203,9 +201,9 @@ impl Driver {
             match action {
                 Action::Dial { attempt, since } => {
                     self.attempt = attempt;
-                    self.link = Link::Dialling(self.dial(attempt, since));
+                    self.link = Link::Dialling(self.dialler.dial(attempt, since));
                 }
-                Action::Write { .. } if self.link.is_full(self.options.outbox_max) => {
+                Action::Write { .. } if self.link.is_full(self.outbox_max) => {
                     self.hang_up(1001);
                     let why = Lost::Transport("the server does not read".to_owned());
                     actions.extend(self.lost(self.now(), why));
@@ -218,20 +216,9 @@ impl Driver {
                         let _ = to.send(Ok(answered.answer));
                     }
                 }
-                Action::Show(item) => self.show(item, items),
+                Action::Show(item) => self.backlog.show(item, items),
             }
         }
-    }
-
-    fn dial(&self, attempt: DialAttempt, since: Option<Revision>) -> Dialling {
-        let (target, connection) = (self.target.clone(), self.connection);
-        let tokens = self.options.tokens.clone();
-        Box::pin(async move {
-            let token = tokens.give().await;
-            let token = token.map_err(|error| format!("no token: {error}"))?;
-            let socket = target.dial(connection, attempt, since, &token).await?;
-            Ok((socket, token))
-        })
     }
 
     fn hang_up(&mut self, code: u16) {
@@ -241,14 +228,6 @@ impl Driver {
             self.goodbye = Some(Box::pin(goodbye));
         } else {
             tokio::spawn(goodbye);
-        }
-    }
-
-    fn show(&mut self, item: Item, items: &mpsc::Sender<Item>) {
-        if !self.backlog.is_empty() {
-            self.backlog.push_back(item);
-        } else if let Err(mpsc::error::TrySendError::Full(item)) = items.try_send(item) {
-            self.backlog.push_back(item);
         }
     }
 
@@ -267,21 +246,13 @@ impl Driver {
         self.closing.clear();
         drop((inlets.commands, inlets.queries, inlets.notices));
         while !self.backlog.is_empty() {
-            move_item(&mut self.backlog, &inlets.items).await;
+            self.backlog.move_one(&inlets.items).await;
         }
     }
 
     fn now(&self) -> TimeMs {
         let elapsed = self.start.elapsed().as_millis();
         TimeMs(u64::try_from(elapsed).expect("no process lives for half a billion years"))
-    }
-}
-
-/// Moves one item to the application as soon as it has room; drops all when it no longer listens.
-async fn move_item(backlog: &mut VecDeque<Item>, items: &mpsc::Sender<Item>) {
-    match (items.reserve().await, backlog.pop_front()) {
-        (Ok(permit), Some(item)) => permit.send(item),
-        _ => backlog.clear(),
     }
 }
 

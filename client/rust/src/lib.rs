@@ -24,6 +24,7 @@
 
 mod client;
 mod driver;
+mod backlog;
 mod link;
 mod dial;
 pub mod options;

@@ -12,14 +12,14 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 use xp_protocol::CloseCode;
 
-use crate::dial::Socket;
+use crate::dial::{Dialled, Socket};
 use crate::item::Lost;
 
 /// A peer that does not answer a close frame within this time is left without.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Opens a socket with the token it gives back.
-pub(crate) type Dialling = Pin<Box<dyn Future<Output = Result<(Socket, String), String>> + Send>>;
+pub(crate) type Dialling = Pin<Box<dyn Future<Output = Dialled> + Send>>;
 
 /// What happens on the link.
 pub(crate) enum Happening {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use xp_protocol::cluster::{Definition, Kind, Placement, Who};
 use xp_protocol::{Incarnation, LanePartition};
 
-use super::{Assignment, Members, Present};
+use super::list::Present;
+use super::{Assignment, Members};
 use crate::placement::{self, Candidate, Hold};
 use crate::timing::COLD_MS;
 
@@ -61,7 +62,8 @@ impl Members {
         owner: Option<Incarnation>,
     ) -> Assignment {
         let candidates = self.candidates(at, &definition.placement);
-        let moved = self.moves.get(at).or(definition.placement.pin.as_ref());
+        let moved = self.overrides.moves().get(at);
+        let moved = moved.or(definition.placement.pin.as_ref());
         let ranked = placement::rank(at, candidates, moved.map(AsRef::as_ref));
         let owner = owner.filter(|owner| self.is_alive(*owner));
         let owner = owner.map(|owner| (owner, self.hold(at, owner, &ranked)));
@@ -84,17 +86,17 @@ impl Members {
     /// A drained node is a candidate only where nobody else is.
     fn candidates<'a>(&'a self, at: &LanePartition, rule: &Placement) -> Vec<Candidate<'a>> {
         let since = self.lanes.since(&at.lane);
-        let alive = self.alive.iter().filter(|(_, present)| {
+        let alive = self.list.iter().filter(|(_, present)| {
             present.who.kind == Kind::StateNode
                 && !present.leaving
                 && present.who.lanes >= since
                 && satisfies(&present.who, rule)
         });
         let (drained, others): (Vec<_>, Vec<_>) =
-            alive.partition(|(_, present)| self.drained.contains(&present.who.name));
+            alive.partition(|(_, present)| self.overrides.drained().contains(&present.who.name));
         let chosen = if others.is_empty() { drained } else { others };
-        let candidate = |(incarnation, present): (&Incarnation, &'a Present)| Candidate {
-            incarnation: *incarnation,
+        let candidate = |(incarnation, present): (Incarnation, &'a Present)| Candidate {
+            incarnation,
             name: &present.who.name,
             weight: present.who.weight,
             warm: present.warm.contains(at),

@@ -2,29 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use xp_protocol::cluster::{Kind, Who};
+use xp_protocol::cluster::Who;
 use xp_protocol::{Incarnation, LanePartition, Offset};
 
-use super::{End, FORMER_MAX, Members, Present};
+use super::list::Present;
+use super::{End, Members};
 use crate::timing::{ROUNDS, silence_ms};
 
 impl Members {
-    /// A new incarnation of a stable name replaces the old one at its Join (R17). A Join that was doubled or comes
-    /// late is none: a process neither replaces itself nor returns after it was replaced.
+    /// A process joins, or is met by its word that it lives; says whether that is news.
     pub(super) fn admit(&mut self, incarnation: Incarnation, who: &Who, joined: Offset) -> bool {
-        if self.is_alive(incarnation) || self.is_former(incarnation) {
-            return false;
-        }
-        let same = |kind: &Kind| std::mem::discriminant(kind) == std::mem::discriminant(&who.kind);
-        let namesakes = self.alive.iter();
-        let namesakes = namesakes
-            .filter(|(_, present)| present.who.name == who.name && same(&present.who.kind));
-        let (later, former): (Vec<_>, Vec<_>) = namesakes
-            .map(|(incarnation, present)| (*incarnation, present.joined))
-            .partition(|(_, theirs)| *theirs > joined);
-        for (former, _) in former {
-            self.remove(former, End::Replaced);
-        }
         let present = Present {
             who: who.clone(),
             joined,
@@ -33,11 +20,7 @@ impl Members {
             heard_ms: self.pulse.now_ms(),
             round: self.round,
         };
-        self.alive.insert(incarnation, present);
-        if !later.is_empty() {
-            self.remove(incarnation, End::Replaced);
-        }
-        true
+        self.list.admit(incarnation, present)
     }
 
     /// A member's heartbeat; says whether it brought news. Who is a member no longer is not heard.
@@ -48,7 +31,7 @@ impl Members {
         warm: &[LanePartition],
     ) -> bool {
         let now_ms = self.pulse.now_ms();
-        let Some(present) = self.alive.get_mut(&incarnation) else {
+        let Some(present) = self.list.get_mut(incarnation) else {
             return false;
         };
         // Heartbeats that the log took at one moment are one: who waited for it says all that it had to say.
@@ -74,25 +57,14 @@ impl Members {
             now_ms - present.heard_ms > silence_ms(present.who.kind)
                 && self.round - present.round >= ROUNDS
         };
-        let alive = self.alive.iter();
+        let alive = self.list.iter();
         let gone: Vec<_> = alive
             .filter(|(_, present)| silent(present))
-            .map(|(incarnation, _)| *incarnation)
+            .map(|(incarnation, _)| incarnation)
             .collect();
         for incarnation in &gone {
-            self.remove(*incarnation, End::Silent);
+            self.list.remove(*incarnation, End::Silent);
         }
         !gone.is_empty()
-    }
-
-    pub(super) fn remove(&mut self, incarnation: Incarnation, end: End) -> bool {
-        let was_alive = self.alive.remove(&incarnation).is_some();
-        if was_alive {
-            if self.former.len() == FORMER_MAX {
-                self.former.pop_front();
-            }
-            self.former.push_back((incarnation, end));
-        }
-        was_alive
     }
 }

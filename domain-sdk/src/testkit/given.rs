@@ -107,7 +107,7 @@ impl<E: Entity + State> Scenario<E> {
 
     /// How long a session without a socket lives on.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.world.grace = grace;
+        self.world.graces.set_length(grace);
         self
     }
 

@@ -4,6 +4,8 @@ mod sessions;
 mod delivery;
 mod time;
 mod turn;
+mod mail;
+mod graces;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -16,6 +18,8 @@ use super::actor::{Actor, Asking, Waiter};
 use super::kind::Kind;
 use super::step::{Broken, Message, Received, Step};
 use crate::host::{Input, Outcome, SceneData};
+use graces::Graces;
+use mail::Mail;
 
 /// Turns without time passing; beyond it, entities keep each other busy for ever and the scenario fails.
 const TURNS_AT_ONCE_MAX: u32 = 10_000;
@@ -25,15 +29,13 @@ pub(super) const UNANSWERED: &str = "a ticket went unanswered";
 
 pub(super) struct World {
     pub(super) now: TimeMs,
-    pub(super) grace: Duration,
+    pub(super) graces: Graces,
     pub(super) ticket_timeout: Duration,
     pub(super) step: Step,
     pub(super) actors: BTreeMap<Address, Actor>,
     pub(super) heard: BTreeMap<Message, Received>,
     kinds: BTreeMap<&'static str, Rc<dyn Kind>>,
-    graces: BTreeMap<(Address, ConnectionId), TimeMs>,
-    queue: VecDeque<Delivery>,
-    held: Option<VecDeque<Delivery>>,
+    mail: Mail,
     /// Asks to entities that are not on stage.
     open_asks: VecDeque<OpenAsk>,
     messages: u64,
@@ -78,15 +80,13 @@ impl World {
     pub(super) fn new(now: TimeMs, grace: Duration, ticket_timeout: Duration) -> Self {
         Self {
             now,
-            grace,
+            graces: Graces::new(grace),
             ticket_timeout,
             step: Step::default(),
             actors: BTreeMap::new(),
             heard: BTreeMap::new(),
             kinds: BTreeMap::new(),
-            graces: BTreeMap::new(),
-            queue: VecDeque::new(),
-            held: None,
+            mail: Mail::default(),
             open_asks: VecDeque::new(),
             messages: 0,
             turns: 0,
@@ -128,7 +128,7 @@ impl World {
     }
 
     pub(super) fn hold(&mut self) {
-        self.held.get_or_insert_default();
+        self.mail.hold();
     }
 
     pub(super) fn takeover(&mut self) -> Result<(), Broken> {

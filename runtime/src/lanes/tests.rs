@@ -74,11 +74,15 @@ fn where_events_are_deleted_snapshots_are_published() {
         (&Log::default(), true, kept(None, None)),
     ] {
         let events = topic(log, is_there, "main.events").unwrap();
-        assert_eq!((events.retention, events.waits_for_release), (wanted, true));
+        let cleanup = events.cleanup;
+        assert_eq!(
+            (cleanup.retention(), cleanup.waits_for_release()),
+            (wanted, true)
+        );
         let snapshots = topic(log, is_there, "main.snapshots").unwrap();
         assert_eq!(snapshots.partitions, 8);
         assert_eq!(snapshots.durability, embedded::Durability::Fsync);
-        assert!(snapshots.compaction.is_some());
+        assert!(snapshots.cleanup.compaction().is_some());
     }
     assert_eq!(topic(&Log::default(), false, "main.snapshots"), None);
 }

@@ -144,7 +144,7 @@ impl Node {
                 me.plan(stage, delay, Due::InboundEnd(part));
             }
             Action::Follow { .. } => {
-                let inbound = held.core.fold().inbound;
+                let inbound = held.core.fold().inbound.next();
                 if !held.inbound.ahead().has_heard(inbound) {
                     held.inbound.begin(inbound, &stage.plan);
                 }

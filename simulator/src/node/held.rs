@@ -101,7 +101,8 @@ impl Held {
         let news = self.schedule.news(&self.core);
         let begins = news.is_some_and(Phase::is_warm) && !self.inbound.ahead().is_open();
         if begins {
-            self.inbound.begin(self.core.fold().inbound, &stage.plan);
+            self.inbound
+                .begin(self.core.fold().inbound.next(), &stage.plan);
         }
         self.turn += 1;
         let due = Due::Turn(self.part, self.turn);

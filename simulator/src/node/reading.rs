@@ -67,7 +67,7 @@ impl Node {
             return;
         }
         held.core.on_events(&batch, now);
-        let taken = held.core.fold().inbound;
+        let taken = held.core.fold().inbound.next();
         held.inbound.ahead().forget_before(taken);
         self.heard(place, Source::Events, stage);
         self.process.plan(stage, 1, Due::PollEvents(place));
@@ -86,7 +86,7 @@ impl Node {
             return;
         }
         if !held.core.is_owner() {
-            let taken = held.core.fold().inbound;
+            let taken = held.core.fold().inbound.next();
             if held.inbound.read_ahead(place, count, taken, stage) {
                 self.process.plan(stage, 1, Due::PollInbound(place));
             }

@@ -12,6 +12,7 @@ use xp_protocol::{Address, ConnectionId, FaultCode, MessageNumber, Revision};
 use super::{Draft, NewTell};
 use crate::entity::Runtime;
 use crate::limits::Limits;
+use crate::trigger::reference;
 
 impl Draft {
     /// Stores and delivers the answer to a session's command (R30).
@@ -180,13 +181,6 @@ impl From<FaultCode> for Failure {
         let said = Box::default();
         Self { code, said }
     }
-}
-
-/// What joins a client's fault and the line of the log about it: drawn for each message.
-#[must_use]
-pub fn reference(seed: u64) -> String {
-    let drawn = (seed ^ (seed >> 32)) & u64::from(u32::MAX);
-    format!("#{drawn:08x}")
 }
 
 /// The stored form of a domain's outcome.

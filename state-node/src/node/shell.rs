@@ -4,35 +4,28 @@ mod open;
 mod restore;
 mod perform;
 mod listen;
-mod ahead;
+mod readers;
+mod in_flight;
 mod read;
-mod writing;
+mod snapshots;
+mod time;
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use xp_cluster::lease::LEASE_MS;
-use xp_protocol::{LanePartition, Offset, Seq};
-use xp_transport::{AppendError, Bounds, Now, ReadError, Reader, Stored, TopicPartition};
+use xp_protocol::{LanePartition, Offset};
+use xp_transport::{Now, ReadError, Stored};
 
+use super::Shared;
+use super::reports::{PartitionState, Seen};
 use super::standing::Progress;
-use super::{PartitionState, Seen, Shared};
-use crate::limits::Limits;
-use crate::partition::{Faulted, FoldedAnew, Partition};
-use crate::published::Changes;
+use crate::partition::{Faulted, Partition};
 use crate::published::choice::publishes;
 use crate::schedule::{Phase, Schedule};
-use crate::store::SnapshotStore;
-use crate::tells::TellId;
-use crate::timekeeper::Timekeeper;
-use ahead::Ahead;
+use in_flight::{Done, InFlight};
 use listen::{Heard, Signals};
-use read::next;
+use readers::Readers;
+use snapshots::Snapshots;
+use time::PartitionClock;
 
 /// How many entities in quarantine are named in `/status`.
 const NAMED_MAX: usize = 20;
@@ -50,36 +43,6 @@ pub(super) enum Ended {
 /// Domain code that returns so late may have decided under a lease that is over, in milliseconds (R13).
 const LATE_MS: u64 = LEASE_MS / 2;
 
-/// What a future in flight comes to.
-enum Done {
-    Claimed(bool),
-    Appended {
-        first: Seq,
-        round: u64,
-        results: Vec<Result<Offset, AppendError>>,
-    },
-    Emitted {
-        ids: Vec<Option<u64>>,
-        results: Vec<Result<Offset, AppendError>>,
-    },
-    Told {
-        target: LanePartition,
-        ids: Vec<Option<TellId>>,
-        results: Vec<Result<Offset, AppendError>>,
-    },
-    Gap(Result<Vec<Stored>, ReadError>),
-    Rescanned {
-        id: u64,
-        batch: Option<Vec<Stored>>,
-    },
-    Saved(bool),
-    FoldedAnew(Vec<FoldedAnew>),
-    InboundEnd(Result<Bounds, ReadError>),
-}
-
-type Flight = Pin<Box<dyn Future<Output = Done> + Send>>;
-type Flying = FuturesUnordered<Flight>;
-
 /// Why the loop was left.
 enum Left {
     Lost,
@@ -93,35 +56,17 @@ enum Left {
 struct Shell<'a> {
     shared: &'a Shared,
     place: &'a LanePartition,
-    topics: Topics,
-    store: Arc<dyn SnapshotStore>,
-    /// Held while a snapshot is written or published.
-    writing: Arc<tokio::sync::Mutex<Changes>>,
-    /// Whether it is this node's turn to publish; the publisher ends with it.
-    publishes: watch::Sender<bool>,
-    /// The snapshot was taken from the published one when the partition was opened.
-    restored: bool,
     core: Partition,
-    flying: Flying,
-    events: Option<Box<dyn Reader>>,
-    inbound: Ahead,
+    in_flight: InFlight,
+    readers: Readers,
+    snapshots: Snapshots,
+    clock: &'a mut PartitionClock,
     progress: Progress,
     /// Domain code has returned late: what may be lost is (R22), as the lease under which it was decided may be over.
     is_late: bool,
-    /// What the store holds cannot be used: it is cleared before the partition is opened anew.
-    clears: bool,
     schedule: Schedule,
-    timekeeper: Timekeeper,
-    limits: Arc<Limits>,
     /// Placement gave the partition to others, or the node stops: it is closed once it is owned here no more.
     given_up: bool,
-}
-
-struct Topics {
-    events: TopicPartition,
-    inbound: TopicPartition,
-    snapshots: TopicPartition,
-    outbound: Arc<str>,
 }
 
 /// Opens, follows, claims and owns a partition until it is released or cannot go on; losing it opens it anew
@@ -130,28 +75,30 @@ pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
     let mut faulted = Faulted::default();
     let mut may_restore = true;
     let mut clears = false;
-    let mut timekeeper = Timekeeper::new(shared.clock.read());
+    let mut clock = PartitionClock::new(shared.clock.clone(), shared.hosting.limits(place));
     loop {
-        shared.set_state(place, PartitionState::Replaying);
+        shared.reports.set_state(place, PartitionState::Replaying);
         shared.standing.set_warm(place, false);
-        let store = || shared.store(place).map_err(|error| error.to_string());
-        if let Err(reason) = writing::begin(store, shared.writing(place), clears).await {
+        let store = || {
+            shared
+                .stores
+                .partition(place)
+                .map_err(|error| error.to_string())
+        };
+        if let Err(reason) = snapshots::begin(store, shared.publishers.turn(place), clears).await {
             return Ended::Stopped(reason);
         }
         let again = std::mem::take(&mut faulted);
-        let mut shell = match Shell::open(shared, place, again, may_restore).await {
+        let mut shell = match Shell::open(shared, place, &mut clock, again, may_restore).await {
             Ok(shell) => shell,
             Err(reason) => return Ended::Stopped(reason),
         };
-        shell.timekeeper = timekeeper;
-        let left = shell.live().await;
-        timekeeper = shell.timekeeper.clone();
-        match left {
+        match shell.live().await {
             Left::Lost => {
                 faulted.clone_from(shell.core.faulted());
-                clears = shell.clears;
-                // What was restored and could not be used would not be better a second time.
-                may_restore = !shell.restored || shell.schedule.phase().is_warm();
+                clears = shell.snapshots.are_spoilt();
+                let was_warm = shell.schedule.phase().is_warm();
+                may_restore = shell.snapshots.may_be_restored(was_warm);
             }
             Left::Overtaken => {
                 faulted.clone_from(shell.core.faulted());
@@ -169,7 +116,7 @@ impl<'a> Shell<'a> {
         let mut signals = Signals::of(self.shared);
         loop {
             // R17, R18: before anything else, so that nothing more is claimed, decided or released.
-            if self.shared.view.borrow().ended.is_some() {
+            if self.shared.membership.end().is_some() {
                 return Left::Evicted;
             }
             if self.progress.goes_on(Instant::now()) {
@@ -183,7 +130,7 @@ impl<'a> Shell<'a> {
                 self.save_all().await;
                 return Left::Closed;
             }
-            if let Some(batch) = self.inbound.read.take() {
+            if let Some(batch) = self.readers.take() {
                 self.hear(&batch);
                 continue;
             }
@@ -228,22 +175,21 @@ impl<'a> Shell<'a> {
     fn goes_on(&self) {
         tracing::warn!(partition = %self.place, "domain code has returned late; the partition goes on");
         let state = self.schedule.phase().into();
-        self.shared.set_state(self.place, state);
+        self.shared.reports.set_state(self.place, state);
     }
 
     fn now(&mut self) -> Now {
-        self.timekeeper
-            .judge(self.shared.clock.read(), &self.limits)
+        self.clock.now()
     }
 
     fn see_members(&mut self) {
-        let view = self.shared.view.borrow().clone();
-        let duty = view.members.duty(self.place, self.shared.incarnation);
+        let membership = &self.shared.membership;
+        let (view, me) = (membership.view(), membership.incarnation());
+        let duty = view.members.duty(self.place, me);
+        let mine = publishes(&view.members, self.place) == Some(me);
         self.given_up = duty.is_none() || *self.shared.stop.borrow();
         let now = self.now();
-        let mine = publishes(&view.members, self.place) == Some(self.shared.incarnation);
-        self.publishes
-            .send_if_modified(|was| std::mem::replace(was, mine) != mine);
+        self.snapshots.publish(mine);
         self.core.on_lease(view.lease, now);
         self.core.on_members(view.members, now);
     }
@@ -251,7 +197,7 @@ impl<'a> Shell<'a> {
     fn tick(&mut self) -> Option<Left> {
         let now = self.now();
         self.schedule.ticked(now);
-        self.core.on_lease(self.shared.view.borrow().lease, now);
+        self.core.on_lease(self.shared.membership.lease(), now);
         self.core.tick(now);
         self.run_errands(now);
         let quarantined = self.core.quarantined();
@@ -261,7 +207,7 @@ impl<'a> Shell<'a> {
             quarantined: quarantined.len(),
             named: quarantined.take(NAMED_MAX).cloned().collect(),
         };
-        self.shared.set_seen(self.place, saw);
+        self.shared.reports.set_seen(self.place, saw);
         None
     }
 
@@ -287,24 +233,24 @@ impl<'a> Shell<'a> {
         let Some(phase) = self.schedule.news(&self.core) else {
             return;
         };
-        if phase.is_warm() && !self.inbound.read.is_open() {
-            self.inbound = Ahead::open(self, self.core.fold().inbound);
+        if phase.is_warm() {
+            self.readers.read_ahead(self.core.fold().inbound.next());
         }
         if phase == Phase::Owning {
             self.shared.standing.trust(self.place);
         }
         let is_able = phase.is_warm() && is_whole;
         self.shared.standing.set_warm(self.place, is_able);
-        self.shared.set_state(self.place, phase.into());
+        self.shared.reports.set_state(self.place, phase.into());
     }
 
     fn read_events(&mut self, batch: Result<Vec<Stored>, ReadError>) -> Option<Left> {
         match batch {
             Ok(batch) => {
-                self.shared.progress.replayed(batch.len() as u64);
+                self.shared.reports.replay().replayed(batch.len() as u64);
                 let now = self.now();
                 self.core.on_events(&batch, now);
-                self.inbound.read.forget_before(self.core.fold().inbound);
+                self.readers.forget_before(self.core.fold().inbound.next());
                 None
             }
             Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
@@ -326,14 +272,14 @@ impl<'a> Shell<'a> {
         match batch {
             Ok(batch) if self.core.is_owner() => self.hear(&batch),
             Ok(batch) => {
-                let keep = self.core.fold().inbound;
-                self.inbound.read.keep(batch, keep);
+                let keep = self.core.fold().inbound.next();
+                self.readers.keep(batch, keep);
             }
             Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
                 self.miss(first);
             }
             Err(error) if self.core.is_owner() => return Some(Left::Stopped(error.to_string())),
-            Err(_) => self.inbound.close(),
+            Err(_) => self.readers.close_inbound(),
         }
         None
     }
@@ -341,22 +287,20 @@ impl<'a> Shell<'a> {
     /// R42: `inbound` has dropped what was not read yet. The core says where an owner goes on.
     fn miss(&mut self, first: Offset) {
         if self.core.is_owner() {
-            self.inbound.close();
+            self.readers.close_inbound();
             let now = self.now();
             self.core.missed(first, now);
         } else {
-            self.inbound = Ahead::open(self, first);
+            self.readers.skip_to(first);
         }
     }
 
     fn hear(&mut self, batch: &[Stored]) {
         let now = self.now();
-        self.core.on_lease(self.shared.view.borrow().lease, now);
+        self.core.on_lease(self.shared.membership.lease(), now);
         self.core.on_inbound(batch, now);
         self.is_late = self.now().running.since_ms(now.running) >= LATE_MS;
-        if let Some(last) = batch.last() {
-            self.inbound.read.passed(last.offset.next());
-        }
+        self.readers.heard(batch);
     }
 
     fn done(&mut self, done: Done) -> Option<Left> {
@@ -404,7 +348,7 @@ impl<'a> Shell<'a> {
         self.core.cut(now);
         for _ in 0..2 {
             drop(self.perform());
-            while let Some(done) = self.flying.next().await {
+            while let Some(done) = self.in_flight.answer().await {
                 drop(self.done(done));
             }
             self.core.cut(now);

@@ -15,8 +15,10 @@ use xp_cluster::members::End;
 use xp_protocol::{Address, LanePartition, Offset};
 use xp_transport::TopicPartition;
 
+use super::Shared;
+use super::cluster::View;
 use super::errand::{Errand, Told};
-use super::{PartitionState, Shared};
+use super::reports::PartitionState;
 
 /// For how long the log is asked where its partitions end. What it does not say is left out.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
@@ -145,8 +147,8 @@ impl Observer {
             let gone = || "the node has ended, or joins again".to_owned();
             let shared = self.shared.upgrade().ok_or_else(gone)?;
             let unknown = || format!("no lane serves the category {}", address.category());
-            let place = shared.lanes.locate(&address).ok_or_else(unknown)?;
-            if !shared.states.borrow().contains_key(&place) {
+            let place = shared.hosting.locate(&address).ok_or_else(unknown)?;
+            if !shared.reports.knows(&place) {
                 return Err(format!(
                     "this node does not hold {place}, where {address} is: ask the one that does, which `xp cluster partitions` names"
                 ));
@@ -170,26 +172,29 @@ impl Observer {
 
     fn look(&self) -> Option<(Status, Vec<(usize, TopicPartition)>)> {
         let shared = self.shared.upgrade()?;
-        let (members, suspended_ms, glance) = {
-            let view = shared.view.borrow();
-            let now = Instant::now();
-            let since = now.checked_sub(STILL).unwrap_or(now);
-            let glance = Glance {
-                ended: view.ended,
-                has_lanes: view.members.definitions().is_some(),
-                is_leaving: shared.standing.is_leaving(),
-                has_lease: view.lease.holds(shared.clock.running()),
-                stood_still: shared.standing.has_stood_still(since),
-                stuck: shared.standing.left_to_others(),
-            };
-            (Arc::clone(&view.members), view.suspended_ms, glance)
+        let incarnation = shared.membership.incarnation();
+        let View {
+            members,
+            lease,
+            suspended_ms,
+            ended,
+        } = shared.membership.view();
+        let now = Instant::now();
+        let since = now.checked_sub(STILL).unwrap_or(now);
+        let glance = Glance {
+            ended,
+            has_lanes: members.definitions().is_some(),
+            is_leaving: shared.standing.is_leaving(),
+            has_lease: lease.holds(shared.clock.running()),
+            stood_still: shared.standing.has_stood_still(since),
+            stuck: shared.standing.left_to_others(),
         };
-        let duties = members.duties(shared.incarnation);
-        let states = shared.states.borrow().clone();
+        let duties = members.duties(incarnation);
+        let states = shared.reports.states();
         let problems = problems(&glance, &duties, &states);
         let partitions = partitions(&duties, &states, &glance.stuck);
         let mut status = Status {
-            incarnation: shared.incarnation.to_string(),
+            incarnation: incarnation.to_string(),
             view: members.view().offset.0,
             ready: problems.is_empty(),
             problems,
@@ -199,18 +204,14 @@ impl Observer {
         };
         let mut topics = Vec::new();
         for (place, mut partition) in partitions {
-            if let Some(seen) = shared.seen(&place) {
+            if let Some(seen) = shared.reports.seen(&place) {
                 partition.entities = seen.entities;
                 partition.position = seen.next.map(|next| next.0);
                 partition.quarantined = seen.quarantined;
                 partition.quarantined_first = seen.named;
             }
-            if let Some(lane) = shared.lanes.get(&place.lane) {
-                let at = TopicPartition {
-                    topic: Arc::clone(&lane.events),
-                    partition: place.partition,
-                };
-                topics.push((status.partitions.len(), at));
+            if let Some(of) = shared.hosting.topics(&place) {
+                topics.push((status.partitions.len(), of.events));
             }
             status.partitions.push(partition);
         }

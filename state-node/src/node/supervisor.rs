@@ -9,10 +9,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use xp_protocol::LanePartition;
 
+use super::Shared;
 use super::cluster::View;
+use super::reports::PartitionState;
 use super::shell::Ended;
 use super::thread::Thread;
-use super::{PartitionState, Shared};
 
 /// The longest wait before a partition is opened again.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
@@ -49,11 +50,11 @@ pub(super) struct Supervised {
 impl Supervised {
     /// The partitions that placement gives this node and that do not run.
     fn missing(&self) -> Vec<LanePartition> {
-        let view = self.shared.view.borrow();
-        if view.ended.is_some() || *self.shared.stop.borrow() {
+        let membership = &self.shared.membership;
+        if membership.end().is_some() || *self.shared.stop.borrow() {
             return Vec::new();
         }
-        let duties = view.members.duties(self.shared.incarnation).into_keys();
+        let duties = membership.duties().into_keys();
         let running: BTreeSet<_> = self.running.values().collect();
         let missing = duties.filter(|at| !running.contains(at) && !self.waiting.contains(at));
         missing.collect()
@@ -64,7 +65,9 @@ impl Supervised {
         myself: &ActorRef<Supervise>,
         place: LanePartition,
     ) -> Result<(), ActorProcessingErr> {
-        self.shared.set_state(&place, PartitionState::Replaying);
+        self.shared
+            .reports
+            .set_state(&place, PartitionState::Replaying);
         let arguments = (Arc::clone(&self.shared), place.clone());
         let (actor, _) =
             Actor::spawn_linked(None, PartitionActor, arguments, myself.get_cell()).await?;
@@ -117,7 +120,7 @@ impl Actor for Supervisor {
             SupervisionEvent::ActorTerminated(actor, ..) => {
                 let place = state.running.remove(&actor.get_id());
                 // Those given up keep their reason; the others may have become this node's again meanwhile.
-                let given_up = place.filter(|place| state.shared.has_stopped(place));
+                let given_up = place.filter(|place| state.shared.reports.has_stopped(place));
                 state.waiting.extend(given_up);
                 myself.send_message(Supervise::Look)?;
             }
@@ -132,7 +135,10 @@ impl Actor for Supervisor {
                 state.shared.standing.doubt(&place, Instant::now() + doubt);
                 let wait = BACKOFF_MAX.min(Duration::from_millis(50 << (*failures).min(7)));
                 tracing::warn!(partition = %place, %error, ?wait, "a partition failed and will be opened again");
-                state.shared.set_state(&place, PartitionState::Replaying);
+                state
+                    .shared
+                    .reports
+                    .set_state(&place, PartitionState::Replaying);
                 state.waiting.insert(place.clone());
                 myself.send_after(wait, move || Supervise::Again(place));
             }
@@ -171,7 +177,7 @@ impl Actor for PartitionActor {
         shared.standing.ended(place);
         let reason = match ended {
             Ended::Closed if !*shared.stop.borrow() => {
-                shared.forget(place);
+                shared.reports.forget(place);
                 myself.stop(None);
                 return Ok(());
             }
@@ -182,7 +188,9 @@ impl Actor for PartitionActor {
             }
             Ended::Evicted => Some("the node is a member of the cluster no longer".to_owned()),
         };
-        shared.set_state(place, PartitionState::Stopped(reason));
+        shared
+            .reports
+            .set_state(place, PartitionState::Stopped(reason));
         myself.stop(None);
         Ok(())
     }

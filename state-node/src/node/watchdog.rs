@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use xp_protocol::LanePartition;
 
-use super::{PartitionState, Shared};
+use super::Shared;
+use super::reports::PartitionState;
 
 /// How often in a row a partition must have been seen to make no progress. After the whole process stood still, its
 /// partitions go on sooner.
@@ -70,6 +71,8 @@ fn stuck(shared: &Shared, place: &LanePartition, idle: Duration) {
          and restart this node"
     );
     let reason = format!("domain code has not returned for {idle:?}, deciding {deciding}");
-    shared.set_state(place, PartitionState::Stopped(Some(reason)));
+    shared
+        .reports
+        .set_state(place, PartitionState::Stopped(Some(reason)));
     shared.standing.give_up(place);
 }

@@ -134,7 +134,7 @@ impl Follower {
             return Err(truncated(core, end));
         }
         let released = core.fold.claim.is_none() || core.fold.released;
-        let inbound = core.fold.inbound_log;
+        let inbound = core.fold.inbound.log();
         let rules = core.setting.rules;
         let begins = core.fold.begins_behind(rules).next();
         match core.fold.step_under(rules, stored.offset, &event) {
@@ -142,7 +142,7 @@ impl Follower {
             Verdict::Claimed if mine => {
                 return Err(Exit::Own(Predecessor {
                     released,
-                    same_inbound: inbound == core.fold.inbound_log,
+                    same_inbound: inbound == core.fold.inbound.log(),
                 }));
             }
             Verdict::Ignored | Verdict::Claimed => {}
@@ -211,7 +211,7 @@ impl Follower {
             Event::Claim(_) | Event::Trying(_) | Event::TryingNamed(..) | Event::Release { .. } => {
             }
         }
-        let sent = core.fold.sent;
+        let sent = core.fold.effects.sent();
         core.unsent.retain(|unsent| unsent.offset >= sent);
         Ok(())
     }
@@ -244,7 +244,7 @@ fn is_last(core: &Core, stored: &Stored, event: &Event) -> bool {
 }
 
 fn keep_unsent(core: &mut Core, stored: &Stored, event: &Event) {
-    let unsent = core.fold.unsent.binary_search(&stored.offset).is_ok();
+    let unsent = core.fold.effects.is_unsent(stored.offset);
     if let (true, Event::Commit(commit), Some(address)) = (unsent, event, key(stored)) {
         let commit = Arc::clone(commit);
         core.unsent.push(Unsent {

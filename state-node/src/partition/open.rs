@@ -118,7 +118,7 @@ fn follower(fold: &Fold, first: Offset) -> Follower {
     if fold.last_valid > snapshot_end {
         return Follower::new(None, first);
     }
-    let unsent = |end| fold.sent.min(end).max(first);
+    let unsent = |end| fold.effects.sent().min(end).max(first);
     Follower::new(snapshot_end, snapshot_end.map_or(Offset(0), unsent))
 }
 

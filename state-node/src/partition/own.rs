@@ -53,7 +53,7 @@ pub(super) struct Owner {
 impl Owner {
     /// The owner whose claim has been read back, before it does anything.
     pub(super) fn new(core: &Core, before: Predecessor, now: Now) -> Self {
-        let inbound = core.fold.inbound;
+        let inbound = core.fold.inbound.next();
         Self {
             writer: Writer::new(core, now.running),
             tells: TellQueues::again(core),
@@ -82,7 +82,7 @@ impl Owner {
         if !self.probe.is_over() {
             core.actions.push(Action::FindInboundEnd);
         }
-        let from = core.fold.inbound;
+        let from = core.fold.inbound.next();
         core.actions.push(Action::ReadInbound { from });
         Ok(())
     }

@@ -8,7 +8,7 @@ use xp_protocol::{CloseCode, FaultCode, MessageNumber};
 
 use super::refusal::close;
 use super::{Incoming, Turn, Turned};
-use crate::draft::{Deliveries, Draft, Failure, answer_item, failure_item, reference, stored};
+use crate::draft::{Deliveries, Draft, Failure, answer_item, failure_item, stored};
 use crate::entity::{Entity, Session};
 
 impl Turn<'_> {
@@ -117,7 +117,7 @@ impl Turn<'_> {
         if bytes <= max {
             return Ok(answer);
         }
-        let reference = reference(self.seed);
+        let reference = self.trigger.reference();
         tracing::error!(entity = %self.address, bytes, max, reference, "a query faulted: its answer is too large; let it ask for less, or raise whole-bytes-max");
         let why = format!("the answer has {bytes} bytes of at most {max}");
         Err(self.failure(FaultCode::TooLarge, &why))

@@ -12,9 +12,6 @@ use crate::entity::{Entity, Session, attached};
 /// What a session, an output or a tell takes in a record beside its payload; generous.
 const ITEM_BYTES: usize = 128;
 
-/// Drawn seeds of one verdict are this far apart, so that no two sessions draw the same ids.
-const SEED_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-
 impl Turn<'_> {
     /// R23, R29: the edge of these sessions was lost. `disconnected` is decided for each against the state and the
     /// roster that the one before left, and all of it is one draft. Sessions whose part would make the record
@@ -40,7 +37,7 @@ impl Turn<'_> {
             }
             self.part(&mut draft, &session);
             parted.decide(&self, entity, *connection);
-            self.seed = self.seed.wrapping_add(SEED_STEP);
+            self.trigger.step_seed();
         }
         if draft.changes.is_empty() {
             return Turned::Nothing;

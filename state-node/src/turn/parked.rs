@@ -79,7 +79,7 @@ impl Turn<'_> {
 
     fn park(self, entity: &Entity, taken: Option<Change>, what: Waiting) -> Turned {
         let mut draft = self.draft(entity);
-        let at = draft.now;
+        let at = draft.trigger.now();
         draft.changes.extend(taken);
         draft
             .changes

@@ -161,7 +161,7 @@ impl Turn<'_> {
         };
         Change::SessionDetached {
             connection,
-            until: self.now.plus_ms(grace_ms),
+            until: self.trigger.now().plus_ms(grace_ms),
             why,
         }
     }
@@ -218,7 +218,7 @@ impl Drafting<'_> {
     /// R26, R33: the session is over, once; open tickets of it are void.
     pub(super) fn end(&mut self, session: &Session) {
         let connection = session.socket.connection;
-        let until = self.turn.now.plus_ms(self.turn.limits.memory_ms);
+        let until = self.turn.trigger.now().plus_ms(self.turn.limits.memory_ms);
         let terminated = Input::Terminated(connection, reason(session.phase));
         self.lifecycle(&terminated);
         for (ticket, n) in tickets_of(self.entity, connection) {

@@ -51,7 +51,7 @@ impl Turn<'_> {
     /// R49: nobody has used the entity for as long as its category keeps such ones.
     fn expire(&self, entity: &Entity) -> Turned {
         let until = entity.retained_until(self.host);
-        if until.is_none_or(|until| until > self.now) {
+        if until.is_none_or(|until| until > self.trigger.now()) {
             return Turned::Nothing;
         }
         let mut draft = self.draft(entity);

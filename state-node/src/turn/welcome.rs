@@ -6,7 +6,7 @@ use xp_protocol::outbound::Item;
 use xp_protocol::{CloseCode, FaultCode, MessageNumber};
 
 use super::Turn;
-use crate::draft::{Deliveries, Failure, failure_item, reference};
+use crate::draft::{Deliveries, Failure, failure_item};
 use crate::entity::{Entity, Session};
 
 /// What a session is shown first, rendered from the state as it is (R31).
@@ -19,7 +19,7 @@ pub fn welcome(turn: &Turn<'_>, entity: &Entity, session: &Session) -> Result<We
     })?;
     let (bytes, max) = (shown.shown.len(), turn.limits.whole_bytes_max);
     if bytes > max {
-        let reference = reference(turn.seed);
+        let reference = turn.trigger.reference();
         tracing::error!(entity = %turn.address, bytes, max, reference, "nobody can enter: what the entity shows first is too large; let it show less, or raise whole-bytes-max");
         let why = format!("what the entity shows first has {bytes} bytes of at most {max}");
         return Err(turn.failure(FaultCode::TooLarge, &why));

@@ -46,7 +46,11 @@ fn a_partition_goes_on_behind_a_hole_once_the_edges_are_asked() {
     );
     assert!(desk.core.wants_inbound());
     desk.settle();
-    assert_eq!(desk.core.fold().inbound, Offset(10), "the log says so");
+    assert_eq!(
+        desk.core.fold().inbound.next(),
+        Offset(10),
+        "the log says so"
+    );
     desk.send(ANA, 1, &add("a"));
     desk.settle();
     assert_eq!(desk.state().0, 3);

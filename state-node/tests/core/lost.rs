@@ -74,7 +74,7 @@ fn a_damaged_entity_condemns_nothing_but_itself_where_the_log_cannot_rebuild_it(
     desk.lose_edge(ANA.edge);
     desk.settle();
     assert!(
-        desk.core.fold().tells_in.is_empty(),
+        desk.core.fold().tells.taken().is_empty(),
         "its source tells it again"
     );
     assert_ne!(desk.core.due_in_ms(desk.at()), Some(0), "it spins");

@@ -43,7 +43,7 @@ fn a_displaced_owner_stops_deciding_releases_and_goes_on_as_a_mirror_with_what_i
     assert_eq!(desk.core.next_event().unwrap().0, desk.log.len() as u64);
     assert!(desk.core.is_warm() && desk.core.fold().released);
     // Nothing is sent again by whoever comes next.
-    assert_eq!(desk.core.fold().sent.0, 3);
+    assert_eq!(desk.core.fold().effects.sent().0, 3);
     assert_eq!(desk.state().0, 2);
 }
 

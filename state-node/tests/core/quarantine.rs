@@ -127,7 +127,7 @@ fn a_timer_and_a_tell_that_came_during_quarantine_are_there_after_it_once_and_in
     tell_as(&mut desk, 3, ANA.entity, "rated");
     store(&mut desk);
     assert_eq!(
-        desk.core.fold().tells_in.values().copied().next(),
+        desk.core.fold().tells.taken().values().copied().next(),
         Some(3),
         "its source waits for nothing"
     );
@@ -217,7 +217,10 @@ fn at_the_bound_a_word_waits_at_its_source() {
     tell_as(&mut desk, 1, ANA.entity, "first");
     tell_as(&mut desk, 2, ANA.entity, "second");
     desk.settle();
-    assert_eq!(desk.core.fold().tells_in.values().copied().next(), Some(1));
+    assert_eq!(
+        desk.core.fold().tells.taken().values().copied().next(),
+        Some(1)
+    );
     deploy::<FIRST>(&mut desk);
     desk.pass(20);
     tell_as(&mut desk, 2, ANA.entity, "second");

@@ -46,7 +46,10 @@ fn a_word_that_cannot_be_read_is_parked_and_its_source_waits_for_nothing() {
     tell_as(&mut desk, 1, ANA.entity, "resigned");
     tell_as(&mut desk, 2, ANA.entity, "rated");
     store(&mut desk);
-    assert_eq!(desk.core.fold().tells_in.values().copied().next(), Some(2));
+    assert_eq!(
+        desk.core.fold().tells.taken().values().copied().next(),
+        Some(2)
+    );
     assert_eq!(quarantined(&desk), [ANA.entity]);
     // What is parked is tried after each restart, and stays.
     deploy::<NO_SIGNALS>(&mut desk);

@@ -10,7 +10,7 @@ use xp_protocol::events::{
 use xp_protocol::inbound::TellContent;
 use xp_protocol::*;
 use xp_state_node::entity::{Busy, Floor, Phase, Quarantine, Runtime, Session, Ticket, Timer};
-use xp_state_node::fold::{Accepted, Fold};
+use xp_state_node::fold::{Accepted, Effects, Fold, InboundPosition, Lives, Tells};
 use xp_state_node::snapshot::{Ahead, Pending, Stored, StoredBefore, sealed, unsealed};
 use xp_state_node::suspects::Suspects;
 
@@ -98,13 +98,13 @@ pub(crate) fn header() -> Fold {
         released: true,
         seq: Seq(12),
         last_valid: Some(Offset(313)),
-        inbound_log: Some(LogIdentity(uuid(0x10))),
-        inbound: Offset(5000),
-        sent: Offset(310),
-        unsent: [Offset(310), Offset(312)].into(),
-        tells_in: [(slice(1), 4)].into(),
-        tells_out: [(slice(3), 8)].into(),
-        outstanding: vec![tell].into(),
+        inbound: InboundPosition::new(LogIdentity(uuid(0x10)), Offset(5000)),
+        effects: Effects::new(Offset(310), [Offset(310), Offset(312)]),
+        tells: Tells::new(
+            [(slice(1), 4)].into(),
+            [(slice(3), 8)].into(),
+            vec![tell].into(),
+        ),
         ignored: 3,
         epochs: vec![Epoch(0), Epoch(300)],
         suspects: Suspects {
@@ -112,8 +112,7 @@ pub(crate) fn header() -> Fold {
             names: [(Offset(5002), command(7))].into(),
             earlier: [(command(3), vec![Incarnation(uuid(0x0c))])].into(),
         },
-        commits: 90,
-        ended_upto: Revision(70),
+        lives: Lives::new(90, Revision(70)),
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) enum Ended {
 /// Whether the sealed segments should be compacted: the first holds what the last compaction left, and as much or two
 /// segments have come since. So at most half of what they hold is of no use, or two segments.
 pub(super) fn is_due(topic: &Topic) -> bool {
-    if topic.config.compaction.is_none() {
+    if topic.config.cleanup.compaction().is_none() {
         return false;
     }
     let segments = sealed(topic);
@@ -118,7 +118,8 @@ fn rewrite(
     path: &Path,
     head: SegmentHead,
 ) -> Result<Vec<u8>, Ended> {
-    let tombstones_ms = topic.config.compaction.map_or(0, |c| c.tombstones_ms);
+    let tombstones_ms = topic.config.cleanup.compaction();
+    let tombstones_ms = tombstones_ms.map_or(0, |compaction| compaction.tombstones_ms);
     let now = topic.machine.now();
     let mut rewriting = Rewriting::begin(&*topic.machine, path, head)?;
     each(topic, sealed, |batch| {

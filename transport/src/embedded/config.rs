@@ -1,9 +1,13 @@
 //! The configuration of the embedded log: its topics, and the bounds of each.
 
+mod cleanup;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::error::OpenError;
+
+pub use cleanup::{Cleanup, Compaction, Retention};
 
 /// The topics of an embedded log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,25 +25,6 @@ pub enum Durability {
     Memory,
 }
 
-/// What may go. A reader below what is left gets `OutOfRange`. `None` keeps everything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// Bytes per partition. Over it the oldest records go: from memory one batch after the other, on
-    /// disk in whole segment files once the topic is over `bytes` × partitions, because all its
-    /// partitions share them.
-    pub bytes: Option<u64>,
-    /// Milliseconds. Older records go: from memory at the next append, on disk in whole segment files.
-    pub age_ms: Option<u64>,
-}
-
-/// How a topic that keeps the newest record of each key is compacted: sealed segments become one, without the records
-/// that later sealed ones have replaced. Offsets stay; readers find holes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Compaction {
-    /// Milliseconds for which a record without a value is kept, so that whoever is reading learns what was removed.
-    pub tombstones_ms: u64,
-}
-
 /// One topic and its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicConfig {
@@ -50,12 +35,8 @@ pub struct TopicConfig {
     pub partitions: u32,
     /// Memory or disk.
     pub durability: Durability,
-    /// What may go.
-    pub retention: Retention,
-    /// Whether what may go stays until [`Log::release`](crate::Log::release) says that nobody needs it.
-    pub waits_for_release: bool,
-    /// Whether only the newest record of each key is kept. Not together with a retention.
-    pub compaction: Option<Compaction>,
+    /// Which records go, and when.
+    pub cleanup: Cleanup,
     /// A segment file that has reached this size is sealed and the next one begun. It exceeds it by
     /// at most one group. Opening reads one such file.
     pub segment_bytes: u64,
@@ -99,9 +80,7 @@ impl TopicConfig {
             name: name.into(),
             partitions,
             durability: Durability::Fsync,
-            retention: Retention::default(),
-            waits_for_release: false,
-            compaction: None,
+            cleanup: Cleanup::default(),
             segment_bytes: 64 * MIB as u64,
             group_bytes: 4 * MIB,
             batch_bytes: 256 * KIB,
@@ -117,10 +96,10 @@ impl TopicConfig {
     pub fn memory(name: &str, partitions: u32, bytes: u64) -> Self {
         Self {
             durability: Durability::Memory,
-            retention: Retention {
+            cleanup: Cleanup::default().keeping(Retention {
                 bytes: Some(bytes),
                 age_ms: None,
-            },
+            }),
             ..Self::durable(name, partitions)
         }
     }
@@ -128,25 +107,22 @@ impl TopicConfig {
     /// The same topic with another retention.
     #[must_use]
     pub fn keeping(self, retention: Retention) -> Self {
-        Self { retention, ..self }
+        let cleanup = self.cleanup.keeping(retention);
+        Self { cleanup, ..self }
     }
 
     /// The same topic, of which nothing goes before it is released.
     #[must_use]
     pub fn once_released(self) -> Self {
-        Self {
-            waits_for_release: true,
-            ..self
-        }
+        let cleanup = self.cleanup.once_released();
+        Self { cleanup, ..self }
     }
 
     /// The same topic, compacted.
     #[must_use]
     pub fn compacted(self, compaction: Compaction) -> Self {
-        Self {
-            compaction: Some(compaction),
-            ..self
-        }
+        let cleanup = self.cleanup.compacted(compaction);
+        Self { cleanup, ..self }
     }
 
     fn check(&self) -> Result<(), OpenError> {
@@ -159,15 +135,8 @@ impl TopicConfig {
         if self.partitions == 0 {
             return Err(self.misconfigured("has no partition: give it at least one"));
         }
-        if self.durability == Durability::Memory
-            && (self.waits_for_release || self.compaction.is_some())
-        {
-            return Err(self.misconfigured("is in memory, where nothing waits for a release and nothing is compacted: make it durable"));
-        }
-        if self.compaction.is_some() && self.retention != Retention::default() {
-            return Err(self.misconfigured(
-                "is compacted and has a retention, which would delete the newest record of a key: choose one",
-            ));
+        if let Some(problem) = self.cleanup.problem(self.durability) {
+            return Err(self.misconfigured(problem));
         }
         if self.batch_bytes.max(self.record_bytes) > GIB {
             return Err(

@@ -187,7 +187,8 @@ impl Journal {
     fn roll_if_due(&mut self, now: TimeMs) -> Result<(), String> {
         let config = &self.topic.config;
         let is_old = config
-            .retention
+            .cleanup
+            .retention()
             .age_ms
             .is_some_and(|age_ms| now.since_ms(self.active.created) > age_ms);
         let is_empty = self.active.synced <= SegmentHead::bytes(self.nexts.len()) as u64;

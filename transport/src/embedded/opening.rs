@@ -149,7 +149,7 @@ fn open_old(
             ))
         })
         .collect();
-    let sealed = match config.compaction {
+    let sealed = match config.cleanup.compaction() {
         Some(_) => without_superseded(sealed)?,
         None => sealed,
     };

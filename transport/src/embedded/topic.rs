@@ -153,7 +153,7 @@ impl Topic {
     }
 
     fn kept(&self, now: TimeMs) -> Kept {
-        let Retention { bytes, age_ms } = self.config.retention;
+        let Retention { bytes, age_ms } = self.config.cleanup.retention();
         Kept {
             bytes_max: bytes.unwrap_or(u64::MAX),
             oldest: age_ms.map(|age_ms| TimeMs(now.0.saturating_sub(age_ms))),
@@ -162,7 +162,7 @@ impl Topic {
 
     /// As [`crate::log::Log::release`], for a partition that exists.
     pub(super) fn release(&self, partition: PartitionId, before: Offset) {
-        if !self.config.waits_for_release {
+        if !self.config.cleanup.waits_for_release() {
             return;
         }
         let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
@@ -176,7 +176,7 @@ impl Topic {
 
     /// A partition whose records before its offset in `firsts` are not all released, and up to where they are.
     pub(super) fn unreleased(&self, firsts: &[Offset]) -> Option<(PartitionId, Offset)> {
-        if !self.config.waits_for_release {
+        if !self.config.cleanup.waits_for_release() {
             return None;
         }
         let released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
@@ -212,7 +212,7 @@ impl Topic {
 
     fn find(&self, wanted: &Wanted) -> Result<Portion, OpenError> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        if self.config.compaction.is_some() {
+        if self.config.cleanup.compaction().is_some() {
             // The lock is held, because compaction puts other files in the place of these.
             return self.find_between_holes(&segments, *wanted);
         }

@@ -10,8 +10,7 @@ use crate::host::{Input, Origin, Outcome, Termination};
 
 impl World {
     pub(in crate::testkit) fn release(&mut self) -> Result<(), Broken> {
-        let held = self.held.take().unwrap_or_default();
-        self.queue.extend(held);
+        self.mail.release();
         self.settle()
     }
 
@@ -28,7 +27,7 @@ impl World {
             ))
         })?;
         let OpenAsk { from, to, asking } = ask;
-        self.queue.push_back(Delivery::Answer {
+        self.mail.send_at_once(Delivery::Answer {
             from: to,
             to: from,
             asking,
@@ -40,7 +39,7 @@ impl World {
     /// Delivers until nothing is on its way and no timer is due.
     pub(in crate::testkit) fn settle(&mut self) -> Result<(), Broken> {
         loop {
-            if let Some(delivery) = self.queue.pop_front() {
+            if let Some(delivery) = self.mail.next() {
                 self.deliver(delivery)?;
             } else if let Some((_, due)) = self.next_due().filter(|(time, _)| *time <= self.now) {
                 self.fall_due(due)?;

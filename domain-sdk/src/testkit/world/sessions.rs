@@ -5,7 +5,7 @@ use xp_protocol::{Address, ConnectionId, TicketId};
 use super::super::actor::{Ticket, Waiter};
 use super::super::step::{Broken, Received};
 use super::super::user::User;
-use super::{World, later, scene};
+use super::{World, scene};
 use crate::host::{Input, Outcome, Reply, Termination};
 
 impl World {
@@ -63,8 +63,7 @@ impl World {
         self.turn(entity, &Input::Disconnected(connection), Waiter::Nobody)?;
         if self.stage(entity).members.contains_key(&connection) {
             self.stage(entity).detach(connection);
-            let due = later(self.now, self.grace);
-            self.graces.insert((entity.clone(), connection), due);
+            self.graces.begin(entity, connection, self.now);
         }
         self.settle()
     }
@@ -80,7 +79,7 @@ impl World {
         if !has_ended && let Err(fault) = self.stage(entity).attach(user) {
             self.step.faults.push((entity.clone(), fault));
         }
-        self.graces.remove(&(entity.clone(), connection));
+        self.graces.remove(entity, connection);
         self.settle()
     }
 
@@ -94,7 +93,7 @@ impl World {
         if !self.stage(entity).members.contains_key(&connection) {
             return Ok(());
         }
-        self.graces.remove(&(entity.clone(), connection));
+        self.graces.remove(entity, connection);
         self.turn(entity, &Input::Terminated(connection, why), Waiter::Nobody)?;
         if !self.stage(entity).members.contains_key(&connection) {
             return Ok(());

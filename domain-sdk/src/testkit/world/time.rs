@@ -44,10 +44,9 @@ impl World {
                     Ticket::Answered | Ticket::Void => None,
                 })
         });
-        let graces = self
-            .graces
-            .iter()
-            .map(|((entity, connection), time)| (*time, Due::Grace(entity.clone(), *connection)));
+        let graces = self.graces.iter();
+        let graces =
+            graces.map(|(entity, connection, end)| (end, Due::Grace(entity.clone(), connection)));
         let retained = self.actors.values().filter_map(|actor| {
             let asks = |ask: &OpenAsk| ask.from == actor.address;
             let until = actor.retained_until()?;

@@ -78,7 +78,7 @@ impl World {
             self.speak(entity, tell);
         }
         for connection in decided.terminate {
-            self.queue.push_back(Delivery::Terminated {
+            self.mail.send_at_once(Delivery::Terminated {
                 entity: entity.clone(),
                 connection,
             });
@@ -99,7 +99,7 @@ impl World {
         let sessions: Vec<_> = actor.members.keys().copied().collect();
         actor.start_over();
         for connection in sessions {
-            self.graces.remove(&(entity.clone(), connection));
+            self.graces.remove(entity, connection);
             self.step.ended.push(connection);
         }
         for ticket in tickets {
@@ -132,10 +132,7 @@ impl World {
     }
 
     pub(super) fn send(&mut self, delivery: Delivery) {
-        self.held
-            .as_mut()
-            .unwrap_or(&mut self.queue)
-            .push_back(delivery);
+        self.mail.send(delivery);
     }
 
     pub(super) fn reply(

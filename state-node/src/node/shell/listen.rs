@@ -5,11 +5,12 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use tokio::sync::watch;
 use xp_transport::{ReadError, Stored};
 
-use super::{Done, Shell, next};
+use super::Shell;
+use super::in_flight::Done;
 use crate::node::Shared;
 use crate::node::cluster::View;
 use crate::schedule::Source;
@@ -43,7 +44,7 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn of(shared: &Shared) -> Self {
-        let (view, mut stop) = (shared.view.clone(), shared.stop.clone());
+        let (view, mut stop) = (shared.membership.changes(), shared.stop.clone());
         // A stop that came before this loop is seen as a change too.
         stop.mark_changed();
         Self { view, stop }
@@ -69,16 +70,16 @@ impl Shell<'_> {
     /// The first thing that any source has; none within the time. What is not heard is not lost.
     pub(super) async fn listen(&mut self, wait_ms: u64, signals: &mut Signals) -> Option<Heard> {
         let (order, reads) = (self.schedule.order(), self.reads_inbound());
-        let (flying, Signals { view, stop }) = (&mut self.flying, signals);
-        let mut events = pin!(next(&mut self.events).map(Heard::Events));
-        let mut inbound = pin!(self.inbound.next().map(Heard::Inbound));
+        let (in_flight, Signals { view, stop }) = (&mut self.in_flight, signals);
+        let mut events = pin!(self.readers.events.next().map(Heard::Events));
+        let mut inbound = pin!(self.readers.inbound.next().map(Heard::Inbound));
         let mut members = pin!(Signals::members(view));
         let mut stop = pin!(Signals::stop(stop));
         let heard = poll_fn(|cx| {
             for source in order {
                 let heard = match source {
-                    Source::Answers => flying
-                        .poll_next_unpin(cx)
+                    Source::Answers => in_flight
+                        .poll_answer(cx)
                         .map(|done| done.map(Heard::Answer)),
                     Source::Events => events.as_mut().poll(cx).map(Some),
                     Source::Members => members.as_mut().poll(cx).map(Some),

@@ -2,35 +2,36 @@
 
 use std::sync::Arc;
 
-use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 use xp_protocol::LanePartition;
 use xp_protocol::rules::AllRules;
-use xp_transport::TopicPartition;
 
-use super::ahead::Ahead;
+use super::in_flight::InFlight;
+use super::readers::Readers;
 use super::restore::{publish, restore};
-use super::{Shell, Topics, random_u64};
+use super::snapshots::Snapshots;
+use super::time::PartitionClock;
+use super::{Shell, random_u64};
 use crate::action::Opening;
 use crate::deciding::Deciding;
 use crate::node::Shared;
-use crate::partition::{Faulted, Partition, Setting};
+use crate::partition::{Faulted, Partition};
 use crate::schedule::Schedule;
-use crate::store::SnapshotStore;
-use crate::timekeeper::Timekeeper;
 
 impl<'a> Shell<'a> {
     pub(super) async fn open(
         shared: &'a Shared,
         place: &'a LanePartition,
+        clock: &'a mut PartitionClock,
         faulted: Faulted,
         may_restore: bool,
     ) -> Result<Self, String> {
-        let topics = Topics::of(shared, place);
+        let topics = shared.hosting.topics(place);
+        let topics = topics.expect("places come from these lanes");
         let log = &shared.log;
         let mut bounds = log.bounds(&topics.events).await.map_err(text)?;
-        let store = shared.store(place).map_err(text)?;
-        let writing = shared.writing(place);
+        let store = shared.stores.partition(place).map_err(text)?;
+        let turn = shared.publishers.turn(place);
         let mut restored = false;
         while may_restore && restore(shared, place, &topics, &store, bounds).await? {
             // It took its time, and retention may have passed what was published when it began.
@@ -44,73 +45,40 @@ impl<'a> Shell<'a> {
             now: shared.clock.read(),
         };
         let deciding = Deciding::default();
-        let setting = Setting {
+        let setting = shared.hosting.setting(
+            place,
+            shared.membership.incarnation(),
+            Arc::clone(&store),
             faulted,
-            deciding: deciding.clone(),
-            ..setting(shared, place, &store)
-        };
+            deciding.clone(),
+        );
         let core = Partition::open(setting, opening, random_u64()).map_err(text)?;
         let from = core
             .next_event()
             .expect("a partition that was just opened follows");
-        shared.progress.expect(bounds.next.0.saturating_sub(from.0));
-        let events = Some(log.read(&topics.events, from));
+        shared
+            .reports
+            .replay()
+            .expect(bounds.next.0.saturating_sub(from.0));
         let progress = shared.standing.begins(place, deciding, Instant::now());
-        let publishes = publish(shared, place, &topics, &store, &writing).await;
+        let publishes = publish(shared, place, &topics, &store, &turn).await;
+        let ahead_bytes_max = shared.hosting.limits(place).ahead_bytes_max;
+        let log = || Arc::clone(log);
         let mut shell = Self {
             shared,
             place,
-            topics,
-            store,
-            writing,
-            publishes,
-            restored,
             core,
-            flying: FuturesUnordered::new(),
-            events,
-            inbound: Ahead::closed(),
-            clears: false,
+            in_flight: InFlight::new(log(), topics.clone()),
+            readers: Readers::new(log(), topics, ahead_bytes_max, from),
+            snapshots: Snapshots::new(store, turn, publishes, restored),
+            clock,
             progress,
             is_late: false,
             schedule: Schedule::new(shared.clock.read(), &AllRules),
-            timekeeper: Timekeeper::new(shared.clock.read()),
-            limits: shared.limits(place),
             given_up: false,
         };
         shell.see_members();
         Ok(shell)
-    }
-}
-
-impl Topics {
-    fn of(shared: &Shared, place: &LanePartition) -> Self {
-        let lane = shared.lanes.get(&place.lane);
-        let lane = lane.expect("places come from these lanes");
-        let topic = |name: &Arc<str>| TopicPartition {
-            topic: Arc::clone(name),
-            partition: place.partition,
-        };
-        Self {
-            events: topic(&lane.events),
-            inbound: topic(&lane.inbound),
-            snapshots: topic(&lane.snapshots),
-            outbound: Arc::clone(&lane.outbound),
-        }
-    }
-}
-
-fn setting(shared: &Shared, place: &LanePartition, store: &Arc<dyn SnapshotStore>) -> Setting {
-    Setting {
-        place: place.clone(),
-        incarnation: shared.incarnation,
-        lanes: Arc::clone(&shared.lanes),
-        domain: Arc::clone(&shared.domain),
-        limits: shared.limits(place),
-        lease_ms: shared.lease_ms,
-        store: Arc::clone(store),
-        rules: &AllRules,
-        faulted: Default::default(),
-        deciding: Default::default(),
     }
 }
 

@@ -8,13 +8,6 @@ use crate::anew::FoldingAnew;
 use crate::large::record_bytes;
 use crate::partition::FoldedAnew;
 
-pub(super) async fn next(reader: &mut Option<Box<dyn Reader>>) -> Result<Vec<Stored>, ReadError> {
-    match reader {
-        Some(reader) => reader.next().await,
-        None => std::future::pending().await,
-    }
-}
-
 pub(super) async fn read_upto(
     mut reader: Box<dyn Reader>,
     end: Offset,

@@ -6,8 +6,8 @@ use tokio::sync::{Mutex, watch};
 use xp_protocol::LanePartition;
 use xp_transport::Bounds;
 
-use super::Topics;
 use crate::node::Shared;
+use crate::node::hosting::Topics;
 use crate::published::choice::{is_whole, restores};
 use crate::published::{self, Changes, Outcome, Publishing, Restoring};
 use crate::store::SnapshotStore;
@@ -23,7 +23,7 @@ pub(super) async fn restore(
     store: &Store,
     bounds: Bounds,
 ) -> Result<bool, String> {
-    let pace = Arc::new(shared.limits(place).publishing.clone());
+    let pace = Arc::new(shared.hosting.limits(place).publishing.clone());
     // One that cannot be read is no snapshot; opening says so.
     let local = published::position(store.as_ref()).unwrap_or_default();
     let local = local.map(|(_, position)| position);
@@ -74,7 +74,7 @@ pub(super) async fn publish(
             events: topics.events.clone(),
             store: Arc::clone(store),
             changes: Arc::clone(changes),
-            pace: Arc::new(shared.limits(place).publishing.clone()),
+            pace: Arc::new(shared.hosting.limits(place).publishing.clone()),
         };
         shared.publishers.start(publishing, turn);
     }

@@ -131,8 +131,7 @@ impl<'a> Hearing<'a> {
 
     /// R34: accepted iff it is the next of its source.
     fn is_next_tell(&mut self, source: &LanePartition, number: u64) -> bool {
-        let last = self.core.fold.tells_in.get(source);
-        let last = last.copied().unwrap_or_default();
+        let last = self.core.fold.tells.last_taken(source);
         self.owner.positions.told_by(source);
         number == last + 1 || !self.core.holds(Rule::TellNumbers)
     }

@@ -29,8 +29,8 @@ impl Positions {
     pub(super) fn new(fold: &Fold, now: TimeMs) -> Self {
         Self {
             at: now,
-            inbound: fold.inbound,
-            sent: fold.sent,
+            inbound: fold.inbound.next(),
+            sent: fold.effects.sent(),
             tells: BTreeMap::new(),
             told_by: BTreeSet::new(),
         }
@@ -125,7 +125,7 @@ impl Owner {
             return Ok(());
         }
         // What was taken without a commit, the next owner need not look at again.
-        if !self.writer.is_released() && self.inbox.next() > core.fold.inbound {
+        if !self.writer.is_released() && self.inbox.next() > core.fold.inbound.next() {
             self.append_checkpoint(core, now.running);
             return Ok(());
         }
@@ -140,7 +140,7 @@ impl Owner {
 fn tells_taken(place: &LanePartition, fold: &Fold, source: &LanePartition, now: Now) -> Record {
     let message = Message::TellsTaken {
         taker: place.clone(),
-        number: fold.tells_in.get(source).copied().unwrap_or_default(),
+        number: fold.tells.last_taken(source),
     };
     let inbound = Inbound {
         time: now.time,

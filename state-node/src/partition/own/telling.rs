@@ -19,7 +19,7 @@ pub(super) struct TellQueues(BTreeMap<LanePartition, TellQueue>);
 impl TellQueues {
     /// Those of an earlier owner which their targets have not confirmed: it may not have sent any of them.
     pub(super) fn again(core: &Core) -> Self {
-        let ends = core.fold.outstanding.ends();
+        let ends = core.fold.tells.outstanding().ends();
         let again = |(target, first, last): (&LanePartition, _, _)| {
             (target.clone(), TellQueue::again(first, last))
         };
@@ -30,7 +30,7 @@ impl TellQueues {
     pub(super) fn tell(&mut self, core: &mut Core, tell: &Tell, now: Now) {
         self.to(&tell.target).leaves(tell.number);
         let max = core.setting.limits.tells_outstanding_max;
-        if core.fold.outstanding.count(&tell.target) == max {
+        if core.fold.tells.outstanding().count(&tell.target) == max {
             tracing::warn!(partition = %core.setting.place, target = %tell.target, waiting = max, "a partition takes no words of this one: commands and timers that tell it wait; see who owns it, and why it stands still");
         }
         self.send(core, &tell.target, now);
@@ -56,7 +56,7 @@ impl TellQueues {
             return;
         };
         while let Some(id) = tells.next(portion, now.running)
-            && let Some(tell) = fold.outstanding.get(target, id.number)
+            && let Some(tell) = fold.tells.outstanding().get(target, id.number)
         {
             let record = tell_record(&setting.place, now.time, tell);
             tells.appended(record.header.len() + record.value.len(), now.running);
@@ -104,7 +104,7 @@ impl TellQueues {
         number: u64,
         now: Now,
     ) {
-        core.fold.confirm(target, number);
+        core.fold.tells.confirm(target, number);
         let portion = portion(&core.setting.limits);
         self.to(target).confirm(number, now.running, portion);
         self.send(core, target, now);
@@ -129,7 +129,7 @@ fn portion(limits: &Limits) -> Portion {
 /// from other entities more is taken: two that only tell each other must not wait for each other.
 pub(super) fn must_wait(core: &Core, draft: &Draft) -> bool {
     let max = core.setting.limits.tells_outstanding_max;
-    let max = match draft.cause {
+    let max = match draft.trigger.cause() {
         _ if draft.tells.is_empty() => return false,
         Cause::Timer(TimerKey::Domain(_)) => max,
         Cause::Inbound(_) if draft.changes.iter().any(is_command) => max,
@@ -140,7 +140,7 @@ pub(super) fn must_wait(core: &Core, draft: &Draft) -> bool {
     let mut told = draft.tells.iter();
     told.any(|tell| {
         let target = core.setting.lanes.locate(&tell.to);
-        target.is_some_and(|target| core.fold.outstanding.count(&target) >= max)
+        target.is_some_and(|target| core.fold.tells.outstanding().count(&target) >= max)
     })
 }
 

@@ -5,7 +5,7 @@ use xp_protocol::{Address, PartitionId, TimeMs, codec};
 use xp_transport::simulated::{Faults, LeaderFaults, Simulated};
 
 use super::*;
-use crate::fold::Fold;
+use crate::fold::{Effects, Fold};
 use crate::published::pages::{Page, Taken};
 use crate::published::{Outcome, RestoreError, Restoring};
 use crate::snapshot::{Ahead, sealed};
@@ -194,7 +194,10 @@ fn a_head_covers_events_once_it_is_acknowledged() {
     let fold = |unsent: &[u64]| {
         sealed(&codec::encode(&Fold {
             last_valid: Some(Offset(10)),
-            unsent: unsent.iter().copied().map(Offset).collect(),
+            effects: Effects::new(
+                Offset(0),
+                unsent.iter().copied().map(Offset).collect::<Vec<_>>(),
+            ),
             ..Fold::default()
         }))
     };

@@ -51,7 +51,7 @@ impl Journal {
     fn due(&self, now: TimeMs) -> Option<Vec<Offset>> {
         let segments = self.segments(|segments| segments.clone());
         let second = segments.get(1)?.head().ok()?;
-        let retention = self.topic.config.retention;
+        let retention = self.topic.config.cleanup.retention();
         let is_old = retention
             .age_ms
             .is_some_and(|age_ms| now.since_ms(second.created) > age_ms);

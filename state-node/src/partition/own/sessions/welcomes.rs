@@ -18,6 +18,7 @@ use super::Sessions;
 use crate::draft::{Deliveries, socket};
 use crate::entity::Session;
 use crate::gate::Output;
+use crate::trigger::Trigger;
 use crate::turn::{self, Turn};
 
 /// What a rendering counts at the least, in bytes.
@@ -198,15 +199,15 @@ fn render(
 ) -> Option<Welcome> {
     let host = core.setting.domain.get(address.category())?;
     let entity = core.residents.get(address)?;
+    let cause = Cause::Timer(TimerKey::Grace(session.socket.connection));
+    // A welcome draws nothing that must be the same again: it is never logged (R31).
+    let seed = entity.runtime.revision.0;
+    let trigger = Trigger::new(cause, entity.runtime.now, seed, None);
     let turn = Turn {
         address,
         host: host.as_ref(),
         limits: &core.setting.limits,
-        cause: Cause::Timer(TimerKey::Grace(session.socket.connection)),
-        now: entity.runtime.now,
-        // A welcome draws nothing that must be the same again: it is never logged (R31).
-        seed: entity.runtime.revision.0,
-        trace: None,
+        trigger,
         rules: core.setting.rules,
         poisonous: false,
     };

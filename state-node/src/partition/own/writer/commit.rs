@@ -14,7 +14,7 @@ use super::super::super::core::Core;
 use super::super::super::{label, record};
 use super::super::telling::must_wait;
 use super::Writer;
-use crate::draft::{Deliveries, Draft, Failure, chain_records, reference};
+use crate::draft::{Deliveries, Draft, Failure, chain_records};
 use crate::entity::Entity;
 use crate::gate::Output;
 use crate::turn::{self, No, Turn, Turned};
@@ -30,14 +30,14 @@ impl Writer {
         now: Now,
     ) {
         if let (true, Some(entity)) = (draft.ends, core.residents.get(address)) {
-            let until = draft.now.plus_ms(core.setting.limits.memory_ms);
+            let until = draft.trigger.now().plus_ms(core.setting.limits.memory_ms);
             draft.end(entity, until);
         }
         if must_wait(core, &draft) || self.is_spoken_of(core, address, &draft, now) {
             return self.wait(core, address, &draft, now);
         }
         if let Some(to) = unreachable(core, &draft) {
-            let reference = reference(draft.seed);
+            let reference = draft.trigger.reference();
             tracing::error!(entity = %address, %to, reference, "a message faulted: it tells a category that no lane serves; add that category to a lane, or mend the domain's code");
             let why = format!("it tells {to}, whose category no lane serves");
             let failure = failure(core, &draft, FaultCode::Misuse, &why);
@@ -49,7 +49,7 @@ impl Writer {
         let bytes = record.bytes();
         let max = core.setting.limits.record_bytes_max;
         if bytes > max {
-            let reference = reference(draft.seed);
+            let reference = draft.trigger.reference();
             tracing::error!(entity = %address, bytes, max, reference, "a message faulted: its record would be too large; let the domain record less at once, or raise record-bytes-max");
             let why = format!("its record would have {bytes} bytes of at most {max}");
             let failure = failure(core, &draft, FaultCode::TooLarge, &why);
@@ -67,7 +67,7 @@ impl Writer {
     /// A decision is dropped as if its message had not come: a client sends it again (R30, R32), an entity's
     /// partition repeats it (R34), and a timer fires later.
     fn wait(&mut self, core: &Core, address: &Address, draft: &Draft, now: Now) {
-        if let Cause::Timer(key) = &draft.cause
+        if let Some(key) = draft.trigger.timer()
             && let Some(due) = core.due(address, key)
         {
             self.put_off.push((due, address.clone(), key.clone()), now);
@@ -77,7 +77,7 @@ impl Writer {
     /// Whether an entity would be forgotten while chain records about it are on their way: its next life counts its
     /// revisions from the beginning, and an edge could not tell the one's from the other's (R20, R45).
     fn is_spoken_of(&self, core: &Core, address: &Address, draft: &Draft, now: Now) -> bool {
-        let forgets = matches!(draft.cause, Cause::Timer(TimerKey::Forget(_)));
+        let forgets = draft.trigger.forgets();
         let Some(entity) = core.residents.get(address).filter(|_| forgets) else {
             return false;
         };
@@ -107,7 +107,7 @@ impl Writer {
                 (FaultCode::Misuse, found.why)
             });
         };
-        let reference = reference(draft.seed);
+        let reference = draft.trigger.reference();
         tracing::error!(entity = %address, ?cause, %fault, reference, "a message faulted: its events cannot be applied; the domain's code is to be mended");
         self.spoilt = true;
         // Should the fault not be committed before the partition is lost, it need not fail to apply once more.
@@ -177,16 +177,13 @@ impl Writer {
         let Some((host, entity)) = host.zip(core.residents.get(address)) else {
             return;
         };
-        let stands = |change: &&Change| stands(&failed.cause, change);
+        let stands = |change: &&Change| stands(failed.trigger.cause(), change);
         let kept = failed.changes.iter().filter(stands).cloned().collect();
         let turn = Turn {
             address,
             host: host.as_ref(),
             limits: &core.setting.limits,
-            cause: failed.cause.clone(),
-            now: failed.now,
-            seed: failed.seed,
-            trace: failed.trace.clone(),
+            trigger: failed.trigger.clone(),
             rules: core.setting.rules,
             poisonous: false,
         };
@@ -227,7 +224,7 @@ impl Writer {
 }
 
 fn failure(core: &Core, draft: &Draft, code: FaultCode, why: &str) -> Failure {
-    Failure::new(code, draft.seed, &core.setting.limits, why)
+    Failure::new(code, draft.trigger.seed(), &core.setting.limits, why)
 }
 
 /// An entity that is told and lives nowhere.
@@ -248,11 +245,11 @@ fn place(
         epoch: core.epoch(),
         seq: core.fold.seq.next(),
         sent,
-        cause: draft.cause.clone(),
-        now: draft.now,
+        cause: draft.trigger.cause().clone(),
+        now: draft.trigger.now(),
         revision: draft.revision,
-        trace: draft.trace.clone(),
-        seed: draft.seed,
+        trace: draft.trigger.trace().map(Into::into),
+        seed: draft.trigger.seed(),
         event_count: draft.event_count,
         changes: draft.stored_changes(),
         links: draft.links(entity),
@@ -274,10 +271,8 @@ fn numbered(core: &Core, address: &Address, draft: &Draft) -> Vec<Tell> {
     let mut last = BTreeMap::new();
     draft.tells(address, |to| {
         let target = core.setting.lanes.locate(to)?;
-        let known = core.fold.tells_out.get(&target).copied();
-        let number = last
-            .entry(target.clone())
-            .or_insert(known.unwrap_or_default());
+        let known = core.fold.tells.last_given(&target);
+        let number = last.entry(target.clone()).or_insert(known);
         *number += 1;
         Some((target, *number))
     })

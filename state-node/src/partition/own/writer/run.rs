@@ -15,6 +15,7 @@ use crate::draft::Deliveries;
 use crate::entity::Entity;
 use crate::gate::Output;
 use crate::limits::Limits;
+use crate::trigger::Trigger;
 use crate::turn::{Turn, Turned};
 
 /// What a turn is about, but for what is decided.
@@ -108,14 +109,12 @@ impl Writer {
         entity.touched = now.running;
         let known = known(entity.runtime.now, now.time, &limits);
         let ahead_ms = entity.runtime.now.since_ms(known);
+        let time = bounded(occasion.time, now.time, limits.clock_skew_ms).max(known);
         let turn = Turn {
             address,
             host: host.as_ref(),
             limits: &limits,
-            cause: occasion.cause,
-            now: bounded(occasion.time, now.time, limits.clock_skew_ms).max(known),
-            seed,
-            trace: occasion.trace,
+            trigger: Trigger::new(occasion.cause, time, seed, occasion.trace),
             rules,
             poisonous: occasion.poisonous,
         };

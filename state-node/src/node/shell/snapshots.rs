@@ -1,19 +1,78 @@
-//! The writes to a partition's snapshot store, in the order of its lives: what an earlier life began is over before the
-//! store is cleared, and before the next life reads it.
+//! The snapshots of a partition, and who may touch them: writes go to the store in the order of the partition's lives.
+//! What an earlier life began is over before the store is cleared, and before the next life reads it.
 
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::published::Changes;
 use crate::store::{Batch, SnapshotStore};
+
+/// What one life of a partition has to do with its snapshots.
+pub(super) struct Snapshots {
+    store: Arc<dyn SnapshotStore>,
+    /// Held while a snapshot is written or published.
+    turn: Arc<Mutex<Changes>>,
+    /// Whether it is this node's turn to publish; the publisher ends with it.
+    publishes: watch::Sender<bool>,
+    /// They were taken from the published one when the partition was opened.
+    are_restored: bool,
+    /// They cannot be used: they are cleared before the partition is opened anew.
+    are_spoilt: bool,
+}
+
+impl Snapshots {
+    pub(super) fn new(
+        store: Arc<dyn SnapshotStore>,
+        turn: Arc<Mutex<Changes>>,
+        publishes: watch::Sender<bool>,
+        are_restored: bool,
+    ) -> Self {
+        Self {
+            store,
+            turn,
+            publishes,
+            are_restored,
+            are_spoilt: false,
+        }
+    }
+
+    /// Writes a batch, behind those before it.
+    pub(super) fn write(
+        &self,
+        batch: Batch,
+    ) -> impl Future<Output = Result<(), String>> + Send + use<> {
+        write(Arc::clone(&self.store), Arc::clone(&self.turn), batch)
+    }
+
+    /// Whether it is this node's turn to publish them.
+    pub(super) fn publish(&self, mine: bool) {
+        self.publishes
+            .send_if_modified(|was| std::mem::replace(was, mine) != mine);
+    }
+
+    /// What the store holds cannot be used.
+    pub(super) fn spoil(&mut self) {
+        self.are_spoilt = true;
+    }
+
+    pub(super) fn are_spoilt(&self) -> bool {
+        self.are_spoilt
+    }
+
+    /// Whether the next life may take them from the published one: what was restored, and was of no use before the
+    /// partition was warm, would be no better a second time.
+    pub(super) fn may_be_restored(&self, was_warm: bool) -> bool {
+        !self.are_restored || was_warm
+    }
+}
 
 /// Writes a batch. A write that has begun is finished also when nobody waits for it any more; one that waits for its
 /// turn is then never begun.
 ///
 /// # Errors
 /// When the store cannot be written; the former content stands.
-pub(super) async fn write(
+async fn write(
     store: Arc<dyn SnapshotStore>,
     turn: Arc<Mutex<Changes>>,
     batch: Batch,
@@ -65,6 +124,17 @@ mod tests {
 
     use super::*;
     use crate::store::{MemoryStore, StoreError};
+
+    #[test]
+    fn what_was_restored_in_vain_is_not_restored_again() {
+        let snapshots = |are_restored| {
+            let store = Arc::new(MemoryStore::default());
+            Snapshots::new(store, Arc::default(), watch::channel(false).0, are_restored)
+        };
+        assert!(snapshots(false).may_be_restored(false));
+        assert!(!snapshots(true).may_be_restored(false));
+        assert!(snapshots(true).may_be_restored(true), "it was good then");
+    }
 
     /// A disk that says when it is asked to write and when it has, and waits in between until it may.
     struct SlowStore {
