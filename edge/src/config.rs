@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::network::Range;
-use crate::units::{Size, Span};
+use xp_settings::{Size, Span, settings};
 
 pub use judged::Unusable;
 pub use key::{Key, Source};
@@ -89,26 +89,9 @@ fn leeway() -> Span {
     Span::from_secs(5)
 }
 
-/// A section of a configuration: each key with its built-in value. The caller has serde's derives in scope.
-#[macro_export]
-macro_rules! settings {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self { $($field: $default,)* }
-            }
-        }
-    };
-}
-
 settings! {
     /// The proxies in front of an edge: limits per network are counted for the clients behind them.
-    Proxies {
+    pub struct Proxies {
         /// Their addresses, as in `["10.0.0.0/8", "2001:db8::7"]`. What anybody else says of where a client comes from
         /// is ignored. Empty: the peer of a socket is the client.
         trusted: Vec<Range> = Vec::new(),
@@ -132,7 +115,7 @@ pub enum ToldBy {
 
 settings! {
     /// What a client may take up, and what happens beyond.
-    Limits {
+    pub struct Limits {
         /// The largest frame a client may send. A larger one is closed `frame-too-large`.
         frame_bytes_max: Size = Size(64 << 10),
         /// How far a client's numbers may run ahead of its oldest unanswered one (B of R30). Beyond:
@@ -217,7 +200,7 @@ settings! {
 
 settings! {
     /// How long things may take, and what happens then.
-    Timing {
+    pub struct Timing {
         /// From accepting a socket to the end of its handshake: TLS, the request and the token together. Then it is
         /// closed.
         handshake: Span = Span::from_secs(5),

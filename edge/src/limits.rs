@@ -14,7 +14,7 @@ use crate::arrivals::Arrivals;
 use crate::config::Limits;
 use crate::files::Files;
 use crate::network::Network;
-use crate::units::Size;
+use xp_settings::Size;
 
 type Alone = RateLimiter<NotKeyed, InMemoryState, DefaultClock>;
 type Rates<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock>;

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use xp_edge::config::{Key, Tokens};
-use xp_edge::settings;
-use xp_edge::units::{Size, Span};
+use xp_settings::{Size, Span, settings};
 use xp_state_node::Limits;
 use xp_transport::embedded;
 
@@ -119,7 +118,7 @@ fn first_version() -> u32 {
 
 settings! {
     /// The part that holds entities: its name, its bounds, and what happens at each.
-    StateNode {
+    pub struct StateNode {
         /// Its stable name. A second process of the same name replaces the first.
         name: String = "state-1".to_owned(),
         /// What tells it apart from others, as in `{ region = "eu" }`: lanes choose their nodes by it

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use xp_client::{Options, Tokens};
 use xp_domain_sdk::{Domain, Entity, State};
-use xp_edge::units::Span;
+use xp_settings::Span;
 use xp_transport::Clock;
 
 use xp_runtime::config::secret_file;

@@ -7,7 +7,7 @@ use xp_protocol::TimeMs;
 use super::local::Local;
 use super::*;
 use crate::config::{Key, Tokens};
-use crate::units::Span;
+use xp_settings::Span;
 use signing::{Signer, unsigned};
 
 const NOW: TimeMs = TimeMs(1_000_000_000);

@@ -1,7 +1,7 @@
 //! An owner that is behind: what is held back, of whom, and until when (R42).
 
 use xp_edge::flow::BUDGET_MIN;
-use xp_edge::units::Size;
+use xp_settings::Size;
 use xp_edge::{Config, Readiness};
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound, Recipients, Socket};

@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
-use xp_edge::units::{Size, Span};
+use xp_settings::{Size, Span};
 use xp_protocol::CloseCode;
 use xp_protocol::inbound::ClientAction;
 

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use xp_edge::Config;
-use xp_edge::units::Span;
+use xp_settings::Span;
 use xp_protocol::CloseCode;
 use xp_protocol::inbound::ClientAction;
 
@@ -237,7 +237,7 @@ async fn a_socket_that_comes_in_a_stall_comes_back_later() {
 #[tokio::test]
 async fn when_too_much_waits_nobody_else_comes_in() {
     let mut config = patient();
-    config.limits.partition_bytes_max = xp_edge::units::Size(1);
+    config.limits.partition_bytes_max = xp_settings::Size(1);
     let world = World::with(config).await;
     let mut ana = world.join("ana", 1).await;
     world.inbound.set(Weather::Hanging);

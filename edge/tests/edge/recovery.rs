@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use xp_cluster::members::End;
 use xp_cluster::timing::STATE_NODE_HEARTBEAT_MS;
-use xp_edge::units::Span;
+use xp_settings::Span;
 use xp_edge::{Config, Readiness};
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::inbound::ClientAction;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use xp_edge::Readiness;
 use xp_edge::config::Key;
-use xp_edge::units::Span;
+use xp_settings::Span;
 use xp_protocol::CloseCode;
 
 use crate::world::client::{Client, Dial};

@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Message;
 use xp_edge::StartError;
 use xp_edge::config::Tls;
-use xp_edge::units::Span;
+use xp_settings::Span;
 use xp_protocol::Incarnation;
 use xp_transport::Clock;
 

@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use xp_edge::config::{Key, Limits, Proxies, Timing, Tokens};
-use xp_edge::units::Span;
+use xp_settings::Span;
 use xp_edge::{Config, Handle, Lane, Lanes, StartError};
 use xp_protocol::{ConnectionId, Incarnation, TimeMs};
 use xp_transport::Clock;

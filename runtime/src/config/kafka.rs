@@ -6,8 +6,7 @@ mod secrets;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use xp_edge::settings;
-use xp_edge::units::Span;
+use xp_settings::{Span, settings};
 use xp_transport::kafka;
 
 pub use age::Age;
@@ -19,7 +18,7 @@ settings! {
     /// Kafka as the log. Without this section the log is the embedded one, which one process has for itself; with it,
     /// edges and state nodes may be processes of their own. `xp topics create` makes the topics, and every start checks
     /// them.
-    Kafka {
+    pub struct Kafka {
         /// Brokers to ask first, each `host:port`; they name the others.
         brokers: Vec<String> = Vec::new(),
         /// What stands before the names of all topics, so that one Kafka holds several installations, each with its own:
@@ -56,7 +55,7 @@ settings! {
 
 settings! {
     /// TLS towards the brokers.
-    Tls {
+    pub struct Tls {
         /// PEM file of the authorities that may have signed the brokers' certificates. Left out: those of the system.
         ca: Option<PathBuf> = None,
         /// PEM file of our own certificate, then its issuers, where brokers ask for one. Needs `key`.
@@ -74,7 +73,7 @@ settings! {
 
 settings! {
     /// A user of the brokers.
-    Sasl {
+    pub struct Sasl {
         /// How the password is proved.
         mechanism: Mechanism = Mechanism::ScramSha512,
         /// Who.

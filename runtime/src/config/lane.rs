@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use xp_edge::settings;
-use xp_edge::units::{Size, Span};
+use xp_settings::{Size, Span, settings};
 use xp_protocol::cluster;
 use xp_state_node::Limits;
 use xp_state_node::pace::Pace;
@@ -12,7 +11,7 @@ use xp_state_node::pace::Pace;
 settings! {
     /// A set of categories that share topics and partitions. A configuration that names lanes has just those; only one
     /// that names none has the built-in `main`.
-    Lane {
+    pub struct Lane {
         /// The categories it serves. At most one lane may leave this empty: it serves all hosted categories that
         /// no other lane names.
         categories: Vec<String> = Vec::new(),
@@ -44,7 +43,7 @@ pub enum Class {
 
 settings! {
     /// Which state nodes may serve a lane. The highest `lanes-version` in the cluster counts.
-    Placement {
+    pub struct Placement {
         /// Labels that a state node must have, as in `{ region = "eu" }`. Each has the label `name` besides its own. A
         /// lane that no living node may serve is reported (`xp cluster status`), and its clients wait.
         labels: BTreeMap<String, String> = BTreeMap::new(),
@@ -59,7 +58,7 @@ settings! {
 
 settings! {
     /// Bounds that are other ones on this lane. A key that is left out is the one of `state-node`.
-    LaneLimits {
+    pub struct LaneLimits {
         /// The largest record. The edge's largest frame must fit into it.
         record_bytes_max: Option<Size> = None,
         /// Answers kept per session (B of R30). At least `edge.limits.window`.

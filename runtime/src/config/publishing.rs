@@ -1,14 +1,13 @@
 //! State for nodes that have none, in the topic `snapshots` of each lane.
 
 use serde::{Deserialize, Serialize};
-use xp_edge::settings;
-use xp_edge::units::Span;
+use xp_settings::{Span, settings};
 use xp_state_node::pace::Pace;
 
 settings! {
     /// What a mirror publishes of each partition on the lane's topic `snapshots`, so that a node with an empty disk need
     /// not replay all of `events`.
-    Publishing {
+    pub struct Publishing {
         /// How often what changed is published. A node that has nothing is behind by so much, and reads the rest from
         /// `events`.
         interval: Span = Span::from_secs(10),

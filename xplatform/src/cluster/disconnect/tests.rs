@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use xp_edge::units::Span;
+use xp_settings::Span;
 use xp_protocol::TimeMs;
 use xp_protocol::cluster::{Member, Who};
 use xp_protocol::{PartitionId, plain};
