@@ -129,7 +129,7 @@ pub async fn start(
     for warning in config.warnings() {
         warn!(target: "xp_edge::start", "{warning}");
     }
-    let verifier = Verifier::new(&config.tokens, config.timing.jwks_retry.0)?;
+    let verifier = Verifier::new(&config.tokens, config.timing.keys.retry.0)?;
     let certificate = config.tls.as_ref().map(Certificate::open).transpose()?;
     let certificate = certificate.map(Arc::new);
     let defined = distinct(&lanes)?;
@@ -222,9 +222,9 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
 
 fn open(config: &Config, lanes: &Lanes, defined: &[config::Lane]) -> HashMap<String, Arc<Lane>> {
     let bounds = Bounds {
-        unanswered_max: config.limits.partition_unanswered_max as usize,
-        bytes_max: config.limits.partition_bytes_max.0,
-        behind_max: config.limits.partition_behind_max.0 as u64,
+        unanswered_max: config.limits.partition.unanswered_max as usize,
+        bytes_max: config.limits.partition.bytes_max.0,
+        behind_max: config.limits.partition.behind_max.0 as u64,
     };
     let open = |lane: &config::Lane| (lane.name.clone(), Arc::new(Lane::new(lane, bounds)));
     let open: HashMap<_, _> = defined.iter().map(open).collect();
@@ -250,8 +250,8 @@ fn patience(node: &Node) -> Patience {
     let timing = &node.config.timing;
     Patience {
         retry_ms: timing.retry.ms(),
-        stall_ms: timing.lane_stall.ms(),
-        sockets_ms: timing.lane_patience.ms(),
+        stall_ms: timing.lane.stall.ms(),
+        sockets_ms: timing.lane.patience.ms(),
     }
 }
 
@@ -320,8 +320,8 @@ impl Handle {
         let node = &self.node;
         node.state.drain();
         let timing = &node.config.timing;
-        send_away(node, timing.drain_spread.0).await;
-        if tokio::time::timeout(timing.drain_wait.0, emptied(node))
+        send_away(node, timing.drain.spread.0).await;
+        if tokio::time::timeout(timing.drain.wait.0, emptied(node))
             .await
             .is_err()
         {
@@ -329,7 +329,7 @@ impl Handle {
             warn!(target: "xp_edge::drain", left, "not everybody left in time");
         }
         let goodbye = membership::leave(node);
-        if tokio::time::timeout(timing.lane_stall.0, goodbye)
+        if tokio::time::timeout(timing.lane.stall.0, goodbye)
             .await
             .is_err()
         {

@@ -27,7 +27,7 @@ use xp_domain_sdk::host::Registry;
 use xp_protocol::{Address, Incarnation, LanePartition, Offset};
 use xp_transport::{Clock, Log};
 
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::lanes::Lanes;
 use crate::limits::Limits;
 use crate::published::Changes;
@@ -83,6 +83,7 @@ fn names(places: &[LanePartition]) -> String {
 
 /// What all partitions of a node share.
 pub(crate) struct Shared {
+    pub(crate) config: Config,
     limits: Arc<Limits>,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) domain: Arc<Registry>,
@@ -90,7 +91,6 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) incarnation: Incarnation,
     pub(crate) view: watch::Receiver<View>,
-    pub(crate) lease_ms: u64,
     pub(crate) standing: Arc<Standing>,
     pub(crate) threads: Threads,
     pub(crate) stop: watch::Receiver<bool>,
@@ -270,7 +270,7 @@ pub async fn start(
     let stores = match &config.snapshots {
         Some(dir) => Stores::Sled(SledStores::open(
             dir,
-            config.snapshot_cache_bytes,
+            config.settings.snapshot_cache.bytes() as u64,
             &boot_id(),
         )?),
         None => Stores::Memory(Mutex::default()),
@@ -287,14 +287,14 @@ pub async fn start(
     let (view, heartbeats) = joining.join().await?;
     let (stop, stopped) = watch::channel(false);
     let shared = Arc::new(Shared {
-        limits: Arc::new(config.limits.clone()),
+        limits: Arc::new(config.settings.limits.clone()),
+        config,
         lanes: Arc::new(lanes),
         domain: Arc::new(domain),
         log,
         clock,
         incarnation,
         view: view.clone(),
-        lease_ms: config.takeover_wait_ms,
         standing,
         threads: Threads::default(),
         stop: stopped,
@@ -305,9 +305,13 @@ pub async fn start(
         seen: Mutex::default(),
         errands: Errands::default(),
     });
-    let (every, longest) = (config.heartbeat_ms, config.stuck_ms);
-    let (every, longest) = (Duration::from_millis(every), Duration::from_millis(longest));
-    watchdog::start(&shared, every, longest)
+    let Settings {
+        heartbeat,
+        stuck,
+        stop_wait,
+        ..
+    } = shared.config.settings;
+    watchdog::start(&shared, heartbeat.0, stuck.0)
         .map_err(|error| StartError::Supervisor(error.to_string()))?;
     let (supervisor, supervising) = Actor::spawn(None, Supervisor, Arc::clone(&shared))
         .await
@@ -315,7 +319,7 @@ pub async fn start(
     let watching = tokio::spawn(supervisor::watch(supervisor.clone(), view));
     Ok(Handle {
         shared,
-        stop_wait: Duration::from_millis(config.stop_wait_ms),
+        stop_wait: stop_wait.0,
         stop,
         supervisor,
         supervising,

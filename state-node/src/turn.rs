@@ -38,6 +38,8 @@ pub struct Turn<'a> {
     pub host: &'a dyn Host,
     /// The partition's bounds.
     pub limits: &'a Limits,
+    /// Whether a client hears why its message faulted.
+    pub explains: bool,
     /// What caused the turn.
     pub cause: Cause,
     /// The message's time, bounded and never running backwards.
@@ -157,7 +159,7 @@ impl Turn<'_> {
 
     /// What a client hears of a message that failed, and `why`.
     fn failure(&self, code: FaultCode, why: &str) -> Failure {
-        Failure::new(code, self.seed, self.limits, why)
+        Failure::new(code, self.seed, self.explains, why)
     }
 
     /// A fault names the entity and the message. What a client did wrong is no error of this side, and as many as it

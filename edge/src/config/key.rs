@@ -27,7 +27,7 @@ pub struct Key {
     /// A JSON Web Key Set in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_file: Option<PathBuf>,
-    /// A JSON Web Key Set fetched over HTTPS, again every `jwks-refresh`, and at once when a token
+    /// A JSON Web Key Set fetched over HTTPS, again every `edge.timing.keys.refresh`, and at once when a token
     /// names a key that is not in it. Plain HTTP is for this machine alone: on any other way whoever is between may hand
     /// in keys of his own, and a warning says so.
     #[serde(skip_serializing_if = "Option::is_none")]

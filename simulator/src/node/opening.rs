@@ -63,6 +63,7 @@ impl Node {
             limits: Arc::new(limits(&stage.plan)),
             store: self.disk.store(place),
             lease_ms: LEASE_MS,
+            explains: false,
             rules: Switch::owner(stage.plan.without),
             faulted,
             deciding: Default::default(),

@@ -57,7 +57,7 @@ impl Node {
         publication.end();
         if mine {
             let due = Due::Publish(held.part, publication.epoch);
-            let settle_ms = pace().settle_ms;
+            let settle_ms = pace().settle.ms();
             self.plan(stage, settle_ms, due);
         }
     }
@@ -85,7 +85,7 @@ impl Node {
         };
         let read = match writing.step() {
             Step::Append(records) => return self.put_out(part, records, stage),
-            Step::Rest => return self.plan(stage, pace.interval_ms, Due::Publish(part, epoch)),
+            Step::Rest => return self.plan(stage, pace.interval.ms(), Due::Publish(part, epoch)),
             Step::Page(after) => {
                 let page = pages::page(store.as_ref(), after.as_ref(), &pace);
                 page.map(|page| writing.page(page)).is_ok()
@@ -120,7 +120,7 @@ impl Node {
         let Some(held) = self.part(part) else { return };
         held.publication.end();
         let due = Due::Publish(part, held.publication.epoch);
-        self.plan(stage, pace().interval_ms, due);
+        self.plan(stage, pace().interval.ms(), due);
     }
 
     fn put_out(&mut self, part: Part, records: Vec<Record>, stage: &mut Stage) {

@@ -20,11 +20,27 @@ const SOURCES: &[(&str, &str)] = &[
         include_str!("../../../runtime/src/config/lane.rs"),
     ),
     (
-        "xp_runtime",
-        include_str!("../../../runtime/src/config/publishing.rs"),
+        "xp_state_node",
+        include_str!("../../../state-node/src/config.rs"),
+    ),
+    (
+        "xp_state_node",
+        include_str!("../../../state-node/src/limits.rs"),
+    ),
+    (
+        "xp_state_node",
+        include_str!("../../../state-node/src/pace.rs"),
     ),
     ("xp_edge", include_str!("../../../edge/src/config.rs")),
     ("xp_edge", include_str!("../../../edge/src/config/key.rs")),
+    (
+        "xp_edge",
+        include_str!("../../../edge/src/config/limits.rs"),
+    ),
+    (
+        "xp_edge",
+        include_str!("../../../edge/src/config/timing.rs"),
+    ),
 ];
 
 const HEAD: &str = "\

@@ -156,7 +156,7 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             &["edge.limits.window in ", "some.toml", "is 0: choose 1"],
         ),
         (
-            "[state-node]\nrecord-bytes-max = \"64 KiB\"",
+            "[state-node.limits]\nrecords = { bytes-max = \"64 KiB\" }",
             &[],
             &["edge.limits.frame-bytes-max", "64 KiB", "some.toml"],
         ),
@@ -186,19 +186,70 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             &["kafka.sasl.mechanism", "scram-sha-512"],
         ),
         (
-            "[state-node]\nanswers-per-session = 8",
+            "[state-node.limits.sessions]\nanswers = 8",
             &[],
             &["edge.limits.window in built in", "is 64", "some.toml"],
         ),
         (
-            "[lanes.main.limits]\nanswers-per-session = 8",
+            "[lanes.main.limits.sessions]\nanswers = 8",
             &[],
-            &["lanes.main.limits.answers-per-session in ", "is 8", "64"],
+            &["lanes.main.limits.sessions.answers in ", "is 8", "64"],
         ),
         (
-            "[lanes.main.limits]\nrecord-bytes-max = \"64 KiB\"",
+            "[lanes.main.limits.records]\nbytes-max = \"64 KiB\"",
             &[],
-            &["lanes.main.limits.record-bytes-max in ", "frame-bytes-max"],
+            &["lanes.main.limits.records.bytes-max in ", "frame-bytes-max"],
+        ),
+        (
+            "[lanes.main.limits.sessions]\ngrce = \"5s\"",
+            &[],
+            &[
+                "lanes.main.limits.sessions.grce in ",
+                "some.toml",
+                "Did you mean \"grace\"?",
+            ],
+        ),
+        (
+            "[lanes.main.limits.records]\nquiet = 5",
+            &[],
+            &[
+                "lanes.main.limits.records.quiet in ",
+                "some.toml",
+                "is integer",
+            ],
+        ),
+        (
+            "[state-node]\ngrace = \"5s\"",
+            &[],
+            &[
+                "state-node.grace in ",
+                "some.toml",
+                "has moved: write state-node.limits.sessions.grace",
+            ],
+        ),
+        (
+            "",
+            &[("XP__STATE_NODE__PUBLISHING__INTERVAL", "5s")],
+            &[
+                "state-node.publishing in $XP__STATE_NODE__PUBLISHING__INTERVAL",
+                "write state-node.limits.publishing",
+            ],
+        ),
+        (
+            "[edge.timing]\ndrain-spread = \"5s\"",
+            &[],
+            &[
+                "edge.timing.drain-spread in ",
+                "write edge.timing.drain.spread",
+            ],
+        ),
+        (
+            "[lanes.main.limits]\nrecent-commits-max = 5",
+            &[],
+            &[
+                "lanes.main.limits.recent-commits-max in ",
+                "write lanes.main.limits.recent.commits-max",
+            ],
         ),
         (
             "[lanes.main]\nclass = \"batch\"",

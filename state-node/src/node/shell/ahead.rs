@@ -24,7 +24,7 @@ impl Ahead {
     /// One that reads from an offset on.
     pub(super) fn open(shell: &Shell<'_>, begin: Offset) -> Self {
         let shared = shell.shared;
-        let bytes_max = shared.limits(shell.place).ahead_bytes_max;
+        let bytes_max = shared.limits(shell.place).ahead_bytes_max.bytes();
         Self {
             reader: Some(shared.log.read(&shell.topics.inbound, begin)),
             read: ReadAhead::open(begin, bytes_max, Default::default()),

@@ -98,7 +98,8 @@ impl Writer {
             tracing::warn!(entity = %address, "a message names a category that is not hosted here");
             return Ok(());
         };
-        let (limits, rules) = (Arc::clone(&core.setting.limits), core.setting.rules);
+        let limits = Arc::clone(&core.setting.limits);
+        let (rules, explains) = (core.setting.rules, core.setting.explains);
         let has_faulted = core.quarantines.faulted.has(&occasion.cause);
         let entity = match core.entity(address) {
             Ok(Some(entity)) => entity,
@@ -112,8 +113,9 @@ impl Writer {
             address,
             host: host.as_ref(),
             limits: &limits,
+            explains,
             cause: occasion.cause,
-            now: bounded(occasion.time, now.time, limits.clock_skew_ms).max(known),
+            now: bounded(occasion.time, now.time, limits.clock.skew.ms()).max(known),
             seed,
             trace: occasion.trace,
             rules,
@@ -161,7 +163,7 @@ impl Writer {
 /// The time that an entity has reached, after which its next turn comes (R48): where that is too far ahead of the owner's
 /// clock, what the clock says.
 pub(in super::super) fn known(reached: TimeMs, now: TimeMs, limits: &Limits) -> TimeMs {
-    match reached.since_ms(now) > limits.entity_ahead_ms {
+    match reached.since_ms(now) > limits.clock.entity_ahead.ms() {
         true => now,
         false => reached,
     }
