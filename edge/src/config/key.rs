@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use xp_settings::Secret;
 
 /// One key: exactly one of its sources, and its issuer where there are several.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +15,7 @@ pub struct Key {
     pub issuer: Option<String>,
     /// A shared secret, HS256; for development.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
     /// The environment variable that holds a shared secret, HS256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_env: Option<String>,
@@ -38,7 +39,7 @@ pub struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<'a> {
     /// The configuration itself.
-    Secret(&'a str),
+    Secret(&'a Secret),
     /// A variable of the environment.
     SecretEnv(&'a str),
     /// A file with a shared secret.
@@ -53,7 +54,7 @@ pub enum Source<'a> {
 
 impl Key {
     /// A shared secret.
-    pub fn secret(secret: impl Into<String>) -> Self {
+    pub fn secret(secret: impl Into<Secret>) -> Self {
         let secret = Some(secret.into());
         Self {
             secret,
@@ -132,7 +133,7 @@ impl Key {
     #[must_use]
     pub fn source(&self) -> Option<Source<'_>> {
         let sources = [
-            self.secret.as_deref().map(Source::Secret),
+            self.secret.as_ref().map(Source::Secret),
             self.secret_env.as_deref().map(Source::SecretEnv),
             self.secret_file.as_deref().map(Source::SecretFile),
             self.pem_file.as_deref().map(Source::PemFile),

@@ -6,13 +6,13 @@ mod secrets;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use xp_settings::{Span, settings};
+use xp_settings::{Secret, Span, settings};
 use xp_transport::kafka;
 
 pub use age::Age;
-pub use secrets::{Hidden, KafkaProblem};
+pub use secrets::KafkaProblem;
 
-use secrets::{Secret, readable};
+use secrets::{Password, readable};
 
 settings! {
     /// Kafka as the log. Without this section the log is the embedded one, which one process has for itself; with it,
@@ -63,7 +63,7 @@ settings! {
         /// PEM file of its private key.
         key: Option<PathBuf> = None,
         /// What the key file is encrypted with. Better in the environment: `XP__KAFKA__TLS__KEY_PASSWORD`, or as below.
-        key_password: Option<Hidden> = None,
+        key_password: Option<Secret> = None,
         /// The environment variable that holds it.
         key_password_env: Option<String> = None,
         /// The file that holds it; one line end is not part of it.
@@ -79,7 +79,7 @@ settings! {
         /// Who.
         user: String = String::new(),
         /// The password. Better in the environment: `XP__KAFKA__SASL__PASSWORD`, or as below.
-        password: Option<Hidden> = None,
+        password: Option<Secret> = None,
         /// The environment variable that holds it.
         password_env: Option<String> = None,
         /// The file that holds it; one line end is not part of it.
@@ -182,7 +182,7 @@ impl Tls {
                 readable(key, file)?;
             }
         }
-        let password = Secret {
+        let password = Password {
             key: "kafka.tls.key-password",
             text: self.key_password.as_ref(),
             variable: self.key_password_env.as_deref(),
@@ -213,7 +213,7 @@ impl Sasl {
         &self,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<kafka::Sasl, KafkaProblem> {
-        let password = Secret {
+        let password = Password {
             key: "kafka.sasl.password",
             text: self.password.as_ref(),
             variable: self.password_env.as_deref(),

@@ -299,9 +299,9 @@ fn passwords_come_from_the_environment_as_they_stand_and_are_never_shown() {
     let loaded = load_from(toml, &variables).unwrap();
     let kafka = loaded.config.kafka.as_ref().unwrap();
     let password = kafka.sasl.as_ref().unwrap().password.as_ref().unwrap();
-    assert_eq!(password.0, "0042");
+    assert_eq!(password.expose(), "0042");
     let key_password = kafka.tls.as_ref().unwrap().key_password.as_ref().unwrap();
-    assert_eq!(key_password.0, "true");
+    assert_eq!(key_password.expose(), "true");
     let page = show::show(&loaded);
     assert!(
         page.contains("kafka.sasl.password = \"(masked)\""),
