@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::network::Range;
@@ -23,7 +24,7 @@ pub use limits::{
 pub use timing::{DrainTiming, KeyTiming, LaneTiming, Timing};
 
 /// One edge.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// The edge's stable name. A second process of the same name replaces the first.
@@ -60,7 +61,7 @@ pub struct Config {
 }
 
 /// The certificate that clients see.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Tls {
     /// PEM file with the certificate, then its issuers.
@@ -70,7 +71,7 @@ pub struct Tls {
 }
 
 /// How tokens are checked.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Tokens {
     /// The keys whose signatures count, as in `keys = [{ jwks-url = "https://…" }]`. A key fixes its algorithm; a
@@ -100,6 +101,7 @@ settings! {
     pub struct Proxies {
         /// Their addresses, as in `["10.0.0.0/8", "2001:db8::7"]`. What anybody else says of where a client comes from
         /// is ignored. Empty: the peer of a socket is the client.
+        #[schemars(with = "Vec<String>")]
         trusted: Vec<Range> = Vec::new(),
         /// How they say it. Only this is believed: a proxy that sets one header may pass on another that the client
         /// made up.
@@ -108,7 +110,7 @@ settings! {
 }
 
 /// How a trusted proxy says whom it speaks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ToldBy {
     /// The header `X-Forwarded-For`, which the proxy appends to.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xp_edge::config::{Key, Tokens};
 use xp_settings::{Size, Span};
@@ -20,7 +21,7 @@ pub use kafka::Kafka;
 pub use lane::Lane;
 
 /// What `xp dev`, `xp edge` and `xp state-node` read alike, each what concerns it. Lanes must be the same everywhere.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// Where everything lives that outlasts the process: the embedded log, the snapshots, the development secret.
@@ -46,7 +47,7 @@ pub struct Config {
 }
 
 /// The embedded log: append-only segment files in `data`/log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Log {
     /// `fsync`: what was acknowledged survives `kill -9` and power loss. `memory`: nothing survives the
@@ -64,6 +65,7 @@ pub struct Log {
     /// How long `events` are kept in any case: `forever`, or a duration. Older ones go in whole segments, once the
     /// published snapshots of their partition hold what they came to (R36): with this or `events-size` each lane has a
     /// topic `snapshots`. What was deleted cannot be shown or replayed any more.
+    #[schemars(with = "String")]
     pub events_age: Age,
     /// Bytes of `events` of each lane that are kept in any case; beyond it the oldest go, as with `events-age`, whichever
     /// is reached first. At least two segments. Left out: any number.
@@ -79,7 +81,7 @@ impl Log {
 }
 
 /// Whether an acknowledged record outlives the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Durability {
     /// After an fdatasync that is shared by all that arrived during the last one.

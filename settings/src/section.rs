@@ -1,12 +1,12 @@
 //! Sections of a configuration, declared with the built-in value of each key.
 
 /// A section of a configuration: each key with its type, its built-in value, and the comment that documents it. The
-/// caller has serde's derives in scope.
+/// caller has the derives of serde and schemars in scope.
 #[macro_export]
 macro_rules! settings {
     ($(#[$doc:meta])* $vis:vis struct $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
         $vis struct $name { $($(#[$field_doc])* $vis $field: $type,)* }
 
@@ -20,6 +20,7 @@ macro_rules! settings {
 
 #[cfg(test)]
 mod tests {
+    use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
 
     use crate::{Size, Span};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xp_cluster::lease::LEASE_MS;
 use xp_cluster::timing::STATE_NODE_HEARTBEAT_MS;

@@ -1,5 +1,6 @@
 //! Bounds and times of a partition: what a configuration says of them, and what holds where it says nothing.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xp_settings::{Size, Span, settings};
 

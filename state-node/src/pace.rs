@@ -1,5 +1,6 @@
 //! The pace of publishing and restoring snapshots: how often, and how much at once.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xp_settings::{Size, Span, settings};
 

@@ -1,5 +1,6 @@
 //! Bounds of an edge: what clients and lanes may take up, and what happens beyond.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xp_settings::{Size, Span, settings};
 

@@ -1,5 +1,6 @@
 //! Times of an edge: how long things may take, and what happens then.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xp_settings::{Span, settings};
 

@@ -5,6 +5,7 @@ mod secrets;
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xp_settings::{Secret, Span, settings};
 use xp_transport::kafka;
@@ -47,6 +48,7 @@ settings! {
         /// How long what clients said is kept, at least: longer than any outage of the state nodes.
         inbound_age: Span = Span::from_secs(24 * 3_600),
         /// How long the truth is kept, at least: `forever`, or a duration above the age of any snapshot.
+        #[schemars(with = "String")]
         events_age: Age = Age::Forever,
         /// How long what edges are told is kept, at least. Clients resume from `events`.
         outbound_age: Span = Span::from_secs(15 * 60),
@@ -88,7 +90,7 @@ settings! {
 }
 
 /// How a password is proved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mechanism {
     /// Sent as it is; only over TLS.
     #[serde(rename = "plain")]

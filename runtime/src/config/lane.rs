@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use xp_protocol::cluster;
@@ -31,7 +32,7 @@ settings! {
 }
 
 /// Whether somebody waits for what a lane carries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// People wait for it.
@@ -58,7 +59,7 @@ settings! {
 }
 
 /// The bounds that are other ones on one lane: a part of the state node's [`Limits`], in the same form.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Overrides(Map<String, Value>);
 
