@@ -69,7 +69,7 @@ settings! {
         uncommitted_max: usize = 4_096,
         /// How often a partition's positions are recorded when nothing else was (R15).
         checkpoint: Span = Span::from_secs(1),
-        /// How often they are recorded and stored although nothing happens. Well below `kafka.events-age`, which would
+        /// How often they are recorded and stored although nothing happens. Well below `kafka.retention.events`, which would
         /// overtake the snapshot of a quiet partition otherwise (R36).
         quiet: Span = Span::from_secs(600),
     }

@@ -4,7 +4,7 @@ use xp_edge::flow::BUDGET_MIN;
 use xp_edge::{Config, Readiness};
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound, Recipients, Socket};
-use xp_protocol::{Address, DialAttempt, CloseCode, Incarnation, Offset};
+use xp_protocol::{Address, CloseCode, DialAttempt, Incarnation, Offset};
 use xp_settings::Size;
 
 use crate::world::client::Client;

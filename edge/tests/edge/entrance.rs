@@ -122,7 +122,7 @@ async fn an_edge_that_is_full_says_so_and_still_answers_probes() {
     assert!(get(&world, "/health").await.contains("200 OK"));
     let ready = get(&world, "/ready").await;
     assert!(
-        ready.contains("503") && ready.contains("connections-max"),
+        ready.contains("503") && ready.contains("connections.max"),
         "{ready}"
     );
     ana.send("ping still-here").await;

@@ -43,15 +43,23 @@ settings! {
         generation: u32 = 0,
         /// Add 1, in every process, after the topic `cluster` was made anew: what nodes knew of it starts over with it.
         cluster_generation: u64 = 1,
+        /// How long topics keep what is in them.
+        retention: Retention = Retention::default(),
+    }
+}
+
+settings! {
+    /// How long topics keep what is in them, at least; the brokers' own settings may say more.
+    pub struct Retention {
         /// How long records of `cluster` are kept, at least. Whoever joins needs the last few seconds only.
-        cluster_age: Span = Span::from_secs(3_600),
+        cluster: Span = Span::from_secs(3_600),
         /// How long what clients said is kept, at least: longer than any outage of the state nodes.
-        inbound_age: Span = Span::from_secs(24 * 3_600),
+        inbound: Span = Span::from_secs(24 * 3_600),
         /// How long the truth is kept, at least: `forever`, or a duration above the age of any snapshot.
         #[schemars(with = "String")]
-        events_age: Age = Age::Forever,
+        events: Age = Age::Forever,
         /// How long what edges are told is kept, at least. Clients resume from `events`.
-        outbound_age: Span = Span::from_secs(15 * 60),
+        outbound: Span = Span::from_secs(15 * 60),
     }
 }
 

@@ -120,7 +120,7 @@ fn events(loaded: &Loaded) -> Result<(), Problem> {
     if loaded.config.kafka.is_some() {
         let place = loaded.place("kafka");
         let what = format!(
-            "is of the embedded log, and this log is Kafka ({place}): leave it out; Kafka's topic keeps what kafka.events-age says"
+            "is of the embedded log, and this log is Kafka ({place}): leave it out; Kafka's topic keeps what kafka.retention.events says"
         );
         return Err(problem(loaded, key, what));
     }

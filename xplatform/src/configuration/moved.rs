@@ -119,23 +119,35 @@ const EDGE: &[(&str, &str)] = &[
     ("timing.reread", "timing.keys.reread"),
 ];
 
+/// How long topics of Kafka keep what is in them.
+const KAFKA: &[(&str, &str)] = &[
+    ("cluster-age", "retention.cluster"),
+    ("inbound-age", "retention.inbound"),
+    ("events-age", "retention.events"),
+    ("outbound-age", "retention.outbound"),
+];
+
 /// The first key that is not where it was.
 pub(super) fn judge(asked: &Figment) -> Result<(), Problem> {
-    let mut moved = renamed(LIMITS, "state-node", "state-node.limits");
-    moved.extend(renamed(EDGE, "edge", "edge"));
-    moved.extend(UNDER_LIMITS.iter().map(|key| {
-        let now = format!("state-node.limits.{key}");
-        (format!("state-node.{key}"), now)
-    }));
     let lanes = asked.find_value("lanes").ok();
-    let lanes = lanes.and_then(|lanes| lanes.into_dict());
-    for name in lanes.unwrap_or_default().keys() {
-        let limits = format!("lanes.{name}.limits");
-        moved.extend(renamed(LIMITS, &limits, &limits));
-    }
+    let lanes = lanes
+        .and_then(|lanes| lanes.into_dict())
+        .unwrap_or_default();
+    let lanes = lanes.keys().map(|name| format!("lanes.{name}.limits"));
+    let of_lanes = lanes.flat_map(|limits| renamed(LIMITS, &limits, &limits));
+    let mut moved = everywhere().into_iter().chain(of_lanes);
+    moved.try_for_each(|(old, new)| said(asked, &old, &new))
+}
+
+/// What has moved, lanes apart: from where, and to where.
+fn everywhere() -> Vec<(String, String)> {
+    let mut moved = renamed(LIMITS, "state-node", "state-node.limits");
+    let under_limits = UNDER_LIMITS.iter().map(|key| (*key, *key));
+    let under_limits: Vec<_> = under_limits.collect();
+    moved.extend(renamed(&under_limits, "state-node", "state-node.limits"));
+    moved.extend(renamed(EDGE, "edge", "edge"));
+    moved.extend(renamed(KAFKA, "kafka", "kafka"));
     moved
-        .iter()
-        .try_for_each(|(old, new)| said(asked, old, new))
 }
 
 /// Each key of a table, where it was and where it is.
@@ -153,4 +165,25 @@ fn said(asked: &Figment, old: &str, new: &str) -> Result<(), Problem> {
     let place = place.map_or("", |place| place.name.as_ref());
     let what = format!("has moved: write {new}");
     Err(Problem::of(old, place, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use figment::providers::Serialized;
+    use xp_runtime::Config;
+
+    use super::*;
+
+    #[test]
+    fn what_has_moved_is_where_it_is_said_to_be_and_no_longer_where_it_was() {
+        let mut built_in = Config::development(Path::new("./data"));
+        built_in.kafka = Some(Default::default());
+        let built_in = Figment::from(Serialized::defaults(built_in));
+        for (old, new) in everywhere() {
+            assert!(built_in.find_value(&new).is_ok(), "{new}");
+            assert!(built_in.find_value(&old).is_err(), "{old}");
+        }
+    }
 }

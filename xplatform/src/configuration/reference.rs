@@ -10,6 +10,7 @@ use schemars::schema_for;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use xp_runtime::Config;
+use xp_runtime::config::Kafka;
 
 use order::{fields, raw};
 use schema::{Schemas, Section, Setting};
@@ -29,8 +30,12 @@ file cannot be used, `xp config show` prints every value in force and where it c
 /// The whole page.
 pub(crate) fn page() -> String {
     let mut built_in = Config::development(std::path::Path::new("./data"));
-    // Not there unless it is asked for; its keys have values all the same.
-    built_in.kafka = Some(Default::default());
+    // Not there unless they are asked for; their keys have values and an order all the same.
+    built_in.kafka = Some(Kafka {
+        tls: Some(Default::default()),
+        sasl: Some(Default::default()),
+        ..Default::default()
+    });
     let schemas = Schemas::of(schema_for!(Config));
     let mut page = HEAD.to_owned();
     let values = raw(&built_in);

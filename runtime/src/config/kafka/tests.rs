@@ -130,12 +130,12 @@ fn what_is_missing_is_named_with_its_key() {
 
 #[test]
 fn an_age_is_forever_or_a_duration() {
-    let kafka: Kafka = serde_json::from_str(r#"{"events-age":"7 h"}"#).unwrap();
+    let kafka: Kafka = serde_json::from_str(r#"{"retention":{"events":"7 h"}}"#).unwrap();
     assert_eq!(
-        kafka.events_age.limit(),
+        kafka.retention.events.limit(),
         Some(Duration::from_secs(7 * 3600))
     );
-    assert_eq!(Kafka::default().events_age.limit(), None);
-    let error = serde_json::from_str::<Kafka>(r#"{"events-age":"long"}"#).unwrap_err();
+    assert_eq!(Kafka::default().retention.events.limit(), None);
+    let error = serde_json::from_str::<Kafka>(r#"{"retention":{"events":"long"}}"#).unwrap_err();
     assert!(error.to_string().contains("forever"), "{error}");
 }
