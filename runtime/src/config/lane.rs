@@ -162,7 +162,10 @@ mod tests {
     fn what_is_no_bound_is_refused_when_it_is_read() {
         for (own, says) in [
             (json!({"grace": "5s"}), "unknown field `grace`"),
-            (json!({"sessions": {"grce": "5s"}}), "unknown field `grce`"),
+            (
+                json!({"sessions": {"graces": "5s"}}),
+                "unknown field `graces`",
+            ),
             (json!({"sessions": {"grace": "5"}}), "ms, s, min, h"),
             (json!({"sessions": 5}), "invalid type"),
         ] {

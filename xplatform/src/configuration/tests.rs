@@ -205,10 +205,10 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             &["lanes.main.limits.records.bytes-max in ", "frame-bytes-max"],
         ),
         (
-            "[lanes.main.limits.sessions]\ngrce = \"5s\"",
+            "[lanes.main.limits.sessions]\ngraces = \"5s\"",
             &[],
             &[
-                "lanes.main.limits.sessions.grce in ",
+                "lanes.main.limits.sessions.graces in ",
                 "some.toml",
                 "Did you mean \"grace\"?",
             ],
