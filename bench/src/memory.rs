@@ -19,7 +19,7 @@ pub(crate) async fn measure() -> Result<()> {
 }
 
 async fn entities() -> Result<()> {
-    let home = Home::new("[state-node]\npassivate = \"1h\"\n")?;
+    let home = Home::new("[state-node.limits.residents]\npassivate = \"1h\"\n")?;
     let node = Node::start(&home)?;
     let empty = node.resident()?;
     sow(&node.door, CELLS, CELL_BYTES).await?;

@@ -16,15 +16,19 @@ use xp_transport::Clock;
 use crate::figures::{GENERATOR_CORE, SERVER_CORE, pin_to};
 
 /// The generator is one subject at one address, so their bounds are lifted; all others stay built in.
-const LIMITS: &str = "[edge.limits]\nconnections-per-subject = 100000\nconnections-per-address = 100000\n\
-    frames-per-second = 1000000\nframes-burst = 1000000\nsubject-frames-per-second = 10000000\n\
-    subject-frames-burst = 10000000\nsubject-handshakes-per-second = 1000000\nsubject-handshakes-burst = 1000000\n\
+const LIMITS: &str = "[edge.limits.connections]\nper-subject = 100000\nper-address = 100000\n\
+    [edge.limits.handshakes]\nsubject-per-second = 1000000\nsubject-burst = 1000000\n\
+    [edge.limits.rates]\nframes-per-second = 1000000\nframes-burst = 1000000\nsubject-frames-per-second = 10000000\n\
+    subject-frames-burst = 10000000\n\
     subject-bytes-per-second = \"1 GiB\"\nsubject-bytes-burst = \"3 GiB\"\n[edge]\nlisten = \"127.0.0.1:0\"\n";
 
 /// Bounds of a state node that are lifted for the same reason; sections of the file may be each benchmark's own.
 const STATE_NODE: [(&str, &str); 2] = [
-    ("XP__STATE_NODE__SESSIONS_PER_SUBJECT", "1000000"),
-    ("XP__STATE_NODE__ENTITIES_PER_SUBJECT", "10000000"),
+    ("XP__STATE_NODE__LIMITS__SESSIONS__PER_SUBJECT", "1000000"),
+    (
+        "XP__STATE_NODE__LIMITS__SESSIONS__ENTITIES_PER_SUBJECT",
+        "10000000",
+    ),
 ];
 
 /// Where a server keeps what outlives it.

@@ -44,7 +44,7 @@ impl Scarce {
         self.closed += 1;
         let now = Instant::now();
         if self.said.is_none_or(|said| now - said >= SCARCE_SAID_EVERY) {
-            warn!(target: "xp_edge::accept", closed = self.closed, "closing new sockets: the process has nearly as many files open as it may, and the rest is kept for the log; raise `ulimit -n` or lower edge.limits.connections-max");
+            warn!(target: "xp_edge::accept", closed = self.closed, "closing new sockets: the process has nearly as many files open as it may, and the rest is kept for the log; raise `ulimit -n` or lower edge.limits.connections.max");
             *self = Self {
                 closed: 0,
                 said: Some(now),

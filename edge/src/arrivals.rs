@@ -48,8 +48,8 @@ pub(crate) enum Gone {
 impl Arrivals {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            max: limits.arrivals_max.max(1) as usize,
-            per_network: limits.arrivals_per_network.max(1) as usize,
+            max: limits.connections.arrivals_max.max(1) as usize,
+            per_network: limits.connections.arrivals_per_network.max(1) as usize,
             here: Mutex::default(),
         })
     }
@@ -144,11 +144,10 @@ mod tests {
     use super::*;
 
     fn arrivals(max: u32, per_network: u32) -> Arc<Arrivals> {
-        Arrivals::new(&Limits {
-            arrivals_max: max,
-            arrivals_per_network: per_network,
-            ..Limits::default()
-        })
+        let mut limits = Limits::default();
+        limits.connections.arrivals_max = max;
+        limits.connections.arrivals_per_network = per_network;
+        Arrivals::new(&limits)
     }
 
     fn network(last: u8) -> Option<Network> {

@@ -99,7 +99,11 @@ impl<R: AsyncRead + Unpin> Connection<R> {
         let identity = admitted.verified.identity;
         let subject = identity.subject.clone();
         Self {
-            session: Session::new(node.now(), limits(&node), identity),
+            session: Session::new(
+                node.now(),
+                Limits::of(&node.config.limits, &node.config.timing),
+                identity,
+            ),
             rate: node.limits.rate(),
             inlet: websocket(&node, read, behind).await,
             writer: Some(Box::new(Writer::new(write))),
@@ -368,19 +372,6 @@ async fn write_some(writer: &mut Option<Box<Writer>>) -> io::Result<Wrote> {
     match writer {
         Some(writer) => writer.write_some().await,
         None => Ok(Wrote::default()),
-    }
-}
-
-fn limits(node: &Node) -> Limits {
-    let (limits, timing) = (&node.config.limits, &node.config.timing);
-    Limits {
-        window: limits.window.into(),
-        asks_max: limits.asks_max as usize,
-        ask_ms: timing.pending.ms(),
-        pending_ms: timing.pending.ms(),
-        ping_ms: timing.ping.ms(),
-        silent_ms: timing.silent.ms(),
-        retry_ms: limits.busy_retry.ms(),
     }
 }
 

@@ -130,7 +130,7 @@ pub async fn start(
     for warning in config.warnings() {
         warn!(target: "xp_edge::start", "{warning}");
     }
-    let verifier = Verifier::new(&config.tokens, config.timing.jwks_retry.0)?;
+    let verifier = Verifier::new(&config.tokens, config.timing.keys.retry.0)?;
     let certificate = config.tls.as_ref().map(Certificate::open).transpose()?;
     let certificate = certificate.map(Arc::new);
     let defined = distinct(&lanes)?;
@@ -155,9 +155,9 @@ pub async fn start(
         membership,
     } = entered.unwrap_or(Err(StartError::Silent { patience }))?;
     let bounds = Bounds {
-        unanswered_max: config.limits.partition_unanswered_max as usize,
-        bytes_max: config.limits.partition_bytes_max.0,
-        behind_max: config.limits.partition_behind_max.0 as u64,
+        unanswered_max: config.limits.partition.unanswered_max as usize,
+        bytes_max: config.limits.partition.bytes_max.0,
+        behind_max: config.limits.partition.behind_max.0 as u64,
     };
     let node = Arc::new(Node {
         registry: Registry::new(
@@ -240,8 +240,8 @@ fn patience(node: &Node) -> Patience {
     let timing = &node.config.timing;
     Patience {
         retry_ms: timing.retry.ms(),
-        stall_ms: timing.lane_stall.ms(),
-        sockets_ms: timing.lane_patience.ms(),
+        stall_ms: timing.lane.stall.ms(),
+        sockets_ms: timing.lane.patience.ms(),
     }
 }
 
@@ -310,8 +310,8 @@ impl Handle {
         let node = &self.node;
         node.state.drain();
         let timing = &node.config.timing;
-        send_away(node, timing.drain_spread.0).await;
-        if tokio::time::timeout(timing.drain_wait.0, emptied(node))
+        send_away(node, timing.drain.spread.0).await;
+        if tokio::time::timeout(timing.drain.wait.0, emptied(node))
             .await
             .is_err()
         {
@@ -319,7 +319,7 @@ impl Handle {
             warn!(target: "xp_edge::drain", left, "not everybody left in time");
         }
         let goodbye = membership::leave(node);
-        if tokio::time::timeout(timing.lane_stall.0, goodbye)
+        if tokio::time::timeout(timing.lane.stall.0, goodbye)
             .await
             .is_err()
         {

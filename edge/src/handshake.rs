@@ -234,8 +234,8 @@ fn send_queue(
 ) -> SendQueue {
     let limits = &node.config.limits;
     let bounds = Bounds {
-        bytes_max: limits.queue_bytes_max.0,
-        frames_max: limits.queue_frames_max as usize,
+        bytes_max: limits.queue.bytes_max.0,
+        frames_max: limits.queue.frames_max as usize,
     };
     let subject = verified.identity.subject.clone();
     let ready = node.ready.of(socket.connection);

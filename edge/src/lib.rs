@@ -34,7 +34,6 @@ pub(crate) mod files;
 pub(crate) mod kept;
 pub mod config;
 pub mod network;
-pub mod units;
 
 pub use config::{Config, Lane, Lanes};
 pub use edge::{Handle, Readiness, StartError, start};

@@ -14,7 +14,7 @@ use crate::arrivals::Arrivals;
 use crate::config::Limits;
 use crate::files::Files;
 use crate::network::Network;
-use crate::units::Size;
+use xp_settings::Size;
 
 type Alone = RateLimiter<NotKeyed, InMemoryState, DefaultClock>;
 type Rates<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock>;
@@ -107,32 +107,35 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let handshakes = quota(limits.handshakes_per_second, limits.handshakes_burst);
-        let bad_tokens = quota(limits.bad_tokens_per_second, limits.bad_tokens_burst);
+        let handshakes = quota(limits.handshakes.per_second, limits.handshakes.burst);
+        let bad_tokens = quota(
+            limits.handshakes.bad_tokens_per_second,
+            limits.handshakes.bad_tokens_burst,
+        );
         let dials = quota(
-            limits.subject_handshakes_per_second,
-            limits.subject_handshakes_burst,
+            limits.handshakes.subject_per_second,
+            limits.handshakes.subject_burst,
         );
         let subject = quota(
-            limits.subject_frames_per_second,
-            limits.subject_frames_burst,
+            limits.rates.subject_frames_per_second,
+            limits.rates.subject_frames_burst,
         );
         Self {
-            sockets: Counts::new(limits.connections_max),
-            subjects: Counts::new(limits.connections_per_subject),
-            networks: Counts::new(limits.connections_per_address),
+            sockets: Counts::new(limits.connections.max),
+            subjects: Counts::new(limits.connections.per_subject),
+            networks: Counts::new(limits.connections.per_address),
             arrivals: Arrivals::new(limits),
-            files: Files::of_process(limits.files_kept),
+            files: Files::of_process(limits.connections.files_kept),
             handshakes: RateLimiter::hashmap(handshakes),
             bad_tokens: RateLimiter::hashmap(bad_tokens),
             subject_handshakes: RateLimiter::hashmap(dials),
             subject_frames: RateLimiter::hashmap(subject),
             subject_bytes: RateLimiter::hashmap(bytes_quota(
-                limits.subject_bytes_per_second,
-                limits.subject_bytes_burst,
+                limits.rates.subject_bytes_per_second,
+                limits.rates.subject_bytes_burst,
             )),
-            frames: quota(limits.frames_per_second, limits.frames_burst),
-            bytes: bytes_quota(limits.bytes_per_second, limits.bytes_burst),
+            frames: quota(limits.rates.frames_per_second, limits.rates.frames_burst),
+            bytes: bytes_quota(limits.rates.bytes_per_second, limits.rates.bytes_burst),
         }
     }
 
@@ -212,13 +215,11 @@ mod tests {
 
     #[test]
     fn bytes_are_limited_like_frames_alone_and_together() {
-        let limits = Limits {
-            bytes_per_second: Size(1 << 10),
-            bytes_burst: Size(64 << 10),
-            subject_bytes_per_second: Size(1 << 10),
-            subject_bytes_burst: Size(96 << 10),
-            ..Limits::default()
-        };
+        let mut limits = Limits::default();
+        limits.rates.bytes_per_second = Size::from_kib(1);
+        limits.rates.bytes_burst = Size::from_kib(64);
+        limits.rates.subject_bytes_per_second = Size::from_kib(1);
+        limits.rates.subject_bytes_burst = Size::from_kib(96);
         let shared = Shared::new(&limits);
         let (first, second) = (shared.rate(), shared.rate());
         let ana = "ana".into();

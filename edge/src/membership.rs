@@ -93,7 +93,7 @@ fn hear(node: &Node, taken: Result<Offset, AppendError>) {
 /// One that is late shows that the log is away before anybody says anything.
 async fn beat(node: &Node, alive: Member) -> Result<Offset, AppendError> {
     let mut taken = std::pin::pin!(append(node.log.as_ref(), &alive));
-    match tokio::time::timeout(node.config.timing.lane_stall.0, &mut taken).await {
+    match tokio::time::timeout(node.config.timing.lane.stall.0, &mut taken).await {
         Ok(taken) => taken,
         Err(_) => {
             node.state.set_unheard(true);

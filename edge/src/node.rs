@@ -109,7 +109,7 @@ impl fmt::Display for Readiness {
             Self::Stalled => "not ready: a lane does not take what clients say",
             Self::Behind => "not ready: a partition is not decided as fast as clients speak",
             Self::Full => {
-                "not ready: it has as many connections as it may (edge.limits.connections-max)"
+                "not ready: it has as many connections as it may (edge.limits.connections.max)"
             }
         })
     }

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use xp_protocol::frame::{ClientFrame, RequestId, ServerFrame, Tag};
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::{CloseCode, MessageNumber, TimeMs};
+use xp_settings::Span;
 
+use crate::config;
 use crate::flow::Room;
 
 /// The bounds of one session's machine.
@@ -20,15 +22,31 @@ pub struct Limits {
     pub asks_max: usize,
     /// A query without an answer for so long no longer counts: its answer was lost, and the client asks
     /// again under a new tag (R32).
-    pub ask_ms: u64,
+    pub ask: Span,
     /// A socket without a welcome for so long is closed `come-back` (R28).
-    pub pending_ms: u64,
+    pub pending: Span,
     /// A client not heard of for so long gets a websocket ping.
-    pub ping_ms: u64,
+    pub ping: Span,
     /// A client not heard of for so long is closed `silent`.
-    pub silent_ms: u64,
+    pub silent: Span,
     /// What `busy` tells the client to wait.
-    pub retry_ms: u64,
+    pub retry: Span,
+}
+
+impl Limits {
+    /// Those of an edge with this configuration.
+    #[must_use]
+    pub fn of(limits: &config::Limits, timing: &config::Timing) -> Self {
+        Self {
+            window: limits.window.into(),
+            asks_max: limits.asks_max as usize,
+            ask: timing.pending,
+            pending: timing.pending,
+            ping: timing.ping,
+            silent: timing.silent,
+            retry: limits.busy_retry,
+        }
+    }
 }
 
 /// The two times a session lives by.
@@ -119,7 +137,7 @@ impl Session {
     /// The machine of a socket whose handshake is verified, at `now`.
     #[must_use]
     pub fn new(now: Now, limits: Limits, identity: Identity) -> Self {
-        let until = now.running.plus_ms(limits.pending_ms);
+        let until = now.running.plus_ms(limits.pending.ms());
         Self {
             limits,
             identity,
@@ -144,7 +162,7 @@ impl Session {
     /// A piece of its welcome came (R41): it waits on for the next one.
     pub fn coming(&mut self, now: Now) {
         if let Phase::Pending { until } = &mut self.phase {
-            *until = now.running.plus_ms(self.limits.pending_ms);
+            *until = now.running.plus_ms(self.limits.pending.ms());
         }
     }
 
@@ -252,7 +270,7 @@ impl Session {
         text: bool,
         payload: &'a [u8],
     ) -> Step<'a> {
-        let ask_ms = self.limits.ask_ms;
+        let ask_ms = self.limits.ask.ms();
         self.asks
             .retain(|(_, at)| now.running.since_ms(*at) < ask_ms);
         if room >= Room::NoQueries || self.asks.len() >= self.limits.asks_max {
@@ -272,7 +290,7 @@ impl Session {
 
     fn busy(&mut self, id: RequestId) -> Step<'static> {
         self.trace = None;
-        let retry_ms = self.limits.retry_ms;
+        let retry_ms = self.limits.retry.ms();
         Step::Answer(ServerFrame::Busy { id, retry_ms }.encode())
     }
 
@@ -298,9 +316,9 @@ impl Session {
             Due::Close(CloseCode::TokenExpired, TOKEN_ENDED)
         } else if matches!(self.phase, Phase::Pending { until } if now.running >= until) {
             Due::Close(CloseCode::ComeBack, "the entity did not answer in time")
-        } else if silence >= self.limits.silent_ms {
+        } else if silence >= self.limits.silent.ms() {
             Due::Close(CloseCode::Silent, "nothing was heard for too long")
-        } else if silence >= self.limits.ping_ms && !self.pinged {
+        } else if silence >= self.limits.ping.ms() && !self.pinged {
             self.pinged = true;
             Due::Ping
         } else {
@@ -312,9 +330,9 @@ impl Session {
     #[must_use]
     pub fn due_in_ms(&self, now: Now) -> u64 {
         let wait = if self.pinged {
-            self.limits.silent_ms
+            self.limits.silent.ms()
         } else {
-            self.limits.ping_ms
+            self.limits.ping.ms()
         };
         let heard = self.heard.plus_ms(wait).since_ms(now.running);
         let pending = match self.phase {

@@ -193,11 +193,14 @@ impl<'a> Served<'a> {
             min_insync: kafka.min_insync,
             retention,
         };
-        let cluster_age = Some(kafka.cluster_age.0);
+        let cluster_age = Some(kafka.retention.cluster.0);
         let mut topics = vec![topic(CLUSTER_TOPIC, 1, Kind::Cluster, cluster_age)];
         for (name, lane) in self.lanes {
-            let (heard, told) = (Some(kafka.inbound_age.0), Some(kafka.outbound_age.0));
-            let truth = kafka.events_age.limit();
+            let (heard, told) = (
+                Some(kafka.retention.inbound.0),
+                Some(kafka.retention.outbound.0),
+            );
+            let truth = kafka.retention.events.limit();
             let (partitions, outbound) = (lane.partitions, lane.outbound_partitions);
             topics.extend([
                 topic(&inbound_topic(name), partitions, Kind::Inbound, heard),

@@ -14,7 +14,7 @@ use xp_transport::private;
 
 /// Signs tokens with HS256. Whoever has it can be anybody: for development only.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret(xp_settings::Secret);
 
 /// Why there is no development secret.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,8 @@ impl Secret {
             )),
             Ok(text) => {
                 let secret = private::without_line_end(text.as_bytes());
-                Ok(Some(Self(String::from_utf8_lossy(secret).into_owned())))
+                let secret = String::from_utf8_lossy(secret).into_owned();
+                Ok(Some(Self(secret.into())))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(problem(path, "read", advise(&error))),
@@ -70,7 +71,7 @@ impl Secret {
     }
 
     fn make(path: &Path) -> Result<Self, SecretError> {
-        let made = random().and_then(|secret| write_private(path, &secret).map(|()| secret));
+        let made = random().and_then(|secret| write_private(path, &secret).map(|()| secret.into()));
         match made {
             Ok(secret) => Ok(Self(secret)),
             // Another process was faster: its secret is the one that counts.
@@ -90,7 +91,7 @@ impl Secret {
             "exp".to_owned(),
             json!(issued.saturating_add(grant.ttl.as_secs())),
         );
-        let key = EncodingKey::from_secret(self.0.as_bytes());
+        let key = EncodingKey::from_secret(self.0.expose().as_bytes());
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
             .expect("a map of JSON values signs with every shared secret")
     }
@@ -159,7 +160,7 @@ mod tests {
         let first = Secret::load_or_make(&path).unwrap();
         let second = Secret::load_or_make(&path).unwrap();
         assert_eq!(first.0, second.0);
-        assert_eq!(first.0.len(), 64);
+        assert_eq!(first.0.expose().len(), 64);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -184,7 +185,7 @@ mod tests {
         let mut grant = Grant::of("ana");
         grant.claims.insert("role".to_owned(), json!("seller"));
         grant.ttl = Duration::from_secs(60);
-        let token = Secret("s".to_owned()).sign(&grant, TimeMs(1_700_000_000_500));
+        let token = Secret("s".into()).sign(&grant, TimeMs(1_700_000_000_500));
         let mut checks = jsonwebtoken::Validation::new(Algorithm::HS256);
         checks.validate_exp = false;
         let key = jsonwebtoken::DecodingKey::from_secret(b"s");

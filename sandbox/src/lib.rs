@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use xp_client::{Options, Tokens};
 use xp_domain_sdk::{Domain, Entity, State};
-use xp_edge::units::Span;
+use xp_settings::Span;
 use xp_transport::Clock;
 
 use xp_runtime::config::secret_file;
@@ -83,7 +83,7 @@ impl Builder {
         let data = tempfile::tempdir()?;
         let mut config = Config::development(data.path());
         config.edge.listen.set_port(0);
-        config.edge.timing.drain_spread = Span::from_millis(0);
+        config.edge.timing.drain.spread = Span::from_millis(0);
         (self.tune)(&mut config);
         let clock = Clock::system();
         let secret = Secret::load_or_make(&secret_file(data.path()))?;

@@ -185,8 +185,7 @@ impl Entity {
             Some((session.socket.subject.clone(), seat))
         };
         let before = session(&self.runtime);
-        self.runtime
-            .apply(change, floor, bounds.answers_per_session);
+        self.runtime.apply(change, floor, bounds.sessions.answers);
         let after = session(&self.runtime);
         match (&before, &after) {
             (None, Some((subject, _))) => self.remember(subject),

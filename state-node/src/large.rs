@@ -124,7 +124,7 @@ impl Large {
     /// When more may leave, if anything waits for nothing but the time.
     #[must_use]
     pub fn wakes_at(&self, limits: &Limits) -> Option<TimeMs> {
-        let paced = self.paced_bytes >= limits.large_flight_bytes_max;
+        let paced = self.paced_bytes >= limits.large.flight_bytes_max.bytes();
         (paced && !self.queue.is_empty()).then(|| self.paced_at.plus_ms(PACE_MS))
     }
 
@@ -133,7 +133,7 @@ impl Large {
         if now.since_ms(self.paced_at) >= PACE_MS || now < self.paced_at {
             (self.paced_at, self.paced_bytes) = (now, 0);
         }
-        if self.flying_bytes.max(self.paced_bytes) >= limits.large_flight_bytes_max {
+        if self.flying_bytes.max(self.paced_bytes) >= limits.large.flight_bytes_max.bytes() {
             return None;
         }
         let first = self.queue.front_mut()?;

@@ -31,7 +31,7 @@ pub mod lanes;
 pub mod limits;
 pub mod pace;
 
-pub use config::Config;
+pub use config::{Config, Settings};
 pub use lanes::{Lane, Lanes};
 pub use limits::Limits;
 pub use node::{Handle, Observer, PartitionState, StartError, Status, Undone, start};

@@ -1,151 +1,197 @@
-//! Every bound and time of a partition, by name.
+//! Bounds and times of a partition: what a configuration says of them, and what holds where it says nothing.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use xp_settings::{Size, Span, settings};
 
 use crate::pace::Pace;
 
-/// Bounds and times of a partition. Each field says what happens when it is hit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Whether a client hears why its message faulted; else it hears a reference that the line of the log has too.
-    pub explains: bool,
-    /// B: answers kept per session, and how far a client may be ahead of its oldest unanswered command (R30).
-    pub answers_per_session: usize,
-    /// How long a session without a socket may come back, in milliseconds; then it is over (R26).
-    pub grace_ms: u64,
-    /// How long the memory of an ended session outlives it, in milliseconds; later resumes are refused
-    /// `session-expired` (R26).
-    pub memory_ms: u64,
-    /// Sessions of one subject that an entity remembers, ended ones included; one more is closed
-    /// `too-many-connections` until some are forgotten.
-    pub sessions_per_subject: usize,
-    /// Sessions that an entity remembers, ended ones included; one more is closed `too-many-connections` until some
-    /// are forgotten. Each takes room in the entity's snapshot.
-    pub sessions_per_entity: usize,
-    /// Entities of one partition that one subject may be the first to enter within a minute; beyond it is closed
-    /// `too-fast`.
-    pub entities_per_subject: usize,
-    /// How long a ticket may stay open, in milliseconds; then its awaiter gets `fault unanswered`.
-    pub ticket_ms: u64,
-    /// The largest encoded record, in bytes, its header counted as text; a larger decision is a `fault too-large` (R9).
-    pub record_bytes_max: usize,
-    /// A record outside the chain with more bytes goes out in pieces of this size (R41); see [`Limits::piece_bytes`].
-    pub piece_bytes_max: usize,
-    /// The largest welcome and the largest answer to a query, in bytes; a larger one is a `fault too-large`.
-    pub whole_bytes_max: usize,
-    /// Bytes of what goes out in pieces that wait per partition; beyond, welcomes and resumes wait before they are made,
-    /// and answers to queries are dropped.
-    pub large_bytes_max: usize,
-    /// Bytes of it under way at once per partition, and within [`PACE_MS`](crate::large::PACE_MS); the rest waits.
-    pub large_flight_bytes_max: usize,
-    /// Bytes of it that wait for one subject; beyond, its further welcomes and resumes wait.
-    pub subject_bytes_max: usize,
-    /// Welcomes and resumes that wait to be made; beyond, the socket is closed `come-back`.
-    pub waiting_max: usize,
-    /// Records appended and not yet committed; at the bound reading inbound pauses (R9).
-    pub uncommitted_max: usize,
-    /// Records of `outbound` under way at once; at the bound what is committed is held back, and reading inbound pauses
-    /// until some arrive. After a failure few leave at first, so that little is sent twice.
-    pub outbound_records_max: usize,
-    /// The same in bytes; one record may be larger.
-    pub outbound_bytes_max: usize,
-    /// Commits kept in memory per watched entity for exact resume; older ones come from the log.
-    pub recent_commits_max: usize,
-    /// Bytes of outputs kept in memory per watched entity for exact resume; older ones come from the log.
-    pub recent_bytes_max: usize,
-    /// Bytes of `inbound` that a mirror keeps beyond the last message it knows as taken, so that it can go on with
-    /// them at once; beyond it the oldest are dropped, and a takeover reads them anew.
-    pub ahead_bytes_max: usize,
-    /// How much of the log one resume may read, in bytes; beyond it the client starts over.
-    pub resume_scan_bytes_max: usize,
-    /// Tells that wait for one that is in quarantine. At the bound the next one is not taken: it waits at
-    /// its source, and with it everything that the source's partition tells this partition (R34, R44).
-    pub parked_max: usize,
-    /// The bytes of these tells; as for their count.
-    pub parked_bytes_max: usize,
-    /// Bytes of events that are kept for an entity that cannot be read. Beyond it nothing more is kept of it and no
-    /// snapshot of its partition is cut on this node, so that the log has what is missing here.
-    pub unapplied_bytes_max: usize,
-    /// How often positions are recorded when nothing else was, in milliseconds (R15).
-    pub checkpoint_ms: u64,
-    /// How often they are recorded and stored although nothing happens, in milliseconds: well below the retention of
-    /// `events`, which would overtake the snapshot of a quiet partition otherwise (R36).
-    pub quiet_ms: u64,
-    /// How long the oldest tell for a partition may wait to be confirmed, in milliseconds; then it and those behind it
-    /// are repeated, a few at first (R34).
-    pub tell_retry_ms: u64,
-    /// Tells on their way to one partition whose appends are not answered; more wait for an answer.
-    pub tell_portion_max: u64,
-    /// Their bytes; beyond it more wait for an answer.
-    pub tell_portion_bytes_max: usize,
-    /// Tells for one partition that it has not confirmed. At the bound a command that tells it is not taken, so that
-    /// its client sends it again, and a timer that tells it fires later; at four times the bound a tell that tells it
-    /// is not taken, so that its source repeats it.
-    pub tells_outstanding_max: usize,
-    /// How far a message's time may differ from the owner's clock, in milliseconds; beyond it is clamped.
-    pub clock_skew_ms: u64,
-    /// How far the machine's clock may be set at once, in milliseconds; beyond it is doubted (R48).
-    pub clock_step_ms: u64,
-    /// For how long a clock that was set is doubted, in milliseconds; then it is believed, loudly (R48).
-    pub clock_doubt_ms: u64,
-    /// How far an entity's time may be ahead of the owner's clock, in milliseconds: so long it stands still, as it never
-    /// runs backwards. Beyond it is set back to the clock, loudly (R48).
-    pub entity_ahead_ms: u64,
-    /// Idle time after which an unwatched entity leaves memory, in milliseconds; it goes within twice this time.
-    pub passivate_ms: u64,
-    /// Entities kept in memory at the least before any is passivated.
-    pub resident_min: usize,
-    /// How often and how much is published for nodes that have nothing, and read by them.
-    pub publishing: Pace,
+settings! {
+    /// Bounds and times of partitions, and what happens at each.
+    pub struct Limits {
+        /// How long a deferred answer may stay open. Then who waits for it gets `fault unanswered`.
+        ticket: Span = Span::from_secs(30),
+        /// Bytes of `inbound` that a mirror keeps of each partition beyond the last message that it knows as taken, so
+        /// that it can go on with them at once. Beyond, the oldest are dropped, and a takeover reads them anew.
+        ahead_bytes_max: Size = Size::from_mib(8),
+        /// Sessions of clients, and what an entity remembers of them.
+        sessions: SessionLimits = SessionLimits::default(),
+        /// What a partition writes to `events`.
+        records: RecordLimits = RecordLimits::default(),
+        /// What is on its way to `outbound`.
+        outbound: OutboundLimits = OutboundLimits::default(),
+        /// What is too large for one record.
+        large: LargeLimits = LargeLimits::default(),
+        /// What clients resume from.
+        recent: RecentLimits = RecentLimits::default(),
+        /// Which entities stay in memory.
+        residents: ResidentLimits = ResidentLimits::default(),
+        /// What is kept for entities that this build cannot read.
+        quarantine: QuarantineLimits = QuarantineLimits::default(),
+        /// What entities tell each other.
+        tells: TellLimits = TellLimits::default(),
+        /// How far clocks are believed.
+        clock: ClockLimits = ClockLimits::default(),
+        /// State for nodes that have none.
+        publishing: Pace = Pace::default(),
+    }
+}
+
+settings! {
+    /// Sessions of clients, and what an entity remembers of them.
+    pub struct SessionLimits {
+        /// Answers kept per session, and how far a client may run ahead of its oldest unanswered command (B of
+        /// R30). At least `edge.limits.window`.
+        answers: usize = 64,
+        /// How long a session without a socket may come back. Then it is over, and the entity is told (R26).
+        grace: Span = Span::from_secs(30),
+        /// How long an ended session is remembered. Later resumes are closed `session-expired` (R26).
+        memory: Span = Span::from_secs(600),
+        /// Sessions of one subject that an entity remembers, ended ones included. One more is closed
+        /// `too-many-connections` until some are forgotten.
+        per_subject: usize = 2_000,
+        /// Sessions that an entity remembers, ended ones included. One more is closed `too-many-connections` until some
+        /// are forgotten. Each takes room in the entity's snapshot.
+        per_entity: usize = 100_000,
+        /// Entities of one partition that one subject may be the first to enter within a minute. Beyond: closed
+        /// `too-fast`.
+        entities_per_subject: usize = 2_000,
+    }
+}
+
+settings! {
+    /// What a partition writes to `events`.
+    pub struct RecordLimits {
+        /// The largest record, its header counted as the text that it is on Kafka: three bytes take four. A decision that
+        /// needs a larger one is a `fault too-large` (R9). The edge's largest frame must fit into it.
+        bytes_max: Size = Size::from_mib(1),
+        /// Records that were appended and are not yet committed. At the bound the partition reads no further (R9).
+        uncommitted_max: usize = 4_096,
+        /// How often a partition's positions are recorded when nothing else was (R15).
+        checkpoint: Span = Span::from_secs(1),
+        /// How often they are recorded and stored although nothing happens. Well below `kafka.retention.events`, which would
+        /// overtake the snapshot of a quiet partition otherwise (R36).
+        quiet: Span = Span::from_secs(600),
+    }
+}
+
+settings! {
+    /// What is on its way to `outbound`.
+    pub struct OutboundLimits {
+        /// Records of a partition that are under way. At the bound what is committed is held back, and the partition
+        /// reads no further until some have arrived; after a failure few leave at first, so that little is sent twice.
+        records_max: usize = 4_096,
+        /// The same in bytes. One record may be larger.
+        bytes_max: Size = Size::from_mib(16),
+    }
+}
+
+settings! {
+    /// What is too large for one record: it goes out in pieces (R41).
+    pub struct LargeLimits {
+        /// A welcome, an answer or a portion of a resume that is larger goes out in pieces of this size. Half of
+        /// `records.bytes-max` if that is less.
+        piece_bytes_max: Size = Size::from_kib(256),
+        /// The largest welcome, and the largest answer to a query. What is larger is a `fault too-large`: such an entity
+        /// cannot be entered. No more than `edge.limits.whole-bytes-max`.
+        whole_bytes_max: Size = Size::from_mib(32),
+        /// Bytes of what goes out in pieces that wait per partition. Beyond, welcomes and resumes wait before they are made,
+        /// and answers to queries are dropped: the client asks again.
+        bytes_max: Size = Size::from_mib(16),
+        /// Bytes of it under way at once per partition, and within 20 ms. The rest waits.
+        flight_bytes_max: Size = Size::from_mib(4),
+        /// Bytes of it that wait for one subject. Beyond, its further welcomes and resumes wait.
+        subject_bytes_max: Size = Size::from_mib(8),
+        /// Welcomes and resumes of a partition that wait to be made. Beyond, the socket is closed `come-back`.
+        waiting_max: usize = 4_096,
+    }
+}
+
+settings! {
+    /// What clients resume from.
+    pub struct RecentLimits {
+        /// Commits kept in memory per watched entity, so that clients resume at once. Older ones are read from
+        /// the log.
+        commits_max: usize = 1_024,
+        /// Bytes of outputs kept in memory per watched entity. Older ones are read from the log.
+        bytes_max: Size = Size::from_mib(1),
+        /// How much of the log one resume may read. Beyond, the client starts over.
+        scan_bytes_max: Size = Size::from_mib(64),
+    }
+}
+
+settings! {
+    /// Which entities stay in memory.
+    pub struct ResidentLimits {
+        /// How long an unwatched entity stays without being used. It goes within twice this time.
+        passivate: Span = Span::from_secs(60),
+        /// Entities of a partition that stay in any case.
+        min: usize = 10_000,
+    }
+}
+
+settings! {
+    /// What is kept for entities that this build cannot read (R44).
+    pub struct QuarantineLimits {
+        /// What other entities tell such a one, by number. At the bound the next one waits at its source, with all that
+        /// its partition tells this partition.
+        parked_max: usize = 4_096,
+        /// The bytes of that. As for their number.
+        parked_bytes_max: Size = Size::from_mib(4),
+        /// Bytes of events of such an entity. Beyond, the log alone has them, and no snapshot of the entity's partition
+        /// is cut on this node.
+        unapplied_bytes_max: Size = Size::from_mib(16),
+    }
+}
+
+settings! {
+    /// What entities tell each other.
+    pub struct TellLimits {
+        /// After how long what was told to another partition and not confirmed is repeated, a few at first (R34).
+        retry: Span = Span::from_secs(2),
+        /// Tells on their way to one partition whose appends are not answered. More wait for an answer.
+        portion_max: u64 = 1_024,
+        /// Their bytes. As for their number.
+        portion_bytes_max: Size = Size::from_mib(4),
+        /// Tells for one partition that it has not confirmed. At the bound a command that tells it is not taken, so that
+        /// its client sends it again, and a timer that tells it fires later; at four times the bound a tell that leads
+        /// to another for it is not taken, so that its source repeats it.
+        outstanding_max: usize = 16_384,
+    }
+}
+
+settings! {
+    /// How far clocks are believed.
+    pub struct ClockLimits {
+        /// How far a message's time may differ from this node's clock. Beyond, it is moved to this distance.
+        skew: Span = Span::from_secs(1),
+        /// How far this machine's clock may be set at once and be believed. Beyond, it is doubted (R48).
+        step: Span = Span::from_secs(1),
+        /// For how long a clock that was set is doubted. Then it is believed, and a log line says so (R48).
+        doubt: Span = Span::from_secs(10),
+        /// How far an entity's time may be ahead of this node's clock. So long it stands still, as it never runs
+        /// backwards; beyond, it is set back, and a log line says so (R48).
+        entity_ahead: Span = Span::from_secs(30),
+    }
 }
 
 impl Limits {
     /// The most bytes of one piece: well below the largest record.
     #[must_use]
     pub fn piece_bytes(&self) -> usize {
-        self.piece_bytes_max.min(self.record_bytes_max / 2).max(1)
+        self.in_a_record(self.large.piece_bytes_max)
     }
-}
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            explains: false,
-            answers_per_session: 64,
-            grace_ms: 30_000,
-            memory_ms: 600_000,
-            sessions_per_subject: 2_000,
-            sessions_per_entity: 100_000,
-            entities_per_subject: 2_000,
-            ticket_ms: 30_000,
-            record_bytes_max: 1 << 20,
-            piece_bytes_max: 256 << 10,
-            whole_bytes_max: 32 << 20,
-            large_bytes_max: 16 << 20,
-            large_flight_bytes_max: 4 << 20,
-            subject_bytes_max: 8 << 20,
-            waiting_max: 4096,
-            uncommitted_max: 4096,
-            outbound_records_max: 4096,
-            outbound_bytes_max: 16 << 20,
-            recent_commits_max: 1024,
-            recent_bytes_max: 1 << 20,
-            ahead_bytes_max: 8 << 20,
-            resume_scan_bytes_max: 64 << 20,
-            parked_max: 4096,
-            parked_bytes_max: 4 << 20,
-            unapplied_bytes_max: 16 << 20,
-            checkpoint_ms: 1000,
-            quiet_ms: 600_000,
-            tell_retry_ms: 2000,
-            tell_portion_max: 1024,
-            tell_portion_bytes_max: 4 << 20,
-            tells_outstanding_max: 16_384,
-            clock_skew_ms: 1000,
-            clock_step_ms: 1000,
-            clock_doubt_ms: 10_000,
-            entity_ahead_ms: 30_000,
-            passivate_ms: 60_000,
-            resident_min: 10_000,
-            publishing: Pace::default(),
+    /// How often and how much is published, where a piece of an entity and what is around it must be a record.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        Pace {
+            piece_bytes_max: Size(self.in_a_record(self.publishing.piece_bytes_max)),
+            ..self.publishing.clone()
         }
+    }
+
+    fn in_a_record(&self, piece: Size) -> usize {
+        piece.bytes().min(self.records.bytes_max.bytes() / 2).max(1)
     }
 }

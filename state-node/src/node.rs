@@ -30,7 +30,7 @@ use xp_domain_sdk::host::Registry;
 use xp_protocol::{Incarnation, LanePartition};
 use xp_transport::{Clock, Log};
 
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::lanes::Lanes;
 use crate::store::StoreError;
 use cluster::Joining;
@@ -123,9 +123,11 @@ pub async fn start(
     clock: Clock,
     incarnation: Incarnation,
 ) -> Result<Handle, StartError> {
-    let (limits, lease_ms) = (config.limits.clone(), config.takeover_wait_ms);
-    let hosting = Hosting::new(lanes, domain, limits, lease_ms)?;
-    let stores = Stores::open(config.snapshots.as_deref(), config.snapshot_cache_bytes)?;
+    let limits = config.settings.limits.clone();
+    let explains = config.settings.explains;
+    let hosting = Hosting::new(lanes, domain, limits, config.takeover_wait.ms(), explains)?;
+    let cache_bytes = config.settings.snapshot_cache.bytes() as u64;
+    let stores = Stores::open(config.snapshots.as_deref(), cache_bytes)?;
     let standing = Arc::new(Standing::new(Instant::now()));
     let joining = Joining {
         config: &config,
@@ -150,9 +152,13 @@ pub async fn start(
         reports: Reports::default(),
         errands: Errands::default(),
     });
-    let (every, longest) = (config.heartbeat_ms, config.stuck_ms);
-    let (every, longest) = (Duration::from_millis(every), Duration::from_millis(longest));
-    watchdog::start(&shared, every, longest)
+    let Settings {
+        heartbeat,
+        stuck,
+        stop_wait,
+        ..
+    } = config.settings;
+    watchdog::start(&shared, heartbeat.0, stuck.0)
         .map_err(|error| StartError::Supervisor(error.to_string()))?;
     let (supervisor, supervising) = Actor::spawn(None, Supervisor, Arc::clone(&shared))
         .await
@@ -160,7 +166,7 @@ pub async fn start(
     let watching = tokio::spawn(supervisor::watch(supervisor.clone(), view));
     Ok(Handle {
         shared,
-        stop_wait: Duration::from_millis(config.stop_wait_ms),
+        stop_wait: stop_wait.0,
         stop,
         supervisor,
         supervising,

@@ -1,48 +1,36 @@
 //! The pace of publishing and restoring snapshots: how often, and how much at once.
 
-/// Bounds and times of published snapshots. Each field says what happens when it is hit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// How often what changed is published, in milliseconds. A node that has nothing is behind by so much, and reads
-    /// the rest from `events`.
-    pub interval_ms: u64,
-    /// How long a node must have been a partition's publisher before it begins, in milliseconds: it publishes all of it
-    /// anew, which a restart that passes over all nodes should not cause.
-    pub settle_ms: u64,
-    /// The longest wait after publishing failed, in milliseconds; it begins with `interval_ms` and doubles.
-    pub again_ms_max: u64,
-    /// Entities of more bytes are written in pieces; below the largest record that the log takes.
-    pub piece_bytes: usize,
-    /// Entities changed within an interval; beyond it all are published anew, which costs no more.
-    pub changes_max: usize,
-    /// Entities and bytes that are read from the snapshot store at once. Saving waits meanwhile.
-    pub page_entities: usize,
-    /// Bytes that are read from the snapshot store at once, beside `page_entities`.
-    pub page_bytes: usize,
-    /// Bytes of pieces that wait for their entity while a snapshot is read; beyond it the snapshot is damaged.
-    pub pieces_bytes_max: usize,
-    /// How long the log may take to bring what it has acknowledged, in milliseconds; then the reading has failed.
-    pub read_ms: u64,
-    /// How often a snapshot that is not whole is read on, and waited for between, before it is refused.
-    pub read_on_max: u32,
-    /// From so many records of `events` on a node takes the published snapshot although it could replay them.
-    pub replay_max: u64,
-}
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use xp_settings::{Size, Span, settings};
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            interval_ms: 10_000,
-            settle_ms: 30_000,
-            again_ms_max: 300_000,
-            piece_bytes: 512 << 10,
-            changes_max: 100_000,
-            page_entities: 256,
-            page_bytes: 1 << 20,
-            pieces_bytes_max: 256 << 20,
-            read_ms: 30_000,
-            read_on_max: 10,
-            replay_max: 1_000_000,
-        }
+settings! {
+    /// What a mirror publishes of each partition on the lane's topic `snapshots`, so that a node with an empty disk need
+    /// not replay all of `events`.
+    pub struct Pace {
+        /// How often what changed is published. A node that has nothing is behind by so much, and reads the rest from
+        /// `events`.
+        interval: Span = Span::from_secs(10),
+        /// How long a node must have been a partition's publisher before it begins: it publishes all of it anew, which
+        /// a restart that passes over all nodes should not cause.
+        settle: Span = Span::from_secs(30),
+        /// The longest wait after publishing failed; it begins with `interval` and doubles.
+        again_max: Span = Span::from_secs(300),
+        /// Entities of more bytes are written in pieces of this size. Half of `records.bytes-max` if that is less.
+        piece_bytes_max: Size = Size::from_kib(512),
+        /// Entities changed within an interval. Beyond it all are published anew, which costs no more.
+        changes_max: usize = 100_000,
+        /// Entities that are read from the snapshot store at once. Saving waits meanwhile.
+        page_entities: usize = 256,
+        /// Their bytes. As for their number.
+        page_bytes: Size = Size::from_mib(1),
+        /// Bytes of pieces that wait for their entity while a snapshot is read. Beyond it the snapshot is damaged.
+        pieces_bytes_max: Size = Size::from_mib(256),
+        /// How long the log may take to bring what it has acknowledged. Then the reading has failed.
+        read: Span = Span::from_secs(30),
+        /// How often a snapshot that is not whole is read on, and waited for between, before it is refused.
+        read_on_max: u32 = 10,
+        /// From so many records of `events` on a node takes the published snapshot although it could replay them.
+        replay_max: u64 = 1_000_000,
     }
 }

@@ -58,6 +58,8 @@ pub struct Setting {
     /// How long a claim waits where the former owner may still live, in milliseconds: a lease (R17), or nothing
     /// where the log admits one process at a time.
     pub lease_ms: u64,
+    /// Whether a client hears why its message faulted; else it hears a reference that the line of the log has too.
+    pub explains: bool,
     /// All of them, but in a simulator.
     pub rules: &'static dyn Rules,
     /// What failed to apply in an earlier life of this partition on this node.
@@ -193,7 +195,7 @@ impl Partition {
         self.fold_anew();
         self.owning(now, |owner, core| owner.tick(core, now));
         self.core.passivate(now);
-        let quiet_ms = self.core.setting.limits.quiet_ms;
+        let quiet_ms = self.core.setting.limits.records.quiet.ms();
         if self.core.snapshots.is_due(quiet_ms, now) {
             self.cut(now);
         }

@@ -34,7 +34,7 @@ impl Timekeeper {
         let expected = self.time.plus_ms(passed_ms);
         let off_ms = now.time.0.abs_diff(expected.0);
         self.seen = now;
-        self.time = match off_ms <= limits.clock_step_ms {
+        self.time = match off_ms <= limits.clock.step.ms() {
             true => {
                 self.doubted = None;
                 now.time
@@ -52,12 +52,12 @@ impl Timekeeper {
             tracing::warn!(
                 clock = now.time.0,
                 expected = expected.0,
-                believed_after_ms = limits.clock_doubt_ms,
+                believed_after_ms = limits.clock.doubt.ms(),
                 "the machine's clock was set; it is believed when it stays so (R48)"
             );
             now.running
         });
-        if now.running.since_ms(since) < limits.clock_doubt_ms {
+        if now.running.since_ms(since) < limits.clock.doubt.ms() {
             return expected;
         }
         tracing::error!(
@@ -101,7 +101,7 @@ mod tests {
         let mut judge = |time, running| keeper.judge(now(time, running), &limits).time.0;
         let set = began - 600_000;
         assert_eq!(judge(set + 10, 10), began + 10);
-        let doubt_ms = limits.clock_doubt_ms;
+        let doubt_ms = limits.clock.doubt.ms();
         assert_eq!(judge(set + doubt_ms, doubt_ms), began + doubt_ms);
         assert_eq!(
             judge(set + 10 + doubt_ms, 10 + doubt_ms),

@@ -38,6 +38,8 @@ pub struct Turn<'a> {
     pub host: &'a dyn Host,
     /// The partition's bounds.
     pub limits: &'a Limits,
+    /// Whether a client hears why its message faulted.
+    pub explains: bool,
     /// What caused the turn, and what a decision knows besides.
     pub trigger: Trigger,
     /// All of them, but in a simulator.
@@ -151,7 +153,7 @@ impl Turn<'_> {
 
     /// What a client hears of a message that failed, and `why`.
     fn failure(&self, code: FaultCode, why: &str) -> Failure {
-        Failure::new(code, self.trigger.seed(), self.limits, why)
+        Failure::new(code, self.trigger.seed(), self.explains, why)
     }
 
     /// A fault names the entity and the message. What a client did wrong is no error of this side, and as many as it

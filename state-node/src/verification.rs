@@ -15,10 +15,11 @@ use xp_domain_sdk::host::Registry;
 use xp_protocol::codec::{self, DecodeError};
 use xp_protocol::events::{Commit, Event};
 use xp_protocol::{Address, LanePartition, Offset};
+use xp_settings::Size;
 use xp_transport::Stored;
 
 use crate::fold::{Fold, Verdict};
-use crate::limits::Limits;
+use crate::limits::{Limits, RecentLimits};
 use crate::partition::key;
 use replayed::Replayed;
 use share::Share;
@@ -135,9 +136,13 @@ impl Verification {
             return Err(Late { place, first });
         }
         // Nobody resumes a session here.
+        let recent = RecentLimits {
+            commits_max: 0,
+            bytes_max: Size(0),
+            ..RecentLimits::default()
+        };
         let limits = Limits {
-            recent_commits_max: 0,
-            recent_bytes_max: 0,
+            recent,
             ..Limits::default()
         };
         Ok(Self {

@@ -52,8 +52,8 @@ impl Watched {
     pub fn remember(&mut self, commit: &Arc<Commit>, limits: &Limits) {
         self.recent.push_back(Arc::clone(commit));
         self.recent_bytes += commit.frames.len();
-        while self.recent.len() > limits.recent_commits_max
-            || self.recent_bytes > limits.recent_bytes_max
+        while self.recent.len() > limits.recent.commits_max
+            || self.recent_bytes > limits.recent.bytes_max.bytes()
         {
             let Some(oldest) = self.recent.pop_front() else {
                 break;

@@ -35,7 +35,7 @@ use metadata_client::MetadataClient;
 use producers::Producers;
 use reader::FetchingReader;
 
-pub use config::{Config, Identity, Mechanism, Password, Sasl, Tls};
+pub use config::{Config, Identity, Mechanism, Sasl, Tls};
 pub use error::{ConnectError, SettingsError};
 pub use instance::InstanceStatistics;
 pub use prefix::Prefix;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use xp_edge::units::{Size, Span};
 use xp_protocol::{Address, LanePartition, Offset, PartitionId};
+use xp_settings::{Size, Span};
 
 /// Real-time stateful entities: run them, talk to them, look into their log.
 ///

@@ -1,6 +1,7 @@
 //! The configuration: built-in values, then a file, then the environment, then flags; the later wins.
 
 mod judged;
+mod moved;
 mod layers;
 mod problem;
 pub(crate) mod show;
@@ -9,8 +10,10 @@ pub(crate) mod reference;
 
 use std::path::{Path, PathBuf};
 
+use figment::providers::Serialized;
 use figment::{Figment, Metadata};
 use xp_runtime::Config;
+use xp_state_node::Limits;
 
 use layers::{Flags, Variable};
 pub(crate) use problem::Problem;
@@ -42,6 +45,12 @@ impl Loaded {
         self.source(path)
             .map_or("built in", |source| source.name.as_ref())
     }
+
+    /// The bounds of a lane: its own, and the state node's where it has none.
+    fn lane_limits(&self, name: &str) -> Limits {
+        let node = &self.config.state_node.limits;
+        self.config.lanes[name].limits.over(node)
+    }
 }
 
 /// What the command line adds on top.
@@ -59,6 +68,7 @@ pub(crate) fn load(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Loaded, Problem> {
     let asked = layers(sources, overrides, environment)?;
+    moved::judge(&asked)?;
     let data = asked.extract_inner::<PathBuf>("data");
     let data = data.map_err(|error| Problem::from_figment(&error, "data"))?;
     // Beneath everything, and only now, because built-in values such as the secret's file depend on `data`.
@@ -67,8 +77,9 @@ pub(crate) fn load(
         // Who names lanes means these and no others.
         built_in.lanes.clear();
     }
-    let built_in = figment::providers::Serialized::defaults(built_in);
+    let built_in = Serialized::defaults(built_in);
     let layers = Figment::from(layers::BuiltIn(built_in)).merge(asked);
+    lanes_limits(&layers)?;
     let config: Config = layers
         .extract()
         .map_err(|error| Problem::from_figment(&error, ""))?;
@@ -77,12 +88,29 @@ pub(crate) fn load(
     Ok(loaded)
 }
 
+/// What lanes say of bounds is read in the place of the bounds, so that a problem has a key of its own.
+fn lanes_limits(layers: &Figment) -> Result<(), Problem> {
+    let lanes = layers.find_value("lanes").ok();
+    let lanes = lanes.and_then(|lanes| lanes.into_dict());
+    for name in lanes.unwrap_or_default().keys() {
+        let path = ["lanes", name.as_str(), "limits"];
+        let own = layers.focus(&path.join("."));
+        let usual = Serialized::defaults(Limits::default());
+        let read = Figment::from(usual).merge(own).extract::<Limits>();
+        read.map_err(|mut error| {
+            error.path.splice(0..0, path.map(str::to_owned));
+            Problem::from_figment(&error, "")
+        })?;
+    }
+    Ok(())
+}
+
 fn layers(
     sources: &Sources,
     overrides: &Overrides,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Figment, Problem> {
-    let data = figment::providers::Serialized::default("data", DATA);
+    let data = Serialized::default("data", DATA);
     let mut layers = Figment::from(layers::BuiltIn(data));
     if let Some(file) = file(sources)? {
         layers = layers.merge(layers::File::read(&file)?);

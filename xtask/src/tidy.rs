@@ -16,6 +16,7 @@ mod types;
 mod functions;
 mod syntax;
 mod tree;
+mod section;
 mod problem;
 
 use crate::cargo;

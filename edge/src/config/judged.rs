@@ -131,7 +131,7 @@ fn issuers(tokens: &Tokens) -> Result<(), Unusable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Span;
+    use xp_settings::Span;
 
     const A: &str = "https://a.example";
     const B: &str = "https://b.example";

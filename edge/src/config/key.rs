@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use xp_settings::Secret;
 
 /// One key: exactly one of its sources, and its issuer where there are several.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Key {
     /// The one of `issuers` whose tokens it signs: another issuer's are not by this key, whoever signed them. Needed
@@ -14,7 +16,7 @@ pub struct Key {
     pub issuer: Option<String>,
     /// A shared secret, HS256; for development.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
+    pub secret: Option<Secret>,
     /// The environment variable that holds a shared secret, HS256.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_env: Option<String>,
@@ -27,7 +29,7 @@ pub struct Key {
     /// A JSON Web Key Set in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_file: Option<PathBuf>,
-    /// A JSON Web Key Set fetched over HTTPS, again every `jwks-refresh`, and at once when a token
+    /// A JSON Web Key Set fetched over HTTPS, again every `edge.timing.keys.refresh`, and at once when a token
     /// names a key that is not in it. Plain HTTP is for this machine alone: on any other way whoever is between may hand
     /// in keys of his own, and a warning says so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +40,7 @@ pub struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<'a> {
     /// The configuration itself.
-    Secret(&'a str),
+    Secret(&'a Secret),
     /// A variable of the environment.
     SecretEnv(&'a str),
     /// A file with a shared secret.
@@ -53,7 +55,7 @@ pub enum Source<'a> {
 
 impl Key {
     /// A shared secret.
-    pub fn secret(secret: impl Into<String>) -> Self {
+    pub fn secret(secret: impl Into<Secret>) -> Self {
         let secret = Some(secret.into());
         Self {
             secret,
@@ -132,7 +134,7 @@ impl Key {
     #[must_use]
     pub fn source(&self) -> Option<Source<'_>> {
         let sources = [
-            self.secret.as_deref().map(Source::Secret),
+            self.secret.as_ref().map(Source::Secret),
             self.secret_env.as_deref().map(Source::SecretEnv),
             self.secret_file.as_deref().map(Source::SecretFile),
             self.pem_file.as_deref().map(Source::PemFile),

@@ -16,7 +16,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(20);
 
 /// Goes on for as long as the edge runs.
 pub(super) async fn run(node: Arc<Node>, certificate: Option<Arc<Certificate>>) {
-    let pause = node.config.timing.reread.0.max(PAUSE_MIN);
+    let pause = node.config.timing.keys.reread.0.max(PAUSE_MIN);
     loop {
         let asked = tokio::select! {
             () = tokio::time::sleep(pause) => false,

@@ -39,9 +39,9 @@ async fn forget(node: Arc<Node>) {
 async fn refresh(node: Arc<Node>) {
     let timing = &node.config.timing;
     loop {
-        let usual = timing.jwks_refresh.0;
+        let usual = timing.keys.refresh.0;
         let pause = if node.verifier.has_failed() {
-            usual.min(timing.jwks_retry.0.max(RETRY_MIN))
+            usual.min(timing.keys.retry.0.max(RETRY_MIN))
         } else {
             usual
         };

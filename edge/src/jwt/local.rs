@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jsonwebtoken::{Algorithm, DecodingKey};
+use xp_settings::Secret;
 use xp_transport::private::without_line_end;
 
 use super::keys::{KeyError, KeySet, Known, SECRET_BYTES_MIN};
@@ -81,10 +82,11 @@ fn set(key: &Key, held: &[Held]) -> Result<KeySet, KeyError> {
         passed_over: 0,
     };
     let set = match key.source() {
-        Some(Source::Secret(secret)) => shared(secret.as_bytes()).map(one),
+        Some(Source::Secret(secret)) => shared(secret.expose().as_bytes()).map(one),
         Some(Source::SecretEnv(name)) => {
-            let secret = std::env::var(name).map_err(|_| KeyError::Env(name.to_owned()))?;
-            shared(secret.as_bytes()).map(one)
+            let secret = std::env::var(name).map(Secret::from);
+            let secret = secret.map_err(|_| KeyError::Env(name.to_owned()))?;
+            shared(secret.expose().as_bytes()).map(one)
         }
         Some(Source::SecretFile(path)) => shared(without_line_end(of(path, held)?)).map(one),
         Some(Source::PemFile(path)) => pem(of(path, held)?, path).map(one),

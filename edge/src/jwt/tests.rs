@@ -7,8 +7,8 @@ use xp_protocol::TimeMs;
 use super::local::Local;
 use super::*;
 use crate::config::{Key, Tokens};
-use crate::units::Span;
 use signing::{Signer, unsigned};
+use xp_settings::Span;
 
 const NOW: TimeMs = TimeMs(1_000_000_000);
 

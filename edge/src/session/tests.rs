@@ -3,11 +3,11 @@ use super::*;
 const LIMITS: Limits = Limits {
     window: 4,
     asks_max: 2,
-    ask_ms: 2_000,
-    pending_ms: 2_000,
-    ping_ms: 20_000,
-    silent_ms: 45_000,
-    retry_ms: 100,
+    ask: Span::from_millis(2_000),
+    pending: Span::from_millis(2_000),
+    ping: Span::from_millis(20_000),
+    silent: Span::from_millis(45_000),
+    retry: Span::from_millis(100),
 };
 
 fn at(ms: u64) -> Now {

@@ -1,11 +1,11 @@
 //! An owner that is behind: what is held back, of whom, and until when (R42).
 
 use xp_edge::flow::BUDGET_MIN;
-use xp_edge::units::Size;
 use xp_edge::{Config, Readiness};
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound, Recipients, Socket};
 use xp_protocol::{Address, CloseCode, DialAttempt, Incarnation, Offset};
+use xp_settings::Size;
 
 use crate::world::client::Client;
 use crate::world::owner::Heard;
@@ -14,7 +14,7 @@ use crate::world::{World, config, connection, id, token, until};
 /// With the smallest bound there is; a subject alone may have half of it.
 fn tight() -> Config {
     let mut config = config();
-    config.limits.partition_behind_max = Size(usize::try_from(BUDGET_MIN).unwrap());
+    config.limits.partition.behind_max = Size(usize::try_from(BUDGET_MIN).unwrap());
     config
 }
 

@@ -44,7 +44,7 @@ async fn limited(limit: impl FnOnce(&mut Config)) -> World {
 #[tokio::test]
 async fn silent_sockets_give_way_to_clients_and_probes() {
     let world = limited(|config| {
-        config.limits.arrivals_per_network = 8;
+        config.limits.connections.arrivals_per_network = 8;
         // The silent ones would still be there when the test has long been over.
         config.timing.handshake = "10min".parse().unwrap();
     })
@@ -112,7 +112,7 @@ async fn who_develops_hears_why_it_is_turned_away() {
 
 #[tokio::test]
 async fn an_edge_that_is_full_says_so_and_still_answers_probes() {
-    let world = limited(|config| config.limits.connections_max = 1).await;
+    let world = limited(|config| config.limits.connections.max = 1).await;
     assert!(get(&world, "/ready").await.contains("200 OK"));
     let mut ana = world.join("ana", 1).await;
     let dial = world.dial("ben").connection(2);
@@ -122,7 +122,7 @@ async fn an_edge_that_is_full_says_so_and_still_answers_probes() {
     assert!(get(&world, "/health").await.contains("200 OK"));
     let ready = get(&world, "/ready").await;
     assert!(
-        ready.contains("503") && ready.contains("connections-max"),
+        ready.contains("503") && ready.contains("connections.max"),
         "{ready}"
     );
     ana.send("ping still-here").await;
@@ -133,8 +133,11 @@ async fn an_edge_that_is_full_says_so_and_still_answers_probes() {
 async fn bad_tokens_have_a_budget_of_their_own() {
     let world = limited(|config| {
         let limits = &mut config.limits;
-        (limits.bad_tokens_per_second, limits.bad_tokens_burst) = (1, 3);
-        (limits.handshakes_per_second, limits.handshakes_burst) = (1, 2);
+        (
+            limits.handshakes.bad_tokens_per_second,
+            limits.handshakes.bad_tokens_burst,
+        ) = (1, 3);
+        (limits.handshakes.per_second, limits.handshakes.burst) = (1, 2);
     })
     .await;
     let mut codes = Vec::new();
@@ -151,8 +154,8 @@ async fn bad_tokens_have_a_budget_of_their_own() {
 async fn a_subject_comes_in_so_often_and_no_more() {
     let world = limited(|config| {
         let limits = &mut config.limits;
-        limits.subject_handshakes_per_second = 1;
-        limits.subject_handshakes_burst = 2;
+        limits.handshakes.subject_per_second = 1;
+        limits.handshakes.subject_burst = 2;
     })
     .await;
     let mut refused = 0;
@@ -209,7 +212,7 @@ async fn a_probe_that_wants_the_status_alone_hears_nothing_else() {
 fn behind_a_proxy(config: &mut Config, told_by: ToldBy) {
     config.proxies.trusted = vec!["127.0.0.1".parse().unwrap()];
     config.proxies.told_by = told_by;
-    config.limits.connections_per_address = 1;
+    config.limits.connections.per_address = 1;
 }
 
 fn forwarded(world: &World, number: u128, header: &'static str, value: &str) -> Dial {
@@ -240,7 +243,7 @@ async fn who_is_turned_away_behind_a_proxy_is_told_of_by_his_own_address() {
 
 #[tokio::test]
 async fn nobody_else_says_where_he_comes_from() {
-    let world = limited(|config| config.limits.connections_per_address = 1).await;
+    let world = limited(|config| config.limits.connections.per_address = 1).await;
     let from = |number, addr| forwarded(&world, number, "x-forwarded-for", addr);
     let mut first = from(1, "203.0.113.7").open().await;
     first.expect("welcome").await;

@@ -6,9 +6,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
-use xp_edge::units::{Size, Span};
 use xp_protocol::CloseCode;
 use xp_protocol::inbound::ClientAction;
+use xp_settings::{Size, Span};
 
 use crate::world::client::Client;
 use crate::world::owner::Heard;
@@ -69,8 +69,8 @@ async fn an_unmasked_frame_closes_the_socket() {
 #[tokio::test]
 async fn too_many_frames_close_the_socket() {
     let mut config = config();
-    config.limits.frames_per_second = 1;
-    config.limits.frames_burst = 5;
+    config.limits.rates.frames_per_second = 1;
+    config.limits.rates.frames_burst = 5;
     let world = World::with(config).await;
     let mut ana = world.join("ana", 1).await;
     for _ in 0..6 {
@@ -82,7 +82,7 @@ async fn too_many_frames_close_the_socket() {
 #[tokio::test]
 async fn a_subject_has_so_many_connections_and_no_more() {
     let mut config = config();
-    config.limits.connections_per_subject = 2;
+    config.limits.connections.per_subject = 2;
     let world = World::with(config).await;
     let one = world.join("ana", 1).await;
     let _two = world.join("ana", 2).await;
@@ -99,7 +99,7 @@ async fn a_subject_has_so_many_connections_and_no_more() {
 #[tokio::test]
 async fn an_address_has_so_many_connections_and_no_more() {
     let mut config = config();
-    config.limits.connections_per_address = 1;
+    config.limits.connections.per_address = 1;
     let world = World::with(config).await;
     let _one = world.join("ana", 1).await;
     let second = world.dial("ben").connection(2);
@@ -109,7 +109,7 @@ async fn an_address_has_so_many_connections_and_no_more() {
 #[tokio::test]
 async fn a_client_that_does_not_read_is_slow_and_the_others_are_not() {
     let mut config = config();
-    config.limits.queue_bytes_max = Size(256 << 10);
+    config.limits.queue.bytes_max = Size(256 << 10);
     let world = World::with(config).await;
     let mut slow = world.join("ana", 1).await;
     let mut quick = world.join("ben", 2).await;
@@ -146,7 +146,7 @@ async fn a_client_that_does_not_read_is_slow_and_the_others_are_not() {
 #[tokio::test]
 async fn over_the_partitions_bound_commands_are_busy_and_pass_later() {
     let mut config = config();
-    config.limits.partition_unanswered_max = 1;
+    config.limits.partition.unanswered_max = 1;
     let world = World::with(config).await;
     let mut ana = world.join("ana", 1).await;
     world.owner.moods(|moods| moods.sleeps = true);
@@ -172,7 +172,7 @@ async fn replied(client: &mut Client, n: u64) {
 async fn without_an_owner_commands_wait_in_the_lane_and_beyond_the_bound_everybody_is_told_to_wait()
 {
     let mut config = config();
-    config.limits.partition_unanswered_max = 4;
+    config.limits.partition.unanswered_max = 4;
     let world = World::with(config).await;
     let mut clients = [world.join("ana", 1).await, world.join("ben", 2).await];
     world.owner.moods(|moods| moods.sleeps = true);

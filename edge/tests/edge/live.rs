@@ -5,10 +5,10 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as Code;
-use xp_edge::units::Span;
 use xp_protocol::CloseCode;
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::Item;
+use xp_settings::Span;
 
 use crate::world::owner::Heard;
 use crate::world::{World, config, sign, time, token, until};

@@ -3,9 +3,9 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use xp_edge::Config;
-use xp_edge::units::Span;
 use xp_protocol::CloseCode;
 use xp_protocol::inbound::ClientAction;
+use xp_settings::Span;
 
 use crate::world::client::Client;
 use crate::world::outage::Weather;
@@ -15,15 +15,15 @@ use crate::world::{PATIENCE, World, config, until};
 /// Stalls are noticed at once, and sockets outlast every test unless it says otherwise.
 fn patient() -> Config {
     let mut config = config();
-    config.timing.lane_stall = Span::from_millis(50);
+    config.timing.lane.stall = Span::from_millis(50);
     config.timing.retry = Span::from_millis(10);
-    config.timing.lane_patience = Span(PATIENCE * 10);
+    config.timing.lane.patience = Span(PATIENCE * 10);
     config
 }
 
 fn impatient() -> Config {
     let mut config = patient();
-    config.timing.lane_patience = Span::from_millis(100);
+    config.timing.lane.patience = Span::from_millis(100);
     config
 }
 
@@ -237,7 +237,7 @@ async fn a_socket_that_comes_in_a_stall_comes_back_later() {
 #[tokio::test]
 async fn when_too_much_waits_nobody_else_comes_in() {
     let mut config = patient();
-    config.limits.partition_bytes_max = xp_edge::units::Size(1);
+    config.limits.partition.bytes_max = xp_settings::Size(1);
     let world = World::with(config).await;
     let mut ana = world.join("ana", 1).await;
     world.inbound.set(Weather::Hanging);
@@ -253,7 +253,7 @@ async fn when_too_much_waits_nobody_else_comes_in() {
 #[tokio::test]
 async fn a_drain_without_a_log_ends_all_the_same() {
     let mut config = patient();
-    config.timing.drain_wait = Span::from_millis(200);
+    config.timing.drain.wait = Span::from_millis(200);
     let world = World::with(config).await;
     let mut ana = world.join("ana", 1).await;
     world.inbound.set(Weather::Hanging);

@@ -7,13 +7,13 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use xp_cluster::members::End;
 use xp_cluster::timing::STATE_NODE_HEARTBEAT_MS;
-use xp_edge::units::Span;
 use xp_edge::{Config, Readiness};
 use xp_protocol::cluster::{Kind, Member, Who};
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Socket};
 use xp_protocol::{CloseCode, DialAttempt, Incarnation, MessageNumber, Offset, Revision};
 use xp_protocol::{PartitionId, TimeMs, codec};
+use xp_settings::Span;
 use xp_transport::simulated::{Faults, Simulated};
 use xp_transport::{Clock, Log, Record, TopicPartition};
 
@@ -121,7 +121,7 @@ async fn an_owner_that_welcomes_a_socket_that_is_gone_hears_of_its_end() {
 #[tokio::test]
 async fn a_lane_that_stays_away_closes_the_socket_and_its_disconnect_arrives_in_the_end() {
     let mut impatient = config();
-    impatient.timing.lane_patience = Span::from_millis(100);
+    impatient.timing.lane.patience = Span::from_millis(100);
     let world = World::with(impatient).await;
     let mut ana = world.join("ana", 1).await;
     let broken = Faults {

@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use xp_edge::Readiness;
 use xp_edge::config::Key;
-use xp_edge::units::Span;
 use xp_protocol::CloseCode;
+use xp_settings::Span;
 
 use crate::world::client::{Client, Dial};
 use crate::world::{World, claims, config, time, tokens, until};
@@ -101,9 +101,9 @@ async fn world(addr: SocketAddr, retry: Span) -> World {
 /// An edge that asks again after so long, and at other times no sooner than after `retry`.
 async fn asking(addr: SocketAddr, retry: Span, refresh: Span) -> World {
     let mut config = config();
-    config.timing.jwks_refresh = refresh;
+    config.timing.keys.refresh = refresh;
     config.tokens = tokens(vec![Key::jwks_url(format!("http://{addr}/keys"))]);
-    config.timing.jwks_retry = retry;
+    config.timing.keys.retry = retry;
     World::with(config).await
 }
 

@@ -12,8 +12,8 @@ use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Message;
 use xp_edge::StartError;
 use xp_edge::config::Tls;
-use xp_edge::units::Span;
 use xp_protocol::Incarnation;
+use xp_settings::Span;
 use xp_transport::Clock;
 
 use crate::world::{World, config, id, lanes, until};
@@ -132,7 +132,7 @@ async fn a_certificate_without_its_key_changes_nothing_until_its_key_is_there() 
     files.write_key(&first);
     let mut config = config();
     config.tls = Some(files.tls.clone());
-    config.timing.reread = Span::from_millis(20);
+    config.timing.keys.reread = Span::from_millis(20);
     let world = World::with(config).await;
     assert!(is_shown(&world, &first).await);
     files.write_certificate(&second);

@@ -11,10 +11,10 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use xp_edge::config::{Key, Limits, Proxies, Timing, Tokens};
-use xp_edge::units::Span;
+use xp_edge::config::{DrainTiming, Key, Limits, Proxies, Timing, Tokens};
 use xp_edge::{Config, Handle, Lane, Lanes, StartError};
 use xp_protocol::{ConnectionId, Incarnation, TimeMs};
+use xp_settings::Span;
 use xp_transport::Clock;
 use xp_transport::simulated::Simulated;
 
@@ -60,7 +60,10 @@ pub fn config() -> Config {
         timing: Timing {
             close: Span::from_millis(500),
             resume: Span::from_millis(50),
-            drain_spread: Span::from_millis(20),
+            drain: DrainTiming {
+                spread: Span::from_millis(20),
+                ..DrainTiming::default()
+            },
             ..Timing::default()
         },
     }

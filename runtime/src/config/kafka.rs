@@ -5,21 +5,21 @@ mod secrets;
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use xp_edge::settings;
-use xp_edge::units::Span;
+use xp_settings::{Secret, Span, settings};
 use xp_transport::kafka;
 
 pub use age::Age;
-pub use secrets::{Hidden, KafkaProblem};
+pub use secrets::KafkaProblem;
 
-use secrets::{Secret, readable};
+use secrets::{Password, readable};
 
 settings! {
     /// Kafka as the log. Without this section the log is the embedded one, which one process has for itself; with it,
     /// edges and state nodes may be processes of their own. `xp topics create` makes the topics, and every start checks
     /// them.
-    Kafka {
+    pub struct Kafka {
         /// Brokers to ask first, each `host:port`; they name the others.
         brokers: Vec<String> = Vec::new(),
         /// What stands before the names of all topics, so that one Kafka holds several installations, each with its own:
@@ -43,20 +43,29 @@ settings! {
         generation: u32 = 0,
         /// Add 1, in every process, after the topic `cluster` was made anew: what nodes knew of it starts over with it.
         cluster_generation: u64 = 1,
+        /// How long topics keep what is in them.
+        retention: Retention = Retention::default(),
+    }
+}
+
+settings! {
+    /// How long topics keep what is in them, at least; the brokers' own settings may say more.
+    pub struct Retention {
         /// How long records of `cluster` are kept, at least. Whoever joins needs the last few seconds only.
-        cluster_age: Span = Span::from_secs(3_600),
+        cluster: Span = Span::from_secs(3_600),
         /// How long what clients said is kept, at least: longer than any outage of the state nodes.
-        inbound_age: Span = Span::from_secs(24 * 3_600),
+        inbound: Span = Span::from_secs(24 * 3_600),
         /// How long the truth is kept, at least: `forever`, or a duration above the age of any snapshot.
-        events_age: Age = Age::Forever,
+        #[schemars(with = "String")]
+        events: Age = Age::Forever,
         /// How long what edges are told is kept, at least. Clients resume from `events`.
-        outbound_age: Span = Span::from_secs(15 * 60),
+        outbound: Span = Span::from_secs(15 * 60),
     }
 }
 
 settings! {
     /// TLS towards the brokers.
-    Tls {
+    pub struct Tls {
         /// PEM file of the authorities that may have signed the brokers' certificates. Left out: those of the system.
         ca: Option<PathBuf> = None,
         /// PEM file of our own certificate, then its issuers, where brokers ask for one. Needs `key`.
@@ -64,7 +73,7 @@ settings! {
         /// PEM file of its private key.
         key: Option<PathBuf> = None,
         /// What the key file is encrypted with. Better in the environment: `XP__KAFKA__TLS__KEY_PASSWORD`, or as below.
-        key_password: Option<Hidden> = None,
+        key_password: Option<Secret> = None,
         /// The environment variable that holds it.
         key_password_env: Option<String> = None,
         /// The file that holds it; one line end is not part of it.
@@ -74,13 +83,13 @@ settings! {
 
 settings! {
     /// A user of the brokers.
-    Sasl {
+    pub struct Sasl {
         /// How the password is proved.
         mechanism: Mechanism = Mechanism::ScramSha512,
         /// Who.
         user: String = String::new(),
         /// The password. Better in the environment: `XP__KAFKA__SASL__PASSWORD`, or as below.
-        password: Option<Hidden> = None,
+        password: Option<Secret> = None,
         /// The environment variable that holds it.
         password_env: Option<String> = None,
         /// The file that holds it; one line end is not part of it.
@@ -89,7 +98,7 @@ settings! {
 }
 
 /// How a password is proved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mechanism {
     /// Sent as it is; only over TLS.
     #[serde(rename = "plain")]
@@ -183,7 +192,7 @@ impl Tls {
                 readable(key, file)?;
             }
         }
-        let password = Secret {
+        let password = Password {
             key: "kafka.tls.key-password",
             text: self.key_password.as_ref(),
             variable: self.key_password_env.as_deref(),
@@ -214,7 +223,7 @@ impl Sasl {
         &self,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<kafka::Sasl, KafkaProblem> {
-        let password = Secret {
+        let password = Password {
             key: "kafka.sasl.password",
             text: self.password.as_ref(),
             variable: self.password_env.as_deref(),

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use xp_edge::settings;
-use xp_edge::units::{Size, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 use xp_protocol::cluster;
+use xp_settings::settings;
 use xp_state_node::Limits;
-use xp_state_node::pace::Pace;
 
 settings! {
     /// A set of categories that share topics and partitions. A configuration that names lanes has just those; only one
     /// that names none has the built-in `main`.
-    Lane {
+    pub struct Lane {
         /// The categories it serves. At most one lane may leave this empty: it serves all hosted categories that
         /// no other lane names.
         categories: Vec<String> = Vec::new(),
@@ -25,13 +25,14 @@ settings! {
         class: Class = Class::Interactive,
         /// Which state nodes may serve it.
         placement: Placement = Placement::default(),
-        /// Bounds that are other ones on this lane.
-        limits: LaneLimits = LaneLimits::default(),
+        /// Bounds that are other ones on this lane: any of `state-node.limits`, written as there, as in
+        /// `limits = { recent = { commits-max = 64 } }`. What is left out is as there.
+        limits: Overrides = Overrides::default(),
     }
 }
 
 /// Whether somebody waits for what a lane carries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// People wait for it.
@@ -44,7 +45,7 @@ pub enum Class {
 
 settings! {
     /// Which state nodes may serve a lane. The highest `lanes-version` in the cluster counts.
-    Placement {
+    pub struct Placement {
         /// Labels that a state node must have, as in `{ region = "eu" }`. Each has the label `name` besides its own. A
         /// lane that no living node may serve is reported (`xp cluster status`), and its clients wait.
         labels: BTreeMap<String, String> = BTreeMap::new(),
@@ -57,35 +58,10 @@ settings! {
     }
 }
 
-settings! {
-    /// Bounds that are other ones on this lane. A key that is left out is the one of `state-node`.
-    LaneLimits {
-        /// The largest record. The edge's largest frame must fit into it.
-        record_bytes_max: Option<Size> = None,
-        /// Answers kept per session (B of R30). At least `edge.limits.window`.
-        answers_per_session: Option<usize> = None,
-        /// How long a session without a socket may come back.
-        grace: Option<Span> = None,
-        /// How long an ended session is remembered.
-        memory: Option<Span> = None,
-        /// How long a deferred answer may stay open.
-        ticket: Option<Span> = None,
-        /// Records of a partition that were appended and are not yet committed.
-        uncommitted_max: Option<usize> = None,
-        /// Commits kept in memory per watched entity.
-        recent_commits_max: Option<usize> = None,
-        /// Bytes of outputs kept in memory per watched entity.
-        recent_bytes_max: Option<Size> = None,
-        /// Bytes of `inbound` that a mirror keeps.
-        ahead_bytes_max: Option<Size> = None,
-        /// How much of the log one resume may read.
-        resume_scan_bytes_max: Option<Size> = None,
-        /// How long an unwatched entity stays in memory without being used.
-        passivate: Option<Span> = None,
-        /// Entities of a partition that stay in memory in any case.
-        resident_min: Option<usize> = None,
-    }
-}
+/// The bounds that are other ones on one lane: a part of the state node's [`Limits`], in the same form.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Overrides(Map<String, Value>);
 
 impl From<&Placement> for cluster::Placement {
     fn from(configured: &Placement) -> Self {
@@ -99,84 +75,102 @@ impl From<&Placement> for cluster::Placement {
     }
 }
 
-impl LaneLimits {
+impl Overrides {
     /// These bounds, and the node's where there are none.
     #[must_use]
     pub fn over(&self, node: &Limits) -> Limits {
-        let record_bytes_max = self
-            .record_bytes_max
-            .map_or(node.record_bytes_max, |own| own.0);
-        let bytes = |own: Option<Size>, nodes: usize| own.map_or(nodes, |own| own.0);
-        let ms = |own: Option<Span>, nodes: u64| own.map_or(nodes, Span::ms);
-        Limits {
-            record_bytes_max,
-            answers_per_session: self.answers_per_session.unwrap_or(node.answers_per_session),
-            grace_ms: ms(self.grace, node.grace_ms),
-            memory_ms: ms(self.memory, node.memory_ms),
-            ticket_ms: ms(self.ticket, node.ticket_ms),
-            uncommitted_max: self.uncommitted_max.unwrap_or(node.uncommitted_max),
-            recent_commits_max: self.recent_commits_max.unwrap_or(node.recent_commits_max),
-            recent_bytes_max: bytes(self.recent_bytes_max, node.recent_bytes_max),
-            ahead_bytes_max: bytes(self.ahead_bytes_max, node.ahead_bytes_max),
-            resume_scan_bytes_max: bytes(self.resume_scan_bytes_max, node.resume_scan_bytes_max),
-            passivate_ms: ms(self.passivate, node.passivate_ms),
-            resident_min: self.resident_min.unwrap_or(node.resident_min),
-            publishing: Pace {
-                // A piece of an entity and what is around it is a record.
-                piece_bytes: node.publishing.piece_bytes.min(record_bytes_max / 2),
-                ..node.publishing.clone()
-            },
-            ..node.clone()
+        let both = self.laid_over(node);
+        both.expect("what is said here was laid over the built-in bounds when it was read")
+    }
+
+    fn laid_over(&self, node: &Limits) -> Result<Limits, serde_json::Error> {
+        let mut all = serde_json::to_value(node)?;
+        lay(&mut all, &Value::Object(self.0.clone()));
+        serde_json::from_value(all)
+    }
+}
+
+/// Tables key by key, everything else whole.
+fn lay(under: &mut Value, over: &Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                lay(under.entry(key).or_insert(Value::Null), value);
+            }
         }
+        (under, over) => over.clone_into(under),
+    }
+}
+
+impl<'de> Deserialize<'de> for Overrides {
+    /// Refuses keys and values that are no bounds, so that laying them over others cannot fail.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let own = Self(Map::deserialize(deserializer)?);
+        let judged = own.laid_over(&Limits::default());
+        judged.map(|_| own).map_err(serde::de::Error::custom)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, Value, json};
+    use serde_json::json;
+    use xp_settings::{Size, Span};
 
     use super::*;
 
-    fn limits(values: Value) -> LaneLimits {
-        serde_json::from_value(values).unwrap()
+    fn read(values: Value) -> Result<Overrides, String> {
+        serde_json::from_value(values).map_err(|error| error.to_string())
+    }
+
+    /// Bounds of which none is built in.
+    fn others(value: &mut Value) {
+        match value {
+            Value::Object(fields) => fields.values_mut().for_each(others),
+            Value::Number(number) => *value = json!(number.as_u64().unwrap() + 1),
+            Value::String(text) if text.ends_with('B') => *value = json!("77 B"),
+            text => *text = json!("77ms"),
+        }
     }
 
     #[test]
     fn a_lane_overrides_just_the_bounds_that_it_names() {
         let node = Limits {
-            ticket_ms: 7,
+            ticket: Span::from_millis(7),
             ..Limits::default()
         };
-        let both = limits(json!({"grace": "5s", "record-bytes-max": "128 KiB"})).over(&node);
-        let wanted = Limits {
-            grace_ms: 5_000,
-            record_bytes_max: 128 << 10,
-            publishing: Pace {
-                piece_bytes: both.publishing.piece_bytes,
-                ..Pace::default()
-            },
-            ..node
-        };
-        assert!(both.publishing.piece_bytes <= 64 << 10);
+        let own = json!({"sessions": {"grace": "5s"}, "records": {"bytes-max": "128 KiB"}});
+        let both = read(own).unwrap().over(&node);
+        let mut wanted = node;
+        wanted.sessions.grace = Span::from_secs(5);
+        wanted.records.bytes_max = Size::from_kib(128);
         assert_eq!(both, wanted);
     }
 
     #[test]
-    fn every_bound_of_a_lane_reaches_the_state_node() {
-        let Value::Object(keys) = serde_json::to_value(LaneLimits::default()).unwrap() else {
-            panic!("a struct is an object");
-        };
-        let one = |key: &String| match key.as_str() {
-            "grace" | "memory" | "ticket" | "passivate" => json!("1ms"),
-            key if key.contains("bytes") => json!("1 B"),
-            _ => json!(1),
-        };
-        let all: Map<_, _> = keys.keys().map(|key| (key.clone(), one(key))).collect();
-        let said = format!("{:?}", limits(all.into()).over(&Limits::default()));
-        let ones = said.split([',', '}']).filter(|field| {
-            let (_, value) = field.split_once(": ").unwrap_or_default();
-            value.trim() == "1"
-        });
-        assert_eq!(ones.count(), keys.len(), "{said}");
+    fn every_bound_can_be_another_one_on_a_lane() {
+        let usual = Limits::default();
+        let mut all = serde_json::to_value(&usual).unwrap();
+        others(&mut all);
+        let own = read(all.clone()).unwrap();
+        assert_eq!(serde_json::to_value(own.over(&usual)).unwrap(), all);
+        let none = read(json!({})).unwrap();
+        let node = own.over(&usual);
+        assert_eq!(none.over(&node), node, "left out is as on the node");
+    }
+
+    #[test]
+    fn what_is_no_bound_is_refused_when_it_is_read() {
+        for (own, says) in [
+            (json!({"grace": "5s"}), "unknown field `grace`"),
+            (
+                json!({"sessions": {"graces": "5s"}}),
+                "unknown field `graces`",
+            ),
+            (json!({"sessions": {"grace": "5"}}), "ms, s, min, h"),
+            (json!({"sessions": 5}), "invalid type"),
+        ] {
+            let error = read(own).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-use xp_edge::units::{Size, Span};
+use xp_settings::{Size, Span};
 
 use super::*;
 use crate::config::kafka::Age;

@@ -8,6 +8,7 @@ use xp_cluster::members::End;
 use xp_domain_sdk::host::Registry;
 use xp_protocol::LanePartition;
 use xp_protocol::cluster::Kind;
+use xp_settings::Span;
 use xp_state_node::node::JoinError;
 use xp_state_node::{Handle, Lanes, Observer, PartitionState, Undone};
 use xp_transport::{Clock, Log};
@@ -28,7 +29,7 @@ pub struct StateNode {
 
 /// What it is started with, also the next time.
 struct Again {
-    settings: xp_state_node::Config,
+    node: xp_state_node::Config,
     lanes: Lanes,
     registry: Registry,
     clock: Clock,
@@ -38,7 +39,7 @@ struct Again {
 impl Again {
     async fn start(&self, log: &Backend) -> Result<Handle, xp_state_node::StartError> {
         xp_state_node::start(
-            self.settings.clone(),
+            self.node.clone(),
             self.lanes.clone(),
             self.registry.clone(),
             log.log(),
@@ -62,14 +63,14 @@ impl StateNode {
         let hosted: Vec<_> = registry.categories().collect();
         let served = Served::find(&config.lanes, &hosted)?;
         let log = Backend::open(config, &served, &config.state_node.name).await?;
-        let mut settings = config.for_state_node();
+        let mut node = config.for_state_node();
         if log.is_exclusive() {
             // Whoever had the name before has ended, or the log would not be ours.
-            settings.takeover_wait_ms = 0;
+            node.takeover_wait = Span::from_millis(0);
         }
         let again = Again {
-            lanes: served.for_state_node(&settings.limits),
-            settings,
+            lanes: served.for_state_node(&node.settings.limits),
+            node,
             registry,
             clock,
             hold_off: HoldOff::default(),
@@ -135,7 +136,7 @@ impl StateNode {
         } = self;
         handle.kill().await;
         sleep(again.hold_off.next(Instant::now())).await;
-        let name = &again.settings.name;
+        let name = &again.node.settings.name;
         if let Err(taken) = is_free(log.log().as_ref(), name, Kind::StateNode).await {
             log.abandon().await;
             return Err(taken);

@@ -57,8 +57,8 @@ fn frame() -> Vec<u8> {
 /// The limits on bytes alone would end it; here they let it pass.
 fn without_byte_limits(config: &mut Config) {
     let limits = &mut config.edge.limits;
-    limits.bytes_burst.0 = 1 << 30;
-    limits.subject_bytes_burst.0 = 1 << 30;
+    limits.rates.bytes_burst.0 = 1 << 30;
+    limits.rates.subject_bytes_burst.0 = 1 << 30;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,8 +18,8 @@ const HOSTED: [&str; 3] = ["auction", "board", "wallet"];
 
 fn with_lanes(config: &mut Config) {
     let lanes = json!({
-        "drawing": { "categories": ["board"], "partitions": 3, "class": "bulk", "limits": { "record-bytes-max": "16 KiB" } },
-        "money": { "categories": ["wallet"], "partitions": 2, "outbound-partitions": 2, "limits": { "uncommitted-max": 16 } },
+        "drawing": { "categories": ["board"], "partitions": 3, "class": "bulk", "limits": { "records": { "bytes-max": "16 KiB" } } },
+        "money": { "categories": ["wallet"], "partitions": 2, "outbound-partitions": 2, "limits": { "records": { "uncommitted-max": 16 } } },
         "rest": { "partitions": 4 },
     });
     config.lanes = serde_json::from_value(lanes).unwrap();

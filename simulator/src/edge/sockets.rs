@@ -11,6 +11,7 @@ use xp_edge::watch::Watch;
 use xp_protocol::inbound::{ClientAction, Inbound, Message};
 use xp_protocol::outbound::Socket;
 use xp_protocol::{Address, CloseCode, TimeMs, codec};
+use xp_settings::Span;
 use xp_transport::Record;
 
 use super::{Connection, Edge, RESUME_MS, SHED, Shown, bounds};
@@ -262,10 +263,10 @@ fn session_limits() -> Limits {
     Limits {
         window: 8,
         asks_max: 16,
-        ask_ms: 2_000,
-        pending_ms: 2_000,
-        ping_ms: 2_000,
-        silent_ms: 4_000,
-        retry_ms: 40,
+        ask: Span::from_millis(2_000),
+        pending: Span::from_millis(2_000),
+        ping: Span::from_millis(2_000),
+        silent: Span::from_millis(4_000),
+        retry: Span::from_millis(40),
     }
 }

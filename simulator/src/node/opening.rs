@@ -64,6 +64,7 @@ impl Node {
             limits: Arc::new(limits(&stage.plan)),
             store: self.disk.store(place),
             lease_ms: LEASE_MS,
+            explains: false,
             rules: Switch::rules(stage.plan.without),
             faulted,
             deciding: Default::default(),

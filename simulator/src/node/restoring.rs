@@ -133,7 +133,7 @@ impl Node {
         let mut pause_ms = stage.up_to(STEP_MS);
         match restoring.filling.step() {
             Step::Open => restoring.next = Offset(0),
-            Step::Wait => pause_ms = pace().interval_ms / 4,
+            Step::Wait => pause_ms = pace().interval.ms() / 4,
             Step::Mark => return restoring.put_mark(place, &self.process, stage),
             Step::Read => {
                 let batch = stage.read(&snapshots(place), restoring.next, READ_MAX);

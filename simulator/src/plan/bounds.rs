@@ -1,6 +1,7 @@
 //! The bounds of the simulated partitions, publishers and clients: short times, so that a run sees every ending.
 
 use xp_client::machine::Settings;
+use xp_settings::{Size, Span};
 use xp_state_node::{Limits, Pace};
 
 use super::{CHAINED_MAX, Feature, PIECE_BYTES_MAX, Plan, RECORD_BYTES_MAX, SHORT_MEMORY_MS};
@@ -17,41 +18,35 @@ pub(crate) fn limits(plan: &Plan) -> Limits {
         Some(Switch::ClockDoubt) => 0,
         _ => 5_000,
     };
-    let usual = Limits::default();
-    let sizes = match plan.has(Feature::Pieces) {
-        true => Limits {
-            record_bytes_max: RECORD_BYTES_MAX,
-            piece_bytes_max: PIECE_BYTES_MAX,
-            large_flight_bytes_max: 16 * PIECE_BYTES_MAX,
-            ..usual
-        },
-        false => usual,
-    };
-    Limits {
-        memory_ms,
-        answers_per_session: 8,
-        grace_ms: 2_500,
-        ticket_ms: 6_000,
-        recent_commits_max: 24,
-        checkpoint_ms: 400,
-        tell_retry_ms: 500,
-        passivate_ms: 2_000,
-        resident_min: 1,
-        uncommitted_max: 64,
-        outbound_records_max: CHAINED_MAX,
-        clock_doubt_ms,
-        publishing: pace(),
-        ..sizes
+    let mut limits = Limits::default();
+    if plan.has(Feature::Pieces) {
+        limits.records.bytes_max = Size(RECORD_BYTES_MAX);
+        limits.large.piece_bytes_max = Size(PIECE_BYTES_MAX);
+        limits.large.flight_bytes_max = Size(16 * PIECE_BYTES_MAX);
     }
+    limits.ticket = Span::from_secs(6);
+    limits.sessions.answers = 8;
+    limits.sessions.grace = Span::from_millis(2_500);
+    limits.sessions.memory = Span::from_millis(memory_ms);
+    limits.records.uncommitted_max = 64;
+    limits.records.checkpoint = Span::from_millis(400);
+    limits.outbound.records_max = CHAINED_MAX;
+    limits.recent.commits_max = 24;
+    limits.residents.passivate = Span::from_secs(2);
+    limits.residents.min = 1;
+    limits.tells.retry = Span::from_millis(500);
+    limits.clock.doubt = Span::from_millis(clock_doubt_ms);
+    limits.publishing = pace();
+    limits
 }
 
 /// How often and how much is published and restored.
 pub(crate) fn pace() -> Pace {
     Pace {
-        interval_ms: 300,
-        settle_ms: 200,
-        again_ms_max: 1_000,
-        piece_bytes: 200,
+        interval: Span::from_millis(300),
+        settle: Span::from_millis(200),
+        again_max: Span::from_secs(1),
+        piece_bytes_max: Size(200),
         page_entities: 1,
         replay_max: 60,
         ..Pace::default()

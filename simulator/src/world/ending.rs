@@ -174,6 +174,7 @@ impl World {
             limits: Arc::new(limits(&self.stage.plan)),
             store,
             lease_ms: LEASE_MS,
+            explains: false,
             rules: Switch::rules(self.stage.plan.without),
             faulted: Default::default(),
             deciding: Default::default(),

@@ -11,7 +11,6 @@ use xp_protocol::{Address, ConnectionId, FaultCode, MessageNumber, Revision};
 
 use super::{Draft, NewTell};
 use crate::entity::Runtime;
-use crate::limits::Limits;
 use crate::trigger::reference;
 
 impl Draft {
@@ -164,10 +163,10 @@ impl Failure {
     /// A message with this `seed` failed, and `why`. The client hears a reference, which the line of the log has too, and
     /// where the node explains itself also why.
     #[must_use]
-    pub fn new(code: FaultCode, seed: u64, limits: &Limits, why: &str) -> Self {
+    pub fn new(code: FaultCode, seed: u64, explains: bool, why: &str) -> Self {
         let reference = reference(seed);
         let why = &why[..why.floor_char_boundary(SAID_BYTES_MAX)];
-        let said = match limits.explains {
+        let said = match explains {
             true => format!("{reference} {}", plain(why)),
             false => reference,
         };

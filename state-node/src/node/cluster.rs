@@ -81,7 +81,7 @@ type Joined = (watch::Receiver<View>, JoinHandle<()>);
 impl Joining<'_> {
     /// Joins, and returns once the join has been read back.
     pub(crate) async fn join(self) -> Result<Joined, JoinError> {
-        let patience = Duration::from_millis(self.config.start_wait_ms);
+        let patience = self.config.settings.start_wait.0;
         let joined = tokio::time::timeout(patience, self.enter()).await;
         joined.unwrap_or(Err(JoinError::Silence(patience)))
     }
@@ -116,8 +116,8 @@ impl Joining<'_> {
             standing: Arc::clone(self.standing),
             incarnation,
             view: view.clone(),
-            every: Duration::from_millis(self.config.heartbeat_ms),
-            stuck: Duration::from_millis(self.config.stuck_ms),
+            every: self.config.settings.heartbeat.0,
+            stuck: self.config.settings.stuck.0,
         };
         // Aborted with this future, when nobody waits for it any longer.
         let task = AbortOnDrop(Some(tokio::spawn(live(following, beating))));
@@ -131,15 +131,15 @@ impl Joining<'_> {
     }
 
     fn who(&self) -> Who {
-        let config = self.config;
-        let labels = config.labels.iter();
+        let settings = &self.config.settings;
+        let labels = settings.labels.iter();
         let labels = labels.map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         Who {
-            address: config.address.as_str().into(),
-            weight: config.weight,
+            address: settings.found_at().into(),
+            weight: settings.weight,
             labels: labels.collect(),
             lanes: self.lanes.version,
-            ..Who::new(&config.name, Kind::StateNode)
+            ..Who::new(&settings.name, Kind::StateNode)
         }
     }
 }

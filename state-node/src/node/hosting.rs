@@ -21,6 +21,7 @@ pub(crate) struct Hosting {
     /// For the lanes that have none of their own.
     limits: Arc<Limits>,
     lease_ms: u64,
+    explains: bool,
 }
 
 /// A partition's place on each topic of its lane.
@@ -43,6 +44,7 @@ impl Hosting {
         domain: Registry,
         limits: Limits,
         lease_ms: u64,
+        explains: bool,
     ) -> Result<Self, StartError> {
         let unserved = |category: &&'static str| lanes.of(category).is_none();
         if let Some(category) = domain.categories().find(unserved) {
@@ -53,6 +55,7 @@ impl Hosting {
             domain: Arc::new(domain),
             limits: Arc::new(limits),
             lease_ms,
+            explains,
         })
     }
 
@@ -109,6 +112,7 @@ impl Hosting {
             domain: Arc::clone(&self.domain),
             limits: self.limits(place),
             lease_ms: self.lease_ms,
+            explains: self.explains,
             store,
             rules: &AllRules,
             faulted,
@@ -147,7 +151,7 @@ mod tests {
         };
         let lanes = Lanes::default().with(busy, ["match"]);
         let lanes = lanes.with(Lane::new("main", 2, 1), ["board"]);
-        let hosting = Hosting::new(lanes, Registry::default(), Limits::default(), 0);
+        let hosting = Hosting::new(lanes, Registry::default(), Limits::default(), 0, false);
         let hosting = hosting.expect("no category lacks a lane");
         assert!(Arc::ptr_eq(&hosting.limits(&place("busy")), &own));
         assert!(Arc::ptr_eq(

@@ -73,7 +73,7 @@ impl Filling {
     pub fn new(local: Option<Offset>, pace: &Pace) -> Self {
         Self {
             local,
-            pieces_bytes_max: pace.pieces_bytes_max,
+            pieces_bytes_max: pace.pieces_bytes_max.bytes(),
             read_on_max: pace.read_on_max,
             mark: None,
             reading: Reading::Survey(Survey::default(), None),

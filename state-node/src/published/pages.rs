@@ -94,7 +94,7 @@ pub fn entities(
         let body = body(store, address)?;
         bytes += body.as_ref().map_or(0, |body| body.record.len());
         entities.push((address.clone(), body));
-        if bytes > pace.page_bytes {
+        if bytes > pace.page_bytes.bytes() {
             break;
         }
     }

@@ -50,7 +50,7 @@ enum Ended {
 impl Publishing {
     /// Publishes while `turn` says that it is this node's turn; ends with its sender.
     pub async fn run(self, mut turn: watch::Receiver<bool>) {
-        let mut wait = self.pace.settle_ms;
+        let mut wait = self.pace.settle.ms();
         while turn.has_changed().is_ok() && turn.wait_for(|mine| *mine).await.is_ok() {
             if passed(&mut turn, wait).await {
                 continue;
@@ -67,16 +67,18 @@ impl Publishing {
 
     fn next_wait(&self, ended: Option<Ended>, last: u64) -> u64 {
         let Pace {
-            interval_ms,
-            settle_ms,
-            again_ms_max,
+            interval,
+            settle,
+            again_max,
             ..
         } = *self.pace;
         match ended {
-            None | Some(Ended::Rival(_)) => settle_ms,
-            Some(Ended::Store(Unread::Nothing | Unread::TooMany | Unread::Cleared)) => interval_ms,
+            None | Some(Ended::Rival(_)) => settle.ms(),
+            Some(Ended::Store(Unread::Nothing | Unread::TooMany | Unread::Cleared)) => {
+                interval.ms()
+            }
             Some(error) => {
-                let wait = (last * 2).clamp(interval_ms, again_ms_max);
+                let wait = (last * 2).clamp(interval.ms(), again_max.ms());
                 tracing::warn!(at = %self.at, %error, wait_ms = wait, "publishing a partition's snapshot failed; it begins again");
                 wait
             }
@@ -123,7 +125,7 @@ impl Publishing {
             Step::Take => writing.taken(self.with_store(pages::take).await?),
             Step::Append(records) => writing.appended(&self.append(records).await?),
             Step::Read { from, .. } => self.read(writing, from).await?,
-            Step::Rest => tokio::time::sleep(Duration::from_millis(pace.interval_ms)).await,
+            Step::Rest => tokio::time::sleep(pace.interval.0).await,
         }
         Ok(())
     }
@@ -132,7 +134,7 @@ impl Publishing {
         let mut reader = self.log.read(&self.at, from);
         let mut goes_on = true;
         while goes_on {
-            let batch = read_in_time(&mut *reader, self.pace.read_ms).await;
+            let batch = read_in_time(&mut *reader, self.pace.read.ms()).await;
             goes_on = writing.read(&batch.map_err(Ended::Unread)?)?;
         }
         Ok(())
@@ -140,7 +142,7 @@ impl Publishing {
 
     async fn append(&self, records: Vec<Record>) -> Result<Vec<Offset>, Ended> {
         let appending = self.log.append(&self.at, records);
-        let appended = in_time(appending, self.pace.read_ms).await;
+        let appended = in_time(appending, self.pace.read.ms()).await;
         appended.map_err(Ended::Unacknowledged)
     }
 

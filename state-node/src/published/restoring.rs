@@ -1,7 +1,6 @@
 //! A published snapshot, read into a snapshot store that has nothing usable.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use xp_protocol::{ClaimId, Offset};
 use xp_transport::{Log, Reader, Stored, TopicPartition};
@@ -73,7 +72,7 @@ impl Restoring {
             match filling.step() {
                 Step::Open => reader = Some(self.open().await?),
                 Step::Wait => {
-                    let moment = Duration::from_millis(self.pace.interval_ms / 4);
+                    let moment = self.pace.interval.0 / 4;
                     tokio::time::sleep(moment).await;
                 }
                 Step::Mark => filling.marked(self.mark().await?),
@@ -91,7 +90,7 @@ impl Restoring {
     ) -> Result<Vec<Stored>, RestoreError> {
         let reader = reader.as_mut();
         let reader = reader.expect("a filling opens the topic before it reads");
-        let batch = read_in_time(&mut **reader, self.pace.read_ms).await;
+        let batch = read_in_time(&mut **reader, self.pace.read.ms()).await;
         batch.map_err(|reason| self.failed(reason))
     }
 
@@ -122,7 +121,7 @@ impl Restoring {
         let mut why = String::new();
         for _ in 0..=self.pace.read_on_max {
             let appending = self.log.append(&self.at, vec![mark(id)]);
-            match in_time(appending, self.pace.read_ms).await {
+            match in_time(appending, self.pace.read.ms()).await {
                 Ok(_) => return Ok(id),
                 Err(reason) => why = reason,
             }

@@ -90,7 +90,7 @@ impl Writing {
     #[must_use]
     pub fn new(mark: Offset, first: Offset, pace: &Pace) -> Self {
         Self {
-            publisher: Publisher::new(mark, pace.piece_bytes),
+            publisher: Publisher::new(mark, pace.piece_bytes_max.bytes()),
             page_entities: pace.page_entities.max(1),
             appends: VecDeque::new(),
             then: Then::Scan(None),

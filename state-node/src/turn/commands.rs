@@ -113,12 +113,12 @@ impl Turn<'_> {
         let (Answer::Reply(payload) | Answer::Reject(payload)) = &answer else {
             return Ok(answer);
         };
-        let (bytes, max) = (payload.len(), self.limits.whole_bytes_max);
+        let (bytes, max) = (payload.len(), self.limits.large.whole_bytes_max.bytes());
         if bytes <= max {
             return Ok(answer);
         }
         let reference = self.trigger.reference();
-        tracing::error!(entity = %self.address, bytes, max, reference, "a query faulted: its answer is too large; let it ask for less, or raise whole-bytes-max");
+        tracing::error!(entity = %self.address, bytes, max, reference, "a query faulted: its answer is too large; let it ask for less, or raise limits.large.whole-bytes-max");
         let why = format!("the answer has {bytes} bytes of at most {max}");
         Err(self.failure(FaultCode::TooLarge, &why))
     }

@@ -48,7 +48,11 @@ impl Drafting<'_> {
     }
 
     fn open_ticket(&mut self, awaiter: Awaiter) {
-        let until = self.turn.trigger.now().plus_ms(self.turn.limits.ticket_ms);
+        let until = self
+            .turn
+            .trigger
+            .now()
+            .plus_ms(self.turn.limits.ticket.ms());
         let ticket = ticket_at(self.draft.revision);
         if !self.draft.changes.contains(&Change::TicketClosed(ticket)) {
             self.draft.changes.push(Change::TicketOpened {

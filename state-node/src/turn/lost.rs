@@ -32,7 +32,7 @@ impl Turn<'_> {
             if parted.has_ended(*connection) {
                 continue;
             }
-            if parted.bytes > self.limits.record_bytes_max / 2 || parted.ends() {
+            if parted.bytes > self.limits.records.bytes_max.bytes() / 2 || parted.ends() {
                 break;
             }
             self.part(&mut draft, &session);

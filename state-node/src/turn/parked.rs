@@ -43,7 +43,9 @@ impl Turn<'_> {
         }
         let parked = &entity.runtime.parked;
         let bytes = entity.runtime.parked_bytes() + payload.len();
-        if parked.len() >= self.limits.parked_max || bytes > self.limits.parked_bytes_max {
+        if parked.len() >= self.limits.quarantine.parked_max
+            || bytes > self.limits.quarantine.parked_bytes_max.bytes()
+        {
             tracing::debug!(entity = %self.address, %from, "a word waits at its source: as many as may are parked");
             return Turned::Nothing;
         }

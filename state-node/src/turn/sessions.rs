@@ -59,8 +59,8 @@ impl Turn<'_> {
     /// Whether the entity remembers as many sessions as it may, of this subject or of everybody.
     fn is_crowded(&self, entity: &Entity, wanted: &Attachment) -> bool {
         let of_subject = entity.sessions_of(&wanted.subject);
-        of_subject >= self.limits.sessions_per_subject
-            || entity.runtime.session_count() >= self.limits.sessions_per_entity
+        of_subject >= self.limits.sessions.per_subject
+            || entity.runtime.session_count() >= self.limits.sessions.per_entity
     }
 
     /// The subject begins more entities than it may.
@@ -155,7 +155,7 @@ impl Turn<'_> {
 
     pub(super) fn detached(&self, connection: ConnectionId, why: Ending) -> Change {
         let grace_ms = if why == Ending::Lost {
-            self.limits.grace_ms
+            self.limits.sessions.grace.ms()
         } else {
             0
         };
@@ -218,7 +218,11 @@ impl Drafting<'_> {
     /// R26, R33: the session is over, once; open tickets of it are void.
     pub(super) fn end(&mut self, session: &Session) {
         let connection = session.socket.connection;
-        let until = self.turn.trigger.now().plus_ms(self.turn.limits.memory_ms);
+        let until = self
+            .turn
+            .trigger
+            .now()
+            .plus_ms(self.turn.limits.sessions.memory.ms());
         let terminated = Input::Terminated(connection, reason(session.phase));
         self.lifecycle(&terminated);
         for (ticket, n) in tickets_of(self.entity, connection) {

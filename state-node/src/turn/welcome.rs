@@ -17,10 +17,10 @@ pub fn welcome(turn: &Turn<'_>, entity: &Entity, session: &Session) -> Result<We
     let shown = turn.sound(entity, "welcome", |instance, scene| {
         instance.welcome(session.socket.connection, scene)
     })?;
-    let (bytes, max) = (shown.shown.len(), turn.limits.whole_bytes_max);
+    let (bytes, max) = (shown.shown.len(), turn.limits.large.whole_bytes_max.bytes());
     if bytes > max {
         let reference = turn.trigger.reference();
-        tracing::error!(entity = %turn.address, bytes, max, reference, "nobody can enter: what the entity shows first is too large; let it show less, or raise whole-bytes-max");
+        tracing::error!(entity = %turn.address, bytes, max, reference, "nobody can enter: what the entity shows first is too large; let it show less, or raise limits.large.whole-bytes-max");
         let why = format!("what the entity shows first has {bytes} bytes of at most {max}");
         return Err(turn.failure(FaultCode::TooLarge, &why));
     }

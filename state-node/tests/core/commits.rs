@@ -165,7 +165,7 @@ fn a_truncated_log_is_a_loud_stop() {
 #[test]
 fn reading_pauses_at_the_bound_on_uncommitted_records() {
     let mut desk = Desk::owning();
-    desk.limits.uncommitted_max = 2;
+    desk.limits.records.uncommitted_max = 2;
     desk.crash();
     desk.own();
     desk.connect(ANA, None);

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use xp_protocol::inbound::ClientAction;
+use xp_settings::Span;
 use xp_state_node::Limits;
 use xp_state_node::store::MemoryStore;
 
-use crate::desk::{ANA, BEN, Desk, Socket};
+use crate::desk::{ANA, BEN, Desk, Socket, bounded};
 use crate::records::add;
 
 fn visit(connection: u128) -> Socket {
@@ -27,10 +28,7 @@ fn limited(limits: Limits) -> Desk {
 /// Every dial once paid for all sessions that the entity remembered.
 #[test]
 fn a_dial_touches_what_it_names_however_many_sessions_are_remembered() {
-    let mut desk = limited(Limits {
-        sessions_per_subject: 10_000,
-        ..Limits::default()
-    });
+    let mut desk = limited(bounded(|limits| limits.sessions.per_subject = 10_000));
     let mut costs = Vec::new();
     for connection in 10..3_010 {
         let before = desk.core.index_work();
@@ -46,10 +44,9 @@ fn a_dial_touches_what_it_names_however_many_sessions_are_remembered() {
 /// R26: each of them is still forgotten at its time, also after a restart.
 #[test]
 fn who_left_is_forgotten_in_time_although_others_came_since() {
-    let mut desk = limited(Limits {
-        memory_ms: 1_000,
-        ..Limits::default()
-    });
+    let mut desk = limited(bounded(|limits| {
+        limits.sessions.memory = Span::from_millis(1_000)
+    }));
     desk.connect(BEN, None);
     desk.settle();
     for connection in 10..20 {
@@ -70,11 +67,10 @@ fn who_left_is_forgotten_in_time_although_others_came_since() {
 /// A subject that begins session after session shuts nobody out but itself.
 #[test]
 fn a_subject_has_so_many_remembered_sessions_at_an_entity_and_no_more() {
-    let mut desk = limited(Limits {
-        sessions_per_subject: 3,
-        memory_ms: 1_000,
-        ..Limits::default()
-    });
+    let mut desk = limited(bounded(|limits| {
+        limits.sessions.per_subject = 3;
+        limits.sessions.memory = Span::from_millis(1_000);
+    }));
     desk.connect(BEN, None);
     for connection in [10, 11] {
         desk.connect(visit(connection), None);
@@ -111,10 +107,7 @@ fn a_subject_has_so_many_remembered_sessions_at_an_entity_and_no_more() {
 
 #[test]
 fn a_subject_enters_so_many_new_entities_a_minute_and_no_more() {
-    let mut desk = limited(Limits {
-        entities_per_subject: 1,
-        ..Limits::default()
-    });
+    let mut desk = limited(bounded(|limits| limits.sessions.entities_per_subject = 1));
     let second = Socket {
         entity: "ledger/2",
         ..ANA

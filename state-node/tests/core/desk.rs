@@ -84,6 +84,8 @@ pub(crate) struct Desk {
     /// How many records of `inbound` are behind what was heard, for who asks where it ends.
     pub(crate) waiting: u64,
     pub(crate) lease_ms: u64,
+    /// Whether clients hear why their messages faulted, from the next life on.
+    pub(crate) explains: bool,
     pub(crate) inbound: u64,
     inbound_log: u128,
     nodes: u128,
@@ -180,6 +182,7 @@ impl Desk {
             claims: VecDeque::new(),
             waiting: 0,
             lease_ms: 0,
+            explains: false,
             inbound: 0,
             inbound_log: 1,
             nodes: 1000,
@@ -229,6 +232,7 @@ impl Desk {
     fn open(&mut self) -> Result<(), OpenError> {
         let mut setting = setting(self.nodes, &self.domain, &self.limits, &self.store);
         setting.lease_ms = self.lease_ms;
+        setting.explains = self.explains;
         setting.faulted = self.faulted.clone();
         setting.deciding = self.deciding.clone();
         // Claims are named from it: no two lives may draw the same.
@@ -642,6 +646,13 @@ fn client(socket: Socket, action: ClientAction) -> Message {
     }
 }
 
+/// The usual bounds, but for some.
+pub(crate) fn bounded(change: impl FnOnce(&mut Limits)) -> Limits {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    limits
+}
+
 fn lanes() -> Lanes {
     Lanes::default().with(Lane::new("main", 1, 1), ["ledger", "room", "grid", "diary"])
 }
@@ -660,6 +671,7 @@ fn setting(
         limits: Arc::new(limits.clone()),
         store: Arc::clone(store),
         lease_ms: 0,
+        explains: false,
         rules: &AllRules,
         faulted: Default::default(),
         deciding: Default::default(),

@@ -6,6 +6,7 @@ use xp_domain_sdk::Domain;
 use xp_protocol::events::{Cause, Commit, Event, TimerKey};
 use xp_protocol::inbound::{ClientAction, Message, TellContent};
 use xp_protocol::{Address, Revision, codec};
+use xp_settings::Span;
 use xp_state_node::snapshot;
 
 use crate::desk::{ANA, BEN, Desk, Socket};
@@ -25,7 +26,7 @@ const READER: Socket = Socket {
 fn owning() -> Desk {
     let domain = Domain::new().host::<Diary>().host::<Room>();
     let mut desk = Desk::hosting(domain.registry().clone());
-    desk.limits.memory_ms = 60_000;
+    desk.limits.sessions.memory = Span::from_millis(60_000);
     desk.crash();
     desk.own();
     desk
@@ -54,7 +55,7 @@ fn burnt() -> Desk {
 
 /// Time passes until nothing is remembered of the sessions.
 fn forget(desk: &mut Desk) {
-    desk.pass(desk.limits.memory_ms + 1);
+    desk.pass(desk.limits.sessions.memory.ms() + 1);
     desk.settle();
     // The last one waits until the chain has been heard (R45).
     desk.pass(1000);

@@ -4,8 +4,6 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::MakeWriter;
-use xp_state_node::Limits;
-use xp_state_node::store::MemoryStore;
 
 use crate::desk::{ANA, Desk};
 
@@ -39,11 +37,9 @@ impl MakeWriter<'_> for Log {
 }
 
 fn desk(explains: bool) -> Desk {
-    let limits = Limits {
-        explains,
-        ..Limits::default()
-    };
-    let mut desk = Desk::with(limits, Arc::new(MemoryStore::default()));
+    let mut desk = Desk::following();
+    desk.explains = explains;
+    desk.crash();
     desk.replay();
     desk.own();
     desk.connect(ANA, None);

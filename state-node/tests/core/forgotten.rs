@@ -10,6 +10,7 @@ use xp_transport::Record;
 use crate::desk::{ANA, Desk, Socket};
 use crate::records::event;
 use crate::tells::tell_to;
+use xp_settings::Span;
 
 pub(crate) const VISITOR: Socket = Socket {
     entity: "room/1",
@@ -18,7 +19,7 @@ pub(crate) const VISITOR: Socket = Socket {
 
 pub(crate) fn owning() -> Desk {
     let mut desk = Desk::owning();
-    desk.limits.memory_ms = 1500;
+    desk.limits.sessions.memory = Span::from_millis(1500);
     desk.crash();
     desk.own();
     // Nothing that the former owner has sent may still land.
@@ -39,7 +40,7 @@ pub(crate) fn visit(desk: &mut Desk, attempt: u64, saves: bool) {
     if saves {
         desk.save();
     }
-    desk.pass(desk.limits.memory_ms);
+    desk.pass(desk.limits.sessions.memory.ms());
     desk.settle();
 }
 
@@ -126,12 +127,12 @@ fn a_room_is_not_forgotten_while_edges_may_still_hear_of_it() {
     desk.connect(VISITOR, None);
     desk.say(VISITOR, ClientAction::Disconnect { left: true }, "");
     for _ in 0..5 {
-        desk.pass(desk.limits.memory_ms);
+        desk.pass(desk.limits.sessions.memory.ms());
         commit_without_arriving(&mut desk);
     }
     assert_eq!(stands_at(&mut desk, VISITOR.entity), Some(3));
     desk.arrive();
-    desk.pass(desk.limits.memory_ms);
+    desk.pass(desk.limits.sessions.memory.ms());
     commit_without_arriving(&mut desk);
     assert_eq!(stands_at(&mut desk, VISITOR.entity), None);
 }
@@ -148,7 +149,7 @@ fn a_room_is_not_forgotten_while_a_copy_that_was_given_up_may_land() {
     desk.pass(100);
     desk.settle();
     for _ in 0..5 {
-        desk.pass(desk.limits.memory_ms);
+        desk.pass(desk.limits.sessions.memory.ms());
         desk.settle();
     }
     assert_eq!(stands_at(&mut desk, VISITOR.entity), Some(3));

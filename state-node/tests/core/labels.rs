@@ -5,11 +5,11 @@ use std::sync::Arc;
 use xp_protocol::events::Event;
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::{Offset, PartitionId};
-use xp_state_node::Limits;
+use xp_settings::Size;
 use xp_state_node::store::MemoryStore;
 use xp_transport::Record;
 
-use crate::desk::{ANA, BEN, Desk, Socket};
+use crate::desk::{ANA, BEN, Desk, Socket, bounded};
 use crate::records::{add, event};
 use crate::tells::tell_to;
 
@@ -74,17 +74,14 @@ fn a_commit_is_labelled_with_its_time_its_revision_and_whose_message_it_was() {
     let left = ClientAction::Disconnect { left: false };
     assert_eq!(whose(&mut desk, |desk| desk.say(BEN, left, "")), ben);
     // The end of a grace is a timer's, and the end of an edge is nobody's message.
-    let grace_ms = desk.limits.grace_ms;
+    let grace_ms = desk.limits.sessions.grace.ms();
     assert_eq!(whose(&mut desk, |desk| desk.pass(grace_ms)), nobody);
     assert_eq!(whose(&mut desk, |desk| desk.lose_edge(ANA.edge)), nobody);
 }
 
 /// The record of a command that is as large as the one here.
 fn appended(record_bytes_max: usize) -> Record {
-    let limits = Limits {
-        record_bytes_max,
-        ..Limits::default()
-    };
+    let limits = bounded(|limits| limits.records.bytes_max = Size(record_bytes_max));
     let mut desk = Desk::with(limits, Arc::new(MemoryStore::default()));
     desk.own();
     desk.connect(ANA, None);

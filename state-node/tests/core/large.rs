@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use xp_protocol::codec;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
+use xp_settings::Size;
 use xp_state_node::Limits;
 use xp_state_node::store::MemoryStore;
 use xp_transport::Record;
 
-use crate::desk::{ANA, BEN, Desk, Socket};
+use crate::desk::{ANA, BEN, Desk, Socket, bounded};
 use crate::records::{add, words};
 
 fn owning(limits: Limits) -> Desk {
@@ -20,10 +21,7 @@ fn owning(limits: Limits) -> Desk {
 
 /// Everything outside the chain comes in pieces of 40 bytes.
 fn in_pieces() -> Limits {
-    Limits {
-        piece_bytes_max: 40,
-        ..Limits::default()
-    }
+    bounded(|limits| limits.large.piece_bytes_max = Size(40))
 }
 
 /// What left, with pieces put together as an edge does it, which the watch's own tests try out.
@@ -83,11 +81,10 @@ fn a_welcome_and_answers_that_are_too_large_for_a_record_come_in_pieces() {
 
 #[test]
 fn no_more_is_under_way_at_once_than_may_be() {
-    let mut desk = owning(Limits {
-        piece_bytes_max: 400,
-        large_flight_bytes_max: 1_000,
-        ..Limits::default()
-    });
+    let mut desk = owning(bounded(|limits| {
+        limits.large.piece_bytes_max = Size(400);
+        limits.large.flight_bytes_max = Size(1_000);
+    }));
     desk.connect(ANA, None);
     for n in 1..=8 {
         desk.send(ANA, n, &add(&"x".repeat(400)));
@@ -119,10 +116,7 @@ fn no_more_is_under_way_at_once_than_may_be() {
 
 #[test]
 fn what_is_larger_than_anything_may_be_is_a_fault_with_a_name() {
-    let mut desk = owning(Limits {
-        whole_bytes_max: 300,
-        ..Limits::default()
-    });
+    let mut desk = owning(bounded(|limits| limits.large.whole_bytes_max = Size(300)));
     desk.connect(ANA, None);
     desk.send(ANA, 1, &add(&"x".repeat(300)));
     desk.settle();
@@ -160,12 +154,11 @@ fn a_welcome_that_asks_nothing_about_the_session_is_one_record_for_all_who_wait(
 #[test]
 fn a_resume_comes_in_portions_from_memory_and_from_the_log() {
     for recent_commits_max in [100, 1] {
-        let mut desk = owning(Limits {
-            piece_bytes_max: 100,
-            large_flight_bytes_max: 300,
-            recent_commits_max,
-            ..Limits::default()
-        });
+        let mut desk = owning(bounded(|limits| {
+            limits.large.piece_bytes_max = Size(100);
+            limits.large.flight_bytes_max = Size(300);
+            limits.recent.commits_max = recent_commits_max;
+        }));
         desk.connect(ANA, None);
         for n in 1..=6 {
             desk.send(ANA, n, &add(&"x".repeat(60)));
@@ -200,11 +193,10 @@ fn a_resume_comes_in_portions_from_memory_and_from_the_log() {
 
 #[test]
 fn resumes_and_welcomes_beyond_what_may_wait_come_back() {
-    let mut desk = owning(Limits {
-        large_bytes_max: 0,
-        waiting_max: 1,
-        ..Limits::default()
-    });
+    let mut desk = owning(bounded(|limits| {
+        limits.large.bytes_max = Size(0);
+        limits.large.waiting_max = 1;
+    }));
     desk.connect(ANA, None);
     desk.settle();
     desk.heard();

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::desk::{ANA, BEN, Desk};
+use crate::desk::{ANA, BEN, Desk, bounded};
 use crate::records::{add, failed, words};
 use xp_protocol::Offset;
 use xp_protocol::codec;
 use xp_protocol::events::Event;
 use xp_protocol::outbound::{Outbound, Recipients};
-use xp_state_node::Limits;
 use xp_state_node::store::MemoryStore;
 
 /// R8: the log knows what may not have gone out; the next owner sends it, byte for byte, before it decides.
@@ -208,10 +207,7 @@ fn a_chain_names_the_revision_before() {
 /// Where `outbound` is away, little is under way, and what is decided is bounded too.
 #[test]
 fn an_outbound_that_is_away_holds_commits_back_and_pauses_reading() {
-    let limits = Limits {
-        outbound_records_max: 4,
-        ..Limits::default()
-    };
+    let limits = bounded(|limits| limits.outbound.records_max = 4);
     let mut desk = Desk::with(limits, Arc::new(MemoryStore::default()));
     desk.own();
     desk.connect(ANA, None);

@@ -6,11 +6,10 @@ use xp_protocol::events::{Cause, TimerKey};
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::utc::utc;
 use xp_protocol::{Address, Offset, codec};
-use xp_state_node::Limits;
 use xp_state_node::snapshot::{self, StoredBefore, sealed};
 use xp_state_node::store::Batch;
 
-use crate::desk::{ANA, BEN, Desk, Socket};
+use crate::desk::{ANA, BEN, Desk, Socket, bounded};
 use crate::game::{BUG, FIRST, Game, NEW_CLAIM, NEW_FIELD, NEW_VERSION, NO_EVENTS, UPCASTER};
 use crate::tells::tell_as;
 
@@ -209,10 +208,7 @@ fn a_verdict_waits_for_the_repair() {
 #[test]
 fn at_the_bound_a_word_waits_at_its_source() {
     let mut desk = games();
-    desk.limits = Limits {
-        parked_max: 1,
-        ..Limits::default()
-    };
+    desk.limits = bounded(|limits| limits.quarantine.parked_max = 1);
     deploy::<NEW_FIELD>(&mut desk);
     tell_as(&mut desk, 1, ANA.entity, "first");
     tell_as(&mut desk, 2, ANA.entity, "second");

@@ -102,9 +102,9 @@ fn a_log_that_ends_before_what_an_entity_has_seen_is_a_loud_stop() {
 fn a_quiet_partition_records_and_stores_its_position_now_and_then() {
     let mut desk = stored();
     let before = end(desk.store.as_ref());
-    desk.pass(desk.limits.quiet_ms);
+    desk.pass(desk.limits.records.quiet.ms());
     desk.settle();
-    desk.pass(desk.limits.quiet_ms);
+    desk.pass(desk.limits.records.quiet.ms());
     desk.settle();
     desk.save();
     assert!(end(desk.store.as_ref()) > before);

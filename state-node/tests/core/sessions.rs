@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use xp_state_node::Limits;
+use xp_settings::Size;
 use xp_state_node::store::MemoryStore;
 
-use crate::desk::{ANA, BEN, Desk, Socket};
+use crate::desk::{ANA, BEN, Desk, Socket, bounded};
 use crate::records::{add, words};
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::outbound::{Item, Outbound, Recipients};
@@ -115,10 +115,7 @@ fn all_sessions_of_a_lost_edge_are_detached_by_one_commit_in_turn() {
 /// R9, R29: more sessions than one record holds take several commits, and none of them is a fault.
 #[test]
 fn a_verdict_too_large_for_one_record_takes_several_commits() {
-    let limits = Limits {
-        record_bytes_max: 16_384,
-        ..Limits::default()
-    };
+    let limits = bounded(|limits| limits.records.bytes_max = Size(16_384));
     let mut desk = Desk::with(limits, Arc::new(MemoryStore::default()));
     desk.own();
     for connection in 1..=50 {
@@ -143,11 +140,11 @@ fn a_session_ends_once_across_owners() {
     desk.settle();
     desk.crash();
     desk.own();
-    desk.pass(desk.limits.grace_ms);
+    desk.pass(desk.limits.sessions.grace.ms());
     desk.settle();
     desk.crash();
     desk.own();
-    desk.pass(desk.limits.grace_ms);
+    desk.pass(desk.limits.sessions.grace.ms());
     desk.settle();
     assert!(desk.state().1.contains(r#""present":1"#));
 }
@@ -179,7 +176,7 @@ fn an_ended_session_is_forgotten_after_its_memory() {
     desk.settle();
     desk.crash();
     desk.own();
-    desk.pass(desk.limits.memory_ms);
+    desk.pass(desk.limits.sessions.memory.ms());
     desk.settle();
     desk.heard();
     desk.connect(Socket { attempt: 2, ..ANA }, Some(1));
@@ -209,7 +206,7 @@ fn ending_a_session_faults_its_open_tickets() {
     assert_eq!(desk.heard(), ["fault 1 4 unanswered"]);
     // The ticket's own timer finds nothing to do.
     let length = desk.log.len();
-    desk.pass(desk.limits.ticket_ms);
+    desk.pass(desk.limits.ticket.ms());
     let commits = desk.appends.iter().flat_map(|append| &append.records);
     let commits = commits.filter(|record| !record.key.is_empty()).count();
     assert_eq!((commits, desk.log.len()), (0, length));

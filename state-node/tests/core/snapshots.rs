@@ -6,6 +6,7 @@ use crate::tells::tell_to as tell;
 use bytes::Bytes;
 use xp_protocol::codec;
 use xp_protocol::inbound::ClientAction;
+use xp_settings::Span;
 use xp_state_node::snapshot::{Stored, unsealed};
 
 /// A partition with one stored snapshot of revision 2.
@@ -255,7 +256,7 @@ fn entities_on_disk_are_found_by_their_timers_and_edges() {
     assert_eq!(desk.core.resident(), 0);
     desk.lose_edge(ANA.edge);
     desk.settle();
-    desk.pass(desk.limits.grace_ms);
+    desk.pass(desk.limits.sessions.grace.ms());
     desk.settle();
     assert!(
         desk.state().1.contains(r#""present":0"#),
@@ -270,7 +271,7 @@ fn an_entity_that_nobody_remembers_is_stored_as_its_state_alone() {
     let mut desk = stored();
     desk.say(ANA, ClientAction::Disconnect { left: true }, "");
     desk.settle();
-    desk.pass(desk.limits.memory_ms);
+    desk.pass(desk.limits.sessions.memory.ms());
     desk.settle();
     desk.pass(1000);
     desk.settle();
@@ -286,8 +287,8 @@ fn an_entity_that_nobody_remembers_is_stored_as_its_state_alone() {
 #[test]
 fn what_was_not_touched_for_a_while_leaves_memory() {
     let mut desk = Desk::owning();
-    desk.limits.passivate_ms = 10_000;
-    desk.limits.resident_min = 0;
+    desk.limits.residents.passivate = Span::from_millis(10_000);
+    desk.limits.residents.min = 0;
     desk.crash();
     desk.own();
     tell(&mut desk, 1, "ledger/quiet");

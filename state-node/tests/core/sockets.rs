@@ -57,7 +57,7 @@ fn a_resume_for_a_session_that_was_forgotten_is_closed() {
     desk.settle();
     desk.pass(1_000);
     desk.settle();
-    desk.pass(desk.limits.memory_ms);
+    desk.pass(desk.limits.sessions.memory.ms());
     desk.settle();
     let last = desk.commits().pop().expect("it was there");
     assert_eq!(last.changes, [Change::SessionForgotten(ANA.id())]);

@@ -51,7 +51,7 @@ fn numbers(desk: &mut Desk) -> Vec<u64> {
 fn a_lost_tell_is_repeated_while_others_flow() {
     let mut desk = Desk::owning();
     desk.connect(ANA, None);
-    let pause_ms = desk.limits.tell_retry_ms / 4;
+    let pause_ms = desk.limits.tells.retry.ms() / 4;
     for n in 1..=4 {
         borrow(&mut desk, n, "2");
         desk.settle();
@@ -61,7 +61,7 @@ fn a_lost_tell_is_repeated_while_others_flow() {
     assert_eq!(numbers(&mut desk), [1, 2, 3, 4]);
     // A word from the target says from where on; nothing that it has taken goes out again.
     taken(&mut desk, 3);
-    desk.pass(desk.limits.tell_retry_ms);
+    desk.pass(desk.limits.tells.retry.ms());
     assert_eq!(numbers(&mut desk), [4]);
 }
 
@@ -87,7 +87,7 @@ fn a_tell_whose_append_failed_goes_out_again_at_once_with_those_behind_it() {
 #[test]
 fn commands_wait_for_a_partition_that_takes_no_tells() {
     let mut desk = Desk::owning();
-    desk.limits.tells_outstanding_max = 2;
+    desk.limits.tells.outstanding_max = 2;
     desk.crash();
     desk.own();
     desk.connect(ANA, None);
@@ -108,7 +108,7 @@ fn commands_wait_for_a_partition_that_takes_no_tells() {
 #[test]
 fn a_timer_that_was_put_off_waits_by_no_clock_that_is_set() {
     let mut desk = Desk::owning();
-    desk.limits.tells_outstanding_max = 1;
+    desk.limits.tells.outstanding_max = 1;
     desk.crash();
     desk.own();
     desk.connect(ANA, None);
@@ -182,7 +182,7 @@ fn tells_go_out_again_until_their_target_confirms_them() {
     assert!(desk.told.is_empty(), "its commit is not committed yet");
     desk.settle();
     let first = std::mem::take(&mut desk.told);
-    desk.pass(desk.limits.tell_retry_ms);
+    desk.pass(desk.limits.tells.retry.ms());
     let again = std::mem::take(&mut desk.told);
     assert_eq!((number(&first[0]), number(&again[0])), (1, 1));
     assert_eq!(first[0].value, again[0].value);
@@ -196,7 +196,7 @@ fn tells_go_out_again_until_their_target_confirms_them() {
         number: 1,
     };
     desk.word(taken, "", "");
-    desk.pass(desk.limits.tell_retry_ms);
+    desk.pass(desk.limits.tells.retry.ms());
     assert!(desk.told.is_empty());
     // The confirmation is part of the log with the next checkpoint.
     desk.settle();
@@ -210,7 +210,7 @@ fn tells_go_out_again_until_their_target_confirms_them() {
 fn what_was_taken_is_confirmed_only_when_it_is_committed() {
     let mut desk = Desk::owning();
     tell(&mut desk, 1, "a");
-    desk.pass(desk.limits.checkpoint_ms);
+    desk.pass(desk.limits.records.checkpoint.ms());
     assert!(desk.told.is_empty());
     desk.settle();
     assert_eq!(number(&desk.told[0]), 1);

@@ -148,7 +148,7 @@ async fn a_ticket_that_nobody_answers_becomes_a_fault() {
     edge.send(&mut ana, r#"{"type":"Nothing"}"#).await;
     edge.send(&mut ana, &add("a")).await;
     assert_eq!(edge.answer(&ana).await, "1");
-    world.clock.advance(world.limits.ticket_ms);
+    world.clock.advance(world.limits.ticket.ms());
     let waiting = Client {
         n: 1,
         ..ana.clone()

@@ -8,6 +8,7 @@ use xp_cluster::lease::LEASE_MS;
 use xp_domain_sdk::Domain;
 use xp_protocol::events::Event;
 use xp_protocol::{DialAttempt, Incarnation, Offset, PartitionId, codec};
+use xp_settings::Span;
 use xp_state_node::{Config, Handle, PartitionState};
 use xp_transport::{Log, Stored, TopicPartition};
 
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn node(world: &World, log: impl Log, name: u128) -> Handle {
     let mut config = Config::named("node");
-    config.stop_wait_ms = 300;
+    config.settings.stop_wait = Span::from_millis(300);
     let domain = Domain::new().host::<Ledger>().registry().clone();
     let (lanes, clock) = (world.lanes.clone(), world.clock.clone());
     let log = Arc::new(log);
@@ -200,7 +201,7 @@ async fn a_node_does_not_wait_for_ever_for_a_log_to_start_on() {
         ..Held::default()
     });
     let mut config = Config::named("node");
-    config.start_wait_ms = 50;
+    config.settings.start_wait = Span::from_millis(50);
     let domain = Domain::new().host::<Ledger>().registry().clone();
     let (lanes, clock) = (world.lanes.clone(), world.clock.clone());
     let started =

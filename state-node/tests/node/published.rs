@@ -10,9 +10,10 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use xp_domain_sdk::Domain;
 use xp_protocol::{Incarnation, LanePartition, Offset, PartitionId};
+use xp_settings::{Size, Span};
 use xp_state_node::published::{Outcome, Restoring};
 use xp_state_node::store::MemoryStore;
-use xp_state_node::{Config, Handle, Lane, Lanes, Limits, Pace, PartitionState};
+use xp_state_node::{Config, Handle, Lane, Lanes, Pace, PartitionState};
 use xp_transport::embedded::{Config as LogConfig, Embedded, Retention, TopicConfig};
 use xp_transport::{Clock, Log, TopicPartition};
 
@@ -34,9 +35,9 @@ struct Site {
 
 fn pace() -> Pace {
     Pace {
-        interval_ms: 50,
-        settle_ms: 0,
-        piece_bytes: 4 << 10,
+        interval: Span::from_millis(50),
+        settle: Span::from_millis(0),
+        piece_bytes_max: Size::from_kib(4),
         ..Pace::default()
     }
 }
@@ -58,10 +59,7 @@ impl Site {
         self.starts += 1;
         let mut config = Config::named(name);
         config.snapshots = Some(self.dir.path().join(name));
-        config.limits = Limits {
-            publishing: self.pace.clone(),
-            ..Limits::default()
-        };
+        config.settings.limits.publishing = self.pace.clone();
         let domain = Domain::new().host::<Ledger>().registry().clone();
         let incarnation = Incarnation(Uuid::from_u128(50_000 + self.starts));
         let (lanes, log) = (self.lanes.clone(), Arc::clone(&self.log));

@@ -6,11 +6,12 @@ use uuid::Uuid;
 use xp_domain_sdk::Domain;
 use xp_protocol::inbound::ClientAction;
 use xp_protocol::{DialAttempt, Incarnation};
-use xp_state_node::{Config, Limits};
+use xp_settings::Span;
+use xp_state_node::Config;
 
 use crate::edge::Client;
 use crate::ledger::Ledger;
-use crate::world::{World, add, open};
+use crate::world::{World, add, bounded, open};
 
 fn snapshots(world: &World) -> std::path::PathBuf {
     world.dir.path().join("snapshots")
@@ -139,13 +140,12 @@ async fn a_log_that_is_shorter_than_its_snapshots_stops_loudly() {
 
 #[tokio::test]
 async fn idle_entities_leave_memory_and_come_back() {
-    let limits = Limits {
-        passivate_ms: 1000,
-        resident_min: 0,
-        grace_ms: 100,
-        memory_ms: 100,
-        ..Limits::default()
-    };
+    let limits = bounded(|limits| {
+        limits.residents.passivate = Span::from_millis(1000);
+        limits.residents.min = 0;
+        limits.sessions.grace = Span::from_millis(100);
+        limits.sessions.memory = Span::from_millis(100);
+    });
     let mut world = World::with(limits).await;
     let mut edge = world.edge().await;
     for name in 0..20 {

@@ -117,7 +117,7 @@ async fn a_lost_session_ends_once_after_its_grace() {
             tokio::time::Instant::now() < deadline,
             "the lost session is still there: {present}"
         );
-        world.clock.advance(world.limits.grace_ms);
+        world.clock.advance(world.limits.sessions.grace.ms());
         ana.attempt = DialAttempt(attempt);
         edge.connect(&ana, None).await;
         (.., present) = edge.welcome(&ana).await;
@@ -126,7 +126,7 @@ async fn a_lost_session_ends_once_after_its_grace() {
         }
     }
     // It has ended once: after its memory too, nobody leaves again.
-    world.clock.advance(world.limits.memory_ms);
+    world.clock.advance(world.limits.sessions.memory.ms());
     ana.attempt = DialAttempt(u64::MAX);
     edge.connect(&ana, None).await;
     let (.., shown) = edge.welcome(&ana).await;

@@ -24,6 +24,13 @@ pub(crate) struct World {
     pub(crate) node: Option<Handle>,
 }
 
+/// The usual bounds, but for some.
+pub(crate) fn bounded(change: impl FnOnce(&mut Limits)) -> Limits {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    limits
+}
+
 pub(crate) fn open(dir: &Path) -> Embedded {
     let topics = vec![
         TopicConfig::durable("cluster", 1),
@@ -61,7 +68,7 @@ impl World {
         self.starts += 1;
         let mut config = Config::named("node");
         config.snapshots = Some(self.dir.path().join("snapshots"));
-        config.limits = self.limits.clone();
+        config.settings.limits = self.limits.clone();
         let domain = Domain::new().host::<Ledger>();
         let incarnation = Incarnation(Uuid::from_u128(1000 + self.starts));
         let (lanes, log) = (self.lanes.clone(), self.log());

@@ -1,9 +1,10 @@
 //! The configuration of the Kafka backend. Its translation into librdkafka's own keys is in `settings`.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use xp_settings::Secret;
 
 use super::prefix::Prefix;
 
@@ -50,7 +51,7 @@ pub struct Identity {
     /// PEM file of its private key.
     pub key: PathBuf,
     /// What the key file is encrypted with.
-    pub password: Option<Password>,
+    pub password: Option<Secret>,
 }
 
 /// A user of the brokers.
@@ -61,7 +62,7 @@ pub struct Sasl {
     /// The user's name, as the brokers know it.
     pub user: String,
     /// The user's password; never shown in a log line.
-    pub password: Password,
+    pub password: Secret,
 }
 
 /// How a password is proved.
@@ -73,16 +74,6 @@ pub enum Mechanism {
     ScramSha256,
     /// SCRAM-SHA-512: never sent.
     ScramSha512,
-}
-
-/// A text that no log line shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(pub String);
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 impl Config {

@@ -88,7 +88,7 @@ fn of_tls(tls: &Tls) -> Vec<(String, String)> {
         ));
         keys.push(("ssl.key.location".to_owned(), path(&own.key)));
         if let Some(password) = &own.password {
-            keys.push(("ssl.key.password".to_owned(), password.0.clone()));
+            keys.push(("ssl.key.password".to_owned(), password.expose().to_owned()));
         }
     }
     keys
@@ -103,7 +103,10 @@ fn of_sasl(sasl: &Sasl) -> [(String, String); 3] {
     [
         ("sasl.mechanism".to_owned(), mechanism.to_owned()),
         ("sasl.username".to_owned(), sasl.user.clone()),
-        ("sasl.password".to_owned(), sasl.password.0.clone()),
+        (
+            "sasl.password".to_owned(),
+            sasl.password.expose().to_owned(),
+        ),
     ]
 }
 
@@ -136,10 +139,10 @@ impl Config {
 
 impl Sasl {
     fn validate(&self, over_tls: bool) -> Result<(), SettingsError> {
-        if self.user.is_empty() || self.password.0.is_empty() {
+        if self.user.is_empty() || self.password.expose().is_empty() {
             return Err(SettingsError::EmptyUser);
         }
-        if self.user.contains('\0') || self.password.0.contains('\0') {
+        if self.user.contains('\0') || self.password.expose().contains('\0') {
             return Err(SettingsError::ZeroByte);
         }
         if self.mechanism == Mechanism::Plain && !over_tls {
@@ -161,14 +164,16 @@ fn is_host_and_port(broker: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use xp_settings::Secret;
+
     use super::*;
-    use crate::kafka::config::{Identity, Password};
+    use crate::kafka::config::Identity;
 
     fn secured(mechanism: Mechanism, tls: Option<Tls>) -> Config {
         let sasl = Sasl {
             mechanism,
             user: "ana".to_owned(),
-            password: Password("opensesame".to_owned()),
+            password: Secret::from("opensesame"),
         };
         Config {
             sasl: Some(sasl),
@@ -197,7 +202,7 @@ mod tests {
             identity: Some(Identity {
                 certificate: "own.pem".into(),
                 key: "own.key".into(),
-                password: Some(Password("1234".to_owned())),
+                password: Some(Secret::from("1234")),
             }),
         });
         let native = client(&config).create_native_config().unwrap();
@@ -240,7 +245,7 @@ mod tests {
                 "above 0",
             ),
             (
-                with(|c| c.sasl.as_mut().unwrap().password.0.clear()),
+                with(|c| c.sasl.as_mut().unwrap().password = Secret::from("")),
                 "kafka.sasl.password",
             ),
             (

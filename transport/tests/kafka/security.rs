@@ -6,9 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use xp_local_kafka::{Certificates, Listener};
 use xp_protocol::{Offset, PartitionId};
+use xp_settings::Secret;
 use xp_transport::kafka::topics::{self, Created, Kind};
 use xp_transport::kafka::{
-    self, Config, ConnectError, Identity, Kafka, Mechanism, Password, Sasl, Tls, Topic,
+    self, Config, ConnectError, Identity, Kafka, Mechanism, Sasl, Tls, Topic,
 };
 use xp_transport::{Log, Record, TopicPartition};
 
@@ -57,7 +58,7 @@ fn as_user(config: Config, user: &str, mechanism: Mechanism, password: &str) -> 
     let sasl = Sasl {
         mechanism,
         user: user.to_owned(),
-        password: Password(password.to_owned()),
+        password: Secret::from(password),
     };
     Config {
         sasl: Some(sasl),

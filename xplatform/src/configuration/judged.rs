@@ -30,30 +30,28 @@ fn problem(loaded: &Loaded, key: &str, what: String) -> Problem {
 fn window(loaded: &Loaded) -> Result<(), Problem> {
     const KEY: &str = "edge.limits.window";
     let window = loaded.config.edge.limits.window;
-    let kept = loaded.config.state_node.answers_per_session;
+    let kept = loaded.config.state_node.limits.sessions.answers;
     if (1..=kept).contains(&(window as usize)) {
         return Ok(());
     }
     let what = format!(
-        "is {window}: choose 1 up to state-node.answers-per-session, which is {kept} ({})",
-        loaded.place("state-node.answers-per-session")
+        "is {window}: choose 1 up to state-node.limits.sessions.answers, which is {kept} ({})",
+        loaded.place("state-node.limits.sessions.answers")
     );
     Err(problem(loaded, KEY, what))
 }
 
 fn lane_window(loaded: &Loaded, name: &str) -> Result<(), Problem> {
     let window = loaded.config.edge.limits.window;
-    match loaded.config.lanes[name].limits.answers_per_session {
-        Some(kept) if kept < window as usize => {
-            let key = format!("lanes.{name}.limits.answers-per-session");
-            let place = loaded.place("edge.limits.window");
-            let what = format!(
-                "is {kept}: choose at least edge.limits.window, which is {window} ({place})"
-            );
-            Err(problem(loaded, &key, what))
-        }
-        _ => Ok(()),
+    let kept = loaded.lane_limits(name).sessions.answers;
+    if kept >= window as usize {
+        return Ok(());
     }
+    let key = format!("lanes.{name}.limits.sessions.answers");
+    let place = loaded.place("edge.limits.window");
+    let what =
+        format!("is {kept}: choose at least edge.limits.window, which is {window} ({place})");
+    Err(problem(loaded, &key, what))
 }
 
 /// What an edge takes in must fit into a record, or the whole partition would wait for an append that never passes.
@@ -61,31 +59,30 @@ fn frames(loaded: &Loaded) -> Result<(), Problem> {
     const KEY: &str = "edge.limits.frame-bytes-max";
     let (frame, record) = (
         loaded.config.edge.limits.frame_bytes_max,
-        loaded.config.state_node.record_bytes_max,
+        loaded.config.state_node.limits.records.bytes_max,
     );
     if frame.0.saturating_add(ENVELOPE_BYTES) <= record.0 {
         return Ok(());
     }
     let what = format!(
-        "is {frame}: a frame and its envelope must fit into state-node.record-bytes-max, which is {record} ({})",
-        loaded.place("state-node.record-bytes-max")
+        "is {frame}: a frame and its envelope must fit into state-node.limits.records.bytes-max, which is {record} ({})",
+        loaded.place("state-node.limits.records.bytes-max")
     );
     Err(problem(loaded, KEY, what))
 }
 
 fn lane_frames(loaded: &Loaded, name: &str) -> Result<(), Problem> {
     let frame = loaded.config.edge.limits.frame_bytes_max;
-    match loaded.config.lanes[name].limits.record_bytes_max {
-        Some(record) if record.0 < frame.0.saturating_add(ENVELOPE_BYTES) => {
-            let key = format!("lanes.{name}.limits.record-bytes-max");
-            let place = loaded.place("edge.limits.frame-bytes-max");
-            let what = format!(
-                "is {record}: edge.limits.frame-bytes-max, which is {frame} ({place}), and 4 KiB for the envelope must fit into it"
-            );
-            Err(problem(loaded, &key, what))
-        }
-        _ => Ok(()),
+    let record = loaded.lane_limits(name).records.bytes_max;
+    if frame.bytes().saturating_add(ENVELOPE_BYTES) <= record.bytes() {
+        return Ok(());
     }
+    let key = format!("lanes.{name}.limits.records.bytes-max");
+    let place = loaded.place("edge.limits.frame-bytes-max");
+    let what = format!(
+        "is {record}: edge.limits.frame-bytes-max, which is {frame} ({place}), and 4 KiB for the envelope must fit into it"
+    );
+    Err(problem(loaded, &key, what))
 }
 
 fn counted_from_one(loaded: &Loaded) -> Result<(), Problem> {
@@ -123,7 +120,7 @@ fn events(loaded: &Loaded) -> Result<(), Problem> {
     if loaded.config.kafka.is_some() {
         let place = loaded.place("kafka");
         let what = format!(
-            "is of the embedded log, and this log is Kafka ({place}): leave it out; Kafka's topic keeps what kafka.events-age says"
+            "is of the embedded log, and this log is Kafka ({place}): leave it out; Kafka's topic keeps what kafka.retention.events says"
         );
         return Err(problem(loaded, key, what));
     }

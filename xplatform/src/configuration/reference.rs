@@ -1,31 +1,19 @@
-//! The page that describes every key, made from the doc comments of the structs that are read.
+//! The page that describes every key, made from the types that are read: their schema has the names, the doc comments
+//! and the choices, and the built-in configuration has the values and the order.
 
-mod source;
+mod schema;
+mod order;
 
 use std::fmt::Write as _;
 
-use source::{Field, Item, Items};
-use toml::Value;
+use schemars::schema_for;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use xp_runtime::Config;
+use xp_runtime::config::Kafka;
 
-/// Where the structs stand; their doc comments are the documentation.
-const SOURCES: &[(&str, &str)] = &[
-    ("xp_runtime", include_str!("../../../runtime/src/config.rs")),
-    (
-        "xp_runtime",
-        include_str!("../../../runtime/src/config/kafka.rs"),
-    ),
-    (
-        "xp_runtime",
-        include_str!("../../../runtime/src/config/lane.rs"),
-    ),
-    (
-        "xp_runtime",
-        include_str!("../../../runtime/src/config/publishing.rs"),
-    ),
-    ("xp_edge", include_str!("../../../edge/src/config.rs")),
-    ("xp_edge", include_str!("../../../edge/src/config/key.rs")),
-];
+use order::{fields, raw};
+use schema::{Schemas, Section, Setting};
 
 const HEAD: &str = "\
 # Configuration
@@ -35,93 +23,106 @@ compares the two.
 
 The built-in values of `xp dev` hold unless the file (`--config FILE`, or `xp.toml` in the working directory) says
 otherwise, then the environment (`XP__SECTION__KEY`: `XP__EDGE__LISTEN=0.0.0.0:7400` is `edge.listen`), then the flags.
-Durations are written `500ms`, `2s`, `5min`, `1h`; sizes `64 KiB`, `1 MiB`. `xp config check` says which key of which
+Durations are written `500ms`, `2s`, `5min`, `1h 30min`; sizes `64 KiB`, `1 MiB`. `xp config check` says which key of which
 file cannot be used, `xp config show` prints every value in force and where it came from.
 ";
 
 /// The whole page.
 pub(crate) fn page() -> String {
     let mut built_in = Config::development(std::path::Path::new("./data"));
-    // Not there unless it is asked for; its keys have values all the same.
-    built_in.kafka = Some(Default::default());
-    let values =
-        Value::try_from(built_in).expect("the configuration has a TOML form: a test writes it");
-    let items = Items::read(SOURCES);
+    // Not there unless they are asked for; their keys have values and an order all the same.
+    built_in.kafka = Some(Kafka {
+        tls: Some(Default::default()),
+        sasl: Some(Default::default()),
+        ..Default::default()
+    });
+    let schemas = Schemas::of(schema_for!(Config));
     let mut page = HEAD.to_owned();
-    table(&mut page, &items, "xp_runtime", "Config", "", Some(&values));
+    let values = raw(&built_in);
+    table(&mut page, &schemas, schemas.root(), "", Some(&values));
     page
 }
 
-/// One struct: its own keys as a list, then each struct in it as a section.
+/// One section: its own keys as a list, then each section in it.
 fn table(
     page: &mut String,
-    items: &Items,
-    home: &str,
-    name: &str,
+    schemas: &Schemas,
+    section: Section<'_>,
     path: &str,
-    values: Option<&Value>,
+    values: Option<&RawValue>,
 ) {
-    let item = items
-        .get(home, name)
-        .expect("every struct of the configuration stands in SOURCES: a test reads all keys");
-    heading(page, path, item);
-    let nested = |field: &Field| items.of_type(home, &field.kind).is_some();
-    for field in &item.fields {
-        if is_list(field) || !nested(field) {
-            entry(page, items, home, field, value_of(values, &field.key));
+    heading(page, path, section);
+    let values = values.map(fields).unwrap_or_default();
+    let value_of = |key: &str| values.iter().find(|(known, _)| known == key);
+    let value_of = |key: &str| value_of(key).map(|(_, value)| &**value);
+    let mut settings = section.settings(schemas);
+    let declared = |key: &str| values.iter().position(|(known, _)| known == key);
+    settings.sort_by_key(|setting| declared(setting.key).unwrap_or(values.len()));
+    for setting in &settings {
+        if setting.section.is_none() || setting.is_list {
+            entry(page, setting, value_of(setting.key));
         }
     }
-    for field in &item.fields {
-        let Some((home, name)) = items.of_type(home, &field.kind) else {
+    for setting in &settings {
+        let Some(inner) = setting.section else {
             continue;
         };
-        let (path, values) = step(path, field, value_of(values, &field.key));
-        table(page, items, home, name, &path, values.as_ref());
+        let (path, value) = step(path, setting, value_of(setting.key));
+        table(page, schemas, inner, &path, value.as_deref());
     }
 }
 
-fn heading(page: &mut String, path: &str, item: &Item) {
+fn heading(page: &mut String, path: &str, section: Section<'_>) {
     let heading = if path.is_empty() {
         "## Top level".to_owned()
     } else {
         format!("## `[{path}]`")
     };
-    write!(page, "\n{heading}\n{}\n\n", item.doc).expect("a String takes all text");
+    write!(page, "\n{heading}\n{}\n\n", section.doc()).expect("a String takes all text");
 }
 
-fn entry(page: &mut String, items: &Items, home: &str, field: &Field, value: Option<&Value>) {
+fn entry(page: &mut String, setting: &Setting<'_>, value: Option<&RawValue>) {
+    let value = value.map(parsed);
+    let value = value.as_ref().or(setting.default);
+    let value = value.filter(|value| !value.is_null()).map(written);
     let value = value.map_or(String::new(), |value| format!(" = `{value}`"));
-    writeln!(page, "- **`{}`**{value}: {}", field.key, field.doc).expect("a String takes all text");
-    for choice in items.choices(home, &field.kind) {
-        writeln!(page, "  - `{}`: {}", choice.key, choice.doc).expect("a String takes all text");
+    let doc = setting.doc.replace('\n', "\n  ");
+    writeln!(page, "- **`{}`**{value}: {doc}", setting.key).expect("a String takes all text");
+    for (choice, doc) in &setting.choices {
+        let doc = doc.replace('\n', "\n  ");
+        writeln!(page, "  - `{choice}`: {doc}").expect("a String takes all text");
     }
 }
 
-fn is_list(field: &Field) -> bool {
-    field.kind.starts_with("Vec")
+fn parsed(value: &RawValue) -> Value {
+    serde_json::from_str(value.get()).expect("what serde wrote is JSON")
 }
 
-/// A map of structs is shown once, for any name, with the values of its first entry; a list of them as one of them.
-fn step(path: &str, field: &Field, value: Option<&Value>) -> (String, Option<Value>) {
+/// As in a file.
+fn written(value: &Value) -> String {
+    let value = toml::Value::try_from(value).expect("a value of the configuration has a TOML form");
+    value.to_string()
+}
+
+/// A map of sections is shown once, for any name, with the values of its first entry; a list of them as one of them.
+fn step(
+    path: &str,
+    setting: &Setting<'_>,
+    value: Option<&RawValue>,
+) -> (String, Option<Box<RawValue>>) {
     let joined = if path.is_empty() {
-        field.key.clone()
+        setting.key.to_owned()
     } else {
-        format!("{path}.{}", field.key)
+        format!("{path}.{}", setting.key)
     };
-    if is_list(field) {
+    if setting.is_list {
         return (format!("[{joined}]"), None);
     }
-    if !field.kind.starts_with("BTreeMap") {
-        return (joined, value.cloned());
+    if !setting.is_map {
+        return (joined, value.map(ToOwned::to_owned));
     }
-    let first = value
-        .and_then(Value::as_table)
-        .and_then(|table| table.values().next().cloned());
-    (format!("{joined}.<name>"), first)
-}
-
-fn value_of<'a>(values: Option<&'a Value>, key: &str) -> Option<&'a Value> {
-    values?.get(key)
+    let first = value.and_then(|value| fields(value).into_iter().next());
+    (format!("{joined}.<name>"), first.map(|(_, value)| value))
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use toml::Value;
 
-use super::{Loaded, SECRET};
+use super::Loaded;
 
 /// All values, as dotted keys in the order of their names.
 pub(crate) fn show(loaded: &Loaded) -> String {
     let values = Value::try_from(&loaded.config)
         .expect("the configuration has a TOML form: a test writes it");
     let mut lines = Vec::new();
-    flatten("", &masked(values), &mut lines);
+    flatten("", &values, &mut lines);
     let width = lines
         .iter()
         .map(|(path, value)| path.len() + value.len() + 3)
@@ -41,19 +41,4 @@ fn flatten(path: &str, value: &Value, lines: &mut Vec<(String, String)>) {
         }
         value => lines.push((path.to_owned(), value.to_string())),
     }
-}
-
-fn masked(value: Value) -> Value {
-    match value {
-        Value::Table(table) => Value::Table(table.into_iter().map(mask_entry).collect()),
-        Value::Array(values) => Value::Array(values.into_iter().map(masked).collect()),
-        other => other,
-    }
-}
-
-fn mask_entry((key, value): (String, Value)) -> (String, Value) {
-    if SECRET.contains(&key.as_str()) {
-        return (key, Value::String("(masked)".to_owned()));
-    }
-    (key, masked(value))
 }

@@ -132,7 +132,11 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
         (
             "[log]\nevents-age = \"168 h\"\n[kafka]\nbrokers = [\"k:9092\"]",
             &[],
-            &["log.events-age in ", "leave it out", "kafka.events-age"],
+            &[
+                "log.events-age in ",
+                "leave it out",
+                "kafka.retention.events",
+            ],
         ),
         (
             "[log]\nevents-age = \"always\"",
@@ -156,14 +160,14 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             &["edge.limits.window in ", "some.toml", "is 0: choose 1"],
         ),
         (
-            "[state-node]\nrecord-bytes-max = \"64 KiB\"",
+            "[state-node.limits]\nrecords = { bytes-max = \"64 KiB\" }",
             &[],
             &["edge.limits.frame-bytes-max", "64 KiB", "some.toml"],
         ),
         (
-            "[kafka]\nevents-age = \"always\"",
+            "[kafka.retention]\nevents = \"always\"",
             &[],
-            &["kafka.events-age in ", "some.toml", "\"forever\""],
+            &["kafka.retention.events in ", "some.toml", "\"forever\""],
         ),
         (
             "[kafka]\ntopic-prefix = \"shop\"",
@@ -186,19 +190,70 @@ fn each_mistake_is_answered_with_its_key_and_its_place() {
             &["kafka.sasl.mechanism", "scram-sha-512"],
         ),
         (
-            "[state-node]\nanswers-per-session = 8",
+            "[state-node.limits.sessions]\nanswers = 8",
             &[],
             &["edge.limits.window in built in", "is 64", "some.toml"],
         ),
         (
-            "[lanes.main.limits]\nanswers-per-session = 8",
+            "[lanes.main.limits.sessions]\nanswers = 8",
             &[],
-            &["lanes.main.limits.answers-per-session in ", "is 8", "64"],
+            &["lanes.main.limits.sessions.answers in ", "is 8", "64"],
         ),
         (
-            "[lanes.main.limits]\nrecord-bytes-max = \"64 KiB\"",
+            "[lanes.main.limits.records]\nbytes-max = \"64 KiB\"",
             &[],
-            &["lanes.main.limits.record-bytes-max in ", "frame-bytes-max"],
+            &["lanes.main.limits.records.bytes-max in ", "frame-bytes-max"],
+        ),
+        (
+            "[lanes.main.limits.sessions]\ngraces = \"5s\"",
+            &[],
+            &[
+                "lanes.main.limits.sessions.graces in ",
+                "some.toml",
+                "Did you mean \"grace\"?",
+            ],
+        ),
+        (
+            "[lanes.main.limits.records]\nquiet = 5",
+            &[],
+            &[
+                "lanes.main.limits.records.quiet in ",
+                "some.toml",
+                "must be a string",
+            ],
+        ),
+        (
+            "[state-node]\ngrace = \"5s\"",
+            &[],
+            &[
+                "state-node.grace in ",
+                "some.toml",
+                "has moved: write state-node.limits.sessions.grace",
+            ],
+        ),
+        (
+            "",
+            &[("XP__STATE_NODE__PUBLISHING__INTERVAL", "5s")],
+            &[
+                "state-node.publishing in $XP__STATE_NODE__PUBLISHING__INTERVAL",
+                "write state-node.limits.publishing",
+            ],
+        ),
+        (
+            "[edge.timing]\ndrain-spread = \"5s\"",
+            &[],
+            &[
+                "edge.timing.drain-spread in ",
+                "write edge.timing.drain.spread",
+            ],
+        ),
+        (
+            "[lanes.main.limits]\nrecent-commits-max = 5",
+            &[],
+            &[
+                "lanes.main.limits.recent-commits-max in ",
+                "write lanes.main.limits.recent.commits-max",
+            ],
         ),
         (
             "[lanes.main]\nclass = \"batch\"",
@@ -248,9 +303,9 @@ fn passwords_come_from_the_environment_as_they_stand_and_are_never_shown() {
     let loaded = load_from(toml, &variables).unwrap();
     let kafka = loaded.config.kafka.as_ref().unwrap();
     let password = kafka.sasl.as_ref().unwrap().password.as_ref().unwrap();
-    assert_eq!(password.0, "0042");
+    assert_eq!(password.expose(), "0042");
     let key_password = kafka.tls.as_ref().unwrap().key_password.as_ref().unwrap();
-    assert_eq!(key_password.0, "true");
+    assert_eq!(key_password.expose(), "true");
     let page = show::show(&loaded);
     assert!(
         page.contains("kafka.sasl.password = \"(masked)\""),
@@ -260,7 +315,10 @@ fn passwords_come_from_the_environment_as_they_stand_and_are_never_shown() {
         !page.contains("0042") && !page.contains("\"true\""),
         "{page}"
     );
-    assert!(page.contains("kafka.events-age = \"forever\""), "{page}");
+    assert!(
+        page.contains("kafka.retention.events = \"forever\""),
+        "{page}"
+    );
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn is_local(broker: &str) -> bool {
 /// A shared secret, where it can be had here.
 fn secret(key: &Key) -> Option<Vec<u8>> {
     match key.source()? {
-        Source::Secret(secret) => Some(secret.as_bytes().to_vec()),
+        Source::Secret(secret) => Some(secret.expose().as_bytes().to_vec()),
         Source::SecretEnv(name) => Some(std::env::var(name).ok()?.into_bytes()),
         Source::SecretFile(path) => Some(without_line_end(&std::fs::read(path).ok()?).to_vec()),
         _ => None,

@@ -22,15 +22,16 @@ pub(crate) fn raise(edge: Option<&Limits>) {
             target: "xp::files",
             may_open = max,
             wanted,
-            connections = max.saturating_sub(wanted - u64::from(limits.connections_max)),
-            "this process may open fewer files than edge.limits allow sockets: the hard limit (`ulimit -Hn`, LimitNOFILE in systemd) should be `wanted`, or edge.limits.connections-max not above `connections`; sockets beyond are refused"
+            connections = max.saturating_sub(wanted - u64::from(limits.connections.max)),
+            "this process may open fewer files than edge.limits allow sockets: the hard limit (`ulimit -Hn`, LimitNOFILE in systemd) should be `wanted`, or edge.limits.connections.max not above `connections`; sockets beyond are refused"
         );
     }
 }
 
 fn wanted(limits: &Limits) -> u64 {
-    let sockets = u64::from(limits.connections_max) + u64::from(limits.arrivals_max);
-    sockets + u64::from(limits.files_kept) + OTHERS
+    let bounds = &limits.connections;
+    let sockets = u64::from(bounds.max) + u64::from(bounds.arrivals_max);
+    sockets + u64::from(bounds.files_kept) + OTHERS
 }
 
 /// What the limit was, and what it is.
@@ -62,12 +63,10 @@ mod tests {
 
     #[test]
     fn what_is_wanted_covers_clients_those_who_come_in_and_the_log() {
-        let limits = Limits {
-            connections_max: 1_000,
-            arrivals_max: 100,
-            files_kept: 32,
-            ..Limits::default()
-        };
+        let mut limits = Limits::default();
+        limits.connections.max = 1_000;
+        limits.connections.arrivals_max = 100;
+        limits.connections.files_kept = 32;
         assert_eq!(wanted(&limits), 1_132 + OTHERS);
     }
 

@@ -7,6 +7,7 @@ use proc_macro2::TokenTree;
 use syn::{Item, Visibility};
 
 use super::problem::Problem;
+use super::section::Section;
 use super::syntax::walk;
 use super::tree::{File, Tree};
 
@@ -145,7 +146,15 @@ fn is_of_library(path: &str) -> bool {
 
 fn collect(items: &[Item], file: &File, found: &mut Named) {
     for item in items {
+        let section = match item {
+            Item::Macro(call) => Section::of(call),
+            _ => None,
+        };
         let (visibility, name) = match item {
+            Item::Macro(_) => match &section {
+                Some(section) => (&section.visibility, &section.name),
+                None => continue,
+            },
             Item::Struct(item) => (&item.vis, &item.ident),
             Item::Enum(item) => (&item.vis, &item.ident),
             Item::Trait(item) => (&item.vis, &item.ident),
@@ -226,5 +235,12 @@ mod tests {
         );
         let none = format!("there is no table below `{WORDS}`");
         assert_eq!(found_with("", BOTH), [none]);
+    }
+
+    #[test]
+    fn a_section_of_the_configuration_is_a_type_like_others() {
+        let gate = "settings! {\n/// One.\npub struct Gate {\nopen: bool = false,\n}\n}\n";
+        let tree = Tree::of(&[("house/src/hall.rs", gate)]);
+        assert!(public_types(&tree).contains_key("Gate"));
     }
 }

@@ -6,11 +6,13 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// From the bottom: a crate may depend on those of lower rows, never on its own row or a higher one.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     // Starts processes; knows nothing of the platform.
     &["xp-background"],
     // Nor do these, which start brokers for tests, and do the tasks of the repository.
     &["xp-local-kafka", "xtask"],
+    // How a setting is written; knows nothing of what is set.
+    &["xp-settings"],
     &["xp-protocol"],
     &["xp-domain-sdk", "xp-transport", "xp-client"],
     &["xp-cluster"],

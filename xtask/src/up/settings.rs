@@ -126,9 +126,9 @@ listen = "127.0.0.1:0"
 [edge.tokens]
 keys = [{{ secret-file = {secret:?} }}]
 
-[edge.timing]
+[edge.timing.drain]
 # Nobody is to wait for `cargo xtask down`.
-drain-spread = "1s"
+spread = "1s"
 "#,
         secret = format!("{data}/development-secret"),
     )

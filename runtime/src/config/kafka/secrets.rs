@@ -1,22 +1,9 @@
 //! Passwords: where they are found, and that nobody sees them.
 
-use std::fmt;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-use xp_transport::kafka::Password;
+use xp_settings::Secret;
 use xp_transport::private::without_line_end;
-
-/// A text that no log line shows. Written as it is: whoever prints a configuration masks it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Hidden(pub String);
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// A key of the section that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,24 +23,24 @@ impl KafkaProblem {
 }
 
 /// The three places of a password, of which one may be used.
-pub(super) struct Secret<'a> {
+pub(super) struct Password<'a> {
     pub(super) key: &'static str,
-    pub(super) text: Option<&'a Hidden>,
+    pub(super) text: Option<&'a Secret>,
     pub(super) variable: Option<&'a str>,
     pub(super) file: Option<&'a Path>,
 }
 
-impl Secret<'_> {
+impl Password<'_> {
     pub(super) fn find(
         &self,
         variable: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Option<Password>, KafkaProblem> {
+    ) -> Result<Option<Secret>, KafkaProblem> {
         let key = self.key;
         match (self.text, self.variable, self.file) {
             (None, None, None) => Ok(None),
-            (Some(text), None, None) => Ok(Some(Password(text.0.clone()))),
+            (Some(text), None, None) => Ok(Some(text.clone())),
             (None, Some(name), None) => match variable(name) {
-                Some(text) => Ok(Some(Password(text))),
+                Some(text) => Ok(Some(text.into())),
                 None => {
                     let what = format!("names {name}, which is not set: set it for this process");
                     Err(KafkaProblem::new(format!("{key}-env"), what))
@@ -63,7 +50,7 @@ impl Secret<'_> {
                 Ok(text) => {
                     let secret = without_line_end(text.as_bytes());
                     let secret = String::from_utf8_lossy(secret).into_owned();
-                    Ok(Some(Password(secret)))
+                    Ok(Some(secret.into()))
                 }
                 Err(error) => Err(unreadable(&format!("{key}-file"), file, &error)),
             },

@@ -41,7 +41,7 @@ fn a_password_is_found_where_it_is_said_to_be() {
     let variable = |name: &str| (name == "KAFKA_PASSWORD").then(|| "hunter2".to_owned());
     let places = [
         Sasl {
-            password: Some(Hidden("hunter2".to_owned())),
+            password: Some("hunter2".into()),
             ..user()
         },
         Sasl {
@@ -63,7 +63,7 @@ fn a_password_is_found_where_it_is_said_to_be() {
             .unwrap()
             .sasl
             .unwrap();
-        assert_eq!(found.password.0, "hunter2");
+        assert_eq!(found.password.expose(), "hunter2");
         assert!(!format!("{kafka:?} {found:?}").contains("hunter2"));
     }
 }
@@ -102,7 +102,7 @@ fn what_is_missing_is_named_with_its_key() {
         ),
         (
             sasl(Sasl {
-                password: Some(Hidden("x".to_owned())),
+                password: Some("x".into()),
                 password_file: nowhere(),
                 ..user()
             }),
@@ -130,12 +130,12 @@ fn what_is_missing_is_named_with_its_key() {
 
 #[test]
 fn an_age_is_forever_or_a_duration() {
-    let kafka: Kafka = serde_json::from_str(r#"{"events-age":"7 h"}"#).unwrap();
+    let kafka: Kafka = serde_json::from_str(r#"{"retention":{"events":"7 h"}}"#).unwrap();
     assert_eq!(
-        kafka.events_age.limit(),
+        kafka.retention.events.limit(),
         Some(Duration::from_secs(7 * 3600))
     );
-    assert_eq!(Kafka::default().events_age.limit(), None);
-    let error = serde_json::from_str::<Kafka>(r#"{"events-age":"long"}"#).unwrap_err();
+    assert_eq!(Kafka::default().retention.events.limit(), None);
+    let error = serde_json::from_str::<Kafka>(r#"{"retention":{"events":"long"}}"#).unwrap_err();
     assert!(error.to_string().contains("forever"), "{error}");
 }

@@ -51,7 +51,7 @@ impl Rolled {
         let (certificate, key, secret) = (file("tls.crt"), file("tls.key"), file("secret"));
         let written = format!(
             "[edge]\nlisten = \"127.0.0.1:0\"\ntls = {{ certificate = {certificate:?}, key = {key:?} }}\n\
-             [edge.tokens]\nkeys = [{{ secret-file = {secret:?} }}]\n[edge.timing]\nreread = {reread:?}\n"
+             [edge.tokens]\nkeys = [{{ secret-file = {secret:?} }}]\n[edge.timing.keys]\nreread = {reread:?}\n"
         );
         fs::write(dir.path().join("xp.toml"), written).unwrap();
         dir

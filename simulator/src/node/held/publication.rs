@@ -72,7 +72,7 @@ impl Held {
         publication.end();
         if mine {
             let due = Due::Publish(self.part, publication.epoch);
-            me.plan(stage, pace().settle_ms, due);
+            me.plan(stage, pace().settle.ms(), due);
         }
     }
 
@@ -97,7 +97,7 @@ impl Held {
         };
         let read = match writing.step() {
             Step::Append(records) => return self.put_out(records, me, stage),
-            Step::Rest => return me.plan(stage, pace.interval_ms, Due::Publish(part, epoch)),
+            Step::Rest => return me.plan(stage, pace.interval.ms(), Due::Publish(part, epoch)),
             Step::Page(after) => {
                 let page = pages::page(store, after.as_ref(), &pace);
                 page.map(|page| writing.page(page)).is_ok()
@@ -126,7 +126,7 @@ impl Held {
     fn publish_anew(&mut self, me: &Process<NodeId>, stage: &mut Stage) {
         self.publication.end();
         let due = Due::Publish(self.part, self.publication.epoch);
-        me.plan(stage, pace().interval_ms, due);
+        me.plan(stage, pace().interval.ms(), due);
     }
 
     fn put_out(&mut self, records: Vec<Record>, me: &Process<NodeId>, stage: &mut Stage) {

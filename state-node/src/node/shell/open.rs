@@ -62,7 +62,7 @@ impl<'a> Shell<'a> {
             .expect(bounds.next.0.saturating_sub(from.0));
         let progress = shared.standing.begins(place, deciding, Instant::now());
         let publishes = publish(shared, place, &topics, &store, &turn).await;
-        let ahead_bytes_max = shared.hosting.limits(place).ahead_bytes_max;
+        let ahead_bytes_max = shared.hosting.limits(place).ahead_bytes_max.bytes();
         let log = || Arc::clone(log);
         let mut shell = Self {
             shared,

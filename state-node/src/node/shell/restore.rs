@@ -23,7 +23,7 @@ pub(super) async fn restore(
     store: &Store,
     bounds: Bounds,
 ) -> Result<bool, String> {
-    let pace = Arc::new(shared.hosting.limits(place).publishing.clone());
+    let pace = Arc::new(shared.hosting.limits(place).pace());
     // One that cannot be read is no snapshot; opening says so.
     let local = published::position(store.as_ref()).unwrap_or_default();
     let local = local.map(|(_, position)| position);
@@ -74,7 +74,7 @@ pub(super) async fn publish(
             events: topics.events.clone(),
             store: Arc::clone(store),
             changes: Arc::clone(changes),
-            pace: Arc::new(shared.hosting.limits(place).publishing.clone()),
+            pace: Arc::new(shared.hosting.limits(place).pace()),
         };
         shared.publishers.start(publishing, turn);
     }

@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_is_not_believed_at_once() {
         let (clock, limits) = (Clock::fixed(TimeMs(1_000)), Arc::new(Limits::default()));
-        let by_ms = i64::try_from(limits.clock_step_ms).expect("it is no age") + 1;
+        let by_ms = i64::try_from(limits.clock.step.ms()).expect("it is no age") + 1;
         let mut time = PartitionClock::new(clock.clone(), limits);
         clock.set(by_ms);
         assert_eq!(time.now().time, TimeMs(1_000));

@@ -81,7 +81,7 @@ impl Core {
         events: &Bytes,
         offset: Offset,
     ) {
-        let bytes_max = self.setting.limits.unapplied_bytes_max;
+        let bytes_max = self.setting.limits.quarantine.unapplied_bytes_max.bytes();
         let is_known = self.quarantines.faulted.commits.contains(&offset);
         let Some(entity) = self.residents.get_mut(address) else {
             return;

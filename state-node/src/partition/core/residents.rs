@@ -204,7 +204,7 @@ impl Core {
     /// for its time, and waits again if it was touched meanwhile.
     pub(in crate::partition) fn passivate(&mut self, now: Now) {
         let limits = &self.setting.limits;
-        let (idle_ms, resident_min) = (limits.passivate_ms, limits.resident_min);
+        let (idle_ms, resident_min) = (limits.residents.passivate.ms(), limits.residents.min);
         let residents = &mut self.residents;
         residents.passivated_at = now.running;
         for _ in 0..PASSIVATED_MAX {

@@ -210,7 +210,7 @@ impl<'a> Hearing<'a> {
         let (core, owner) = (&mut *self.core, &mut *self.owner);
         owner.end_overdue(core, address, wanted.connection, self.now)?;
         let is_new = !core.residents.has(address);
-        let per_minute = core.setting.limits.entities_per_subject;
+        let per_minute = core.setting.limits.sessions.entities_per_subject;
         let founders = &mut owner.founders;
         if is_new && !founders.may_begin(&wanted.subject, per_minute, self.now.running) {
             return self.turn(heard, |turn, _| turn.too_fast(&wanted));

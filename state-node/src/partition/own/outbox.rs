@@ -41,8 +41,8 @@ impl Outbox {
     pub(super) fn new(core: &Core, now: TimeMs) -> Self {
         let limits = &core.setting.limits;
         let bound = Bound {
-            records: limits.outbound_records_max,
-            bytes: limits.outbound_bytes_max,
+            records: limits.outbound.records_max,
+            bytes: limits.outbound.bytes_max.bytes(),
         };
         Self {
             gate: Gate::default(),
@@ -154,7 +154,7 @@ impl Outbox {
             return core.actions.push(Action::Speak { partition, record });
         }
         let place = &core.setting.place;
-        if self.large.bytes() >= limits.large_bytes_max {
+        if self.large.bytes() >= limits.large.bytes_max.bytes() {
             tracing::warn!(partition = %place, bytes, "a large answer was dropped, because others wait already; its client asks again");
             return;
         }
@@ -271,12 +271,12 @@ impl Outbox {
 
     /// Whether more that is large may be made; what is made waits in memory.
     pub(super) fn has_room(&self, core: &Core) -> bool {
-        self.large.bytes() < core.setting.limits.large_bytes_max
+        self.large.bytes() < core.setting.limits.large.bytes_max.bytes()
     }
 
     /// Whether a subject may have more under way.
     pub(super) fn may_have_more(&self, core: &Core, subject: &str) -> bool {
-        self.large.bytes_of(subject) < core.setting.limits.subject_bytes_max
+        self.large.bytes_of(subject) < core.setting.limits.large.subject_bytes_max.bytes()
     }
 
     /// How many chain records have ever left, and how many of them, the first ones, have arrived.

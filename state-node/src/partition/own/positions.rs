@@ -52,11 +52,11 @@ impl Owner {
     pub(super) fn checkpoint(&mut self, core: &mut Core, now: Now) {
         let limits = &core.setting.limits;
         let since_ms = now.running.since_ms(self.positions.at);
-        if since_ms < limits.checkpoint_ms {
+        if since_ms < limits.records.checkpoint.ms() {
             return;
         }
         // R36: a quiet partition says so now and then, so that its snapshot stays ahead of retention.
-        let is_due = since_ms >= limits.quiet_ms;
+        let is_due = since_ms >= limits.records.quiet.ms();
         for source in std::mem::take(&mut self.positions.told_by) {
             let record = tells_taken(&core.setting.place, &core.fold, &source, now);
             // Behind the gate, so that nothing uncommitted is confirmed.

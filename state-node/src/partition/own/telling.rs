@@ -29,7 +29,7 @@ impl TellQueues {
     /// A tell is committed and leaves, behind those that wait.
     pub(super) fn tell(&mut self, core: &mut Core, tell: &Tell, now: Now) {
         self.to(&tell.target).leaves(tell.number);
-        let max = core.setting.limits.tells_outstanding_max;
+        let max = core.setting.limits.tells.outstanding_max;
         if core.fold.tells.outstanding().count(&tell.target) == max {
             tracing::warn!(partition = %core.setting.place, target = %tell.target, waiting = max, "a partition takes no words of this one: commands and timers that tell it wait; see who owns it, and why it stands still");
         }
@@ -88,7 +88,7 @@ impl TellQueues {
 
     /// What was not confirmed in time, or failed, goes out again.
     pub(super) fn repeat(&mut self, core: &mut Core, now: Now) {
-        let retry_ms = core.setting.limits.tell_retry_ms;
+        let retry_ms = core.setting.limits.tells.retry.ms();
         let targets: Vec<_> = self.0.keys().cloned().collect();
         for target in targets {
             self.to(&target).repeat(retry_ms, now.running);
@@ -120,15 +120,15 @@ impl TellQueues {
 
 fn portion(limits: &Limits) -> Portion {
     Portion {
-        count: limits.tell_portion_max,
-        bytes: limits.tell_portion_bytes_max,
+        count: limits.tells.portion_max,
+        bytes: limits.tells.portion_bytes_max.bytes(),
     }
 }
 
 /// Whether a draft must wait, because so many tells are on their way already to a partition that it tells. Of what came
 /// from other entities more is taken: two that only tell each other must not wait for each other.
 pub(super) fn must_wait(core: &Core, draft: &Draft) -> bool {
-    let max = core.setting.limits.tells_outstanding_max;
+    let max = core.setting.limits.tells.outstanding_max;
     let max = match draft.trigger.cause() {
         _ if draft.tells.is_empty() => return false,
         Cause::Timer(TimerKey::Domain(_)) => max,

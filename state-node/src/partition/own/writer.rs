@@ -71,7 +71,7 @@ impl Writer {
     /// Whether more may be decided; not at the bound on uncommitted records, nor at that on those under way to `outbound`
     /// (R9).
     pub(super) fn has_room(&self, core: &Core) -> bool {
-        let has_room = self.appends.uncommitted() < core.setting.limits.uncommitted_max;
+        let has_room = self.appends.uncommitted() < core.setting.limits.records.uncommitted_max;
         has_room && !self.outbox.is_held() && !self.spoilt
     }
 

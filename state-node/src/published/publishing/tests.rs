@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use xp_protocol::{Address, PartitionId, TimeMs, codec};
+use xp_settings::{Size, Span};
 use xp_transport::simulated::{Faults, LeaderFaults, Simulated};
 
 use super::*;
@@ -63,12 +64,12 @@ fn header(position: u64) -> Bytes {
 impl Stage {
     fn new(faults: Faults, seed: u64) -> Self {
         let pace = Pace {
-            piece_bytes: 1_000,
+            piece_bytes_max: Size(1_000),
             page_entities: 4,
-            settle_ms: 1_000,
-            interval_ms: 500,
-            again_ms_max: 4_000,
-            read_ms: 10_000,
+            settle: Span::from_millis(1_000),
+            interval: Span::from_millis(500),
+            again_max: Span::from_millis(4_000),
+            read: Span::from_secs(10),
             ..Pace::default()
         };
         Self {

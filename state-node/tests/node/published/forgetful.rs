@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 use xp_protocol::Offset;
+use xp_settings::Span;
 use xp_state_node::Handle;
 use xp_transport::embedded::{Compaction, Config as LogConfig, Embedded, Retention, TopicConfig};
 
@@ -180,7 +181,7 @@ async fn a_machine_that_dies_again_and_again_stays_small_and_loses_nothing() {
 async fn what_is_not_published_is_not_deleted() {
     let mut machine = Machine::new().await;
     machine.kill().await;
-    machine.site.pace.settle_ms = 3_600_000;
+    machine.site.pace.settle = Span::from_secs(3_600);
     machine.start().await;
     let mut edge = machine.site.edge().await;
     let mut clients = connected(&mut edge, CLIENTS).await;
@@ -189,7 +190,7 @@ async fn what_is_not_published_is_not_deleted() {
     }
     assert_eq!(machine.site.first_event().await, Offset(0));
     machine.kill().await;
-    machine.site.pace.settle_ms = 0;
+    machine.site.pace.settle = Span::from_millis(0);
     machine.start().await;
     let mut edge = again(&mut machine.site, &mut clients).await;
     fill(&mut edge, &mut clients, 1).await;

@@ -158,8 +158,10 @@ fn tls_hint(config: &Config, reason: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use xp_settings::Secret;
+
     use super::*;
-    use crate::kafka::config::{Password, Sasl, Tls};
+    use crate::kafka::config::{Sasl, Tls};
 
     fn said(config: &Config, faults: &[(Code, &str)]) -> String {
         let faults: Vec<_> = faults
@@ -175,7 +177,7 @@ mod tests {
             sasl: Some(Sasl {
                 mechanism: Mechanism::ScramSha512,
                 user: "ana".to_owned(),
-                password: Password("opensesame".to_owned()),
+                password: Secret::from("opensesame"),
             }),
             ..Config::at(&["kafka:9092"])
         }

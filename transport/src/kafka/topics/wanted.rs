@@ -159,16 +159,16 @@ fn retention(topic: &Topic) -> Vec<Setting> {
         grave: false,
         why: match topic.kind {
             Kind::Cluster => {
-                "kafka.cluster-age: who joins or was away reads the members' heartbeats there"
+                "kafka.retention.cluster: who joins or was away reads the members' heartbeats there"
             }
             Kind::Inbound => {
-                "kafka.inbound-age: what was sent during an outage must still be there after it"
+                "kafka.retention.inbound: what was sent during an outage must still be there after it"
             }
             Kind::Events => {
-                "kafka.events-age: state older than the oldest event must be in the snapshots (R36)"
+                "kafka.retention.events: state older than the oldest event must be in the snapshots (R36)"
             }
             Kind::Outbound => {
-                "kafka.outbound-age: edges that were away read what they missed there"
+                "kafka.retention.outbound: edges that were away read what they missed there"
             }
             Kind::Snapshots => "it is not deleted by age",
         },

@@ -21,7 +21,7 @@ const VISITORS: [&str; 4] = ["ana", "ben", "cleo", "dan"];
 const SOON: Shape = Shape {
     state_nodes: &STATE_NODES,
     severable: None,
-    more: "[state-node]\ngrace = \"3s\"\n",
+    more: "[state-node.limits.sessions]\ngrace = \"3s\"\n",
 };
 
 /// Who was shown to be away or to have left, in which commit.

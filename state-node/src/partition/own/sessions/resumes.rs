@@ -124,7 +124,10 @@ impl Sessions {
             since,
             announce,
         };
-        if !self.resumes.push(resume, core.setting.limits.waiting_max) {
+        if !self
+            .resumes
+            .push(resume, core.setting.limits.large.waiting_max)
+        {
             outbox.close_plain(core, address, session, CloseCode::ComeBack);
         }
     }
@@ -194,7 +197,7 @@ impl Sessions {
             id: scan.id,
             from: scan.next,
             upto: scan.upto,
-            bytes_max: core.setting.limits.large_flight_bytes_max,
+            bytes_max: core.setting.limits.large.flight_bytes_max.bytes(),
         });
     }
 
@@ -236,7 +239,7 @@ impl Sessions {
     ) {
         let scan = self.resumes.scan.take_if(|scan| scan.id == id);
         let Some(mut scan) = scan else { return };
-        let limit = core.setting.limits.resume_scan_bytes_max;
+        let limit = core.setting.limits.recent.scan_bytes_max.bytes();
         match batch.filter(|batch| !batch.is_empty() && scan.bytes <= limit) {
             Some(batch) => self.read_on(core, outbox, &mut scan, batch),
             None => {

@@ -38,7 +38,7 @@ impl Sessions {
         let Some(session) = core.session(address, connection) else {
             return;
         };
-        if self.welcomes.len() >= core.setting.limits.waiting_max {
+        if self.welcomes.len() >= core.setting.limits.large.waiting_max {
             return outbox.close_plain(core, address, session, CloseCode::ComeBack);
         }
         let attempt = session.socket.attempt;
@@ -48,7 +48,7 @@ impl Sessions {
     /// Renders what may be rendered now: no more at once than may be under way, so that a crowd before a large entity
     /// holds up nobody for long.
     pub(super) fn greet(&mut self, core: &Core, outbox: &mut Outbox) {
-        let flight = core.setting.limits.large_flight_bytes_max;
+        let flight = core.setting.limits.large.flight_bytes_max.bytes();
         let (mut left, mut rendered) = (self.welcomes.entities(), 0);
         while left > 0 && rendered < flight && outbox.has_room(core) {
             left -= 1;
@@ -207,6 +207,7 @@ fn render(
         address,
         host: host.as_ref(),
         limits: &core.setting.limits,
+        explains: core.setting.explains,
         trigger,
         rules: core.setting.rules,
         poisonous: false,

@@ -30,7 +30,10 @@ impl Writer {
         now: Now,
     ) {
         if let (true, Some(entity)) = (draft.ends, core.residents.get(address)) {
-            let until = draft.trigger.now().plus_ms(core.setting.limits.memory_ms);
+            let until = draft
+                .trigger
+                .now()
+                .plus_ms(core.setting.limits.sessions.memory.ms());
             draft.end(entity, until);
         }
         if must_wait(core, &draft) || self.is_spoken_of(core, address, &draft, now) {
@@ -47,10 +50,10 @@ impl Writer {
             return;
         };
         let bytes = record.bytes();
-        let max = core.setting.limits.record_bytes_max;
+        let max = core.setting.limits.records.bytes_max.bytes();
         if bytes > max {
             let reference = draft.trigger.reference();
-            tracing::error!(entity = %address, bytes, max, reference, "a message faulted: its record would be too large; let the domain record less at once, or raise record-bytes-max");
+            tracing::error!(entity = %address, bytes, max, reference, "a message faulted: its record would be too large; let the domain record less at once, or raise limits.records.bytes-max");
             let why = format!("its record would have {bytes} bytes of at most {max}");
             let failure = failure(core, &draft, FaultCode::TooLarge, &why);
             return self.commit_fault(core, address, &draft, failure);
@@ -183,6 +186,7 @@ impl Writer {
             address,
             host: host.as_ref(),
             limits: &core.setting.limits,
+            explains: core.setting.explains,
             trigger: failed.trigger.clone(),
             rules: core.setting.rules,
             poisonous: false,
@@ -224,7 +228,7 @@ impl Writer {
 }
 
 fn failure(core: &Core, draft: &Draft, code: FaultCode, why: &str) -> Failure {
-    Failure::new(code, draft.trigger.seed(), &core.setting.limits, why)
+    Failure::new(code, draft.trigger.seed(), core.setting.explains, why)
 }
 
 /// An entity that is told and lives nowhere.

@@ -99,7 +99,8 @@ impl Writer {
             tracing::warn!(entity = %address, "a message names a category that is not hosted here");
             return Ok(());
         };
-        let (limits, rules) = (Arc::clone(&core.setting.limits), core.setting.rules);
+        let limits = Arc::clone(&core.setting.limits);
+        let (rules, explains) = (core.setting.rules, core.setting.explains);
         let has_faulted = core.quarantines.faulted.has(&occasion.cause);
         let entity = match core.entity(address) {
             Ok(Some(entity)) => entity,
@@ -109,11 +110,12 @@ impl Writer {
         entity.touched = now.running;
         let known = known(entity.runtime.now, now.time, &limits);
         let ahead_ms = entity.runtime.now.since_ms(known);
-        let time = bounded(occasion.time, now.time, limits.clock_skew_ms).max(known);
+        let time = bounded(occasion.time, now.time, limits.clock.skew.ms()).max(known);
         let turn = Turn {
             address,
             host: host.as_ref(),
             limits: &limits,
+            explains,
             trigger: Trigger::new(occasion.cause, time, seed, occasion.trace),
             rules,
             poisonous: occasion.poisonous,
@@ -160,7 +162,7 @@ impl Writer {
 /// The time that an entity has reached, after which its next turn comes (R48): where that is too far ahead of the owner's
 /// clock, what the clock says.
 pub(in super::super) fn known(reached: TimeMs, now: TimeMs, limits: &Limits) -> TimeMs {
-    match reached.since_ms(now) > limits.entity_ahead_ms {
+    match reached.since_ms(now) > limits.clock.entity_ahead.ms() {
         true => now,
         false => reached,
     }

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
+use xp_settings::Secret;
+
 use super::*;
-use crate::kafka::config::{Mechanism, Password, Sasl};
+use crate::kafka::config::{Mechanism, Sasl};
 use crate::kafka::probe::Probe;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -111,7 +113,7 @@ fn a_topic_that_may_not_be_seen_names_the_acl_and_for_whom() {
     config.sasl = Some(Sasl {
         mechanism: Mechanism::ScramSha512,
         user: "edge".to_owned(),
-        password: Password("opensesame".to_owned()),
+        password: Secret::from("opensesame"),
     });
     let found = described(|_, _| Found::Forbidden);
     let (is_fatal, said) = judged(&config, &found).remove(0);
