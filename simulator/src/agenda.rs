@@ -10,7 +10,7 @@ use xp_state_node::tells::TellId;
 use super::deeds::Deed;
 use super::disk::Disk;
 use super::names::{ClientId, EdgeId, NodeId, SocketId};
-use super::place::Place;
+use super::partition_name::PartitionName;
 
 /// What is due, by its time and the order in which it was planned.
 #[derive(Default)]
@@ -61,8 +61,8 @@ pub(super) enum NodeDue {
     Tick,
     Turn(Part, u64),
     PollCluster,
-    PollEvents(Place),
-    PollInbound(Place),
+    PollEvents(PartitionName),
+    PollInbound(PartitionName),
     Answer(NodeAck, Option<Offset>),
     InboundEnd(Part),
     Gap(Part, Offset, Offset),
@@ -72,8 +72,8 @@ pub(super) enum NodeDue {
     /// What a partition publishes goes on, in one of its epochs.
     Publish(Part, u64),
     /// A partition is restored, in one of its attempts.
-    Restore(Place, u64),
-    Reopen(Place, Faulted),
+    Restore(PartitionName, u64),
+    Reopen(PartitionName, Faulted),
 }
 
 /// What an append of a state node was for.
@@ -84,17 +84,17 @@ pub(super) enum NodeAck {
     Claim(Part),
     Batch(Part, u64, usize),
     Emitted(Part, u64),
-    Told(Part, Place, TellId),
+    Told(Part, PartitionName, TellId),
     /// One of the records of an epoch.
     Published(Part, u64, usize),
     /// The mark of an attempt to restore.
-    Marked(Place, u64, ClaimId),
+    Marked(PartitionName, u64, ClaimId),
 }
 
 /// A partition in one of its lives on this process: late answers of an earlier one are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Part {
-    pub(super) place: Place,
+    pub(super) partition: PartitionName,
     pub(super) life: u64,
 }
 
@@ -142,7 +142,7 @@ pub(super) enum EdgeDue {
     Tick,
     PollCluster,
     PollOutbound(&'static str),
-    Retry(Place),
+    Retry(PartitionName),
     Message(SocketId),
     Answer(EdgeAck, Option<Offset>),
 }
@@ -151,7 +151,7 @@ pub(super) enum EdgeDue {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum EdgeAck {
     Join,
-    Lane(Place, u64, usize),
+    Lane(PartitionName, u64, usize),
 }
 
 /// Something that is due for a client.

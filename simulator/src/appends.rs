@@ -8,7 +8,7 @@ use xp_transport::simulated::{AppendId, ProducerId};
 
 use super::agenda::{Asker, NodeAck, Part};
 use super::names::NodeId;
-use super::place::Place;
+use super::partition_name::PartitionName;
 
 /// How many are under way, and the most that were.
 #[derive(Clone, Copy, Default)]
@@ -23,7 +23,7 @@ pub(super) struct Appends {
     askers: BTreeMap<AppendId, Asker>,
     authors: BTreeMap<AppendId, ProducerId>,
     /// Who wrote each record of `events`.
-    writers: BTreeMap<(Place, Offset), ProducerId>,
+    writers: BTreeMap<(PartitionName, Offset), ProducerId>,
     /// Chain records on their way to `outbound`, by process and life of a partition there.
     chained: BTreeMap<(NodeId, Part), UnderWay>,
 }
@@ -40,10 +40,10 @@ impl Appends {
     }
 
     /// A record of `events` lies there now.
-    pub(super) fn landed(&mut self, id: AppendId, place: Place, offset: Offset) {
+    pub(super) fn landed(&mut self, id: AppendId, partition: PartitionName, offset: Offset) {
         let writer = self.authors.get(&id).copied();
         let writer = writer.expect("every append has its author");
-        self.writers.insert((place, offset), writer);
+        self.writers.insert((partition, offset), writer);
     }
 
     /// An append is answered: who waited for that.
@@ -65,7 +65,9 @@ impl Appends {
     }
 
     /// Who wrote each record of `events`.
-    pub(super) fn writers(&self) -> impl Iterator<Item = ((Place, Offset), ProducerId)> + '_ {
+    pub(super) fn writers(
+        &self,
+    ) -> impl Iterator<Item = ((PartitionName, Offset), ProducerId)> + '_ {
         self.writers.iter().map(|(at, writer)| (*at, *writer))
     }
 

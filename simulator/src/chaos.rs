@@ -10,7 +10,7 @@ use xp_transport::simulated::Faults;
 
 use super::deeds::{Stream, stream};
 use super::history::What;
-use super::place::Place;
+use super::partition_name::PartitionName;
 use super::plan::{Feature, LANES};
 use super::stage::{Stage, cluster, events, quick};
 
@@ -149,12 +149,12 @@ const TRUNCATED: u64 = 4;
 
 /// The busiest partition of `events` loses its newest records, as after an unclean change of its leader.
 pub(super) fn truncate(stage: &mut Stage) {
-    let busiest = Place::all().max_by_key(|at| stage.end(&events(*at)));
-    let place = busiest.expect("the lanes have partitions");
-    let busiest = events(place);
+    let busiest = PartitionName::all().max_by_key(|at| stage.end(&events(*at)));
+    let partition = busiest.expect("the lanes have partitions");
+    let busiest = events(partition);
     let next = Offset(stage.end(&busiest).0.saturating_sub(TRUNCATED));
     stage.log.truncate(&busiest, next);
-    stage.note(What::Fault(format!("events of {place} end at {next}")));
+    stage.note(What::Fault(format!("events of {partition} end at {next}")));
 }
 
 pub(super) fn good_weather(stage: &mut Stage) {

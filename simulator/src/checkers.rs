@@ -38,7 +38,7 @@ pub struct Violation {
     /// Which checker noticed.
     pub checker: &'static str,
     /// Where: an entity, a record, a client.
-    pub place: String,
+    pub location: String,
     /// What is wrong.
     pub what: String,
 }
@@ -48,10 +48,10 @@ impl fmt::Display for Violation {
         let Self {
             seed,
             checker,
-            place,
+            location,
             what,
         } = self;
-        write!(f, "seed {seed}: {checker}: {place}: {what}")
+        write!(f, "seed {seed}: {checker}: {location}: {what}")
     }
 }
 
@@ -97,14 +97,14 @@ pub fn check(outcome: &Outcome) -> Vec<Violation> {
         lives: Lives::read(&outcome.history),
     };
     let judged = CHECKERS.iter().flat_map(|(checker, check)| {
-        let name = move |(place, what)| (*checker, place, what);
+        let name = move |(location, what)| (*checker, location, what);
         check(&case).into_iter().map(name)
     });
     judged
-        .map(|(checker, place, what)| Violation {
+        .map(|(checker, location, what)| Violation {
             seed: outcome.plan.seed,
             checker,
-            place,
+            location,
             what,
         })
         .collect()

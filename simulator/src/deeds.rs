@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::disk::Left;
-use super::plan::{Feature, Places, Plan};
+use super::plan::{Feature, Plan, Spared};
 use super::switch::Switch;
 
 /// The shortest and the longest time between two acts, in milliseconds.
@@ -75,15 +75,15 @@ pub(super) fn stream(seed: u64, stream: Stream) -> ChaCha8Rng {
 
 /// What is done in a run: all that was drawn, but what is spared.
 pub(super) fn deeds(plan: &Plan) -> Vec<Deed> {
-    let places = drawn(plan).into_iter().enumerate();
-    let done = places.filter(|(place, _)| !plan.spared.has(*place));
+    let indexes = drawn(plan).into_iter().enumerate();
+    let done = indexes.filter(|(index, _)| !plan.spared.has(*index));
     done.map(|(_, deed)| deed).collect()
 }
 
-/// The places of what is done, by which it can be spared.
-pub(super) fn places(plan: &Plan) -> Vec<usize> {
-    let places = 0..drawn(plan).len().min(Places::MAX);
-    places.filter(|place| !plan.spared.has(*place)).collect()
+/// The indexes of what is done, by which it can be spared.
+pub(super) fn indexes(plan: &Plan) -> Vec<usize> {
+    let indexes = 0..drawn(plan).len().min(Spared::MAX);
+    indexes.filter(|index| !plan.spared.has(*index)).collect()
 }
 
 /// All deeds, drawn in advance: sparing one leaves the others as they are.

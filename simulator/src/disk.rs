@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use xp_state_node::store::{Batch, MemoryStore, SnapshotStore};
 
-use super::place::Place;
+use super::partition_name::PartitionName;
 
 /// The snapshots of a node: as they were written, and as far as they have reached the platter.
 #[derive(Clone, Default)]
@@ -14,7 +14,7 @@ pub(super) struct Disk {
     flushed: Stores,
 }
 
-type Stores = BTreeMap<Place, Arc<MemoryStore>>;
+type Stores = BTreeMap<PartitionName, Arc<MemoryStore>>;
 
 /// What a crash leaves of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +28,15 @@ pub(super) enum Left {
 }
 
 fn fresh() -> Stores {
-    Place::all().map(|at| (at, Arc::default())).collect()
+    PartitionName::all()
+        .map(|at| (at, Arc::default()))
+        .collect()
 }
 
 fn copy(stores: &Stores) -> Stores {
-    let copied =
-        |(at, store): (&Place, &Arc<MemoryStore>)| (*at, Arc::new(MemoryStore::clone(store)));
+    let copied = |(at, store): (&PartitionName, &Arc<MemoryStore>)| {
+        (*at, Arc::new(MemoryStore::clone(store)))
+    };
     stores.iter().map(copied).collect()
 }
 
@@ -46,22 +49,22 @@ impl Disk {
     }
 
     /// The store of a partition.
-    pub(super) fn store(&self, place: Place) -> Arc<dyn SnapshotStore> {
-        Arc::clone(&self.written[&place]) as Arc<dyn SnapshotStore>
+    pub(super) fn store(&self, partition: PartitionName) -> Arc<dyn SnapshotStore> {
+        Arc::clone(&self.written[&partition]) as Arc<dyn SnapshotStore>
     }
 
-    pub(super) fn write(&mut self, place: Place, batch: Batch, flushes: bool) {
-        let store = &self.written[&place];
+    pub(super) fn write(&mut self, partition: PartitionName, batch: Batch, flushes: bool) {
+        let store = &self.written[&partition];
         store.write(batch).expect("memory takes every snapshot");
         if flushes {
             let flushed = Arc::new(MemoryStore::clone(store));
-            self.flushed.insert(place, flushed);
+            self.flushed.insert(partition, flushed);
         }
     }
 
     /// What a partition found there cannot be used.
-    pub(super) fn clear(&mut self, place: Place) {
-        let cleared = self.written[&place].clear();
+    pub(super) fn clear(&mut self, partition: PartitionName) {
+        let cleared = self.written[&partition].clear();
         cleared.expect("memory forgets everything");
     }
 

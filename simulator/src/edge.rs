@@ -19,7 +19,7 @@ use xp_protocol::{Address, CloseCode, Offset, PartitionId};
 use super::agenda::{Asker, EdgeAck as Ack, EdgeDue as Due};
 use super::lane::Lanes;
 use super::names::{EdgeId, SocketId};
-use super::place::Place;
+use super::partition_name::PartitionName;
 use super::plan::{LANES, WAITING_MAX};
 use super::process::{Condition, Process};
 use super::stage::{Stage, outbound};
@@ -75,7 +75,7 @@ pub(super) struct Edge {
     standing: Standing,
     outbound: PartitionId,
     /// Where it reads on, in each lane.
-    outbound_next: BTreeMap<Place, Offset>,
+    outbound_next: BTreeMap<PartitionName, Offset>,
     watches: BTreeMap<Address, Watch<SocketId>>,
     connections: BTreeMap<SocketId, Connection>,
     lanes: Lanes,
@@ -108,8 +108,8 @@ impl Edge {
     }
 
     /// The partition through which a lane speaks to it.
-    pub(super) fn hears(&self, lane: &'static str) -> Place {
-        Place {
+    pub(super) fn hears(&self, lane: &'static str) -> PartitionName {
+        PartitionName {
             lane,
             partition: self.outbound,
         }
@@ -178,17 +178,17 @@ impl Edge {
             Due::Tick => self.tick(stage),
             Due::PollCluster => self.read_cluster(stage),
             Due::PollOutbound(lane) => self.read_outbound(lane, stage),
-            Due::Retry(place) => {
-                let news = self.lanes.to(place).retry(stage);
-                self.heard_of(place, news, stage);
+            Due::Retry(partition) => {
+                let news = self.lanes.to(partition).retry(stage);
+                self.heard_of(partition, news, stage);
                 self.send(stage);
             }
             Due::Message(socket) => self.message(socket, stage),
             Due::Answer(Ack::Join, Some(offset)) => self.has_joined(offset, stage),
             Due::Answer(Ack::Join, None) => self.process.plan(stage, 50, Due::Join),
-            Due::Answer(Ack::Lane(place, group, index), offset) => {
+            Due::Answer(Ack::Lane(partition, group, index), offset) => {
                 let id = self.process.id;
-                let lane = self.lanes.to(place);
+                let lane = self.lanes.to(partition);
                 lane.answered(id, (group, index), offset, stage);
                 self.send(stage);
             }
@@ -196,14 +196,15 @@ impl Edge {
     }
 
     /// A partition's log was away for too long: its sockets are closed.
-    fn heard_of(&mut self, place: Place, news: Option<StallEvent>, stage: &mut Stage) {
+    fn heard_of(&mut self, partition: PartitionName, news: Option<StallEvent>, stage: &mut Stage) {
         if news != Some(StallEvent::CloseSockets) {
             return;
         }
         let connections = self.connections.iter();
-        let here = connections.filter(|(_, connection)| Place::of(&connection.address) == place);
+        let here = connections
+            .filter(|(_, connection)| PartitionName::of(&connection.address) == partition);
         let sockets: Vec<_> = here.map(|(socket, _)| *socket).collect();
-        self.lanes.to(place).lose(&sockets);
+        self.lanes.to(partition).lose(&sockets);
         for socket in sockets {
             self.close(socket, CloseCode::LaneLost, stage);
         }
@@ -220,9 +221,9 @@ impl Edge {
             return;
         }
         for lane in LANES {
-            let place = self.hears(lane.name);
+            let partition = self.hears(lane.name);
             self.outbound_next
-                .insert(place, stage.end(&outbound(place)));
+                .insert(partition, stage.end(&outbound(partition)));
         }
         self.process.plan(stage, 0, Due::Beat);
         self.process.plan(stage, TICK_MS, Due::Tick);
@@ -250,9 +251,9 @@ impl Edge {
                 self.close(socket, code, stage);
             }
         }
-        for place in self.lanes.places() {
-            let news = self.lanes.to(place).on_time(stage);
-            self.heard_of(place, news, stage);
+        for partition in self.lanes.partitions() {
+            let news = self.lanes.to(partition).on_time(stage);
+            self.heard_of(partition, news, stage);
         }
         let addresses: Vec<_> = self.watches.keys().cloned().collect();
         for address in addresses {

@@ -13,7 +13,7 @@ use xp_transport::simulated::ProducerId;
 
 use super::agenda::{Asker, Due as Planned, EdgeAck as Ack, EdgeDue as Due};
 use super::names::{EdgeId, SocketId};
-use super::place::Place;
+use super::partition_name::PartitionName;
 use super::plan::{Feature, OUTAGE_MS, Plan};
 use super::stage::{Stage, inbound};
 use super::switch::Switch;
@@ -54,7 +54,7 @@ impl Freight for Entry {
 }
 
 pub(super) struct Lane {
-    place: Place,
+    partition: PartitionName,
     /// What its owner has not taken (R42).
     account: Arc<Account>,
     queue: VecDeque<Entry>,
@@ -66,9 +66,9 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    fn new(place: Place, patience: Patience) -> Self {
+    fn new(partition: PartitionName, patience: Patience) -> Self {
         Self {
-            place,
+            partition,
             account: Account::new(BUDGET_MIN),
             queue: VecDeque::new(),
             passage: Passage::new(patience),
@@ -135,9 +135,9 @@ impl Lane {
         self.flying = self.passage.next(stage.now, fresh);
         self.answers = vec![None; self.flying.len()];
         for (index, entry) in self.flying.iter().enumerate() {
-            let ack = Ack::Lane(self.place, self.group, index);
+            let ack = Ack::Lane(self.partition, self.group, index);
             let asker = Asker::Edge(me.0, ack);
-            stage.append(me.1, &inbound(self.place), entry.record.clone(), asker);
+            stage.append(me.1, &inbound(self.partition), entry.record.clone(), asker);
         }
     }
 
@@ -179,7 +179,7 @@ impl Lane {
             .landed(landed.map(|(offset, entry)| (offset, entry.charge)));
         if let Some(retry_ms) = self.passage.retries_in_ms() {
             self.waits = true;
-            let due = Due::Retry(self.place);
+            let due = Due::Retry(self.partition);
             stage.after(retry_ms, Planned::Edge(me, due));
         }
     }
@@ -187,7 +187,7 @@ impl Lane {
 
 /// What an edge appends to all partitions.
 pub(super) struct Lanes {
-    lanes: BTreeMap<Place, Lane>,
+    lanes: BTreeMap<PartitionName, Lane>,
     patience: Patience,
 }
 
@@ -200,13 +200,13 @@ impl Lanes {
     }
 
     /// What it appends to one of them.
-    pub(super) fn to(&mut self, place: Place) -> &mut Lane {
-        let lane = self.lanes.entry(place);
-        lane.or_insert_with(|| Lane::new(place, self.patience))
+    pub(super) fn to(&mut self, partition: PartitionName) -> &mut Lane {
+        let lane = self.lanes.entry(partition);
+        lane.or_insert_with(|| Lane::new(partition, self.patience))
     }
 
     /// The partitions to which it has ever appended anything.
-    pub(super) fn places(&self) -> Vec<Place> {
+    pub(super) fn partitions(&self) -> Vec<PartitionName> {
         self.lanes.keys().copied().collect()
     }
 

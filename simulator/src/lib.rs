@@ -25,7 +25,7 @@ mod names;
 mod build;
 pub mod ledger;
 pub mod history;
-pub mod place;
+pub mod partition_name;
 pub mod plan;
 pub mod switch;
 

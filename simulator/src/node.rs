@@ -25,7 +25,7 @@ use super::agenda::{NodeDue as Due, Part};
 use super::build::read;
 use super::disk::Disk;
 use super::names::NodeId;
-use super::place::Place;
+use super::partition_name::PartitionName;
 use super::plan::LANES;
 use super::process::{Condition, Process};
 use super::stage::{Stage, inbound};
@@ -96,18 +96,18 @@ impl Node {
     }
 
     /// The partitions that it decides for.
-    pub(super) fn owned(&self) -> impl Iterator<Item = Place> + '_ {
+    pub(super) fn owned(&self) -> impl Iterator<Item = PartitionName> + '_ {
         let owned = self.partitions.iter();
         let owned = owned.filter(|(_, held)| self.condition.is_alive() && held.core.is_owner());
-        owned.map(|(place, _)| place)
+        owned.map(|(partition, _)| partition)
     }
 
     /// The partitions that it follows and has read up to the end that they had when it began.
-    pub(super) fn mirrored(&self) -> impl Iterator<Item = Place> + '_ {
+    pub(super) fn mirrored(&self) -> impl Iterator<Item = PartitionName> + '_ {
         let is_warm = |held: &Held| !held.core.is_owner() && held.core.is_warm();
         let warm = self.partitions.iter();
         let warm = warm.filter(move |(_, held)| self.condition.is_alive() && is_warm(held));
-        warm.map(|(place, _)| place)
+        warm.map(|(partition, _)| partition)
     }
 
     /// An entity's revision and state, as this process has them once it has read what the log holds.
@@ -116,32 +116,32 @@ impl Node {
         address: &Address,
         stage: &Stage,
     ) -> Option<(Revision, Vec<u8>)> {
-        let place = Place::of(address);
+        let partition = PartitionName::of(address);
         let now = self.clock.now(stage);
-        let held = self.partitions.at(place)?;
+        let held = self.partitions.at(partition)?;
         if let Some(from) = held.core.next_event() {
-            let tail = stage.read(&super::stage::events(place), from, usize::MAX);
+            let tail = stage.read(&super::stage::events(partition), from, usize::MAX);
             held.core.on_events(&tail, now);
         }
-        let whole = stage.read(&super::stage::events(place), Offset(0), usize::MAX);
+        let whole = stage.read(&super::stage::events(partition), Offset(0), usize::MAX);
         read(&mut held.core, address, (&self.domain, &whole), now)
     }
 
     /// Whether it has stopped a partition.
-    pub(super) fn has_stopped(&self, place: Place) -> bool {
-        self.condition.is_alive() && self.closed.is_stopped(place)
+    pub(super) fn has_stopped(&self, partition: PartitionName) -> bool {
+        self.condition.is_alive() && self.closed.is_stopped(partition)
     }
 
     /// A partition's memory is gone with its shell, which is started again as soon as anybody looks.
-    pub(super) fn panic(&mut self, place: Place, stage: &mut Stage) {
-        self.partitions.close(place);
+    pub(super) fn panic(&mut self, partition: PartitionName, stage: &mut Stage) {
+        self.partitions.close(partition);
         self.membership.tell(&self.process, stage);
     }
 
     /// A partition ends here, for a reason that concerns this process alone.
-    pub(super) fn give_up(&mut self, place: Place, stage: &mut Stage) {
-        self.closed.stop(place);
-        self.panic(place, stage);
+    pub(super) fn give_up(&mut self, partition: PartitionName, stage: &mut Stage) {
+        self.closed.stop(partition);
+        self.panic(partition, stage);
     }
 
     pub(super) fn on(&mut self, due: Due, stage: &mut Stage) {
@@ -162,15 +162,15 @@ impl Node {
             }
             Due::Turn(part, turn) => self.turn(part, turn, stage),
             Due::PollCluster => self.read_cluster(stage),
-            Due::PollEvents(place) => self.read_events(place, stage),
-            Due::PollInbound(place) => self.read_inbound(place, stage),
+            Due::PollEvents(partition) => self.read_events(partition, stage),
+            Due::PollInbound(partition) => self.read_inbound(partition, stage),
             Due::Answer(ack, offset) => self.answered(ack, offset, stage),
             Due::Gap(part, from, upto) => {
-                let batch = reading::gap(part.place, (from, upto), stage);
+                let batch = reading::gap(part.partition, (from, upto), stage);
                 self.hand(part, stage, |core, now| core.gap(&batch, now));
             }
             Due::InboundEnd(part) => {
-                let end = stage.end(&inbound(part.place));
+                let end = stage.end(&inbound(part.partition));
                 self.hand(part, stage, |core, now| core.inbound_end(end, now));
             }
             Due::Rescan(part, scan) => self.rescan(part, scan, stage),
@@ -179,12 +179,12 @@ impl Node {
             Due::Publish(part, epoch) => {
                 let id = ClaimId(stage.uuid());
                 if let Some(held) = self.partitions.of(part) {
-                    let store = self.disk.store(part.place);
+                    let store = self.disk.store(part.partition);
                     held.publish((epoch, id), &self.process, store.as_ref(), stage);
                 }
             }
-            Due::Restore(place, attempt) => self.restore(place, attempt, stage),
-            Due::Reopen(place, faulted) => self.reopen(place, faulted, stage),
+            Due::Restore(partition, attempt) => self.restore(partition, attempt, stage),
+            Due::Reopen(partition, faulted) => self.reopen(partition, faulted, stage),
         }
     }
 
@@ -194,6 +194,6 @@ impl Node {
         if let Some(held) = self.partitions.of(part) {
             hand(&mut held.core, now);
         }
-        self.heard(part.place, Source::Answers, stage);
+        self.heard(part.partition, Source::Answers, stage);
     }
 }

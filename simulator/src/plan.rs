@@ -106,8 +106,8 @@ pub struct Plan {
     pub truncated_ms: Option<u64>,
     /// How many of its newest records each partition of `inbound` keeps; all of them, if it is not said.
     pub kept: Option<u64>,
-    /// Acts that do not happen, by their place in the order of the run; the others stay as they are.
-    pub spared: Places,
+    /// Acts that do not happen, by their index in the order of the run; the others stay as they are.
+    pub spared: Spared,
 }
 
 impl Plan {
@@ -141,7 +141,7 @@ impl Plan {
             weather: Weather::ALL,
             truncated_ms: None,
             kept: (seed % 7 == 5).then_some(KEPT),
-            spared: Places::default(),
+            spared: Spared::default(),
         }
     }
 
@@ -397,23 +397,23 @@ impl Weather {
 
 /// Some of the first 128 of something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Places(u128);
+pub struct Spared(u128);
 
-impl Places {
+impl Spared {
     pub(super) const MAX: usize = 128;
 
-    pub(super) fn has(self, place: usize) -> bool {
-        place < Self::MAX && self.0 & (1 << place) != 0
+    pub(super) fn has(self, index: usize) -> bool {
+        index < Self::MAX && self.0 & (1 << index) != 0
     }
 
-    pub(super) fn with(self, place: usize) -> Self {
-        match place < Self::MAX {
-            true => Self(self.0 | (1 << place)),
+    pub(super) fn with(self, index: usize) -> Self {
+        match index < Self::MAX {
+            true => Self(self.0 | (1 << index)),
             false => self,
         }
     }
 
     fn iter(self) -> impl Iterator<Item = usize> {
-        (0..Self::MAX).filter(move |place| self.has(*place))
+        (0..Self::MAX).filter(move |index| self.has(*index))
     }
 }

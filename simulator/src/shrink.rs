@@ -1,7 +1,7 @@
 //! A failing run made smaller, for whoever has to read its story.
 
 use super::deeds;
-use super::plan::{Feature, Places, Plan, Weather};
+use super::plan::{Feature, Plan, Spared, Weather};
 use super::{Violation, check, run};
 
 /// The smallest run that was found, and what is wrong with it.
@@ -59,7 +59,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
             ..*plan
         },
         Plan {
-            spared: Places::default(),
+            spared: Spared::default(),
             ..plan.but([Feature::Acts])
         },
     ];
@@ -106,7 +106,7 @@ fn shorter(plan: &Plan) -> impl Iterator<Item = Plan> {
 
 /// Fewer acts: without the one half, without the other, without a quarter, without each.
 fn spared(plan: &Plan) -> Vec<Plan> {
-    let done = deeds::places(plan);
+    let done = deeds::indexes(plan);
     let mut sizes = vec![done.len() / 2, done.len() / 4, 1];
     sizes.retain(|size| *size > 0);
     sizes.dedup();

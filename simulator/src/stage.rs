@@ -19,7 +19,7 @@ use super::doors::Doors;
 use super::history::{History, What};
 use super::link::{Link, Links, ToClient, ToEdge};
 use super::names::SocketId;
-use super::place::Place;
+use super::partition_name::PartitionName;
 use super::plan::{EPOCH_MS, Feature, LANES, Plan};
 
 use shelf::Shelf;
@@ -43,7 +43,7 @@ pub(super) struct Stage {
     /// How many poisonous messages clients are still to send.
     pub(super) poison: u64,
     /// What is published of each partition, and where its `events` begin.
-    pub(super) shelves: BTreeMap<Place, Shelf>,
+    pub(super) shelves: BTreeMap<PartitionName, Shelf>,
     /// Processes that reach neither log nor sockets, until when.
     cut_off: BTreeMap<ProducerId, TimeMs>,
     agenda: Agenda,
@@ -60,29 +60,29 @@ pub(super) fn cluster() -> TopicPartition {
     topic(CLUSTER_TOPIC.to_owned(), PartitionId(0))
 }
 
-pub(super) fn events(at: Place) -> TopicPartition {
+pub(super) fn events(at: PartitionName) -> TopicPartition {
     topic(events_topic(at.lane), at.partition)
 }
 
-pub(super) fn inbound(at: Place) -> TopicPartition {
+pub(super) fn inbound(at: PartitionName) -> TopicPartition {
     topic(inbound_topic(at.lane), at.partition)
 }
 
-pub(super) fn outbound(at: Place) -> TopicPartition {
+pub(super) fn outbound(at: PartitionName) -> TopicPartition {
     topic(outbound_topic(at.lane), at.partition)
 }
 
-pub(super) fn snapshots(at: Place) -> TopicPartition {
+pub(super) fn snapshots(at: PartitionName) -> TopicPartition {
     topic(snapshots_topic(at.lane), at.partition)
 }
 
 /// The partition of some topic of a lane, and which: `main.events` is `events` of `main`.
-pub(super) fn lane_of(at: &TopicPartition) -> Option<(Place, &str)> {
+pub(super) fn lane_of(at: &TopicPartition) -> Option<(PartitionName, &str)> {
     let (name, topic) = at.topic.rsplit_once('.')?;
     let lane = LANES.iter().find(|lane| lane.name == name)?;
     let partition = at.partition;
     let lane = lane.name;
-    Some((Place { lane, partition }, topic))
+    Some((PartitionName { lane, partition }, topic))
 }
 
 impl Stage {
@@ -189,18 +189,18 @@ impl Stage {
     }
 
     /// The oldest record of `events` that is there. The log itself keeps all, for the checkers.
-    pub(super) fn first_event(&self, place: Place) -> Offset {
+    pub(super) fn first_event(&self, partition: PartitionName) -> Offset {
         self.shelves
-            .get(&place)
+            .get(&partition)
             .map(|shelf| shelf.first)
             .unwrap_or_default()
     }
 
     /// Where the `events` that are there begin and end.
-    pub(super) fn bounds(&self, place: Place) -> Bounds {
+    pub(super) fn bounds(&self, partition: PartitionName) -> Bounds {
         Bounds {
-            first: self.first_event(place),
-            next: self.end(&events(place)),
+            first: self.first_event(partition),
+            next: self.end(&events(partition)),
         }
     }
 
@@ -235,11 +235,11 @@ impl Stage {
     fn hear(&mut self, event: SimEvent) -> Option<Logged> {
         match event {
             SimEvent::Landed { id, at, offset } => {
-                if let Some((place, "events")) = lane_of(&at) {
-                    self.appends.landed(id, place, offset);
+                if let Some((partition, "events")) = lane_of(&at) {
+                    self.appends.landed(id, partition, offset);
                 }
-                if let Some((place, "snapshots")) = lane_of(&at) {
-                    self.put_on_shelf(place, &at, offset);
+                if let Some((partition, "snapshots")) = lane_of(&at) {
+                    self.put_on_shelf(partition, &at, offset);
                 }
                 Some(Logged::Landed(at))
             }

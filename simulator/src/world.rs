@@ -22,7 +22,7 @@ use super::edge::Edge;
 use super::history::{History, What};
 use super::names::{ClientId, EdgeId, NodeId};
 use super::node::Node;
-use super::place::Place;
+use super::partition_name::PartitionName;
 use super::plan::{EPOCH_MS, Feature, Plan};
 use super::stage::{Happening, Logged, Stage, lane_of};
 
@@ -33,19 +33,19 @@ pub struct Outcome {
     /// What was seen.
     pub history: History,
     /// The final `events`, by partition.
-    pub events: BTreeMap<Place, Vec<Stored>>,
+    pub events: BTreeMap<PartitionName, Vec<Stored>>,
     /// The final `inbound`, by partition.
-    pub inbound: BTreeMap<Place, Vec<Stored>>,
+    pub inbound: BTreeMap<PartitionName, Vec<Stored>>,
     /// The final `outbound`, by partition.
-    pub outbound: BTreeMap<Place, Vec<Stored>>,
+    pub outbound: BTreeMap<PartitionName, Vec<Stored>>,
     /// Whose process wrote each record of `events`.
-    pub writers: BTreeMap<(Place, Offset), Incarnation>,
+    pub writers: BTreeMap<(PartitionName, Offset), Incarnation>,
     /// The most chain records of a partition that any process had under way to `outbound` at once.
     pub chained_max: usize,
     /// The most frames that waited for a client.
     pub waited_max: usize,
     /// The processes that decide for each partition at the end, by the names of their nodes.
-    pub owners: BTreeMap<Place, Vec<String>>,
+    pub owners: BTreeMap<PartitionName, Vec<String>>,
     /// Entities as the processes have them at the end, and as their snapshots and the tail of the log give them.
     pub sights: Vec<Sight>,
     /// Where processes have folded the same of the cluster and came to something else.
@@ -57,7 +57,7 @@ pub struct Sight {
     /// The node or store that has them, for messages.
     pub whose: String,
     /// Which partitions it knows.
-    pub partitions: BTreeSet<Place>,
+    pub partitions: BTreeSet<PartitionName>,
     /// What it knows.
     pub states: States,
 }
@@ -172,11 +172,11 @@ impl World {
 
     /// Whoever reads there finds the record a little later.
     fn landed(&mut self, at: &TopicPartition) {
-        let place = lane_of(at);
+        let partition = lane_of(at);
         for id in (0..self.nodes.len()).filter(|id| self.nodes[*id].condition.is_alive()) {
-            let due = match place {
-                Some((place, "events")) => NodeDue::PollEvents(place),
-                Some((place, "inbound")) => NodeDue::PollInbound(place),
+            let due = match partition {
+                Some((partition, "events")) => NodeDue::PollEvents(partition),
+                Some((partition, "inbound")) => NodeDue::PollInbound(partition),
                 None => NodeDue::PollCluster,
                 Some(_) => continue,
             };
@@ -184,9 +184,11 @@ impl World {
             self.stage.after(delay, Due::Node(NodeId(id), due));
         }
         for id in (0..self.edges.len()).filter(|id| self.edges[*id].condition.is_alive()) {
-            let due = match place {
-                Some((place, "outbound")) if self.edges[id].hears(place.lane) == place => {
-                    EdgeDue::PollOutbound(place.lane)
+            let due = match partition {
+                Some((partition, "outbound"))
+                    if self.edges[id].hears(partition.lane) == partition =>
+                {
+                    EdgeDue::PollOutbound(partition.lane)
                 }
                 None => EdgeDue::PollCluster,
                 Some(_) => continue,

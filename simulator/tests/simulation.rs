@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use xp_simulator::history::What;
-use xp_simulator::place::Place;
+use xp_simulator::partition_name::PartitionName;
 use xp_simulator::{
     Failure, Outcome, Plan, Switch, Violation, check, judge, notice, run, shrink, sweep,
 };
@@ -267,7 +267,7 @@ fn a_truncated_log_stops_whoever_knows_better_and_loudly() {
         );
         assert_eq!(
             outcome.owners.len(),
-            Place::all().count() - 1,
+            PartitionName::all().count() - 1,
             "the other partitions go on: {:?}\n{}",
             outcome.owners,
             replay(plan)

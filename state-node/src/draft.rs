@@ -19,7 +19,7 @@ use crate::trigger::Trigger;
 pub use answer::{Failure, answer_item, failure_item, stored};
 pub use deliveries::{Deliveries, chain_records, frames_for, outbound, socket};
 
-/// A commit without a place: everything one message does to one entity.
+/// A commit without a log position: everything one message does to one entity.
 #[derive(Debug)]
 pub struct Draft {
     /// What caused it, and what the decision knew besides.
@@ -151,15 +151,15 @@ impl Draft {
             .collect()
     }
 
-    /// Numbers the tells and gives the draft its place. `number` gives the next number for a target.
+    /// Numbers the tells and gives the draft its log position. `number` gives the next number for a target.
     #[must_use]
     pub fn tells(
         &self,
         from: &Address,
-        mut place: impl FnMut(&Address) -> Option<(LanePartition, u64)>,
+        mut number_of: impl FnMut(&Address) -> Option<(LanePartition, u64)>,
     ) -> Vec<Tell> {
         let numbered = |word: &NewTell| {
-            let (target, number) = place(&word.to)?;
+            let (target, number) = number_of(&word.to)?;
             Some(Tell {
                 target,
                 number,

@@ -173,12 +173,12 @@ impl Fold {
         Verdict::Valid
     }
 
-    /// R10: records appended behind `from` lie elsewhere than expected; `place` says where.
-    pub fn moved(&mut self, from: Offset, place: impl Fn(Offset) -> Offset) {
+    /// R10: records appended behind `from` lie elsewhere than expected; `locate` says where.
+    pub fn moved(&mut self, from: Offset, locate: impl Fn(Offset) -> Offset) {
         if let Some(last) = self.last_valid.as_mut().filter(|last| **last > from) {
-            *last = place(*last);
+            *last = locate(*last);
         }
-        self.effects.moved(from, place);
+        self.effects.moved(from, locate);
     }
 
     fn advance(&mut self, offset: Offset, event: &Event) {

@@ -70,18 +70,18 @@ pub enum StartError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{} not released within {waited:?}: {}; the log holds all that was acknowledged, and the next owner goes on from there",
-    if places.len() == 1 { "a partition was" } else { "partitions were" },
-    names(places)
+    if partitions.len() == 1 { "a partition was" } else { "partitions were" },
+    names(partitions)
 )]
 pub struct Undone {
     /// The partitions that still had something to commit or to store.
-    pub places: Vec<LanePartition>,
+    pub partitions: Vec<LanePartition>,
     /// How long they were waited for.
     pub waited: Duration,
 }
 
-fn names(places: &[LanePartition]) -> String {
-    let names: Vec<_> = places.iter().map(ToString::to_string).collect();
+fn names(partitions: &[LanePartition]) -> String {
+    let names: Vec<_> = partitions.iter().map(ToString::to_string).collect();
     names.join(", ")
 }
 
@@ -187,10 +187,10 @@ impl Handle {
         reports
             .until(|states| membership.serves(states) || states.values().any(stopped))
             .await;
-        for (place, state) in self.states() {
+        for (partition, state) in self.states() {
             if let PartitionState::Stopped(reason) = state {
                 let reason = reason.unwrap_or_else(|| "stopped".to_owned());
-                return Err(format!("{place}: {reason}"));
+                return Err(format!("{partition}: {reason}"));
             }
         }
         Ok(())
@@ -298,9 +298,9 @@ impl Handle {
         let rest = self.stop_wait.saturating_sub(began.elapsed());
         let closed = reports.until(|states| states.values().all(PartitionState::has_stopped));
         let in_time = tokio::time::timeout(rest, closed).await;
-        let places = self.states().into_iter();
-        let places = places.filter(|(_, state)| !state.has_stopped());
-        let places = places.map(|(place, _)| place).collect();
+        let partitions = self.states().into_iter();
+        let partitions = partitions.filter(|(_, state)| !state.has_stopped());
+        let partitions = partitions.map(|(partition, _)| partition).collect();
         // Saying goodbye only spares others a wait, so a log that is away need not hear it.
         let rest = self.stop_wait.saturating_sub(began.elapsed());
         let leaving = cluster::leave(&self.shared.log, self.incarnation());
@@ -308,7 +308,7 @@ impl Handle {
         self.shared.stores.flush();
         let waited = self.stop_wait;
         self.kill().await;
-        in_time.map_err(|_| Undone { places, waited })
+        in_time.map_err(|_| Undone { partitions, waited })
     }
 
     /// Ends at once, as a crash would: nothing is committed, released or stored any more.
@@ -326,7 +326,7 @@ impl Handle {
         let ended = self
             .shared
             .threads
-            .ended(KILL_WAIT, |place| stuck.contains(place));
+            .ended(KILL_WAIT, |partition| stuck.contains(partition));
         ended.await;
         self.shared.publishers.ended(KILL_WAIT).await;
         drop(self.supervising.await);

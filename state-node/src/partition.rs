@@ -44,7 +44,7 @@ pub(crate) use record::key;
 #[derive(Clone)]
 pub struct Setting {
     /// The lane and the number of the partition.
-    pub place: LanePartition,
+    pub partition: LanePartition,
     /// The process that it runs in.
     pub incarnation: Incarnation,
     /// The lanes of this installation, for the target partitions of tells.
@@ -376,7 +376,7 @@ impl Partition {
     /// Takes up what the fold of the cluster says that this node has to do.
     fn assign(&mut self, now: Now) {
         let (setting, members) = (&self.core.setting, &self.core.placement.members);
-        let owns = members.duty(&setting.place, setting.incarnation) == Some(Duty::Own);
+        let owns = members.duty(&setting.partition, setting.incarnation) == Some(Duty::Own);
         self.following(now, |follower, core| follower.assign(core, owns, now));
         self.owning(now, |owner, _| owner.assign(owns));
     }

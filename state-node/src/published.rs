@@ -57,7 +57,7 @@ pub fn needs(fold: &[u8], position: Offset) -> Offset {
     })
 }
 
-/// A record that only draws a place in the log: the beginning of an epoch, or the end up to which somebody reads.
+/// A record that only draws a position in the log: the beginning of an epoch, or the end up to which somebody reads.
 #[must_use]
 pub fn mark(id: ClaimId) -> Record {
     publisher::record(mark_key(id), &Published::Mark { id }, Bytes::new())

@@ -117,8 +117,8 @@ impl Schedule {
 
     /// Something was heard, and its source comes last now.
     pub fn heard(&mut self, source: Source, now: Now) {
-        let place = SOURCES.iter().position(|other| *other == source);
-        self.first = place.map_or(0, |place| (place + 1) % SOURCES.len());
+        let index = SOURCES.iter().position(|other| *other == source);
+        self.first = index.map_or(0, |index| (index + 1) % SOURCES.len());
         if !self.rules.holds(Rule::DueTicks) {
             self.ticked = now.running;
         }

@@ -119,8 +119,8 @@ impl SledStores {
     ///
     /// # Errors
     /// When the tree cannot be opened.
-    pub fn partition(&self, place: &LanePartition) -> Result<SledStore, StoreError> {
-        let tree = self.db.open_tree(place.to_string()).map_err(failed)?;
+    pub fn partition(&self, partition: &LanePartition) -> Result<SledStore, StoreError> {
+        let tree = self.db.open_tree(partition.to_string()).map_err(failed)?;
         Ok(SledStore { tree })
     }
 

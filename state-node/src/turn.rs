@@ -1,5 +1,5 @@
 //! The turn: one message, one entity, one draft. Pure but for the roster of sessions beside the instance:
-//! no clock, no randomness, no I/O, no place in the log.
+//! no clock, no randomness, no I/O, no position in the log.
 
 mod lost;
 mod sessions;

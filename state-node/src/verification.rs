@@ -39,14 +39,14 @@ pub struct Bounds {
 /// R36: the log's beginning is gone, so nothing can be replayed from it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the log of {place} begins at offset {first}: what was before it was deleted, and only snapshots hold what it came to, \
+    "the log of {partition} begins at offset {first}: what was before it was deleted, and only snapshots hold what it came to, \
      so there is no replay from nothing, and snapshots are not verified. Verify a copy of the log that begins at offset 0, or \
      let one standby with the new build start with an empty directory and look at `quarantined` in its /status before the \
      others follow"
 )]
 pub struct Late {
     /// The partition that cannot be replayed.
-    pub place: LanePartition,
+    pub partition: LanePartition,
     /// Its oldest offset.
     pub first: Offset,
 }
@@ -129,11 +129,11 @@ impl Verification {
     pub fn new(
         domain: Arc<Registry>,
         bounds: Bounds,
-        place: LanePartition,
+        partition: LanePartition,
         first: Offset,
     ) -> Result<Self, Late> {
         if first > Offset(0) {
-            return Err(Late { place, first });
+            return Err(Late { partition, first });
         }
         // Nobody resumes a session here.
         let recent = RecentLimits {
@@ -194,17 +194,17 @@ impl Verification {
         let entry = self.reading.entities.entry(address.clone());
         let held = match (entry, self.domain.get(address.category())) {
             (Entry::Occupied(held), _) => held.into_mut(),
-            (Entry::Vacant(place), Some(host)) => {
+            (Entry::Vacant(vacant), Some(host)) => {
                 let fresh = Replayed::fresh(host.as_ref());
                 self.reading.bytes += fresh.bytes();
-                place.insert(Held::Read(Box::new(fresh)))
+                vacant.insert(Held::Read(Box::new(fresh)))
             }
             // Without events nothing is lost of it.
             (Entry::Vacant(_), None) if commit.event_count == 0 => return,
-            (Entry::Vacant(place), None) => {
+            (Entry::Vacant(vacant), None) => {
                 let finding = Finding::new(address, commit, stored.offset, Reason::NotHosted);
                 self.reading.bytes += finding.bytes();
-                place.insert(Held::Unread(Box::new(finding)));
+                vacant.insert(Held::Unread(Box::new(finding)));
                 return self.fit();
             }
         };

@@ -9,7 +9,7 @@ use xp_protocol::events::Event;
 use xp_protocol::inbound::Inbound;
 use xp_protocol::outbound::Outbound;
 use xp_protocol::{Incarnation, codec};
-use xp_simulator::place::Place;
+use xp_simulator::partition_name::PartitionName;
 use xp_simulator::{Failure, Plan, Switch, check, notice, run, shrink, sweep};
 use xp_transport::Stored;
 
@@ -172,7 +172,7 @@ fn told(stored: &Stored, by: Option<&Incarnation>) -> String {
 }
 
 /// The records of a topic that no process owns, each in one line.
-fn words(topic: &str, all: &BTreeMap<Place, Vec<Stored>>, word: fn(&Stored) -> String) {
+fn words(topic: &str, all: &BTreeMap<PartitionName, Vec<Stored>>, word: fn(&Stored) -> String) {
     for (partition, records) in all {
         for stored in records {
             let key = String::from_utf8_lossy(&stored.record.key);

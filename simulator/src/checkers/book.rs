@@ -8,7 +8,7 @@ use xp_protocol::{Address, Epoch, Incarnation, Offset, Revision, Seq, TimeMs, co
 use xp_transport::Stored;
 
 use crate::ledger::{Event, Ledger};
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::world::Outcome;
 
 /// All of it.
@@ -19,26 +19,26 @@ pub(super) struct Book {
     /// Earlier lives of entities that had no event yet, and of which nothing was kept: their revisions began anew.
     pub(super) forgotten: BTreeMap<Address, Vec<Vec<Page>>>,
     /// Where each partition's commits lie, and where the first entity ended in it (R49).
-    commits: BTreeMap<Place, Vec<Offset>>,
-    ended: BTreeMap<Place, Offset>,
+    commits: BTreeMap<PartitionName, Vec<Offset>>,
+    ended: BTreeMap<PartitionName, Offset>,
     /// Each partition's valid records in order.
-    pub(super) valid: BTreeMap<Place, Vec<Valid>>,
+    pub(super) valid: BTreeMap<PartitionName, Vec<Valid>>,
     /// The processes that were about to decide a message of `inbound` when nobody knew what had killed an owner (R16).
     tries: Tries,
     /// Records that cannot be read.
-    pub(super) broken: Vec<(Place, Offset)>,
+    pub(super) broken: Vec<(PartitionName, Offset)>,
 }
 
 /// Who was about to decide which message, by where it lay and by the name under which it is sent again.
 #[derive(Default)]
 struct Tries {
-    at: BTreeMap<(Place, Offset), BTreeSet<Incarnation>>,
-    names: BTreeMap<(Place, Offset), MessageName>,
+    at: BTreeMap<(PartitionName, Offset), BTreeSet<Incarnation>>,
+    names: BTreeMap<(PartitionName, Offset), MessageName>,
     named: BTreeMap<MessageName, BTreeSet<Incarnation>>,
 }
 
 impl Tries {
-    fn note(&mut self, lane: Place, valid: &Valid) {
+    fn note(&mut self, lane: PartitionName, valid: &Valid) {
         let (trying, name) = match &valid.event {
             Written::Trying(trying) => (trying, None),
             Written::TryingNamed(trying, name) => (trying, Some(name)),
@@ -57,7 +57,7 @@ impl Tries {
     }
 
     /// How many processes were about to decide the message there, wherever else it lay.
-    fn most(&self, at: (Place, Offset)) -> usize {
+    fn most(&self, at: (PartitionName, Offset)) -> usize {
         let named = self.names.get(&at).map(|name| &self.named[name]);
         let tries = [self.at.get(&at), named].into_iter().flatten();
         tries.map(BTreeSet::len).max().unwrap_or_default()
@@ -77,7 +77,7 @@ pub(super) struct Valid {
 /// A commit that counts.
 pub(super) struct Page {
     pub(super) address: Address,
-    pub(super) lane: Place,
+    pub(super) lane: PartitionName,
     pub(super) offset: Offset,
     /// When it landed.
     pub(super) time: TimeMs,
@@ -107,7 +107,7 @@ impl Sum {
 }
 
 impl Page {
-    pub(super) fn place(&self) -> String {
+    pub(super) fn location(&self) -> String {
         let (lane, Offset(offset)) = (self.lane, self.offset);
         let Revision(revision) = self.commit.revision;
         format!(
@@ -137,7 +137,7 @@ impl Book {
 
     fn turn_pages(
         &mut self,
-        lane: Place,
+        lane: PartitionName,
         records: &[Stored],
         ledgers: &mut BTreeMap<Address, Ledger>,
     ) {
@@ -196,7 +196,7 @@ impl Book {
     }
 
     /// Whether two processes may have died of a message, wherever it lay: then it is not decided a third time.
-    pub(super) fn has_killed(&self, lane: Place, cause: &Cause) -> bool {
+    pub(super) fn has_killed(&self, lane: PartitionName, cause: &Cause) -> bool {
         let Cause::Inbound(offset) = cause else {
             return false;
         };
@@ -204,7 +204,7 @@ impl Book {
     }
 
     /// Whether two processes may have died of some message of a partition.
-    pub(super) fn has_killed_in(&self, here: Place) -> bool {
+    pub(super) fn has_killed_in(&self, here: PartitionName) -> bool {
         let mut tries = self.tries.at.iter();
         tries.any(|((lane, _), by)| *lane == here && by.len() >= 2)
     }

@@ -29,7 +29,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         {
             let pages = effects.get(&id).map_or(&[][..], Vec::as_slice);
             if let Err(what) = answer(case, biography, id, answered, pages, &stored) {
-                found.push((biography.place(), format!("command {id}: {what}")));
+                found.push((biography.location(), format!("command {id}: {what}")));
             }
         }
         numbers(biography, &mut found);
@@ -56,14 +56,17 @@ fn effect(event: &Event) -> Option<u64> {
 fn effects_of(case: &Case<'_>, id: u64, pages: &[&Page], found: &mut Findings) {
     let Some(first) = pages.first() else { return };
     match case.lives.said.get(&id) {
-        None => found.push((first.place(), format!("nobody sent command {id}"))),
+        None => found.push((first.location(), format!("nobody sent command {id}"))),
         Some(life) if life.address != first.address => {
-            found.push((first.place(), format!("command {id} was not sent here")));
+            found.push((first.location(), format!("command {id} was not sent here")));
         }
         Some(_) => {}
     }
     if let Some(second) = pages.get(1) {
-        found.push((second.place(), format!("command {id} takes effect again")));
+        found.push((
+            second.location(),
+            format!("command {id} takes effect again"),
+        ));
     }
 }
 
@@ -76,7 +79,7 @@ fn order(biography: &Biography, effects: &BTreeMap<u64, Vec<&Page>>, found: &mut
         };
         if page.commit.revision <= last {
             let what = format!("command {id} stands before an earlier one");
-            found.push((page.place(), what));
+            found.push((page.location(), what));
         }
         last = last.max(page.commit.revision);
     }
@@ -93,7 +96,7 @@ fn numbers(biography: &Biography, found: &mut Findings) {
     let numbered: BTreeMap<u64, MessageNumber> = numbered.collect();
     let rises = numbered.values().is_sorted_by(|a, b| a < b);
     if !rises {
-        found.push((biography.place(), "its numbers do not rise".to_owned()));
+        found.push((biography.location(), "its numbers do not rise".to_owned()));
     }
 }
 

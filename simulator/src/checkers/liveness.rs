@@ -10,7 +10,7 @@ use xp_protocol::{CloseCode, MessageNumber};
 use super::lives::Biography;
 use super::{Case, Findings};
 use crate::history::What;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::plan::EPOCH_MS;
 
 /// A socket that was lost so shortly before the end need not be back, in milliseconds.
@@ -30,7 +30,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
             false => served(case, biography),
         };
         if let Err(what) = judged {
-            found.push((biography.place(), what));
+            found.push((biography.location(), what));
         }
     }
     found
@@ -38,12 +38,12 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
 
 /// At the end one process owns each partition, and all who know as much of the cluster say the same.
 fn owners(case: &Case<'_>, found: &mut Findings) {
-    for place in Place::all() {
-        let owners = case.outcome.owners.get(&place);
+    for partition in PartitionName::all() {
+        let owners = case.outcome.owners.get(&partition);
         let owners = owners.map_or(&[][..], Vec::as_slice);
         if owners.len() != 1 {
             let what = format!("{owners:?} own it at the end");
-            found.push((format!("partition {place}"), what));
+            found.push((format!("partition {partition}"), what));
         }
     }
     for what in &case.outcome.disagreements {

@@ -55,7 +55,7 @@ impl Biography {
         }
     }
 
-    pub(super) fn place(&self) -> String {
+    pub(super) fn location(&self) -> String {
         let Life {
             number,
             connection,

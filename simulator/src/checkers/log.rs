@@ -8,14 +8,14 @@ use xp_protocol::{LogIdentity, Offset, PartitionId, Revision};
 use super::book::{Book, Page, Valid};
 use super::states::is_forgotten;
 use super::{Case, Findings};
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let mut found: Findings = case
         .book
         .broken
         .iter()
-        .map(|at| (place(*at), "cannot be read".to_owned()))
+        .map(|at| (location(*at), "cannot be read".to_owned()))
         .collect();
     for (lane, valid) in &case.book.valid {
         writers(case, *lane, valid, &mut found);
@@ -38,7 +38,7 @@ fn revisions(book: &Book, pages: &[Page], found: &mut Findings) {
         if !follows && !begins() {
             let from = book.begins_at(page);
             let what = format!("it follows revision {last}, and a new one begins at {from}");
-            found.push((page.place(), what));
+            found.push((page.location(), what));
         }
         last = revision;
     }
@@ -55,7 +55,7 @@ fn chains(pages: &[Page], found: &mut Findings) {
             let prev = prev.unwrap_or_default();
             if prev != link.prev && !anew {
                 let what = format!("its chain names {} before it, not {prev}", link.prev);
-                found.push((page.place(), what));
+                found.push((page.location(), what));
             }
         }
         for change in &page.commit.changes {
@@ -75,17 +75,17 @@ fn chains(pages: &[Page], found: &mut Findings) {
     }
 }
 
-fn place((lane, Offset(offset)): (Place, Offset)) -> String {
+fn location((lane, Offset(offset)): (PartitionName, Offset)) -> String {
     format!("events of {lane} @ {offset}")
 }
 
 /// What counts was written by the process that claimed.
-fn writers(case: &Case<'_>, lane: Place, valid: &[Valid], found: &mut Findings) {
+fn writers(case: &Case<'_>, lane: PartitionName, valid: &[Valid], found: &mut Findings) {
     for record in valid {
         let at = (lane, record.offset);
         if case.outcome.writers.get(&at) != Some(&record.owner) {
             found.push((
-                place(at),
+                location(at),
                 "its writer does not own the partition".to_owned(),
             ));
         }
@@ -93,7 +93,7 @@ fn writers(case: &Case<'_>, lane: Place, valid: &[Valid], found: &mut Findings) 
 }
 
 /// R4: each message of an inbound log is decided at most once, in order.
-fn causes(lane: Place, valid: &[Valid], found: &mut Findings) {
+fn causes(lane: PartitionName, valid: &[Valid], found: &mut Findings) {
     let mut heard: BTreeMap<LogIdentity, Offset> = BTreeMap::new();
     let mut inbound = None;
     for record in valid {
@@ -106,7 +106,7 @@ fn causes(lane: Place, valid: &[Valid], found: &mut Findings) {
                 let before = heard.insert(log, *offset);
                 if before.is_some_and(|before| before >= *offset) {
                     let what = format!("the message at {offset} is decided again");
-                    found.push((place((lane, record.offset)), what));
+                    found.push((location((lane, record.offset)), what));
                 }
             }
             _ => {}

@@ -7,7 +7,7 @@ use xp_protocol::outbound::Outbound;
 use xp_protocol::{Address, Revision, codec};
 
 use super::{Case, Findings};
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::plan::{CHAINED_MAX, EPOCH_MS};
 
 /// What was committed so shortly before the end need not have gone out, in milliseconds.
@@ -17,7 +17,7 @@ const UNDER_WAY_MS: u64 = 3_000;
 /// so that somebody learns when it is back.
 const UNDER_WAY_MAX: usize = CHAINED_MAX + 1;
 
-type Said = BTreeSet<(Place, Address, Revision)>;
+type Said = BTreeSet<(PartitionName, Address, Revision)>;
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let plan = case.outcome.plan;
@@ -33,14 +33,14 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
     }
     for page in case.book.all().filter(|page| page.time.0 < until) {
         for link in &page.commit.links {
-            let place = Place {
+            let partition = PartitionName {
                 partition: link.partition,
                 ..page.lane
             };
-            let key = (place, page.address.clone(), page.commit.revision);
+            let key = (partition, page.address.clone(), page.commit.revision);
             if !said.contains(&key) {
-                let what = format!("its record for outbound of {place} never went out");
-                found.push((page.place(), what));
+                let what = format!("its record for outbound of {partition} never went out");
+                found.push((page.location(), what));
             }
         }
     }
@@ -49,14 +49,14 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
 
 fn said(case: &Case<'_>) -> Said {
     let mut said = Said::new();
-    for (place, records) in &case.outcome.outbound {
+    for (partition, records) in &case.outcome.outbound {
         for stored in records {
             let key = std::str::from_utf8(&stored.record.key).ok();
             let address = key.and_then(|key| key.parse::<Address>().ok());
             let header = codec::decode::<Outbound>(&stored.record.header).ok();
             let link = header.and_then(|header| header.link);
             if let (Some(address), Some(link)) = (address, link) {
-                said.insert((*place, address, link.revision));
+                said.insert((*partition, address, link.revision));
             }
         }
     }

@@ -11,7 +11,7 @@ use super::{Case, Findings};
 use crate::history::What;
 use crate::ledger::Reply;
 use crate::ledger::is_room;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let known = known(case);
@@ -19,7 +19,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
     for biography in case.lives.all.values() {
         for (id, position) in &biography.asked {
             if let Err(what) = query(case, biography, *id, known[position]) {
-                found.push((biography.place(), format!("query {id}: {what}")));
+                found.push((biography.location(), format!("query {id}: {what}")));
             }
         }
     }
@@ -83,5 +83,6 @@ fn query(case: &Case<'_>, biography: &Biography, id: u64, known: Revision) -> Re
 
 /// Whether some message of its partition may have killed two processes: a query leaves no record that says which.
 fn has_killed(case: &Case<'_>, biography: &Biography) -> bool {
-    case.book.has_killed_in(Place::of(&biography.life.address))
+    case.book
+        .has_killed_in(PartitionName::of(&biography.life.address))
 }

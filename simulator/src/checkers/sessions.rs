@@ -43,7 +43,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
             for change in &page.commit.changes {
                 match step(&mut sessions, change) {
                     Ok(hook) => hooks.extend(hook),
-                    Err(what) => found.push((page.place(), what)),
+                    Err(what) => found.push((page.location(), what)),
                 }
             }
             handlers(case, page, &hooks, &mut found);
@@ -183,7 +183,7 @@ fn handlers(case: &Case<'_>, page: &Page, hooks: &BTreeSet<String>, found: &mut 
     let excused = case.outcome.plan.has(Feature::Spoils) && heard.is_subset(hooks);
     if heard != *hooks && !excused && !is_room(&page.address) {
         let what = format!("the domain heard {heard:?}, and {hooks:?} happened");
-        found.push((page.place(), what));
+        found.push((page.location(), what));
     }
 }
 

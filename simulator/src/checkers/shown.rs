@@ -23,7 +23,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
     for biography in case.lives.all.values() {
         for frame in &biography.unexpected {
             let what = format!("a frame that no exact platform sends: {frame}");
-            found.push((biography.place(), what));
+            found.push((biography.location(), what));
         }
         let mut view = View::new(case, biography);
         for seen in &biography.seen {
@@ -35,13 +35,13 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
                 },
             };
             if let Err(what) = judged {
-                found.push((biography.place(), what));
+                found.push((biography.location(), what));
             }
         }
         if !biography.over
             && let Err(what) = view.end()
         {
-            found.push((biography.place(), what));
+            found.push((biography.location(), what));
         }
     }
     found
@@ -104,7 +104,7 @@ impl<'a> View<'a> {
         let missed = self.missed(revision);
         self.have = Some(revision);
         if let Some(page) = missed {
-            return Err(format!("it was not shown {}", page.place()));
+            return Err(format!("it was not shown {}", page.location()));
         }
         let shown: Vec<Output> = payload.read().map_err(|error| error.to_string())?;
         let Some(page) = self.case.book.page(&self.life.address, revision) else {
@@ -114,8 +114,10 @@ impl<'a> View<'a> {
         };
         let wanted = self.wanted(page);
         if shown != wanted {
-            let place = page.place();
-            return Err(format!("it was shown {shown:?} of {place}, not {wanted:?}"));
+            let location = page.location();
+            return Err(format!(
+                "it was shown {shown:?} of {location}, not {wanted:?}"
+            ));
         }
         Ok(())
     }
@@ -158,9 +160,9 @@ impl<'a> View<'a> {
         let revision = answer.revision();
         match self.missed(revision.next()) {
             Some(page) => {
-                let place = page.place();
+                let location = page.location();
                 Err(format!(
-                    "it was answered at {revision} before it was shown {place}"
+                    "it was answered at {revision} before it was shown {location}"
                 ))
             }
             None => Ok(()),
@@ -185,7 +187,7 @@ impl<'a> View<'a> {
         let until = EPOCH_MS + plan.busy_ms + plan.calm_ms - UNDER_WAY_MS;
         match self.missed(Revision(u64::MAX)) {
             Some(page) if page.time.0 < until => {
-                Err(format!("it was never shown {}", page.place()))
+                Err(format!("it was never shown {}", page.location()))
             }
             _ => Ok(()),
         }

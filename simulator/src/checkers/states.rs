@@ -8,7 +8,7 @@ use xp_protocol::{Address, Revision};
 use super::book::Page;
 use super::{Case, Findings};
 use crate::ledger;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::world::{Sight, States};
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
@@ -25,7 +25,7 @@ fn fold(case: &Case<'_>) -> (States, Findings) {
     for pages in case.book.forgotten.values().flatten() {
         if let Some(last) = pages.last().filter(|_| !is_forgotten(pages)) {
             let what = "it began anew behind this, and something of it was still waited for";
-            found.push((last.place(), what.to_owned()));
+            found.push((last.location(), what.to_owned()));
         }
     }
     for (address, pages) in &case.book.pages {
@@ -34,7 +34,7 @@ fn fold(case: &Case<'_>) -> (States, Findings) {
         let mut instance = host.fresh();
         for page in pages.iter().filter(|page| !page.events.is_empty()) {
             if let Err(fault) = instance.apply(&page.value) {
-                found.push((page.place(), fault.to_string()));
+                found.push((page.location(), fault.to_string()));
             }
             if page.commit.ends() {
                 instance = host.fresh();
@@ -85,7 +85,7 @@ pub(super) fn is_forgotten(pages: &[Page]) -> bool {
 
 fn compare(sight: &Sight, folded: &States, found: &mut Findings) {
     let Sight { whose, states, .. } = sight;
-    let known = |address: &Address| sight.partitions.contains(&Place::of(address));
+    let known = |address: &Address| sight.partitions.contains(&PartitionName::of(address));
     for (address, (revision, state)) in folded.iter().filter(|(address, _)| known(address)) {
         let what = match states.get(address) {
             None => format!("{whose} lacks it at revision {revision}"),

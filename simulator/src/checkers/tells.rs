@@ -8,7 +8,7 @@ use xp_protocol::events::Tell;
 use super::book::Page;
 use super::{Case, Findings};
 use crate::ledger::Event;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::plan::{EPOCH_MS, Feature, Weather};
 
 /// What was said so shortly before the end need not have arrived, in milliseconds.
@@ -18,7 +18,7 @@ const UNDER_WAY_MS: u64 = 5_000;
 const ARRIVES_MS: u64 = 5_000;
 
 /// The partition that tells, and the one that is told.
-type Route = (Place, Place);
+type Route = (PartitionName, PartitionName);
 
 pub(super) fn check(case: &Case<'_>) -> Findings {
     let mut found = Findings::new();
@@ -42,12 +42,12 @@ fn told<'a>(
     let mut routes: BTreeMap<Route, Vec<_>> = BTreeMap::new();
     for page in pages(case) {
         for tell in &page.commit.tells {
-            let route = (page.lane, Place::known(&tell.target));
+            let route = (page.lane, PartitionName::known(&tell.target));
             let tells = routes.entry(route).or_default();
             tells.push((tell, page));
             if tell.number != tells.len() as u64 {
                 let what = format!("tell {} is the {}th on {route:?}", tell.number, tells.len());
-                found.push((page.place(), what));
+                found.push((page.location(), what));
             }
         }
     }
@@ -61,11 +61,11 @@ fn taken(case: &Case<'_>, told: &BTreeMap<Route, Vec<(&Tell, &Page)>>, found: &m
             let Change::TellTaken { source, number } = change else {
                 continue;
             };
-            let route = (Place::known(source), page.lane);
+            let route = (PartitionName::known(source), page.lane);
             let before = last.insert(route, *number).unwrap_or_default();
             if *number != before + 1 {
                 let what = format!("tell {number} on {route:?} is taken after {before}");
-                found.push((page.place(), what));
+                found.push((page.location(), what));
             }
             let told = told.get(&route).and_then(|t| t.get(*number as usize - 1));
             if let Some((_, from)) = told
@@ -74,11 +74,11 @@ fn taken(case: &Case<'_>, told: &BTreeMap<Route, Vec<(&Tell, &Page)>>, found: &m
             {
                 let ms = page.time.since_ms(from.time);
                 let what = format!("tell {number} on {route:?} took {ms} ms");
-                found.push((page.place(), what));
+                found.push((page.location(), what));
             }
             if told.is_none_or(|(tell, _)| tell.to != page.address) {
                 let what = format!("tell {number} on {route:?} was not for it");
-                found.push((page.place(), what));
+                found.push((page.location(), what));
             }
         }
     }
@@ -90,7 +90,7 @@ fn taken(case: &Case<'_>, told: &BTreeMap<Route, Vec<(&Tell, &Page)>>, found: &m
             .filter(|(_, page)| is_old(case, page))
         {
             let what = format!("tell {} to {} never arrived", tell.number, tell.to);
-            found.push((page.place(), what));
+            found.push((page.location(), what));
         }
     }
 }
@@ -144,12 +144,12 @@ fn pairs(
             count < wanted && is_old(case, pages[0]) && !ended_behind(case, name, pages[0]);
         if count > wanted || missing {
             let what = format!("its {name} {id} happened {count} times instead of {wanted}");
-            found.push((pages[0].place(), what));
+            found.push((pages[0].location(), what));
         }
     }
     for (id, pages) in results.iter().filter(|(id, _)| !causes.contains_key(id)) {
         let what = format!("{name} {id} came from nowhere");
-        found.push((pages[0].place(), what));
+        found.push((pages[0].location(), what));
     }
 }
 

@@ -24,13 +24,13 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         let mut set: BTreeMap<&str, TimeMs> = BTreeMap::new();
         for page in pages {
             if let Err(what) = fired(page, &set) {
-                found.push((page.place(), what));
+                found.push((page.location(), what));
             }
             moved(page, &mut set);
         }
         for (name, _) in set.iter().filter(|(_, due)| **due < until) {
             let what = format!("timer {name} never fired");
-            found.extend(pages.last().map(|page| (page.place(), what)));
+            found.extend(pages.last().map(|page| (page.location(), what)));
         }
     }
     reminders(case, &mut found);
@@ -80,7 +80,7 @@ fn reminders(case: &Case<'_>, found: &mut Findings) {
     for (id, pages) in fired {
         if pages.len() > 1 || !set.contains_key(&id) {
             let what = format!("reminder {id} fires again, or was never set");
-            found.push((pages[0].place(), what));
+            found.push((pages[0].location(), what));
         }
     }
 }

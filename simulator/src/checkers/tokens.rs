@@ -16,7 +16,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         }
     }
     let mut found = Findings::new();
-    for (place, records) in &case.outcome.inbound {
+    for (partition, records) in &case.outcome.inbound {
         for stored in records {
             let Ok(Inbound { time, message, .. }) = codec::decode(&stored.record.header) else {
                 continue;
@@ -37,8 +37,8 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
             let until = tokens.get(&(connection, attempt));
             if until.is_some_and(|until| time >= *until) {
                 let what = "an edge has passed it on although its token had ended";
-                let place = format!("inbound of {place} @ {}", stored.offset);
-                found.push((place, what.to_owned()));
+                let location = format!("inbound of {partition} @ {}", stored.offset);
+                found.push((location, what.to_owned()));
             }
         }
     }

@@ -11,20 +11,20 @@ use super::{Edge, READ_MAX, Shown};
 use crate::agenda::EdgeDue as Due;
 use crate::lane::Fate;
 use crate::names::SocketId;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::stage::{Stage, outbound};
 
 impl Edge {
     pub(super) fn read_outbound(&mut self, lane: &'static str, stage: &mut Stage) {
-        let place = self.hears(lane);
+        let partition = self.hears(lane);
         // It reads once it has joined.
-        let Some(from) = self.outbound_next.get(&place).copied() else {
+        let Some(from) = self.outbound_next.get(&partition).copied() else {
             return;
         };
         let count = 1 + stage.up_to(READ_MAX);
-        let batch = stage.read(&outbound(place), from, count as usize);
+        let batch = stage.read(&outbound(partition), from, count as usize);
         let Some(last) = batch.last() else { return };
-        self.outbound_next.insert(place, last.offset.next());
+        self.outbound_next.insert(partition, last.offset.next());
         for stored in &batch {
             match stored.record.key.is_empty() {
                 true => self.about_partition(lane, stored),
@@ -41,7 +41,7 @@ impl Edge {
             codec::decode(&stored.record.header).expect("owners write what edges read");
         for delivery in header.deliveries {
             if let Item::Taken { partition, upto } = delivery.item {
-                self.lanes.to(Place { lane, partition }).taken(upto);
+                self.lanes.to(PartitionName { lane, partition }).taken(upto);
             }
         }
     }

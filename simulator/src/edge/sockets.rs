@@ -19,7 +19,7 @@ use crate::history::What;
 use crate::lane::Fate;
 use crate::link::{Hello, ToClient, ToEdge};
 use crate::names::SocketId;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::stage::Stage;
 use crate::switch::Switch;
 
@@ -147,8 +147,11 @@ impl Edge {
         let Some(connection) = self.connections.get(&id) else {
             return Room::Free;
         };
-        let (place, subject) = (Place::of(&connection.address), subject(connection.socket));
-        self.lanes.to(place).room(&subject)
+        let (partition, subject) = (
+            PartitionName::of(&connection.address),
+            subject(connection.socket),
+        );
+        self.lanes.to(partition).room(&subject)
     }
 
     pub(super) fn pass(
@@ -177,7 +180,7 @@ impl Edge {
             ..Record::default()
         };
         let subject = subject(socket);
-        let lane = self.lanes.to(Place::of(address));
+        let lane = self.lanes.to(PartitionName::of(address));
         lane.push(record, fate, &subject);
     }
 

@@ -9,7 +9,7 @@ use super::held::Flight;
 use crate::agenda::{Asker, NodeAck as Ack, NodeDue as Due, Part, Scan};
 use crate::history::What;
 use crate::ledger;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::stage::{Stage, events, inbound, outbound};
 
 /// How often a written snapshot reaches the platter at once, per snapshot.
@@ -24,8 +24,8 @@ impl Node {
         if self.partitions.of(part).is_none() {
             // The shell opens a partition behind the writes of its earlier lives: this one came to nothing, or it
             // lands before anything is cleared.
-            if self.closed.is_discarded(part.place) && stage.chance(LANDS) {
-                self.disk.write(part.place, batch, false);
+            if self.closed.is_discarded(part.partition) && stage.chance(LANDS) {
+                self.disk.write(part.partition, batch, false);
             }
             return;
         }
@@ -35,21 +35,21 @@ impl Node {
             if let Some(held) = self.partitions.of(part) {
                 held.publication.note(&batch);
             }
-            self.disk.write(part.place, batch, flushes);
+            self.disk.write(part.partition, batch, flushes);
         }
         if let Some(held) = self.partitions.of(part) {
             held.core.saved(written);
         }
-        self.heard(part.place, Source::Answers, stage);
+        self.heard(part.partition, Source::Answers, stage);
     }
 
     /// Does what a core asks for, unless its message has just killed the process.
-    pub(super) fn perform(&mut self, place: Place, stage: &mut Stage) {
+    pub(super) fn perform(&mut self, partition: PartitionName, stage: &mut Stage) {
         if ledger::has_struck() {
             self.condition.doom();
         }
         while !self.condition.is_doomed()
-            && let Some(held) = self.partitions.at(place)
+            && let Some(held) = self.partitions.at(partition)
         {
             let actions = held.core.actions();
             if actions.is_empty() {
@@ -57,22 +57,23 @@ impl Node {
                 return held.plan_turn(now, &self.process, &mut self.membership, stage);
             }
             for action in actions {
-                self.act(place, action, stage);
+                self.act(partition, action, stage);
             }
         }
     }
 
-    pub(super) fn act(&mut self, place: Place, action: Action, stage: &mut Stage) {
+    pub(super) fn act(&mut self, partition: PartitionName, action: Action, stage: &mut Stage) {
+        let own = partition;
         let me = &self.process;
         let producer = me.producer;
-        let Some(held) = self.partitions.at(place) else {
+        let Some(held) = self.partitions.at(partition) else {
             return;
         };
         let part = held.part;
         match action {
             Action::Claim(record) => {
                 let asker = me.awaits(Ack::Claim(part));
-                stage.append(producer, &events(place), record, asker);
+                stage.append(producer, &events(partition), record, asker);
             }
             Action::Append {
                 first,
@@ -84,7 +85,7 @@ impl Node {
                 held.flights.insert(flight, under_way);
                 for (index, record) in records.into_iter().enumerate() {
                     let asker = me.awaits(Ack::Batch(part, flight, index));
-                    stage.append(producer, &events(place), record, asker);
+                    stage.append(producer, &events(partition), record, asker);
                 }
             }
             Action::ReadGap { from, upto } => {
@@ -97,15 +98,15 @@ impl Node {
                 record,
             } => {
                 let asker = me.awaits(Ack::Emitted(part, emission));
-                let at = outbound(Place { partition, ..place });
+                let at = outbound(PartitionName { partition, ..own });
                 stage.append(producer, &at, record, asker);
             }
             Action::Speak { partition, record } => {
-                let at = outbound(Place { partition, ..place });
+                let at = outbound(PartitionName { partition, ..own });
                 stage.append(producer, &at, record, Asker::Nobody);
             }
             Action::Tell(telling) => {
-                let target = Place::known(&telling.target);
+                let target = PartitionName::known(&telling.target);
                 let asker = telling.id.map(|told| Ack::Told(part, target, told));
                 let asker = asker.map_or(Asker::Nobody, |ack| me.awaits(ack));
                 stage.append(producer, &inbound(target), telling.record, asker);
@@ -114,7 +115,7 @@ impl Node {
                 if !held.inbound.ahead().begins_at(from) {
                     held.inbound.begin(from, &stage.plan);
                 }
-                me.plan(stage, 1, Due::PollInbound(place));
+                me.plan(stage, 1, Due::PollInbound(partition));
             }
             Action::Rescan {
                 id,
@@ -149,38 +150,38 @@ impl Node {
                     held.inbound.begin(inbound, &stage.plan);
                 }
                 held.cursor = None;
-                me.plan(stage, 1, Due::PollEvents(place));
+                me.plan(stage, 1, Due::PollEvents(partition));
             }
             Action::Diverged(address) => {
                 let alarm = format!("{address} was folded to another state than the owner's");
                 stage.note(What::Alarm(alarm));
             }
-            Action::Clear => self.closed.discard(place),
+            Action::Clear => self.closed.discard(partition),
             Action::Lost(_) => {
                 if held.restored && !held.schedule.phase().is_warm() {
-                    self.closed.spoil(place);
+                    self.closed.spoil(partition);
                 }
-                self.lose(place, stage);
+                self.lose(partition, stage);
             }
-            Action::Stop(reason) => self.stop(place, &reason, stage),
+            Action::Stop(reason) => self.stop(partition, &reason, stage),
         }
     }
 
     /// A life of a partition is over, and another one begins soon.
-    pub(super) fn lose(&mut self, place: Place, stage: &mut Stage) {
-        if let Some(held) = self.partitions.close(place) {
+    pub(super) fn lose(&mut self, partition: PartitionName, stage: &mut Stage) {
+        if let Some(held) = self.partitions.close(partition) {
             let faulted = held.core.faulted().clone();
-            let due = Due::Reopen(place, faulted);
+            let due = Due::Reopen(partition, faulted);
             self.process.plan(stage, 10, due);
         }
     }
 
     /// It cannot go on: it says so, and is not opened again.
-    pub(super) fn stop(&mut self, place: Place, reason: &str, stage: &mut Stage) {
-        self.partitions.close(place);
-        self.closed.stop(place);
+    pub(super) fn stop(&mut self, partition: PartitionName, reason: &str, stage: &mut Stage) {
+        self.partitions.close(partition);
+        self.closed.stop(partition);
         let name = &self.process.name;
-        let alarm = format!("{name} stops partition {place}: {reason}");
+        let alarm = format!("{name} stops partition {partition}: {reason}");
         stage.note(What::Alarm(alarm));
     }
 }

@@ -24,28 +24,28 @@ impl Node {
             (Ack::Claim(part), Some(offset)) => self.claimed(part, offset, stage),
             (Ack::Batch(part, flight, index), offset) => {
                 let result = offset.ok_or_else(|| AppendError::Unacknowledged {
-                    at: events(part.place),
+                    at: events(part.partition),
                     reason: "simulated".to_owned(),
                 });
                 if let Some(held) = self.partitions.of(part) {
                     held.answered((flight, index), result, now);
                 }
-                self.heard(part.place, Source::Answers, stage);
+                self.heard(part.partition, Source::Answers, stage);
             }
             (Ack::Told(part, target, id), offset) => {
                 if let Some(held) = self.partitions.of(part) {
                     let arrived = offset.is_some();
                     held.core.told(&target.into(), id, arrived, now);
                 }
-                self.perform(part.place, stage);
+                self.perform(part.partition, stage);
             }
             (Ack::Published(part, epoch, index), offset) => {
                 if let Some(held) = self.partitions.of(part) {
                     held.published(epoch, (index, offset), &self.process, stage);
                 }
             }
-            (Ack::Marked(place, attempt, id), offset) => {
-                let (at, id) = ((place, attempt), offset.map(|_| id));
+            (Ack::Marked(partition, attempt, id), offset) => {
+                let (at, id) = ((partition, attempt), offset.map(|_| id));
                 self.restoring.marked(at, id, &self.process, stage);
             }
             (Ack::Emitted(part, id), offset) => {
@@ -61,10 +61,10 @@ impl Node {
             return;
         }
         let now = self.clock.now(stage);
-        let claim = stage.read(&events(part.place), offset, 1);
+        let claim = stage.read(&events(part.partition), offset, 1);
         if let Some(held) = self.partitions.of(part) {
             held.core.on_events(&claim, now);
         }
-        self.heard(part.place, Source::Events, stage);
+        self.heard(part.partition, Source::Events, stage);
     }
 }

@@ -14,7 +14,7 @@ use xp_transport::{AppendError, Now};
 use super::membership::Membership;
 use crate::agenda::{NodeDue as Due, Part};
 use crate::names::NodeId;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::process::Process;
 use crate::stage::Stage;
 
@@ -109,7 +109,7 @@ impl Held {
         let wait_ms = self.schedule.wait_ms(&self.core, now);
         me.plan(stage, wait_ms, due);
         if begins {
-            me.plan(stage, 1, Due::PollInbound(self.part.place));
+            me.plan(stage, 1, Due::PollInbound(self.part.partition));
         }
         if news.is_some() {
             membership.tell(me, stage);
@@ -119,36 +119,36 @@ impl Held {
 
 /// The partitions that are open.
 #[derive(Default)]
-pub(super) struct Partitions(BTreeMap<Place, Held>);
+pub(super) struct Partitions(BTreeMap<PartitionName, Held>);
 
 impl Partitions {
     pub(super) fn open(&mut self, held: Held) {
-        self.0.insert(held.part.place, held);
+        self.0.insert(held.part.partition, held);
     }
 
-    pub(super) fn close(&mut self, place: Place) -> Option<Held> {
-        self.0.remove(&place)
+    pub(super) fn close(&mut self, partition: PartitionName) -> Option<Held> {
+        self.0.remove(&partition)
     }
 
-    pub(super) fn is_open(&self, place: Place) -> bool {
-        self.0.contains_key(&place)
+    pub(super) fn is_open(&self, partition: PartitionName) -> bool {
+        self.0.contains_key(&partition)
     }
 
     /// A partition in whatever life.
-    pub(super) fn at(&mut self, place: Place) -> Option<&mut Held> {
-        self.0.get_mut(&place)
+    pub(super) fn at(&mut self, partition: PartitionName) -> Option<&mut Held> {
+        self.0.get_mut(&partition)
     }
 
     /// A partition in one of its lives.
     pub(super) fn of(&mut self, part: Part) -> Option<&mut Held> {
-        self.at(part.place).filter(|held| held.part == part)
+        self.at(part.partition).filter(|held| held.part == part)
     }
 
-    pub(super) fn places(&self) -> Vec<Place> {
+    pub(super) fn partitions(&self) -> Vec<PartitionName> {
         self.0.keys().copied().collect()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Place, &Held)> {
-        self.0.iter().map(|(place, held)| (*place, held))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PartitionName, &Held)> {
+        self.0.iter().map(|(partition, held)| (*partition, held))
     }
 }

@@ -15,7 +15,7 @@ use super::{Node, TICK_MS, lanes};
 use crate::agenda::{Asker, NodeAck as Ack, NodeDue as Due};
 use crate::history::What;
 use crate::names::NodeId;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::process::{Process, enter};
 use crate::stage::{Stage, cluster};
 use crate::switch::Switch;
@@ -183,9 +183,10 @@ impl Node {
         let (me, seen) = (self.process.incarnation, &self.membership.seen);
         let warm = self.partitions.iter();
         let warm = warm.filter(|(_, held)| held.schedule.phase().is_warm());
-        let mut warm: BTreeSet<_> = warm.map(|(place, _)| place).collect();
+        let mut warm: BTreeSet<_> = warm.map(|(partition, _)| partition).collect();
         if stage.plan.without == Some(Switch::Yields) {
-            let owned = Place::all().filter(|place| seen.owner(&(*place).into()) == Some(me));
+            let owned = PartitionName::all()
+                .filter(|partition| seen.owner(&(*partition).into()) == Some(me));
             warm.extend(owned);
         }
         let warm = warm.into_iter().map(LanePartition::from).collect();
@@ -205,13 +206,13 @@ impl Node {
             self.process.plan(stage, TICK_MS, Due::Tick);
         }
         let now = self.clock.now(stage);
-        for place in self.partitions.places() {
-            if let Some(held) = self.partitions.at(place) {
+        for partition in self.partitions.partitions() {
+            if let Some(held) = self.partitions.at(partition) {
                 held.core.on_lease(self.membership.lease, now);
                 held.core.on_members(Arc::clone(&self.membership.seen), now);
                 held.see_turn(&self.membership.seen, &self.process, stage);
             }
-            self.heard(place, Source::Members, stage);
+            self.heard(partition, Source::Members, stage);
         }
         self.look(stage);
     }
@@ -223,18 +224,18 @@ impl Node {
             return;
         }
         let duties = seen.duties(me);
-        let has_duty = |place: Place| duties.contains_key(&place.into());
-        for place in self.partitions.places() {
-            let held = self.partitions.at(place);
-            if held.is_some_and(|held| !held.core.is_owner()) && !has_duty(place) {
-                self.partitions.close(place);
+        let has_duty = |partition: PartitionName| duties.contains_key(&partition.into());
+        for partition in self.partitions.partitions() {
+            let held = self.partitions.at(partition);
+            if held.is_some_and(|held| !held.core.is_owner()) && !has_duty(partition) {
+                self.partitions.close(partition);
                 self.membership.tell(&self.process, stage);
             }
         }
         self.restoring.retain(has_duty);
-        for place in duties.keys().map(Place::known) {
-            if !self.is_open(place) && !self.closed.is_stopped(place) {
-                self.open(place, Default::default(), stage);
+        for partition in duties.keys().map(PartitionName::known) {
+            if !self.is_open(partition) && !self.closed.is_stopped(partition) {
+                self.open(partition, Default::default(), stage);
             }
         }
         self.finish_leaving(stage);
@@ -252,11 +253,11 @@ impl Node {
         let late = stage.now.since_ms(since) > HANDOVER_MS;
         let now = self.clock.now(stage);
         if late {
-            for place in self.partitions.places() {
-                if let Some(held) = self.partitions.at(place) {
+            for partition in self.partitions.partitions() {
+                if let Some(held) = self.partitions.at(partition) {
                     held.core.release(now);
                 }
-                self.perform(place, stage);
+                self.perform(partition, stage);
             }
         }
         let me = self.process.incarnation;

@@ -4,17 +4,17 @@ use xp_state_node::schedule::Source;
 
 use super::Node;
 use crate::agenda::Part;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::stage::Stage;
 
 impl Node {
     /// A partition has heard something, and does what it comes to.
-    pub(super) fn heard(&mut self, place: Place, source: Source, stage: &mut Stage) {
+    pub(super) fn heard(&mut self, partition: PartitionName, source: Source, stage: &mut Stage) {
         let now = self.clock.now(stage);
-        if let Some(held) = self.partitions.at(place) {
+        if let Some(held) = self.partitions.at(partition) {
             held.schedule.heard(source, now);
         }
-        self.perform(place, stage);
+        self.perform(partition, stage);
     }
 
     /// A partition's time has come, unless it has planned anew since.
@@ -29,6 +29,6 @@ impl Node {
             held.core.on_lease(self.membership.lease(), now);
             held.core.tick(now);
         }
-        self.perform(part.place, stage);
+        self.perform(part.partition, stage);
     }
 }

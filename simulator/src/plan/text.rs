@@ -143,8 +143,8 @@ impl Plan {
                 self.weather = bad;
             }
             "spared" => {
-                for place in value.split(',') {
-                    self.spared = self.spared.with(place.parse().ok()?);
+                for index in value.split(',') {
+                    self.spared = self.spared.with(index.parse().ok()?);
                 }
             }
             "without" => {

@@ -11,7 +11,7 @@ use xp_transport::TopicPartition;
 use super::{Stage, events};
 use crate::agenda::{Act, Due};
 use crate::history::What;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::switch::Switch;
 
 /// How often `events` are cut short, in milliseconds.
@@ -38,12 +38,17 @@ impl Shelf {
 
 impl Stage {
     /// A record of `snapshots` has landed.
-    pub(super) fn put_on_shelf(&mut self, place: Place, at: &TopicPartition, offset: Offset) {
+    pub(super) fn put_on_shelf(
+        &mut self,
+        partition: PartitionName,
+        at: &TopicPartition,
+        offset: Offset,
+    ) {
         for stored in self.read(at, offset, 1) {
             let word = codec::decode::<Published>(&stored.record.header);
             let word = word.expect("publishers write what others read");
             if let Published::Head(head) = word {
-                let shelf = self.shelves.entry(place).or_default();
+                let shelf = self.shelves.entry(partition).or_default();
                 shelf
                     .heads
                     .insert(head.epoch, needs(&stored.record.value, head.position));
@@ -55,8 +60,8 @@ impl Stage {
     pub(crate) fn cut_short(&mut self) {
         let is_new = |time| self.now.since_ms(time) <= KEPT_MS;
         let mut cuts = Vec::new();
-        for (place, shelf) in &self.shelves {
-            let at = events(*place);
+        for (partition, shelf) in &self.shelves {
+            let at = events(*partition);
             let kept = self.read(&at, shelf.first, usize::MAX);
             let kept = kept.iter().find(|stored| is_new(stored.time));
             let aged = kept.map_or(self.end(&at), |stored| stored.offset);
@@ -66,12 +71,12 @@ impl Stage {
                 _ => aged.min(covered),
             };
             if upto > shelf.first {
-                cuts.push((*place, upto));
+                cuts.push((*partition, upto));
             }
         }
-        for (place, upto) in cuts {
-            self.shelves.entry(place).or_default().first = upto;
-            self.note(What::Kept(format!("events of {place} from {upto} on")));
+        for (partition, upto) in cuts {
+            self.shelves.entry(partition).or_default().first = upto;
+            self.note(What::Kept(format!("events of {partition} from {upto} on")));
         }
         self.after(EVERY_MS, Due::Chaos(Act::CutShort));
     }

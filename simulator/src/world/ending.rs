@@ -15,7 +15,7 @@ use xp_transport::{Now, Stored, TopicPartition};
 
 use super::{Outcome, Sight, World};
 use crate::build::read;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::plan::{limits, pace};
 use crate::stage::{events, inbound, outbound, snapshots};
 use crate::switch::Switch;
@@ -27,13 +27,17 @@ impl World {
             .map(client::address)
             .collect();
         let read = |at: &TopicPartition| self.stage.read(at, Offset(0), usize::MAX);
-        let topic = |at: fn(Place) -> TopicPartition| -> Logged {
-            let places = Place::all();
-            places.map(|place| (place, read(&at(place)))).collect()
+        let topic = |at: fn(PartitionName) -> TopicPartition| -> Logged {
+            let partitions = PartitionName::all();
+            partitions
+                .map(|partition| (partition, read(&at(partition))))
+                .collect()
         };
         let (logged, heard) = (topic(events), topic(inbound));
-        let said = Place::all_outbound();
-        let said = said.map(|place| (place, read(&outbound(place)))).collect();
+        let said = PartitionName::all_outbound();
+        let said = said
+            .map(|partition| (partition, read(&outbound(partition))))
+            .collect();
         let mut sights = self.memories(&addresses);
         sights.extend(self.snapshots(&logged, &addresses));
         let (owners, disagreements) = (self.owners(), self.disagreements());
@@ -57,12 +61,12 @@ impl World {
         }
     }
 
-    fn owners(&self) -> BTreeMap<Place, Vec<String>> {
+    fn owners(&self) -> BTreeMap<PartitionName, Vec<String>> {
         let mut owners: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for node in &self.nodes {
-            for place in node.owned() {
+            for partition in node.owned() {
                 owners
-                    .entry(place)
+                    .entry(partition)
                     .or_default()
                     .push(node.process.name.clone());
             }
@@ -79,7 +83,7 @@ impl World {
             for (what, partitions) in [("the owner", owned), ("a mirror", mirrored)] {
                 let here = addresses
                     .iter()
-                    .filter(|address| partitions.contains(&Place::of(address)));
+                    .filter(|address| partitions.contains(&PartitionName::of(address)));
                 let inspect = |address: &Address| {
                     Some((address.clone(), node.inspect(address, &self.stage)?))
                 };
@@ -99,7 +103,7 @@ impl World {
         let alive = self.nodes.iter().filter(|node| node.condition.is_alive());
         let reopened = alive.map(|node| {
             let whose = format!("{}'s snapshot and the tail", node.process.name);
-            let store = |place| Some(node.disk().store(place)).filter(is_used);
+            let store = |partition| Some(node.disk().store(partition)).filter(is_used);
             self.reopen(whose, store, logged, addresses)
         });
         let anew = |_| Some(Arc::new(MemoryStore::default()) as Arc<dyn SnapshotStore>);
@@ -111,17 +115,19 @@ impl World {
 
     /// R36: what somebody who has nothing makes of what is published and of the `events` that are left.
     fn restored(&self, logged: &Logged, addresses: &[Address]) -> Sight {
-        let left = |(place, records): (&Place, &Vec<Stored>)| {
-            let first = self.stage.first_event(*place);
+        let left = |(partition, records): (&PartitionName, &Vec<Stored>)| {
+            let first = self.stage.first_event(*partition);
             let left = records.iter().filter(|stored| stored.offset >= first);
-            (*place, left.cloned().collect())
+            (*partition, left.cloned().collect())
         };
         let left: Logged = logged.iter().map(left).collect();
-        let store = |place: Place| {
-            let published = self.stage.read(&snapshots(place), Offset(0), usize::MAX);
+        let store = |partition: PartitionName| {
+            let published = self
+                .stage
+                .read(&snapshots(partition), Offset(0), usize::MAX);
             self.stage
                 .shelves
-                .contains_key(&place)
+                .contains_key(&partition)
                 .then(|| filled(&published))
         };
         let whose = "what is published and the rest of the log".to_owned();
@@ -131,7 +137,7 @@ impl World {
     fn reopen(
         &self,
         whose: String,
-        store: impl Fn(Place) -> Option<Arc<dyn SnapshotStore>>,
+        store: impl Fn(PartitionName) -> Option<Arc<dyn SnapshotStore>>,
         logged: &Logged,
         addresses: &[Address],
     ) -> Sight {
@@ -140,15 +146,15 @@ impl World {
             partitions: BTreeSet::new(),
             states: BTreeMap::new(),
         };
-        for (place, records) in logged {
-            let Some(store) = store(*place) else {
+        for (partition, records) in logged {
+            let Some(store) = store(*partition) else {
                 continue;
             };
-            sight.partitions.insert(*place);
-            let Ok(mut core) = self.follow(store, *place, records) else {
+            sight.partitions.insert(*partition);
+            let Ok(mut core) = self.follow(store, *partition, records) else {
                 continue;
             };
-            let here = |address: &&Address| Place::of(address) == *place;
+            let here = |address: &&Address| PartitionName::of(address) == *partition;
             for address in addresses.iter().filter(here) {
                 let whole = (&self.domain, records.as_slice());
                 if let Some(state) = read(&mut core, address, whole, Now::steady(self.stage.now)) {
@@ -162,12 +168,12 @@ impl World {
     fn follow(
         &self,
         store: Arc<dyn SnapshotStore>,
-        place: Place,
+        partition: PartitionName,
         records: &[Stored],
     ) -> Result<Partition, OpenError> {
         let now = Now::steady(self.stage.now);
         let setting = Setting {
-            place: place.into(),
+            partition: partition.into(),
             incarnation: Incarnation(uuid::Uuid::nil()),
             lanes: Arc::new(node::lanes()),
             domain: Arc::clone(&self.domain),
@@ -183,8 +189,8 @@ impl World {
             inbound: LogIdentity(uuid::Uuid::nil()),
             first: records
                 .first()
-                .map_or_else(|| self.stage.first_event(place), |first| first.offset),
-            next: self.stage.end(&events(place)),
+                .map_or_else(|| self.stage.first_event(partition), |first| first.offset),
+            next: self.stage.end(&events(partition)),
             now,
         };
         let mut core = Partition::open(setting, opening, 0)?;
@@ -242,4 +248,4 @@ fn is_used(store: &Arc<dyn SnapshotStore>) -> bool {
 }
 
 /// The final records of a topic, by partition.
-type Logged = BTreeMap<Place, Vec<Stored>>;
+type Logged = BTreeMap<PartitionName, Vec<Stored>>;

@@ -21,7 +21,7 @@ use crate::edge::Edge;
 use crate::history::What;
 use crate::names::{EdgeId, NodeId};
 use crate::node::Node;
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::plan::OUTAGE_MS;
 use crate::stage::cluster;
 
@@ -35,9 +35,9 @@ const STUTTERS: u32 = 6;
 /// How long who was evicted by silence waits before it rejoins, in milliseconds.
 const REJOIN_MS: u64 = 1_000;
 
-fn some_place(dice: &mut ChaCha8Rng) -> Place {
-    let places: Vec<_> = Place::all().collect();
-    places[dice.random_range(0..places.len())]
+fn some_partition(dice: &mut ChaCha8Rng) -> PartitionName {
+    let partitions: Vec<_> = PartitionName::all().collect();
+    partitions[dice.random_range(0..partitions.len())]
 }
 
 impl World {
@@ -81,13 +81,10 @@ impl World {
                 });
             }
             Mischief::MovePartition => {
-                let place = some_place(&mut dice).into();
+                let partition = some_partition(&mut dice).into();
                 let slot = dice.random_range(0..self.homes.len());
                 let to = dice.random_bool(0.8).then(|| node_name(slot).into());
-                self.order(&Member::Move {
-                    partition: place,
-                    to,
-                });
+                self.order(&Member::Move { partition, to });
             }
             Mischief::MoveFromDeafNode => {
                 let until = within(300..=3_000);
@@ -169,28 +166,28 @@ impl World {
 
     /// A partition stops on its owner for a reason of that node alone, where somebody else could serve it at once.
     fn stop_partition(&mut self, dice: &mut ChaCha8Rng) {
-        let place = some_place(dice);
-        if self.nodes.iter().any(|node| node.has_stopped(place)) {
+        let partition = some_partition(dice);
+        if self.nodes.iter().any(|node| node.has_stopped(partition)) {
             return;
         }
-        let is_warm = |node: &Node| node.mirrored().any(|mirrored| mirrored == place);
+        let is_warm = |node: &Node| node.mirrored().any(|mirrored| mirrored == partition);
         if !self.nodes.iter().any(is_warm) {
             return;
         }
         let mut nodes = self.nodes.iter_mut();
-        let owner = nodes.find(|node| node.owned().any(|owned| owned == place));
+        let owner = nodes.find(|node| node.owned().any(|owned| owned == partition));
         if let Some(owner) = owner {
-            owner.give_up(place, &mut self.stage);
+            owner.give_up(partition, &mut self.stage);
         }
     }
 
     /// The owner's shell of a partition panics, and is started again.
     fn panic_partition(&mut self, dice: &mut ChaCha8Rng) {
-        let place = some_place(dice);
+        let partition = some_partition(dice);
         let mut nodes = self.nodes.iter_mut();
-        let owner = nodes.find(|node| node.owned().any(|owned| owned == place));
+        let owner = nodes.find(|node| node.owned().any(|owned| owned == partition));
         if let Some(owner) = owner {
-            owner.panic(place, &mut self.stage);
+            owner.panic(partition, &mut self.stage);
         }
     }
 
@@ -231,18 +228,15 @@ impl World {
 
     /// A partition moves away from an owner that reads the `cluster` log late: it lives, and does not know.
     fn move_from_deaf_node(&mut self, until: TimeMs, dice: &mut ChaCha8Rng) {
-        let place = some_place(dice);
+        let partition = some_partition(dice);
         let slot = dice.random_range(0..self.homes.len());
         let mut nodes = self.nodes.iter_mut();
-        let owner = nodes.find(|node| node.owned().any(|owned| owned == place));
+        let owner = nodes.find(|node| node.owned().any(|owned| owned == partition));
         if let Some(owner) = owner {
             owner.condition.deafen(until);
             let to = Some(node_name(slot).into());
-            let place = place.into();
-            self.order(&Member::Move {
-                partition: place,
-                to,
-            });
+            let partition = partition.into();
+            self.order(&Member::Move { partition, to });
         }
     }
 

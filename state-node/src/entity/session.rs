@@ -25,7 +25,7 @@ pub struct Session {
     pub came_down_from: Option<DialAttempt>,
 }
 
-/// A valid commit: a place in the log from which records can be judged.
+/// A valid commit: a position in the log from which records can be judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Floor {
     /// The commit's offset, or one before it.

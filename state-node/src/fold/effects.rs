@@ -53,10 +53,10 @@ impl Effects {
         }
     }
 
-    /// R10: records appended behind `from` lie elsewhere than expected; `place` says where.
-    pub(super) fn moved(&mut self, from: Offset, place: impl Fn(Offset) -> Offset) {
+    /// R10: records appended behind `from` lie elsewhere than expected; `partition` says where.
+    pub(super) fn moved(&mut self, from: Offset, partition: impl Fn(Offset) -> Offset) {
         for offset in self.unsent.iter_mut().filter(|offset| **offset > from) {
-            *offset = place(*offset);
+            *offset = partition(*offset);
         }
     }
 }

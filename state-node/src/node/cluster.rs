@@ -258,8 +258,8 @@ impl Beating {
     /// over all it has.
     fn is_silenced(&self, stuck: &Stuck) -> bool {
         let (left, before) = (stuck.left(), self.standing.left_to_others());
-        for place in left.difference(&before) {
-            tracing::warn!(partition = %place, "a partition makes no progress; another node that is warm takes it over");
+        for partition in left.difference(&before) {
+            tracing::warn!(%partition, "a partition makes no progress; another node that is warm takes it over");
         }
         if left != before {
             self.standing.leave_to_others(left);
@@ -269,11 +269,13 @@ impl Beating {
         // Alone it is silent for nobody's sake.
         let others =
             nodes.any(|(other, who, _)| who.kind == Kind::StateNode && other != self.incarnation);
-        let owns = |place: &LanePartition| others && members.owner(place) == Some(self.incarnation);
+        let owns = |partition: &LanePartition| {
+            others && members.owner(partition) == Some(self.incarnation)
+        };
         let silenced = stuck.silences(owns);
         let is_news = self.standing.set_silent(silenced.is_some());
-        if let Some(place) = silenced.filter(|_| is_news) {
-            tracing::error!(partition = %place, "a partition makes no progress and nobody was warm to take it over; heartbeats stop, so that another node does; `/status` names what it does, and a restart of this node frees it");
+        if let Some(partition) = silenced.filter(|_| is_news) {
+            tracing::error!(%partition, "a partition makes no progress and nobody was warm to take it over; heartbeats stop, so that another node does; `/status` names what it does, and a restart of this node frees it");
         }
         silenced.is_some()
     }

@@ -29,9 +29,9 @@ pub(crate) struct Errands(Mutex<BTreeMap<LanePartition, Vec<Errand>>>);
 
 impl Errands {
     /// Leaves an errand; `false` when too many wait.
-    pub(crate) fn leave(&self, place: &LanePartition, errand: Errand) -> bool {
+    pub(crate) fn leave(&self, partition: &LanePartition, errand: Errand) -> bool {
         let mut waiting = self.waiting();
-        let waiting = waiting.entry(place.clone()).or_default();
+        let waiting = waiting.entry(partition.clone()).or_default();
         let has_room = waiting.len() < WAITING_MAX;
         if has_room {
             waiting.push(errand);
@@ -40,8 +40,8 @@ impl Errands {
     }
 
     /// Those of a partition.
-    pub(crate) fn take(&self, place: &LanePartition) -> Vec<Errand> {
-        self.waiting().remove(place).unwrap_or_default()
+    pub(crate) fn take(&self, partition: &LanePartition) -> Vec<Errand> {
+        self.waiting().remove(partition).unwrap_or_default()
     }
 
     fn waiting(&self) -> MutexGuard<'_, BTreeMap<LanePartition, Vec<Errand>>> {

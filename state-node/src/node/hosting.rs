@@ -24,7 +24,7 @@ pub(crate) struct Hosting {
     explains: bool,
 }
 
-/// A partition's place on each topic of its lane.
+/// A partition on each topic of its lane.
 #[derive(Clone)]
 pub(crate) struct Topics {
     pub(crate) events: TopicPartition,
@@ -73,44 +73,44 @@ impl Hosting {
     }
 
     /// The bounds and times of a lane's partitions: its own, or else the node's.
-    pub(crate) fn limits(&self, place: &LanePartition) -> Arc<Limits> {
-        let lane = self.lanes.get(&place.lane);
+    pub(crate) fn limits(&self, partition: &LanePartition) -> Arc<Limits> {
+        let lane = self.lanes.get(&partition.lane);
         let limits = lane.and_then(|lane| lane.limits.clone());
         limits.unwrap_or_else(|| Arc::clone(&self.limits))
     }
 
     /// The topics of a partition; none when its lane is not one of these.
-    pub(crate) fn topics(&self, place: &LanePartition) -> Option<Topics> {
-        let lane = self.lanes.get(&place.lane)?;
+    pub(crate) fn topics(&self, partition: &LanePartition) -> Option<Topics> {
+        let lane = self.lanes.get(&partition.lane)?;
         Some(Topics {
-            events: at(&lane.events, place),
-            inbound: at(&lane.inbound, place),
-            snapshots: at(&lane.snapshots, place),
+            events: at(&lane.events, partition),
+            inbound: at(&lane.inbound, partition),
+            snapshots: at(&lane.snapshots, partition),
             outbound: Arc::clone(&lane.outbound),
         })
     }
 
     /// Where a partition hears, also one of another node; none when its lane is not one of these.
-    pub(crate) fn inbound(&self, place: &LanePartition) -> Option<TopicPartition> {
-        let lane = self.lanes.get(&place.lane)?;
-        Some(at(&lane.inbound, place))
+    pub(crate) fn inbound(&self, partition: &LanePartition) -> Option<TopicPartition> {
+        let lane = self.lanes.get(&partition.lane)?;
+        Some(at(&lane.inbound, partition))
     }
 
     /// What a partition is opened with.
     pub(crate) fn setting(
         &self,
-        place: &LanePartition,
+        partition: &LanePartition,
         incarnation: Incarnation,
         store: Arc<dyn SnapshotStore>,
         faulted: Faulted,
         deciding: Deciding,
     ) -> Setting {
         Setting {
-            place: place.clone(),
+            partition: partition.clone(),
             incarnation,
             lanes: Arc::clone(&self.lanes),
             domain: Arc::clone(&self.domain),
-            limits: self.limits(place),
+            limits: self.limits(partition),
             lease_ms: self.lease_ms,
             explains: self.explains,
             store,
@@ -121,10 +121,10 @@ impl Hosting {
     }
 }
 
-fn at(topic: &Arc<str>, place: &LanePartition) -> TopicPartition {
+fn at(topic: &Arc<str>, partition: &LanePartition) -> TopicPartition {
     TopicPartition {
         topic: Arc::clone(topic),
-        partition: place.partition,
+        partition: partition.partition,
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use crate::lanes::Lane;
 
-    fn place(lane: &str) -> LanePartition {
+    fn partition(lane: &str) -> LanePartition {
         LanePartition {
             lane: lane.into(),
             partition: PartitionId(1),
@@ -153,14 +153,14 @@ mod tests {
         let lanes = lanes.with(Lane::new("main", 2, 1), ["board"]);
         let hosting = Hosting::new(lanes, Registry::default(), Limits::default(), 0, false);
         let hosting = hosting.expect("no category lacks a lane");
-        assert!(Arc::ptr_eq(&hosting.limits(&place("busy")), &own));
+        assert!(Arc::ptr_eq(&hosting.limits(&partition("busy")), &own));
         assert!(Arc::ptr_eq(
-            &hosting.limits(&place("main")),
+            &hosting.limits(&partition("main")),
             &hosting.limits
         ));
-        assert!(hosting.topics(&place("gone")).is_none());
-        let topics = hosting.topics(&place("busy")).expect("it is served");
-        assert_eq!(topics.events, at(&"busy.events".into(), &place("busy")));
-        assert_eq!(Some(topics.inbound), hosting.inbound(&place("busy")));
+        assert!(hosting.topics(&partition("gone")).is_none());
+        let topics = hosting.topics(&partition("busy")).expect("it is served");
+        assert_eq!(topics.events, at(&"busy.events".into(), &partition("busy")));
+        assert_eq!(Some(topics.inbound), hosting.inbound(&partition("busy")));
     }
 }

@@ -92,7 +92,11 @@ impl Membership {
 
     /// A cluster without lanes has given nobody anything yet.
     fn all(&self, states: &States, holds: impl Fn(Duty, &PartitionState) -> bool) -> bool {
-        let done = |(place, duty)| states.get(&place).is_some_and(|state| holds(duty, state));
+        let done = |(partition, duty)| {
+            states
+                .get(&partition)
+                .is_some_and(|state| holds(duty, state))
+        };
         self.members().definitions().is_some() && self.duties().into_iter().all(done)
     }
 }
@@ -136,7 +140,7 @@ mod tests {
     fn a_node_serves_when_it_owns_what_placement_gives_it() {
         let membership = membership(true);
         let duties = membership.duties();
-        let (place, duty) = duties.into_iter().next().expect("nobody else is there");
+        let (partition, duty) = duties.into_iter().next().expect("nobody else is there");
         assert_eq!(duty, Duty::Own);
         let mut states = States::new();
         assert!(!membership.serves(&states), "it has not begun");
@@ -146,7 +150,7 @@ mod tests {
             (PartitionState::Stopped(None), false, true),
             (PartitionState::Owned, true, true),
         ] {
-            states.insert(place.clone(), state);
+            states.insert(partition.clone(), state);
             let done = (membership.serves(&states), membership.has_settled(&states));
             assert_eq!(done, (serves, has_settled), "{states:?}");
         }

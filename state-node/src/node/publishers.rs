@@ -22,9 +22,9 @@ pub(crate) struct Publishers {
 
 impl Publishers {
     /// Whoever writes a partition's snapshot or publishes it holds this.
-    pub(super) fn turn(&self, place: &LanePartition) -> Turn {
+    pub(super) fn turn(&self, partition: &LanePartition) -> Turn {
         let mut turns = self.turns.lock().expect("no holder of this lock panics");
-        Arc::clone(turns.entry(place.clone()).or_default())
+        Arc::clone(turns.entry(partition.clone()).or_default())
     }
 
     /// Starts what publishes a partition; it ends with the sender of `mine`.

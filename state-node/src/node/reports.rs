@@ -107,9 +107,9 @@ impl Reports {
         self.states.borrow().clone()
     }
 
-    pub(crate) fn set_state(&self, place: &LanePartition, state: PartitionState) {
+    pub(crate) fn set_state(&self, partition: &LanePartition, state: PartitionState) {
         self.states.send_modify(|states| {
-            states.insert(place.clone(), state);
+            states.insert(partition.clone(), state);
         });
     }
 
@@ -121,22 +121,24 @@ impl Reports {
     }
 
     /// Whether this node has anything to say of a partition.
-    pub(crate) fn knows(&self, place: &LanePartition) -> bool {
-        self.states.borrow().contains_key(place)
+    pub(crate) fn knows(&self, partition: &LanePartition) -> bool {
+        self.states.borrow().contains_key(partition)
     }
 
     /// Whether a partition was given up.
-    pub(crate) fn has_stopped(&self, place: &LanePartition) -> bool {
+    pub(crate) fn has_stopped(&self, partition: &LanePartition) -> bool {
         let states = self.states.borrow();
-        states.get(place).is_some_and(PartitionState::has_stopped)
+        states
+            .get(partition)
+            .is_some_and(PartitionState::has_stopped)
     }
 
-    pub(crate) fn set_seen(&self, place: &LanePartition, seen: Seen) {
-        self.all_seen().insert(place.clone(), seen);
+    pub(crate) fn set_seen(&self, partition: &LanePartition, seen: Seen) {
+        self.all_seen().insert(partition.clone(), seen);
     }
 
-    pub(crate) fn seen(&self, place: &LanePartition) -> Option<Seen> {
-        self.all_seen().get(place).cloned()
+    pub(crate) fn seen(&self, partition: &LanePartition) -> Option<Seen> {
+        self.all_seen().get(partition).cloned()
     }
 
     /// Entities in memory, as of the partitions' last ticks.
@@ -145,9 +147,10 @@ impl Reports {
     }
 
     /// Placement gives the partition to others.
-    pub(crate) fn forget(&self, place: &LanePartition) {
-        self.states.send_modify(|states| drop(states.remove(place)));
-        self.all_seen().remove(place);
+    pub(crate) fn forget(&self, partition: &LanePartition) {
+        self.states
+            .send_modify(|states| drop(states.remove(partition)));
+        self.all_seen().remove(partition);
     }
 
     fn all_seen(&self) -> MutexGuard<'_, BTreeMap<LanePartition, Seen>> {
@@ -168,13 +171,13 @@ mod tests {
             lane: "main".into(),
             partition: PartitionId(partition),
         });
-        for place in [&kept, &gone] {
-            reports.set_state(place, PartitionState::Stopped(None));
+        for partition in [&kept, &gone] {
+            reports.set_state(partition, PartitionState::Stopped(None));
             let seen = Seen {
                 entities: 3,
                 ..Seen::default()
             };
-            reports.set_seen(place, seen);
+            reports.set_seen(partition, seen);
         }
         assert_eq!(reports.resident(), 6);
         assert!(reports.has_stopped(&gone));

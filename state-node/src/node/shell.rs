@@ -46,7 +46,7 @@ const LATE_MS: u64 = LEASE_MS / 2;
 /// Why the loop was left.
 enum Left {
     Lost,
-    /// Retention has passed the place where it read: what is published goes on from there.
+    /// Retention has passed the position where it read: what is published goes on from there.
     Overtaken,
     Closed,
     Stopped(String),
@@ -55,7 +55,7 @@ enum Left {
 
 struct Shell<'a> {
     shared: &'a Shared,
-    place: &'a LanePartition,
+    partition: &'a LanePartition,
     core: Partition,
     in_flight: InFlight,
     readers: Readers,
@@ -71,25 +71,29 @@ struct Shell<'a> {
 
 /// Opens, follows, claims and owns a partition until it is released or cannot go on; losing it opens it anew
 /// (R18).
-pub(super) async fn run(shared: &Shared, place: &LanePartition) -> Ended {
+pub(super) async fn run(shared: &Shared, partition: &LanePartition) -> Ended {
     let mut faulted = Faulted::default();
     let mut may_restore = true;
     let mut clears = false;
-    let mut clock = PartitionClock::new(shared.clock.clone(), shared.hosting.limits(place));
+    let mut clock = PartitionClock::new(shared.clock.clone(), shared.hosting.limits(partition));
     loop {
-        shared.reports.set_state(place, PartitionState::Replaying);
-        shared.standing.set_warm(place, false);
+        shared
+            .reports
+            .set_state(partition, PartitionState::Replaying);
+        shared.standing.set_warm(partition, false);
         let store = || {
             shared
                 .stores
-                .partition(place)
+                .partition(partition)
                 .map_err(|error| error.to_string())
         };
-        if let Err(reason) = snapshots::begin(store, shared.publishers.turn(place), clears).await {
+        if let Err(reason) =
+            snapshots::begin(store, shared.publishers.turn(partition), clears).await
+        {
             return Ended::Stopped(reason);
         }
         let again = std::mem::take(&mut faulted);
-        let mut shell = match Shell::open(shared, place, &mut clock, again, may_restore).await {
+        let mut shell = match Shell::open(shared, partition, &mut clock, again, may_restore).await {
             Ok(shell) => shell,
             Err(reason) => return Ended::Stopped(reason),
         };
@@ -173,9 +177,9 @@ impl<'a> Shell<'a> {
 
     /// The partition was given up, and goes on all the same.
     fn goes_on(&self) {
-        tracing::warn!(partition = %self.place, "domain code has returned late; the partition goes on");
+        tracing::warn!(partition = %self.partition, "domain code has returned late; the partition goes on");
         let state = self.schedule.phase().into();
-        self.shared.reports.set_state(self.place, state);
+        self.shared.reports.set_state(self.partition, state);
     }
 
     fn now(&mut self) -> Now {
@@ -185,8 +189,8 @@ impl<'a> Shell<'a> {
     fn see_members(&mut self) {
         let membership = &self.shared.membership;
         let (view, me) = (membership.view(), membership.incarnation());
-        let duty = view.members.duty(self.place, me);
-        let mine = publishes(&view.members, self.place) == Some(me);
+        let duty = view.members.duty(self.partition, me);
+        let mine = publishes(&view.members, self.partition) == Some(me);
         self.given_up = duty.is_none() || *self.shared.stop.borrow();
         let now = self.now();
         self.snapshots.publish(mine);
@@ -207,12 +211,12 @@ impl<'a> Shell<'a> {
             quarantined: quarantined.len(),
             named: quarantined.take(NAMED_MAX).cloned().collect(),
         };
-        self.shared.reports.set_seen(self.place, saw);
+        self.shared.reports.set_seen(self.partition, saw);
         None
     }
 
     fn run_errands(&mut self, now: Now) {
-        for errand in self.shared.errands.take(self.place) {
+        for errand in self.shared.errands.take(self.partition) {
             let tried = match errand.retry {
                 true => self.core.retry(&errand.address, now),
                 false => Ok(()),
@@ -228,7 +232,7 @@ impl<'a> Shell<'a> {
         // R46: who has the partition whole should rather own it.
         let is_whole = !self.core.is_lacking();
         if !is_whole {
-            self.shared.standing.set_warm(self.place, false);
+            self.shared.standing.set_warm(self.partition, false);
         }
         let Some(phase) = self.schedule.news(&self.core) else {
             return;
@@ -237,11 +241,11 @@ impl<'a> Shell<'a> {
             self.readers.read_ahead(self.core.fold().inbound.next());
         }
         if phase == Phase::Owning {
-            self.shared.standing.trust(self.place);
+            self.shared.standing.trust(self.partition);
         }
         let is_able = phase.is_warm() && is_whole;
-        self.shared.standing.set_warm(self.place, is_able);
-        self.shared.reports.set_state(self.place, phase.into());
+        self.shared.standing.set_warm(self.partition, is_able);
+        self.shared.reports.set_state(self.partition, phase.into());
     }
 
     fn read_events(&mut self, batch: Result<Vec<Stored>, ReadError>) -> Option<Left> {
@@ -254,7 +258,7 @@ impl<'a> Shell<'a> {
                 None
             }
             Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
-                tracing::warn!(partition = %self.place, %wanted, %first, "events were deleted that were not read yet; the partition is opened anew");
+                tracing::warn!(partition = %self.partition, %wanted, %first, "events were deleted that were not read yet; the partition is opened anew");
                 Some(Left::Overtaken)
             }
             Err(error) => Some(Left::Stopped(error.to_string())),

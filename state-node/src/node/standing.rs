@@ -97,11 +97,11 @@ impl Standing {
     }
 
     /// Whether the partition could be owned here at once. News is told without waiting for the next heartbeat.
-    pub(crate) fn set_warm(&self, place: &LanePartition, is_warm: bool) {
+    pub(crate) fn set_warm(&self, partition: &LanePartition, is_warm: bool) {
         let mut warm = open(&self.warm);
         let news = match is_warm {
-            true => warm.insert(place.clone()),
-            false => warm.remove(place),
+            true => warm.insert(partition.clone()),
+            false => warm.remove(partition),
         };
         if news {
             self.changed.notify_one();
@@ -113,20 +113,21 @@ impl Standing {
         let warm = open(&self.warm);
         let (stuck, mut doubted) = (open(&self.stuck), open(&self.doubted));
         doubted.retain(|_, until| *until > now);
-        let able =
-            |place: &&LanePartition| !stuck.contains(*place) && !doubted.contains_key(*place);
+        let able = |partition: &&LanePartition| {
+            !stuck.contains(*partition) && !doubted.contains_key(*partition)
+        };
         warm.iter().filter(able).cloned().collect()
     }
 
     /// A partition has failed here: for a while others are asked first, lest it goes to and fro between one node where
     /// it works and one where it does not.
-    pub(crate) fn doubt(&self, place: &LanePartition, until: Instant) {
-        open(&self.doubted).insert(place.clone(), until);
+    pub(crate) fn doubt(&self, partition: &LanePartition, until: Instant) {
+        open(&self.doubted).insert(partition.clone(), until);
     }
 
     /// It is owned here again and decides: what is said of it is true, whatever was before.
-    pub(crate) fn trust(&self, place: &LanePartition) {
-        open(&self.doubted).remove(place);
+    pub(crate) fn trust(&self, partition: &LanePartition) {
+        open(&self.doubted).remove(partition);
     }
 
     /// These partitions, and no others, make no progress and are left to who is warm.
@@ -158,7 +159,7 @@ impl Standing {
     /// A partition begins, and must go on from now on.
     pub(crate) fn begins(
         &self,
-        place: &LanePartition,
+        partition: &LanePartition,
         deciding: Deciding,
         now: Instant,
     ) -> Progress {
@@ -168,14 +169,14 @@ impl Standing {
         };
         progress.goes_on(now);
         let shown = Arc::clone(&progress.shown);
-        open(&self.lives).insert(place.clone(), Life { shown, deciding });
+        open(&self.lives).insert(partition.clone(), Life { shown, deciding });
         progress
     }
 
     /// A partition has ended, and need not go on.
-    pub(crate) fn ended(&self, place: &LanePartition) {
-        self.set_warm(place, false);
-        open(&self.lives).remove(place);
+    pub(crate) fn ended(&self, partition: &LanePartition) {
+        self.set_warm(partition, false);
+        open(&self.lives).remove(partition);
     }
 
     /// The partitions that have made no progress for so long.
@@ -191,22 +192,26 @@ impl Standing {
     ) -> BTreeMap<LanePartition, Duration> {
         let now_ms = since(self.began, now);
         let lives = open(&self.lives);
-        let idle = lives.iter().map(|(place, life)| {
+        let idle = lives.iter().map(|(partition, life)| {
             let seen_ms = life.shown.seen.load(Ordering::Relaxed);
-            (place, Duration::from_millis(now_ms.saturating_sub(seen_ms)))
+            (
+                partition,
+                Duration::from_millis(now_ms.saturating_sub(seen_ms)),
+            )
         });
         let idle = idle.filter(|(_, idle)| *idle > longest);
-        idle.map(|(place, idle)| (place.clone(), idle)).collect()
+        idle.map(|(partition, idle)| (partition.clone(), idle))
+            .collect()
     }
 
     /// What a partition is deciding.
-    pub(crate) fn deciding(&self, place: &LanePartition) -> Option<String> {
-        open(&self.lives).get(place)?.deciding.get()
+    pub(crate) fn deciding(&self, partition: &LanePartition) -> Option<String> {
+        open(&self.lives).get(partition)?.deciding.get()
     }
 
     /// A partition is given up until it goes on.
-    pub(crate) fn give_up(&self, place: &LanePartition) {
-        if let Some(life) = open(&self.lives).get(place) {
+    pub(crate) fn give_up(&self, partition: &LanePartition) {
+        if let Some(life) = open(&self.lives).get(partition) {
             life.shown.given_up.store(true, Ordering::Relaxed);
         }
     }
@@ -215,8 +220,8 @@ impl Standing {
     pub(crate) fn given_up(&self) -> BTreeSet<LanePartition> {
         let lives = open(&self.lives);
         let given_up = |life: &Life| life.shown.given_up.load(Ordering::Relaxed);
-        let places = lives.iter().filter(|(_, life)| given_up(life));
-        places.map(|(place, _)| place.clone()).collect()
+        let partitions = lives.iter().filter(|(_, life)| given_up(life));
+        partitions.map(|(partition, _)| partition.clone()).collect()
     }
 
     /// Resolves when there is news for the next heartbeat.
@@ -231,7 +236,7 @@ mod tests {
 
     use super::*;
 
-    fn place() -> LanePartition {
+    fn partition() -> LanePartition {
         LanePartition {
             lane: "main".into(),
             partition: PartitionId(1),
@@ -241,37 +246,40 @@ mod tests {
     #[test]
     fn a_partition_that_does_not_go_on_is_stuck_until_it_ends() {
         let began = Instant::now();
-        let (standing, place) = (Standing::new(began), place());
+        let (standing, partition) = (Standing::new(began), partition());
         let second = Duration::from_secs(1);
-        let progress = standing.begins(&place, Deciding::default(), began);
+        let progress = standing.begins(&partition, Deciding::default(), began);
         let nothing = BTreeSet::new();
         assert_eq!(standing.stuck(began + second, second), nothing);
         let stuck = standing.stuck(began + 2 * second, second);
-        assert_eq!(stuck, BTreeSet::from([place.clone()]));
-        standing.give_up(&place);
+        assert_eq!(stuck, BTreeSet::from([partition.clone()]));
+        standing.give_up(&partition);
         assert_eq!(standing.given_up(), stuck);
         assert!(progress.goes_on(began + 2 * second), "it had been given up");
         assert!(standing.given_up().is_empty() && !progress.goes_on(began + 2 * second));
         assert_eq!(standing.stuck(began + 3 * second, second), nothing);
-        standing.ended(&place);
+        standing.ended(&partition);
         assert_eq!(standing.stuck(began + 9 * second, second), nothing);
     }
 
     #[test]
     fn what_is_stuck_or_has_failed_lately_could_not_be_owned_at_once() {
         let began = Instant::now();
-        let (standing, place) = (Standing::new(began), place());
+        let (standing, partition) = (Standing::new(began), partition());
         let second = Duration::from_secs(1);
-        standing.set_warm(&place, true);
-        assert_eq!(standing.warm(began), std::slice::from_ref(&place));
-        standing.leave_to_others(BTreeSet::from([place.clone()]));
+        standing.set_warm(&partition, true);
+        assert_eq!(standing.warm(began), std::slice::from_ref(&partition));
+        standing.leave_to_others(BTreeSet::from([partition.clone()]));
         assert_eq!(standing.warm(began), []);
         standing.leave_to_others(BTreeSet::new());
-        standing.doubt(&place, began + second);
+        standing.doubt(&partition, began + second);
         assert_eq!(standing.warm(began), []);
-        assert_eq!(standing.warm(began + second), std::slice::from_ref(&place));
-        standing.doubt(&place, began + second);
-        standing.trust(&place);
-        assert_eq!(standing.warm(began), [place], "it is served");
+        assert_eq!(
+            standing.warm(began + second),
+            std::slice::from_ref(&partition)
+        );
+        standing.doubt(&partition, began + second);
+        standing.trust(&partition);
+        assert_eq!(standing.warm(began), [partition], "it is served");
     }
 }

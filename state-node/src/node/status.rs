@@ -147,10 +147,10 @@ impl Observer {
             let gone = || "the node has ended, or joins again".to_owned();
             let shared = self.shared.upgrade().ok_or_else(gone)?;
             let unknown = || format!("no lane serves the category {}", address.category());
-            let place = shared.hosting.locate(&address).ok_or_else(unknown)?;
-            if !shared.reports.knows(&place) {
+            let partition = shared.hosting.locate(&address).ok_or_else(unknown)?;
+            if !shared.reports.knows(&partition) {
                 return Err(format!(
-                    "this node does not hold {place}, where {address} is: ask the one that does, which `xp cluster partitions` names"
+                    "this node does not hold {partition}, where {address} is: ask the one that does, which `xp cluster partitions` names"
                 ));
             }
             let errand = Errand {
@@ -158,8 +158,10 @@ impl Observer {
                 retry,
                 answer,
             };
-            if !shared.errands.leave(&place, errand) {
-                return Err(format!("{place} has more questions to answer than it can"));
+            if !shared.errands.leave(&partition, errand) {
+                return Err(format!(
+                    "{partition} has more questions to answer than it can"
+                ));
             }
         }
         match tokio::time::timeout(ANSWERED_WITHIN, told).await {
@@ -203,17 +205,17 @@ impl Observer {
             partitions: Vec::with_capacity(partitions.len()),
         };
         let mut topics = Vec::new();
-        for (place, mut partition) in partitions {
-            if let Some(seen) = shared.reports.seen(&place) {
-                partition.entities = seen.entities;
-                partition.position = seen.next.map(|next| next.0);
-                partition.quarantined = seen.quarantined;
-                partition.quarantined_first = seen.named;
+        for (partition, mut row) in partitions {
+            if let Some(seen) = shared.reports.seen(&partition) {
+                row.entities = seen.entities;
+                row.position = seen.next.map(|next| next.0);
+                row.quarantined = seen.quarantined;
+                row.quarantined_first = seen.named;
             }
-            if let Some(of) = shared.hosting.topics(&place) {
+            if let Some(of) = shared.hosting.topics(&partition) {
                 topics.push((status.partitions.len(), of.events));
             }
-            status.partitions.push(partition);
+            status.partitions.push(row);
         }
         Some((status, topics))
     }
@@ -254,34 +256,36 @@ fn problems(
         problems.push(format!("the process stood still for {lasted_ms} ms just now: others may have taken its partitions over"));
     }
     // Why it has stopped, where that is known, says more than that it makes no progress.
-    let is_stuck = |place: &LanePartition| {
-        let reason = states.get(place).and_then(PartitionState::reason);
-        glance.stuck.contains(place) && reason.is_none()
+    let is_stuck = |partition: &LanePartition| {
+        let reason = states.get(partition).and_then(PartitionState::reason);
+        glance.stuck.contains(partition) && reason.is_none()
     };
-    let stuck = glance.stuck.iter().filter(|place| is_stuck(place));
-    problems.extend(stuck.map(|place| {
-        format!("{place} makes no progress here: another node that is warm takes it over")
+    let stuck = glance.stuck.iter().filter(|partition| is_stuck(partition));
+    problems.extend(stuck.map(|partition| {
+        format!("{partition} makes no progress here: another node that is warm takes it over")
     }));
     if !glance.has_lanes {
         problems.push("the cluster has no lanes yet".to_owned());
     }
     let undone = duties
         .iter()
-        .filter(|(place, _)| !is_stuck(place))
-        .filter_map(|(place, duty)| undone(place, *duty, states.get(place)));
+        .filter(|(partition, _)| !is_stuck(partition))
+        .filter_map(|(partition, duty)| undone(partition, *duty, states.get(partition)));
     problems.extend(undone);
     problems
 }
 
 /// What a node should do with a partition and does not do.
-fn undone(place: &LanePartition, duty: Duty, state: Option<&PartitionState>) -> Option<String> {
+fn undone(partition: &LanePartition, duty: Duty, state: Option<&PartitionState>) -> Option<String> {
     use PartitionState as State;
     let does = match (duty, state) {
         (Duty::Own, Some(State::Owned)) | (Duty::Mirror, Some(State::Owned | State::Mirroring)) => {
             return None;
         }
         (_, Some(State::Stopped(Some(reason)))) => {
-            return Some(format!("{place} has stopped and needs a person: {reason}"));
+            return Some(format!(
+                "{partition} has stopped and needs a person: {reason}"
+            ));
         }
         (_, Some(State::Stopped(None))) => "it has stopped",
         (Duty::Own, Some(State::Mirroring)) => "waits for the former owner to let it go",
@@ -292,7 +296,7 @@ fn undone(place: &LanePartition, duty: Duty, state: Option<&PartitionState>) -> 
         Duty::Own => "own",
         Duty::Mirror => "mirror",
     };
-    Some(format!("it should {should} {place}: {does}"))
+    Some(format!("it should {should} {partition}: {does}"))
 }
 
 /// What is given, and what is done all the same.
@@ -301,15 +305,15 @@ fn partitions(
     states: &BTreeMap<LanePartition, PartitionState>,
     stuck: &BTreeSet<LanePartition>,
 ) -> BTreeMap<LanePartition, Partition> {
-    let places = duties.keys().chain(states.keys());
-    let partition = |place: &LanePartition| {
-        let (state, reason) = match state(states.get(place)) {
-            (_, None) if stuck.contains(place) => ("stuck", None),
+    let partitions = duties.keys().chain(states.keys());
+    let row = |partition: &LanePartition| {
+        let (state, reason) = match state(states.get(partition)) {
+            (_, None) if stuck.contains(partition) => ("stuck", None),
             known => known,
         };
-        let partition = Partition {
-            partition: place.to_string(),
-            duty: duties.get(place).map(|duty| match duty {
+        let row = Partition {
+            partition: partition.to_string(),
+            duty: duties.get(partition).map(|duty| match duty {
                 Duty::Own => "own",
                 Duty::Mirror => "mirror",
             }),
@@ -321,9 +325,9 @@ fn partitions(
             quarantined: 0,
             quarantined_first: Vec::new(),
         };
-        (place.clone(), partition)
+        (partition.clone(), row)
     };
-    places.map(partition).collect()
+    partitions.map(row).collect()
 }
 
 fn state(state: Option<&PartitionState>) -> (&'static str, Option<String>) {
@@ -342,7 +346,7 @@ mod tests {
 
     use super::*;
 
-    fn place(partition: u32) -> LanePartition {
+    fn partition(partition: u32) -> LanePartition {
         LanePartition {
             lane: "main".into(),
             partition: PartitionId(partition),
@@ -361,9 +365,9 @@ mod tests {
 
     fn judged(glance: &Glance, given: &[(Duty, Option<PartitionState>)]) -> Vec<String> {
         let (mut duties, mut states) = (BTreeMap::new(), BTreeMap::new());
-        for (partition, (duty, state)) in (0..).zip(given) {
-            duties.insert(place(partition), *duty);
-            states.extend(state.clone().map(|state| (place(partition), state)));
+        for (number, (duty, state)) in (0..).zip(given) {
+            duties.insert(partition(number), *duty);
+            states.extend(state.clone().map(|state| (partition(number), state)));
         }
         problems(glance, &duties, &states)
     }
@@ -404,7 +408,7 @@ mod tests {
     fn what_makes_no_progress_is_not_called_owned() {
         let owned = [(Duty::Own, Some(PartitionState::Owned))];
         let glance = Glance {
-            stuck: BTreeSet::from([place(0)]),
+            stuck: BTreeSet::from([partition(0)]),
             ..member()
         };
         let said = judged(&glance, &owned);
@@ -412,10 +416,10 @@ mod tests {
             said.len() == 1 && said[0].contains("main/0 makes no progress"),
             "{said:?}"
         );
-        let duties = BTreeMap::from([(place(0), Duty::Own)]);
-        let states = BTreeMap::from([(place(0), PartitionState::Owned)]);
+        let duties = BTreeMap::from([(partition(0), Duty::Own)]);
+        let states = BTreeMap::from([(partition(0), PartitionState::Owned)]);
         assert_eq!(
-            partitions(&duties, &states, &glance.stuck)[&place(0)].state,
+            partitions(&duties, &states, &glance.stuck)[&partition(0)].state,
             "stuck"
         );
     }
@@ -426,14 +430,14 @@ mod tests {
         let reason = "decide for ledger/1 does not return".to_owned();
         let stopped = PartitionState::Stopped(Some(reason.clone()));
         let glance = Glance {
-            stuck: BTreeSet::from([place(0)]),
+            stuck: BTreeSet::from([partition(0)]),
             ..member()
         };
         let said = judged(&glance, &[(Duty::Own, Some(stopped.clone()))]);
         assert!(said.len() == 1 && said[0].contains(&reason), "{said:?}");
-        let duties = BTreeMap::from([(place(0), Duty::Own)]);
-        let states = BTreeMap::from([(place(0), stopped)]);
-        let told = &partitions(&duties, &states, &glance.stuck)[&place(0)];
+        let duties = BTreeMap::from([(partition(0), Duty::Own)]);
+        let states = BTreeMap::from([(partition(0), stopped)]);
+        let told = &partitions(&duties, &states, &glance.stuck)[&partition(0)];
         assert_eq!((told.state, &told.reason), ("stopped", &Some(reason)));
     }
 

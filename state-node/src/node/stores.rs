@@ -33,13 +33,13 @@ impl Stores {
     /// When it cannot be opened.
     pub(crate) fn partition(
         &self,
-        place: &LanePartition,
+        partition: &LanePartition,
     ) -> Result<Arc<dyn SnapshotStore>, StoreError> {
         match self {
-            Self::Sled(stores) => Ok(Arc::new(stores.partition(place)?)),
+            Self::Sled(stores) => Ok(Arc::new(stores.partition(partition)?)),
             Self::Memory(stores) => {
                 let mut stores = stores.lock().expect("no holder of this lock panics");
-                let store = stores.entry(place.clone()).or_default();
+                let store = stores.entry(partition.clone()).or_default();
                 Ok(Arc::clone(store) as Arc<dyn SnapshotStore>)
             }
         }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::store::Batch;
 
-    fn place(partition: u32) -> LanePartition {
+    fn partition(partition: u32) -> LanePartition {
         LanePartition {
             lane: "main".into(),
             partition: PartitionId(partition),
@@ -84,7 +84,7 @@ mod tests {
             header: header.clone(),
             ..Batch::default()
         };
-        let store = |partition| stores.partition(&place(partition)).expect("it opens");
+        let store = |number| stores.partition(&partition(number)).expect("it opens");
         store(0).write(batch).expect("it is written");
         assert_eq!(store(0).header().expect("it is read"), Some(header));
         assert_eq!(store(1).header().expect("it is read"), None);

@@ -21,9 +21,9 @@ impl Stuck {
     /// What makes no progress at this heartbeat.
     pub(super) fn see(&mut self, stuck: BTreeSet<LanePartition>) {
         let before = std::mem::take(&mut self.beats);
-        let more = |place: LanePartition| {
-            let beats = before.get(&place).copied().unwrap_or(0);
-            (place, beats.saturating_add(1))
+        let more = |partition: LanePartition| {
+            let beats = before.get(&partition).copied().unwrap_or(0);
+            (partition, beats.saturating_add(1))
         };
         self.beats = stuck.into_iter().map(more).collect();
     }
@@ -36,12 +36,12 @@ impl Stuck {
     /// What nobody has taken, so that it keeps the node from saying that it lives.
     pub(super) fn silences(&self, owns: impl Fn(&LanePartition) -> bool) -> Option<&LanePartition> {
         self.since(STUCK_BEATS + YIELD_BEATS)
-            .find(|place| owns(place))
+            .find(|partition| owns(partition))
     }
 
     fn since(&self, beats: u32) -> impl Iterator<Item = &LanePartition> {
         let long = self.beats.iter().filter(move |(_, seen)| **seen >= beats);
-        long.map(|(place, _)| place)
+        long.map(|(partition, _)| partition)
     }
 }
 
@@ -51,29 +51,29 @@ mod tests {
 
     use super::*;
 
-    fn places(partitions: &[u32]) -> BTreeSet<LanePartition> {
-        let place = |partition: &u32| LanePartition {
+    fn partitions(partitions: &[u32]) -> BTreeSet<LanePartition> {
+        let partition = |partition: &u32| LanePartition {
             lane: "main".into(),
             partition: PartitionId(*partition),
         };
-        partitions.iter().map(place).collect()
+        partitions.iter().map(partition).collect()
     }
 
     fn after(beats: u32, stuck: &mut Stuck) {
-        (0..beats).for_each(|_| stuck.see(places(&[1, 2])));
+        (0..beats).for_each(|_| stuck.see(partitions(&[1, 2])));
     }
 
     #[test]
     fn what_makes_no_progress_is_left_to_others_alone_and_the_node_lives() {
         let mut stuck = Stuck::default();
         after(4, &mut stuck);
-        assert_eq!(stuck.left(), places(&[]));
-        stuck.see(places(&[1]));
-        assert_eq!(stuck.left(), places(&[1]));
+        assert_eq!(stuck.left(), partitions(&[]));
+        stuck.see(partitions(&[1]));
+        assert_eq!(stuck.left(), partitions(&[1]));
         after(100, &mut stuck);
         assert_eq!(stuck.silences(|_| false), None, "others have taken it");
-        stuck.see(places(&[]));
-        assert_eq!(stuck.left(), places(&[]));
+        stuck.see(partitions(&[]));
+        assert_eq!(stuck.left(), partitions(&[]));
     }
 
     #[test]

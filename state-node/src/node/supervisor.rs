@@ -63,15 +63,15 @@ impl Supervised {
     async fn start(
         &mut self,
         myself: &ActorRef<Supervise>,
-        place: LanePartition,
+        partition: LanePartition,
     ) -> Result<(), ActorProcessingErr> {
         self.shared
             .reports
-            .set_state(&place, PartitionState::Replaying);
-        let arguments = (Arc::clone(&self.shared), place.clone());
+            .set_state(&partition, PartitionState::Replaying);
+        let arguments = (Arc::clone(&self.shared), partition.clone());
         let (actor, _) =
             Actor::spawn_linked(None, PartitionActor, arguments, myself.get_cell()).await?;
-        self.running.insert(actor.get_id(), place);
+        self.running.insert(actor.get_id(), partition);
         actor.send_message(Run)?;
         Ok(())
     }
@@ -101,11 +101,11 @@ impl Actor for Supervisor {
         message: Supervise,
         state: &mut Supervised,
     ) -> Result<(), ActorProcessingErr> {
-        if let Supervise::Again(place) = message {
-            state.waiting.remove(&place);
+        if let Supervise::Again(partition) = message {
+            state.waiting.remove(&partition);
         }
-        for place in state.missing() {
-            state.start(&myself, place).await?;
+        for partition in state.missing() {
+            state.start(&myself, partition).await?;
         }
         Ok(())
     }
@@ -118,29 +118,33 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorTerminated(actor, ..) => {
-                let place = state.running.remove(&actor.get_id());
+                let partition = state.running.remove(&actor.get_id());
                 // Those given up keep their reason; the others may have become this node's again meanwhile.
-                let given_up = place.filter(|place| state.shared.reports.has_stopped(place));
+                let given_up =
+                    partition.filter(|partition| state.shared.reports.has_stopped(partition));
                 state.waiting.extend(given_up);
                 myself.send_message(Supervise::Look)?;
             }
             SupervisionEvent::ActorFailed(actor, error) => {
-                let Some(place) = state.running.remove(&actor.get_id()) else {
+                let Some(partition) = state.running.remove(&actor.get_id()) else {
                     return Ok(());
                 };
-                state.shared.standing.ended(&place);
-                let failures = state.failures.entry(place.clone()).or_default();
+                state.shared.standing.ended(&partition);
+                let failures = state.failures.entry(partition.clone()).or_default();
                 *failures += 1;
                 let doubt = DOUBT_MAX.min(Duration::from_secs(1 << (*failures).min(7)));
-                state.shared.standing.doubt(&place, Instant::now() + doubt);
+                state
+                    .shared
+                    .standing
+                    .doubt(&partition, Instant::now() + doubt);
                 let wait = BACKOFF_MAX.min(Duration::from_millis(50 << (*failures).min(7)));
-                tracing::warn!(partition = %place, %error, ?wait, "a partition failed and will be opened again");
+                tracing::warn!(%partition, %error, ?wait, "a partition failed and will be opened again");
                 state
                     .shared
                     .reports
-                    .set_state(&place, PartitionState::Replaying);
-                state.waiting.insert(place.clone());
-                myself.send_after(wait, move || Supervise::Again(place));
+                    .set_state(&partition, PartitionState::Replaying);
+                state.waiting.insert(partition.clone());
+                myself.send_after(wait, move || Supervise::Again(partition));
             }
             _ => {}
         }
@@ -171,26 +175,26 @@ impl Actor for PartitionActor {
         &self,
         myself: ActorRef<Run>,
         Run: Run,
-        (shared, place): &mut Self::State,
+        (shared, partition): &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let ended = Thread::start(shared, place)?.ended().await?;
-        shared.standing.ended(place);
+        let ended = Thread::start(shared, partition)?.ended().await?;
+        shared.standing.ended(partition);
         let reason = match ended {
             Ended::Closed if !*shared.stop.borrow() => {
-                shared.reports.forget(place);
+                shared.reports.forget(partition);
                 myself.stop(None);
                 return Ok(());
             }
             Ended::Closed => None,
             Ended::Stopped(reason) => {
-                tracing::error!(partition = %place, reason, "a partition has stopped: mend what the reason names and start this node again");
+                tracing::error!(%partition, reason, "a partition has stopped: mend what the reason names and start this node again");
                 Some(reason)
             }
             Ended::Evicted => Some("the node is a member of the cluster no longer".to_owned()),
         };
         shared
             .reports
-            .set_state(place, PartitionState::Stopped(reason));
+            .set_state(partition, PartitionState::Stopped(reason));
         myself.stop(None);
         Ok(())
     }

@@ -35,26 +35,26 @@ impl Threads {
 
 impl Thread {
     /// Begins a partition's life.
-    pub(super) fn start(shared: &Arc<Shared>, place: &LanePartition) -> std::io::Result<Self> {
+    pub(super) fn start(shared: &Arc<Shared>, partition: &LanePartition) -> std::io::Result<Self> {
         let (told, ended) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Handle::current();
-        let (shared, place) = (Arc::clone(shared), place.clone());
-        let thread = std::thread::Builder::new().name(place.to_string());
+        let (shared, partition) = (Arc::clone(shared), partition.clone());
+        let thread = std::thread::Builder::new().name(partition.to_string());
         shared.threads.running.send_modify(|running| {
-            running.insert(place.clone());
+            running.insert(partition.clone());
         });
         thread.spawn(move || {
             let life = async {
                 tokio::select! {
                     biased;
                     _ = stopped => None,
-                    ended = shell::run(&shared, &place) => Some(ended),
+                    ended = shell::run(&shared, &partition) => Some(ended),
                 }
             };
             let life = catch_unwind(AssertUnwindSafe(|| runtime.block_on(life)));
             shared.threads.running.send_modify(|running| {
-                running.remove(&place);
+                running.remove(&partition);
             });
             // The node may look for nobody who holds what it shares.
             drop(shared);

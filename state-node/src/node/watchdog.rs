@@ -50,29 +50,30 @@ impl Watchdog {
             return false;
         };
         let idle = shared.standing.idle(Instant::now(), self.longest);
-        self.seen.retain(|place, _| idle.contains_key(place));
-        for (place, idle) in idle {
-            let seen = self.seen.entry(place.clone()).or_default();
+        self.seen
+            .retain(|partition, _| idle.contains_key(partition));
+        for (partition, idle) in idle {
+            let seen = self.seen.entry(partition.clone()).or_default();
             *seen += 1;
             if *seen == SEEN_MAX {
-                stuck(&shared, &place, idle);
+                stuck(&shared, &partition, idle);
             }
         }
         true
     }
 }
 
-fn stuck(shared: &Shared, place: &LanePartition, idle: Duration) {
-    let deciding = shared.standing.deciding(place);
+fn stuck(shared: &Shared, partition: &LanePartition, idle: Duration) {
+    let deciding = shared.standing.deciding(partition);
     let deciding = deciding.unwrap_or_else(|| "nothing of an entity's".to_owned());
     tracing::error!(
-        partition = %place, deciding, ?idle,
+        %partition, deciding, ?idle,
         "domain code does not return (R47): the partition goes on elsewhere, and its thread is left behind; mend the code \
          and restart this node"
     );
     let reason = format!("domain code has not returned for {idle:?}, deciding {deciding}");
     shared
         .reports
-        .set_state(place, PartitionState::Stopped(Some(reason)));
-    shared.standing.give_up(place);
+        .set_state(partition, PartitionState::Stopped(Some(reason)));
+    shared.standing.give_up(partition);
 }

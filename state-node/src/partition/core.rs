@@ -106,15 +106,15 @@ impl Core {
     /// A snapshot that cannot be used is thrown away: the log rebuilds it. Where the log no longer holds all, a person
     /// must look.
     pub(super) fn discard_snapshot(&mut self, reason: &str) -> Exit {
-        let (place, first) = (&self.setting.place, self.opened.first);
+        let (partition, first) = (&self.setting.partition, self.opened.first);
         if first > Offset(0) {
             return Exit::Stop(format!(
-                "{reason}. {place} starts at offset {first}, so the log could not rebuild what the snapshot holds, and \
+                "{reason}. {partition} starts at offset {first}, so the log could not rebuild what the snapshot holds, and \
                  nothing of it was deleted. Restore the snapshots of this node, or delete them if they are published or \
                  another node has them"
             ));
         }
-        tracing::warn!(partition = %place, reason, "the snapshot is thrown away and the log replayed");
+        tracing::warn!(%partition, reason, "the snapshot is thrown away and the log replayed");
         self.actions.push(Action::Clear);
         Exit::Lost("the snapshot could not be used")
     }

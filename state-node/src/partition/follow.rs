@@ -117,7 +117,7 @@ impl Follower {
                 Err(error) => {
                     // R3: whatever is no record of ours is ignored and counted, like a foreign one.
                     core.fold.ignored += 1;
-                    tracing::warn!(partition = %core.setting.place, offset = %stored.offset, %error, "a record is ignored");
+                    tracing::warn!(partition = %core.setting.partition, offset = %stored.offset, %error, "a record is ignored");
                 }
             }
         }
@@ -218,9 +218,9 @@ impl Follower {
 }
 
 fn truncated(core: &Core, end: Offset) -> Exit {
-    let place = &core.setting.place;
+    let partition = &core.setting.partition;
     Exit::Stop(format!(
-        "{place} is shorter than its snapshot, which holds records up to {end}: the log was truncated"
+        "{partition} is shorter than its snapshot, which holds records up to {end}: the log was truncated"
     ))
 }
 
@@ -228,9 +228,9 @@ fn truncated(core: &Core, end: Offset) -> Exit {
 /// to the same, so a person must look.
 fn discard_snapshot(core: &mut Core, reason: &str) -> Exit {
     if core.opened.replayed {
-        let place = &core.setting.place;
+        let partition = &core.setting.partition;
         return Exit::Stop(format!(
-            "{place} was replayed from the beginning of its log, and still: {reason}"
+            "{partition} was replayed from the beginning of its log, and still: {reason}"
         ));
     }
     core.discard_snapshot(reason)

@@ -19,23 +19,23 @@ use crate::store::SnapshotStore;
 pub enum OpenError {
     /// R36: the log starts after 0, and no snapshot covers what is missing.
     #[error(
-        "{place} starts at offset {first}, and {}: what was deleted before it is nowhere. Restore the snapshots (of this \
+        "{partition} starts at offset {first}, and {}: what was deleted before it is nowhere. Restore the snapshots (of this \
          node, or the lane's topic `snapshots`) or the log; a node that has them on its disk publishes them",
         reach(*snapshot)
     )]
     Uncovered {
         /// The partition that cannot be opened.
-        place: xp_protocol::LanePartition,
+        partition: xp_protocol::LanePartition,
         /// Its oldest offset.
         first: Offset,
         /// Where the newest snapshot ends, on this disk or published.
         snapshot: Option<Offset>,
     },
     /// The snapshot store cannot be used at all.
-    #[error("the snapshots of {place} cannot be used: {reason}")]
+    #[error("the snapshots of {partition} cannot be used: {reason}")]
     Store {
         /// The partition that cannot be opened.
-        place: xp_protocol::LanePartition,
+        partition: xp_protocol::LanePartition,
         /// What the store said.
         reason: String,
     },
@@ -58,7 +58,7 @@ impl Partition {
     pub fn open(setting: Setting, opening: Opening, seed: u64) -> Result<Self, OpenError> {
         let is_whole = opening.first == Offset(0);
         let stored = stored(setting.store.as_ref(), is_whole).unwrap_or_else(|reason| {
-            tracing::warn!(partition = %setting.place, reason, "the snapshot cannot be used; the log is replayed");
+            tracing::warn!(partition = %setting.partition, reason, "the snapshot cannot be used; the log is replayed");
             None
         });
         let end = stored.as_ref().and_then(|stored| stored.fold.last_valid);
@@ -97,7 +97,7 @@ impl Partition {
         for address in unindexed {
             let indexed = core.index_anew(&address);
             indexed.map_err(|reason| OpenError::Store {
-                place: core.setting.place.clone(),
+                partition: core.setting.partition.clone(),
                 reason,
             })?;
         }
@@ -175,7 +175,7 @@ fn check_covered(
         return Ok(());
     }
     Err(OpenError::Uncovered {
-        place: setting.place.clone(),
+        partition: setting.partition.clone(),
         first,
         snapshot,
     })
@@ -183,7 +183,7 @@ fn check_covered(
 
 fn forget(setting: &Setting) -> Result<(), OpenError> {
     setting.store.clear().map_err(|error| OpenError::Store {
-        place: setting.place.clone(),
+        partition: setting.partition.clone(),
         reason: error.to_string(),
     })
 }

@@ -220,9 +220,9 @@ impl Owner {
         results: &[Result<Offset, AppendError>],
         now: Now,
     ) -> Step {
-        let place = &core.setting.place;
+        let partition = &core.setting.partition;
         let appends = &mut self.writer.appends;
-        appends.acknowledge(place, numbers, results, now);
+        appends.acknowledge(partition, numbers, results, now);
         self.settle(core, now)?;
         self.take_held(core, now)
     }
@@ -233,7 +233,7 @@ impl Owner {
         let only_expected = core.holds(Rule::ExpectedOffset);
         let settled = self.writer.appends.settle(only_expected);
         self.let_out(core, now);
-        let place = &core.setting.place;
+        let partition = &core.setting.partition;
         match settled {
             Settled::InOrder => Ok(()),
             Settled::Gap { from, upto } => {
@@ -243,7 +243,7 @@ impl Owner {
             // An offset that was given to another record before: the log has lost its end, and with it what this node
             // has told others to be committed.
             Settled::Truncated { offset, expected } => Err(Exit::Stop(format!(
-                "{place} acknowledged offset {offset} where {expected} was expected: the log was truncated"
+                "{partition} acknowledged offset {offset} where {expected} was expected: the log was truncated"
             ))),
         }
     }
@@ -295,7 +295,7 @@ impl Owner {
 
     /// R42: `inbound` begins at `first` now, and what was before it and not taken is gone.
     pub(super) fn missed(&mut self, core: &mut Core, first: Offset, now: Now) -> Step {
-        if !self.inbox.miss(&core.setting.place, first, now) {
+        if !self.inbox.miss(&core.setting.partition, first, now) {
             let from = self.inbox.next();
             core.actions.push(Action::ReadInbound { from });
             return Ok(());

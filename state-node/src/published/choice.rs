@@ -8,10 +8,10 @@ use crate::snapshot;
 
 /// Who publishes a partition: the first mirror that has it, so that the owner pays nothing; the owner while there is none.
 #[must_use]
-pub fn publishes(members: &Members, place: &LanePartition) -> Option<Incarnation> {
-    let mut mirrors = members.mirrors(place).iter().copied();
-    let mirror = mirrors.find(|mirror| members.is_warm(place, *mirror));
-    mirror.or_else(|| members.owner(place))
+pub fn publishes(members: &Members, partition: &LanePartition) -> Option<Incarnation> {
+    let mut mirrors = members.mirrors(partition).iter().copied();
+    let mirror = mirrors.find(|mirror| members.is_warm(partition, *mirror));
+    mirror.or_else(|| members.owner(partition))
 }
 
 /// R36: whether a node whose own snapshot ends at `local` takes the published one of a log with these `bounds`: where
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn a_mirror_publishes_once_it_has_the_partition() {
         let lanes = Lanes::default().with(Lane::new("main", 1, 1), ["ledger"]);
-        let place = LanePartition {
+        let partition = LanePartition {
             lane: "main".into(),
             partition: PartitionId(0),
         };
@@ -80,12 +80,12 @@ mod tests {
         for word in &told {
             tell(&mut members, word);
         }
-        assert_eq!(publishes(&members, &place), members.owner(&place));
+        assert_eq!(publishes(&members, &partition), members.owner(&partition));
         for node in nodes {
-            tell(&mut members, &alive(node, std::slice::from_ref(&place)));
+            tell(&mut members, &alive(node, std::slice::from_ref(&partition)));
         }
-        let mirror = members.mirrors(&place).first().copied();
+        let mirror = members.mirrors(&partition).first().copied();
         assert!(mirror.is_some());
-        assert_eq!(publishes(&members, &place), mirror);
+        assert_eq!(publishes(&members, &partition), mirror);
     }
 }

@@ -1,6 +1,6 @@
 //! A publisher's epoch, step by step: everything that is stored once, then what changes, round by round.
 //!
-//! It has no head before it stands where the former epoch's head does: `events` may begin behind any earlier place.
+//! It has no head before it stands where the former epoch's head does: `events` may begin behind any earlier position.
 
 use std::collections::VecDeque;
 

@@ -45,7 +45,7 @@ fn answers_that_write_nothing_wait_behind_what_they_have_seen() {
     assert_eq!(heard[1..], ["reply 1 2 1", "reply ?q 2 1", "reply 1 2 1"]);
 }
 
-/// R10: somebody else wrote. A zombie's record moves the place, and does not end the ownership.
+/// R10: somebody else wrote. A zombie's record moves the position, and does not end the ownership.
 #[test]
 fn an_acknowledgement_elsewhere_commits_nothing_until_the_gap_is_read() {
     let mut desk = Desk::owning();
@@ -63,7 +63,7 @@ fn an_acknowledgement_elsewhere_commits_nothing_until_the_gap_is_read() {
     assert!(desk.heard()[0].starts_with("welcome 1 0"));
     desk.send(ANA, 1, &add("a"));
     desk.settle();
-    assert!(desk.gaps.is_empty(), "the place has moved with the gap");
+    assert!(desk.gaps.is_empty(), "the position has moved with the gap");
     assert_eq!(desk.heard()[1], "reply 1 2 1");
 }
 

@@ -29,7 +29,7 @@ use xp_transport::{AppendError, Now, Record, Stored};
 
 use crate::grid::Grid;
 use crate::ledger::Ledger;
-use crate::records::{at, event, place, words};
+use crate::records::{at, event, partition, words};
 use crate::room::Room;
 
 /// An append to `events` that was not answered yet.
@@ -341,7 +341,7 @@ impl Desk {
             joined: Offset(self.cluster),
             sent: self.running,
             leaving: false,
-            warm: vec![place()],
+            warm: vec![partition()],
         }
     }
 
@@ -664,7 +664,7 @@ fn setting(
     store: &Arc<dyn SnapshotStore>,
 ) -> Setting {
     Setting {
-        place: place(),
+        partition: partition(),
         incarnation: Incarnation(Uuid::from_u128(node)),
         lanes: Arc::new(lanes()),
         domain: Arc::new(domain.clone()),

@@ -11,7 +11,7 @@ use xp_state_node::snapshot;
 
 use crate::desk::{ANA, BEN, Desk, Socket};
 use crate::diary::Diary;
-use crate::records::{event, place};
+use crate::records::{event, partition};
 use crate::room::Room;
 
 const WRITER: Socket = Socket {
@@ -361,7 +361,7 @@ fn a_timer_can_end_the_entity() {
 fn an_entity_that_waits_for_an_answer_hears_that_there_is_none() {
     let mut desk = written();
     let asked = Message::Tell {
-        source: place(),
+        source: partition(),
         number: 1,
         from: "diary/2".parse().unwrap(),
         what: TellContent::Signal {
@@ -408,7 +408,7 @@ fn an_answer_to_a_former_life_is_not_taken_for_one_to_this() {
     desk.settle();
     assert_ne!(self::conversation(&desk), conversation);
     let answer = Message::Tell {
-        source: place(),
+        source: partition(),
         number: 1,
         from: "diary/2".parse().unwrap(),
         what: TellContent::Answer {

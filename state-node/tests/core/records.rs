@@ -10,7 +10,7 @@ use xp_protocol::{
 };
 use xp_transport::{AppendError, Record, Stored, TopicPartition};
 
-pub(crate) fn place() -> LanePartition {
+pub(crate) fn partition() -> LanePartition {
     LanePartition {
         lane: "main".into(),
         partition: PartitionId(0),

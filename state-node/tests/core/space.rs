@@ -9,7 +9,7 @@ use xp_state_node::sled_store::{SledStore, SledStores};
 use xp_state_node::snapshot::sealed;
 use xp_state_node::store::{Batch, SnapshotStore};
 
-use crate::records::place;
+use crate::records::partition;
 
 const MIB: usize = 1 << 20;
 
@@ -44,7 +44,7 @@ fn write(store: &SledStore, entity: Option<Bytes>) {
 
 fn open(dir: &Path, boot: &str) -> (SledStores, SledStore) {
     let stores = SledStores::open(dir, 16 << 20, boot).unwrap();
-    let store = stores.partition(&place()).unwrap();
+    let store = stores.partition(&partition()).unwrap();
     (stores, store)
 }
 
@@ -83,7 +83,7 @@ fn a_value_is_whole_whatever_its_size_was_and_is() {
     assert_eq!(store.entity(&board()).unwrap(), None);
     drop((store, stores));
     let db = sled::Config::new().path(&dir).open().unwrap();
-    let left = db.open_tree(place().to_string()).unwrap();
+    let left = db.open_tree(partition().to_string()).unwrap();
     assert_eq!(
         left.len(),
         1,
@@ -118,7 +118,7 @@ fn what_a_former_build_left_is_read_and_its_space_given_back() {
     let dir = dir.path().join("snapshots");
     let db = sled::Config::new().path(&dir).open().unwrap();
     db.insert("boot", "boot").unwrap();
-    let tree = db.open_tree(place().to_string()).unwrap();
+    let tree = db.open_tree(partition().to_string()).unwrap();
     for round in 0..70 {
         let state = state(round, MIB);
         tree.insert("eledger/board", &state[..]).unwrap();

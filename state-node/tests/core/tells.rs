@@ -1,7 +1,7 @@
 //! Words between entities (R34).
 
 use crate::desk::{ANA, Desk};
-use crate::records::place;
+use crate::records::partition;
 use xp_protocol::codec;
 use xp_protocol::inbound::{Inbound, Message, TellContent};
 
@@ -21,7 +21,7 @@ pub(crate) fn tell_as(desk: &mut Desk, number: u64, address: &str, entry: &str) 
 
 fn lend(desk: &mut Desk, number: u64, address: &str, entry: &str) {
     let message = Message::Tell {
-        source: place(),
+        source: partition(),
         number,
         from: "ledger/other".parse().unwrap(),
         what: TellContent::Signal { conversation: None },
@@ -37,7 +37,7 @@ fn borrow(desk: &mut Desk, n: u64, other: &str) {
 
 /// The partition's only target: itself.
 fn taken(desk: &mut Desk, number: u64) {
-    let taker = place();
+    let taker = partition();
     desk.word(Message::TellsTaken { taker, number }, "", "");
 }
 
@@ -192,7 +192,7 @@ fn tells_go_out_again_until_their_target_confirms_them() {
     desk.own();
     assert_eq!(number(&desk.told.remove(0)), 1);
     let taken = Message::TellsTaken {
-        taker: place(),
+        taker: partition(),
         number: 1,
     };
     desk.word(taken, "", "");

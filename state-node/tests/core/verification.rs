@@ -13,7 +13,7 @@ use crate::forgotten;
 use crate::game::{BUG, FIRST, Game, NEW_FIELD, NO_EVENTS, NO_SIGNALS};
 use crate::grid::Grid;
 use crate::ledger::Ledger;
-use crate::records::{add, place};
+use crate::records::{add, partition};
 use crate::room::Room;
 
 const WIDE: Bounds = Bounds {
@@ -31,7 +31,7 @@ fn usual() -> Registry {
 }
 
 fn verified_within(bounds: Bounds, domain: Registry, desk: &Desk) -> Report {
-    let verification = Verification::new(Arc::new(domain), bounds, place(), Offset(0));
+    let verification = Verification::new(Arc::new(domain), bounds, partition(), Offset(0));
     let mut verification = verification.unwrap();
     loop {
         let log = desk.stored(0, desk.log.len() as u64);
@@ -219,13 +219,13 @@ fn revisions_that_jump_elsewhere_are_named() {
 
 #[test]
 fn a_log_whose_beginning_is_gone_is_not_verified() {
-    let refused = Verification::new(Arc::new(usual()), WIDE, place(), Offset(7));
+    let refused = Verification::new(Arc::new(usual()), WIDE, partition(), Offset(7));
     let first = Offset(7);
     let late = refused.err();
     assert_eq!(
         late,
         Some(Late {
-            place: place(),
+            partition: partition(),
             first
         })
     );

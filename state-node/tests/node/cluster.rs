@@ -71,7 +71,7 @@ impl Cluster {
 
     fn is_settled(&self) -> bool {
         let owned: Vec<_> = self.nodes.values().flat_map(owned_by).collect();
-        let places: BTreeSet<_> = owned.iter().cloned().collect();
+        let partitions: BTreeSet<_> = owned.iter().cloned().collect();
         let mirrored = |node: &Handle| {
             let states = node.states();
             states
@@ -81,7 +81,7 @@ impl Cluster {
         };
         let mirrored: usize = self.nodes.values().map(mirrored).sum();
         owned.len() == 4
-            && places.len() == 4
+            && partitions.len() == 4
             && self.nodes.values().all(Handle::is_ready)
             && (self.nodes.len() == 1 || mirrored == 4)
     }
@@ -92,9 +92,9 @@ impl Cluster {
 
     /// Which node owns a client's entity.
     fn owner(&self, client: &Client) -> u128 {
-        let place = self.world.lanes.locate(&client.address).unwrap();
+        let partition = self.world.lanes.locate(&client.address).unwrap();
         let mut nodes = self.nodes.iter();
-        let owner = nodes.find(|(_, node)| owned_by(node).contains(&place));
+        let owner = nodes.find(|(_, node)| owned_by(node).contains(&partition));
         *owner.expect("somebody owns it").0
     }
 
@@ -106,7 +106,7 @@ impl Cluster {
 fn owned_by(node: &Handle) -> Vec<LanePartition> {
     let states = node.states().into_iter();
     let owned = states.filter(|(_, state)| *state == PartitionState::Owned);
-    owned.map(|(place, _)| place).collect()
+    owned.map(|(partition, _)| partition).collect()
 }
 
 async fn connected(world: &mut World, entities: &[&str]) -> (Edge, Vec<Client>) {
@@ -141,12 +141,12 @@ async fn three_nodes_share_the_partitions_and_each_has_a_mirror() {
     let members = cluster.nodes[&1].members();
     assert_eq!(members.unplaced().count(), 0);
     for node in cluster.nodes.values() {
-        for (place, duty) in members.duties(node.incarnation()) {
+        for (partition, duty) in members.duties(node.incarnation()) {
             let expected = match duty {
                 Duty::Own => PartitionState::Owned,
                 Duty::Mirror => PartitionState::Mirroring,
             };
-            assert_eq!(node.states()[&place], expected, "{place}");
+            assert_eq!(node.states()[&partition], expected, "{partition}");
         }
     }
     for (_, node) in std::mem::take(&mut cluster.nodes) {
@@ -209,18 +209,18 @@ async fn a_node_that_stops_hands_over_what_it_owns() {
 async fn a_partition_goes_where_a_person_moves_it_and_back() {
     let mut cluster = Cluster::of(3).await;
     let (mut edge, mut clients) = connected(&mut cluster.world, &ENTITIES).await;
-    let place = cluster.world.lanes.locate(&clients[0].address).unwrap();
+    let partition = cluster.world.lanes.locate(&clients[0].address).unwrap();
     for name in [1, 2, 3] {
         let to = Some(format!("state-{name}").into());
-        let place = place.clone();
+        let partition = partition.clone();
         cluster
             .say(Member::Move {
-                partition: place,
+                partition,
                 to,
             })
             .await;
         let moved = async {
-            while !owned_by(&cluster.nodes[&name]).contains(&place_of(&cluster, &clients[0])) {
+            while !owned_by(&cluster.nodes[&name]).contains(&partition_of(&cluster, &clients[0])) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
@@ -231,7 +231,7 @@ async fn a_partition_goes_where_a_person_moves_it_and_back() {
     }
 }
 
-fn place_of(cluster: &Cluster, client: &Client) -> LanePartition {
+fn partition_of(cluster: &Cluster, client: &Client) -> LanePartition {
     cluster.world.lanes.locate(&client.address).unwrap()
 }
 
@@ -294,9 +294,9 @@ async fn a_partition_that_stops_on_its_owner_is_taken_over_alone() {
     cluster.start_on(3, log).await;
     cluster.settle().await;
     let (mut edge, mut clients) = connected(&mut cluster.world, &ENTITIES).await;
-    let place = place_of(&cluster, &clients[0]);
+    let partition = partition_of(&cluster, &clients[0]);
     let to = Some("state-3".into());
-    let moved = place.clone();
+    let moved = partition.clone();
     cluster
         .say(Member::Move {
             partition: moved,
@@ -304,7 +304,7 @@ async fn a_partition_that_stops_on_its_owner_is_taken_over_alone() {
         })
         .await;
     let has_come = async {
-        while !owned_by(&cluster.nodes[&3]).contains(&place) {
+        while !owned_by(&cluster.nodes[&3]).contains(&partition) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
@@ -312,13 +312,13 @@ async fn a_partition_that_stops_on_its_owner_is_taken_over_alone() {
     assert!(has_come.is_ok(), "{:#?}", cluster.states());
     all_go_on(&mut edge, &mut clients).await;
     cut.hold(Held {
-        broken: Some(place.partition),
+        broken: Some(partition.partition),
         ..Held::default()
     });
     let broken = &cluster.nodes[&3];
     let has_stopped = async {
         while !matches!(
-            broken.states().get(&place),
+            broken.states().get(&partition),
             Some(PartitionState::Stopped(_))
         ) {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -329,7 +329,7 @@ async fn a_partition_that_stops_on_its_owner_is_taken_over_alone() {
     all_go_on(&mut edge, &mut clients).await;
     assert_eq!(broken.eviction(), None);
     let members = cluster.nodes[&1].members();
-    assert_ne!(members.owner(&place), Some(broken.incarnation()));
+    assert_ne!(members.owner(&partition), Some(broken.incarnation()));
 }
 
 #[tokio::test]

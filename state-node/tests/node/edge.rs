@@ -126,10 +126,10 @@ impl Edge {
         })
         .into();
         let key = Bytes::copy_from_slice(client.address.as_str().as_bytes());
-        let place = self.lanes.locate(&client.address).unwrap();
+        let partition = self.lanes.locate(&client.address).unwrap();
         let at = TopicPartition {
             topic: "main.inbound".into(),
-            partition: place.partition,
+            partition: partition.partition,
         };
         let record = Record {
             key,

@@ -177,7 +177,7 @@ async fn a_node_whose_log_does_not_answer_stops_in_time_and_says_what_it_left() 
         ..Held::default()
     });
     let undone = in_time("an end", first.stop()).await.unwrap_err();
-    assert_eq!(undone.places.len(), 4);
+    assert_eq!(undone.partitions.len(), 4);
     let said = undone.to_string();
     assert!(
         said.contains("main/3") && said.contains("acknowledged"),

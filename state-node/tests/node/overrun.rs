@@ -38,10 +38,10 @@ async fn a_partition_that_was_overrun_asks_its_edges_and_goes_on() {
     let mut ana = Client::new("ledger/1", 1);
     edge.connect(&ana, None).await;
     edge.welcome(&ana).await;
-    let place = world.lanes.locate(&ana.address).unwrap();
+    let partition = world.lanes.locate(&ana.address).unwrap();
     let at = TopicPartition {
         topic: "main.inbound".into(),
-        partition: place.partition,
+        partition: partition.partition,
     };
     // 24 MB, where 16 MiB are kept.
     let flood = vec![noise(); 400];

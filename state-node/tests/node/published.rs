@@ -239,13 +239,13 @@ async fn a_damaged_published_snapshot_of_a_shortened_log_is_refused_with_what_to
     site.damage().await;
 
     let new = site.start("new").await;
-    let place = LanePartition {
+    let partition = LanePartition {
         lane: "main".into(),
         partition: PartitionId(0),
     };
     let settled = tokio::time::timeout(PATIENCE, new.settled()).await;
     let states = settled.unwrap();
-    let PartitionState::Stopped(Some(reason)) = &states[&place] else {
+    let PartitionState::Stopped(Some(reason)) = &states[&partition] else {
         panic!("{states:?}")
     };
     assert!(reason.contains("fails its checksum"), "{reason}");

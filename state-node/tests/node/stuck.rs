@@ -22,7 +22,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     assert!(waited.is_ok(), "in vain: {what}");
 }
 
-fn place(address: &str) -> LanePartition {
+fn partition(address: &str) -> LanePartition {
     let address: Address = address.parse().unwrap();
     LanePartition {
         lane: "main".into(),
@@ -37,7 +37,7 @@ async fn domain_code_that_does_not_return_stops_its_partition_alone() {
     let mut edge = world.edge().await;
     let mut ana = Client::new("ledger/1", 1);
     let others = (2..).map(|number| format!("ledger/{number}"));
-    let mut elsewhere = others.filter(|other| place(other) != place("ledger/1"));
+    let mut elsewhere = others.filter(|other| partition(other) != partition("ledger/1"));
     let mut ben = Client::new(&elsewhere.next().unwrap(), 2);
     for client in [&ana, &ben] {
         edge.connect(client, None).await;
@@ -47,7 +47,9 @@ async fn domain_code_that_does_not_return_stops_its_partition_alone() {
     let node = world.node.take().unwrap();
     let stopped = |state: &PartitionState| matches!(state, PartitionState::Stopped(Some(reason)) if reason.contains("for ledger/1"));
     until("the watchdog names the entity", || {
-        node.states().get(&place("ledger/1")).is_some_and(stopped)
+        node.states()
+            .get(&partition("ledger/1"))
+            .is_some_and(stopped)
     })
     .await;
     assert!(!node.is_ready());

@@ -4,7 +4,7 @@ use xp_protocol::{Offset, TimeMs};
 use xp_state_node::read_ahead::ReadAhead;
 use xp_transport::Stored;
 
-use crate::place::Place;
+use crate::partition_name::PartitionName;
 use crate::plan::Plan;
 use crate::stage::{Stage, inbound as topic};
 use crate::switch::Switch;
@@ -60,12 +60,12 @@ impl Inbound {
     /// A mirror keeps what it reads beyond what it knows as `taken`. Says whether it goes on reading.
     pub(in crate::node) fn read_ahead(
         &mut self,
-        place: Place,
+        partition: PartitionName,
         count: u64,
         taken: Offset,
         stage: &Stage,
     ) -> bool {
-        let at = topic(place);
+        let at = topic(partition);
         let Some(from) = self.next else { return false };
         let first = stage.first_kept(&at);
         if from < first {

@@ -64,7 +64,7 @@ impl Held {
         if !stage.plan.has(Feature::Published) {
             return;
         }
-        let mine = publishes(members, &self.part.place.into()) == Some(me.incarnation);
+        let mine = publishes(members, &self.part.partition.into()) == Some(me.incarnation);
         let publication = &mut self.publication;
         if std::mem::replace(&mut publication.mine, mine) == mine {
             return;
@@ -111,7 +111,7 @@ impl Held {
                 taken.map(|taken| writing.taken(taken)).is_ok()
             }
             Step::Read { from, .. } => {
-                let batch = stage.read(&snapshots(part.place), from, READ_MAX);
+                let batch = stage.read(&snapshots(part.partition), from, READ_MAX);
                 writing.read(&batch).is_ok()
             }
         };
@@ -134,7 +134,7 @@ impl Held {
         self.publication.flying = vec![None; records.len()];
         for (index, record) in records.into_iter().enumerate() {
             let asker = me.awaits(Ack::Published(self.part, epoch, index));
-            stage.append(me.producer, &snapshots(self.part.place), record, asker);
+            stage.append(me.producer, &snapshots(self.part.partition), record, asker);
         }
     }
 

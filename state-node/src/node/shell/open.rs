@@ -21,19 +21,19 @@ use crate::schedule::Schedule;
 impl<'a> Shell<'a> {
     pub(super) async fn open(
         shared: &'a Shared,
-        place: &'a LanePartition,
+        partition: &'a LanePartition,
         clock: &'a mut PartitionClock,
         faulted: Faulted,
         may_restore: bool,
     ) -> Result<Self, String> {
-        let topics = shared.hosting.topics(place);
-        let topics = topics.expect("places come from these lanes");
+        let topics = shared.hosting.topics(partition);
+        let topics = topics.expect("partitions come from these lanes");
         let log = &shared.log;
         let mut bounds = log.bounds(&topics.events).await.map_err(text)?;
-        let store = shared.stores.partition(place).map_err(text)?;
-        let turn = shared.publishers.turn(place);
+        let store = shared.stores.partition(partition).map_err(text)?;
+        let turn = shared.publishers.turn(partition);
         let mut restored = false;
-        while may_restore && restore(shared, place, &topics, &store, bounds).await? {
+        while may_restore && restore(shared, partition, &topics, &store, bounds).await? {
             // It took its time, and retention may have passed what was published when it began.
             bounds = log.bounds(&topics.events).await.map_err(text)?;
             restored = true;
@@ -46,7 +46,7 @@ impl<'a> Shell<'a> {
         };
         let deciding = Deciding::default();
         let setting = shared.hosting.setting(
-            place,
+            partition,
             shared.membership.incarnation(),
             Arc::clone(&store),
             faulted,
@@ -60,13 +60,13 @@ impl<'a> Shell<'a> {
             .reports
             .replay()
             .expect(bounds.next.0.saturating_sub(from.0));
-        let progress = shared.standing.begins(place, deciding, Instant::now());
-        let publishes = publish(shared, place, &topics, &store, &turn).await;
-        let ahead_bytes_max = shared.hosting.limits(place).ahead_bytes_max.bytes();
+        let progress = shared.standing.begins(partition, deciding, Instant::now());
+        let publishes = publish(shared, partition, &topics, &store, &turn).await;
+        let ahead_bytes_max = shared.hosting.limits(partition).ahead_bytes_max.bytes();
         let log = || Arc::clone(log);
         let mut shell = Self {
             shared,
-            place,
+            partition,
             core,
             in_flight: InFlight::new(log(), topics.clone()),
             readers: Readers::new(log(), topics, ahead_bytes_max, from),

@@ -53,7 +53,7 @@ impl Shell<'_> {
                 }
                 Action::Clear => self.snapshots.spoil(),
                 Action::Lost(why) => {
-                    tracing::warn!(partition = %self.place, why, "a partition was lost and is opened anew");
+                    tracing::warn!(partition = %self.partition, why, "a partition was lost and is opened anew");
                     return Some(Left::Lost);
                 }
                 Action::Stop(reason) => return Some(Left::Stopped(reason)),
@@ -72,12 +72,12 @@ impl Shell<'_> {
     }
 
     fn save(&mut self, batch: Batch) {
-        let place = self.place.clone();
+        let partition = self.partition.clone();
         let writing = self.snapshots.write(batch);
         self.in_flight.ask(async move {
             let written = writing.await;
             if let Err(error) = &written {
-                tracing::error!(partition = %place, %error, "a snapshot was not written; the log keeps everything. Make room on the disk of the data directory, or mend it");
+                tracing::error!(%partition, %error, "a snapshot was not written; the log keeps everything. Make room on the disk of the data directory, or mend it");
             }
             Done::Saved(written.is_ok())
         });

@@ -18,12 +18,12 @@ type Store = Arc<dyn SnapshotStore>;
 /// to replay. Whether it did.
 pub(super) async fn restore(
     shared: &Shared,
-    place: &LanePartition,
+    partition: &LanePartition,
     topics: &Topics,
     store: &Store,
     bounds: Bounds,
 ) -> Result<bool, String> {
-    let pace = Arc::new(shared.hosting.limits(place).pace());
+    let pace = Arc::new(shared.hosting.limits(partition).pace());
     // One that cannot be read is no snapshot; opening says so.
     let local = published::position(store.as_ref()).unwrap_or_default();
     let local = local.map(|(_, position)| position);
@@ -37,7 +37,7 @@ pub(super) async fn restore(
         pace,
     };
     // It may take minutes, and is not what a partition in its stride does.
-    shared.standing.ended(place);
+    shared.standing.ended(partition);
     let mut stop = shared.stop.clone();
     let outcome = tokio::select! {
         outcome = restoring.run(local) => outcome,
@@ -45,12 +45,12 @@ pub(super) async fn restore(
     };
     match outcome {
         Ok(Outcome::Restored(position)) => {
-            tracing::info!(partition = %place, %position, "the partition goes on from its published snapshot");
+            tracing::info!(%partition, %position, "the partition goes on from its published snapshot");
             Ok(true)
         }
         Ok(Outcome::Nothing | Outcome::Older(_)) => Ok(false),
         Err(error) if is_whole(bounds) => {
-            tracing::warn!(partition = %place, %error, "the published snapshot is not used; the log is replayed");
+            tracing::warn!(%partition, %error, "the published snapshot is not used; the log is replayed");
             Ok(false)
         }
         Err(error) => Err(error.to_string()),
@@ -60,7 +60,7 @@ pub(super) async fn restore(
 /// Starts what publishes the partition when it is this node's turn; where the lane has no such topic, nothing.
 pub(super) async fn publish(
     shared: &Shared,
-    place: &LanePartition,
+    partition: &LanePartition,
     topics: &Topics,
     store: &Store,
     changes: &Arc<Mutex<Changes>>,
@@ -74,7 +74,7 @@ pub(super) async fn publish(
             events: topics.events.clone(),
             store: Arc::clone(store),
             changes: Arc::clone(changes),
-            pace: Arc::new(shared.hosting.limits(place).pace()),
+            pace: Arc::new(shared.hosting.limits(partition).pace()),
         };
         shared.publishers.start(publishing, turn);
     }

@@ -47,11 +47,11 @@ impl Index {
             }
         }
         for (edge, watches) in moved.edges {
-            let place = (edge, address.clone());
+            let seat = (edge, address.clone());
             if watches {
-                self.watched.insert(place);
+                self.watched.insert(seat);
             } else {
-                self.watched.remove(&place);
+                self.watched.remove(&seat);
             }
         }
     }

@@ -210,7 +210,7 @@ impl Core {
                 tracing::error!(entity = %address, reason, "an entity cannot be read by this build and is quarantined; {cure}");
             }
             n if n.is_power_of_two() => {
-                tracing::error!(partition = %self.setting.place, entities = n, "so many entities cannot be read by this build and are quarantined; `xp entity show` says why of each");
+                tracing::error!(partition = %self.setting.partition, entities = n, "so many entities cannot be read by this build and are quarantined; `xp entity show` says why of each");
             }
             _ => {}
         }

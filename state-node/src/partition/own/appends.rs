@@ -124,7 +124,7 @@ impl Appends {
     /// Notes the acknowledgements of one append, in order.
     pub(super) fn acknowledge(
         &mut self,
-        place: &LanePartition,
+        partition: &LanePartition,
         (first, round): (Seq, u64),
         results: &[Result<Offset, AppendError>],
         now: Now,
@@ -138,13 +138,13 @@ impl Appends {
                 Ok(offset) => {
                     self.acknowledged.insert(seq, *offset);
                     if std::mem::take(&mut self.failing) {
-                        tracing::info!(partition = %place, %seq, "appends succeed again");
+                        tracing::info!(%partition, %seq, "appends succeed again");
                     }
                 }
                 Err(error) => {
                     // A full disk fails often and for long: one line when it begins, one when it ends.
                     if !std::mem::replace(&mut self.failing, true) {
-                        tracing::warn!(partition = %place, %seq, %error, "an append failed; all uncommitted records go out again until they succeed");
+                        tracing::warn!(%partition, %seq, %error, "an append failed; all uncommitted records go out again until they succeed");
                     }
                     self.repeat_at.get_or_insert(now.running.plus_ms(REPEAT_MS));
                 }
@@ -305,7 +305,7 @@ mod tests {
         appends
     }
 
-    fn place() -> LanePartition {
+    fn partition() -> LanePartition {
         LanePartition {
             lane: "main".into(),
             partition: PartitionId(0),
@@ -324,7 +324,7 @@ mod tests {
     fn answer(appends: &mut Appends, first: u64, round: u64, at: &[u64]) -> Settled {
         let results: Vec<_> = at.iter().map(|offset| Ok(Offset(*offset))).collect();
         let now = Now::steady(TimeMs(0));
-        appends.acknowledge(&place(), (Seq(first), round), &results, now);
+        appends.acknowledge(&partition(), (Seq(first), round), &results, now);
         appends.settle(true)
     }
 
@@ -376,7 +376,7 @@ mod tests {
         let mut appends = three();
         assert_eq!(answer(&mut appends, 1, 0, &[101]), Settled::InOrder);
         let (results, now) = ([failed(), Ok(Offset(103))], Now::steady(TimeMs(0)));
-        appends.acknowledge(&place(), (Seq(2), 0), &results, now);
+        appends.acknowledge(&partition(), (Seq(2), 0), &results, now);
         assert!(appends.repeat(true, now).is_empty(), "not at once");
         let again = appends.repeat(true, Now::steady(TimeMs(REPEAT_MS)));
         let [

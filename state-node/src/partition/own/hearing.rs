@@ -65,7 +65,7 @@ impl<'a> Hearing<'a> {
 
     pub(super) fn hear(mut self) -> Step {
         let offset = self.stored.offset;
-        let place = &self.core.setting.place;
+        let partition = &self.core.setting.partition;
         let Inbound {
             time,
             trace,
@@ -73,7 +73,7 @@ impl<'a> Hearing<'a> {
         } = match codec::decode(&self.stored.record.header) {
             Ok(inbound) => inbound,
             Err(error) => {
-                tracing::warn!(partition = %place, %offset, %error, "an inbound record is ignored");
+                tracing::warn!(%partition, %offset, %error, "an inbound record is ignored");
                 return Ok(());
             }
         };
@@ -83,7 +83,7 @@ impl<'a> Hearing<'a> {
             return Ok(());
         }
         let Some(address) = key(self.stored) else {
-            tracing::warn!(partition = %place, %offset, "an inbound record names no entity");
+            tracing::warn!(%partition, %offset, "an inbound record names no entity");
             return Ok(());
         };
         let heard = Heard {
@@ -120,9 +120,9 @@ impl<'a> Hearing<'a> {
                 if !self.is_next_tell(&source, number) {
                     return Ok(());
                 }
-                let place = (source, number);
+                let named = (source, number);
                 self.turn(&heard, |turn, entity| {
-                    turn.told(entity, place, &from, &what, &heard.value)
+                    turn.told(entity, named, &from, &what, &heard.value)
                 })
             }
             Message::TellsTaken { .. } => Ok(()),

@@ -93,22 +93,22 @@ impl Inbox {
 
     fn say(&mut self, core: &mut Core, outbox: &mut Outbox, commit: Offset) {
         let untold = std::mem::take(&mut self.untold);
-        let record = taken(core.setting.place.partition, self.next);
+        let record = taken(core.setting.partition.partition, self.next);
         let to = listened(core, &untold.heard);
         outbox.emit_last(core, commit, to, &record);
     }
 
     /// `inbound` begins at `first` now. Whether something is gone that was not taken.
-    pub(super) fn miss(&mut self, place: &LanePartition, first: Offset, now: Now) -> bool {
+    pub(super) fn miss(&mut self, partition: &LanePartition, first: Offset, now: Now) -> bool {
         if first <= self.next {
             return false;
         }
         self.hole = Some(Hole { first, left: None });
-        self.report(place, first, now);
+        self.report(partition, first, now);
         true
     }
 
-    fn report(&mut self, place: &LanePartition, first: Offset, now: Now) {
+    fn report(&mut self, partition: &LanePartition, first: Offset, now: Now) {
         let from = self.next;
         self.missed += first.0 - from.0;
         let said = self.missed_said;
@@ -118,7 +118,7 @@ impl Inbox {
         self.missed_said = Some(now.running);
         let missed = std::mem::take(&mut self.missed);
         tracing::warn!(
-            partition = %place, missed, %from, %first,
+            %partition, missed, %from, %first,
             "messages were dropped from inbound before they were taken, none of them acknowledged to a client; they \
              come again, and the partition goes on: it is slower than what it is told, or inbound keeps too little"
         );
@@ -182,11 +182,11 @@ mod tests {
     }
 
     fn missed(inbox: &mut Inbox, first: u64) -> bool {
-        let place = LanePartition {
+        let partition = LanePartition {
             lane: "main".into(),
             partition: PartitionId(0),
         };
-        inbox.miss(&place, Offset(first), Now::steady(TimeMs(0)))
+        inbox.miss(&partition, Offset(first), Now::steady(TimeMs(0)))
     }
 
     #[test]

@@ -153,9 +153,9 @@ impl Outbox {
         if bytes <= limits.piece_bytes() {
             return core.actions.push(Action::Speak { partition, record });
         }
-        let place = &core.setting.place;
+        let own = &core.setting.partition;
         if self.large.bytes() >= limits.large.bytes_max.bytes() {
-            tracing::warn!(partition = %place, bytes, "a large answer was dropped, because others wait already; its client asks again");
+            tracing::warn!(partition = %own, bytes, "a large answer was dropped, because others wait already; its client asks again");
             return;
         }
         match self
@@ -164,7 +164,7 @@ impl Outbox {
         {
             Some(cut) => self.large.push(cut),
             None => {
-                tracing::warn!(partition = %place, bytes, "a volatile output was dropped: it is too large for one record");
+                tracing::warn!(partition = %own, bytes, "a volatile output was dropped: it is too large for one record");
             }
         }
     }

@@ -58,7 +58,7 @@ impl Owner {
         // R36: a quiet partition says so now and then, so that its snapshot stays ahead of retention.
         let is_due = since_ms >= limits.records.quiet.ms();
         for source in std::mem::take(&mut self.positions.told_by) {
-            let record = tells_taken(&core.setting.place, &core.fold, &source, now);
+            let record = tells_taken(&core.setting.partition, &core.fold, &source, now);
             // Behind the gate, so that nothing uncommitted is confirmed.
             self.writer
                 .outbox
@@ -137,9 +137,9 @@ impl Owner {
 }
 
 /// Message to `source` which of its tells this partition has taken (R34).
-fn tells_taken(place: &LanePartition, fold: &Fold, source: &LanePartition, now: Now) -> Record {
+fn tells_taken(partition: &LanePartition, fold: &Fold, source: &LanePartition, now: Now) -> Record {
     let message = Message::TellsTaken {
-        taker: place.clone(),
+        taker: partition.clone(),
         number: fold.tells.last_taken(source),
     };
     let inbound = Inbound {

@@ -165,7 +165,7 @@ impl PoisonProbe {
         let died = died_of(core, offset, name.as_ref());
         if died >= tries_max {
             let message = name.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(partition = %core.setting.place, %offset, message, died, "a message has ended as many processes as it may and is not decided again: its sender gets a fault; `xp log show` has the message, and the code that it ends is to be mended");
+            tracing::error!(partition = %core.setting.partition, %offset, message, died, "a message has ended as many processes as it may and is not decided again: its sender gets a fault; `xp log show` has the message, and the code that it ends is to be mended");
             // Nobody dies of it now. What is known of it by its name is known by its offset from here on, and goes with
             // that once it is decided.
             let told_as = name.filter(|name| core.fold.suspects.is_of_earlier(name));
@@ -207,9 +207,9 @@ impl PoisonProbe {
 /// own the partition.
 fn died_of(core: &Core, offset: Offset, name: Option<&MessageName>) -> usize {
     let by = core.fold.suspects.died_of(offset, name);
-    let (place, members) = (&core.setting.place, &core.placement.members);
+    let (partition, members) = (&core.setting.partition, &core.placement.members);
     let lives = |by: Incarnation| {
-        let returned = by == core.setting.incarnation || members.is_warm(place, by);
+        let returned = by == core.setting.incarnation || members.is_warm(partition, by);
         members.is_alive(by) && returned
     };
     let died = by.filter(|by| *by != SOMEBODY && !lives(*by));

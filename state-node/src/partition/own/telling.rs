@@ -31,7 +31,7 @@ impl TellQueues {
         self.to(&tell.target).leaves(tell.number);
         let max = core.setting.limits.tells.outstanding_max;
         if core.fold.tells.outstanding().count(&tell.target) == max {
-            tracing::warn!(partition = %core.setting.place, target = %tell.target, waiting = max, "a partition takes no words of this one: commands and timers that tell it wait; see who owns it, and why it stands still");
+            tracing::warn!(partition = %core.setting.partition, target = %tell.target, waiting = max, "a partition takes no words of this one: commands and timers that tell it wait; see who owns it, and why it stands still");
         }
         self.send(core, &tell.target, now);
     }
@@ -58,7 +58,7 @@ impl TellQueues {
         while let Some(id) = tells.next(portion, now.running)
             && let Some(tell) = fold.tells.outstanding().get(target, id.number)
         {
-            let record = tell_record(&setting.place, now.time, tell);
+            let record = tell_record(&setting.partition, now.time, tell);
             tells.appended(record.header.len() + record.value.len(), now.running);
             if !setting.rules.holds(Rule::OldestTell) {
                 tells.forget_oldest(now.running);

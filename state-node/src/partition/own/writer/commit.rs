@@ -46,7 +46,7 @@ impl Writer {
             let failure = failure(core, &draft, FaultCode::Misuse, &why);
             return self.commit_fault(core, address, &draft, failure);
         }
-        let Some((commit, record)) = place(core, self.sent(), address, &draft) else {
+        let Some((commit, record)) = record_of(core, self.sent(), address, &draft) else {
             return;
         };
         let bytes = record.bytes();
@@ -193,7 +193,7 @@ impl Writer {
         };
         let mut draft = turn.failed(entity, kept, failed.awaiter.clone(), &failure);
         draft.after = failed.after;
-        if let Some((commit, record)) = place(core, self.sent(), address, &draft) {
+        if let Some((commit, record)) = record_of(core, self.sent(), address, &draft) {
             self.accept(core, address, commit, record, draft);
         }
     }
@@ -237,8 +237,8 @@ fn unreachable<'d>(core: &Core, draft: &'d Draft) -> Option<&'d Address> {
     told.find(|to| core.setting.lanes.of(to.category()).is_none())
 }
 
-/// Gives a draft its place in the log: the commit, and the record to be appended.
-fn place(
+/// Gives a draft its position in the log: the commit, and the record to be appended.
+fn record_of(
     core: &Core,
     sent: Offset,
     address: &Address,

@@ -8,22 +8,22 @@ use super::plan::{LANES, Lane};
 
 /// A partition of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct PartitionName {
     /// The lane's name.
     pub lane: &'static str,
     /// Its number in the lane, from 0.
     pub partition: PartitionId,
 }
 
-impl Place {
+impl PartitionName {
     /// All partitions that hold entities.
     pub fn all() -> impl Iterator<Item = Self> {
-        LANES.iter().flat_map(|lane| lane.places(lane.partitions))
+        LANES.iter().flat_map(|lane| lane.names(lane.partitions))
     }
 
     /// All partitions through which edges hear.
     pub fn all_outbound() -> impl Iterator<Item = Self> {
-        let heard = |lane: &'static Lane| lane.places(lane.outbound_partitions);
+        let heard = |lane: &'static Lane| lane.names(lane.outbound_partitions);
         LANES.iter().flat_map(heard)
     }
 
@@ -47,36 +47,36 @@ impl Place {
     /// # Panics
     /// When there is no such lane.
     #[must_use]
-    pub fn known(place: &LanePartition) -> Self {
+    pub fn known(partition: &LanePartition) -> Self {
         let mut lanes = LANES.iter();
-        let lane = lanes.find(|lane| lane.name == &*place.lane);
+        let lane = lanes.find(|lane| lane.name == &*partition.lane);
         Self {
             lane: lane.expect("there are no other lanes").name,
-            partition: place.partition,
+            partition: partition.partition,
         }
     }
 }
 
 impl Lane {
-    fn places(&'static self, count: u32) -> impl Iterator<Item = Place> {
-        let place = |partition| Place {
+    fn names(&'static self, count: u32) -> impl Iterator<Item = PartitionName> {
+        let partition = |partition| PartitionName {
             lane: self.name,
             partition: PartitionId(partition),
         };
-        (0..count).map(place)
+        (0..count).map(partition)
     }
 }
 
-impl From<Place> for LanePartition {
-    fn from(place: Place) -> Self {
+impl From<PartitionName> for LanePartition {
+    fn from(partition: PartitionName) -> Self {
         Self {
-            lane: place.lane.into(),
-            partition: place.partition,
+            lane: partition.lane.into(),
+            partition: partition.partition,
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PartitionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PartitionId(partition) = self.partition;
         write!(f, "{}-{partition}", self.lane)
