@@ -91,14 +91,35 @@ pub struct Commit {
     pub event_count: u32,
     /// What becomes of sessions, timers, tickets and conversations.
     pub changes: Vec<Change>,
-    /// The chains that this commit continues: each gets one outbound record (R6, R19).
+    /// What sessions are shown of it.
+    pub outputs: Outputs,
+    /// The resolved tells (R6).
+    pub tells: Vec<Tell>,
+}
+
+/// What sessions are shown of a commit, and the chains that bring it to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// The chains that the commit continues: each gets one outbound record (R6, R19).
     pub links: Vec<ChainLink>,
     /// What is delivered, in this order; also to sessions whose socket is gone, for their resume (R21).
     pub deliveries: Vec<Routed>,
     /// The payloads of the deliveries, one behind the other.
     pub frames: Bytes,
-    /// The resolved tells (R6).
-    pub tells: Vec<Tell>,
+}
+
+impl Outputs {
+    /// The delivery at an index, and its payload: a slice of the frames, without a copy. `None` where there is none, or
+    /// where the frames are too short for it.
+    #[must_use]
+    pub fn delivery(&self, index: usize) -> Option<(&Delivery, Bytes)> {
+        let delivery = &self.deliveries.get(index)?.delivery;
+        let bytes = |routed: &Routed| routed.delivery.payload_bytes as usize;
+        let start: usize = self.deliveries[..index].iter().map(bytes).sum();
+        let end = start + delivery.payload_bytes as usize;
+        let payload = (end <= self.frames.len()).then(|| self.frames.slice(start..end));
+        Some((delivery, payload?))
+    }
 }
 
 /// A chain of outbound records about one entity, and where it stood (R19).
@@ -479,14 +500,10 @@ impl Commit {
 
     fn shown_answer(&self, delivery: u32) -> Option<Answer> {
         let index = usize::try_from(delivery).ok()?;
-        let delivered = &self.deliveries.get(index)?.delivery;
-        let bytes = |routed: &Routed| routed.delivery.payload_bytes as usize;
-        let start: usize = self.deliveries[..index].iter().map(bytes).sum();
-        let end = start + delivered.payload_bytes as usize;
-        let payload = (end <= self.frames.len()).then(|| self.frames.slice(start..end));
+        let (delivered, payload) = self.outputs.delivery(index)?;
         match &delivered.item {
-            Item::Reply { .. } => payload.map(Answer::Reply),
-            Item::Reject { .. } => payload.map(Answer::Reject),
+            Item::Reply { .. } => Some(Answer::Reply(payload)),
+            Item::Reject { .. } => Some(Answer::Reject(payload)),
             Item::Fault { code, .. } => Some(Answer::Fault(*code)),
             _ => None,
         }

@@ -235,9 +235,7 @@ fn empty_commit() -> xp_protocol::events::Commit {
         seed: 0,
         event_count: 0,
         changes: Vec::new(),
-        links: Vec::new(),
-        deliveries: Vec::new(),
-        frames: Bytes::new(),
+        outputs: Default::default(),
         tells: Vec::new(),
     }
 }
@@ -259,7 +257,7 @@ fn a_huge_length_in_few_bytes_is_refused_before_memory_is_taken() {
 fn long_values_are_read_too() {
     for length in [4_000, 5_000, 300_000, 20 << 20] {
         let mut commit = empty_commit();
-        commit.frames = Bytes::from(vec![7; length]);
+        commit.outputs.frames = Bytes::from(vec![7; length]);
         let event = Event::Commit(std::sync::Arc::new(commit));
         assert_eq!(codec::decode(&codec::encode(&event)), Ok(event), "{length}");
     }
@@ -273,7 +271,7 @@ fn many_small_numbers_are_read_too() {
             partition: xp_protocol::PartitionId(0),
             prev: Revision(0),
         };
-        commit.links = vec![link; count];
+        commit.outputs.links = vec![link; count];
         let event = Event::Commit(std::sync::Arc::new(commit));
         assert_eq!(codec::decode(&codec::encode(&event)), Ok(event), "{count}");
     }

@@ -256,7 +256,7 @@ impl Entity {
             }
             self.change(change, floor, bounds);
             if let Some((connection, n, answer)) = commit.answered(change) {
-                let answer = apart(answer, commit.frames.len());
+                let answer = apart(answer, commit.outputs.frames.len());
                 self.runtime.answer(connection, n, revision, answer);
             }
             if self.quarantine.is_none() {
@@ -268,7 +268,7 @@ impl Entity {
         self.runtime.revision = revision;
         // Never before the last one, but where that was too far ahead of the owner's clock (R48).
         self.runtime.now = commit.now;
-        for link in &commit.links {
+        for link in &commit.outputs.links {
             let busy = self.runtime.busy.get_or_insert_default();
             busy.chain.insert(link.partition, revision);
         }

@@ -242,7 +242,7 @@ impl Fold {
 fn has_effects(commit: &Commit) -> bool {
     let comes =
         |change: &Change| matches!(change, Change::SessionBegun(_) | Change::SessionAttached(_));
-    !commit.links.is_empty() || commit.changes.iter().any(comes)
+    !commit.outputs.links.is_empty() || commit.changes.iter().any(comes)
 }
 
 /// Judges records behind a fold's position once more (R3): those of a known epoch, before the next one

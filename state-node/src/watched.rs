@@ -51,14 +51,14 @@ impl Watched {
     /// Keeps a commit for resumes; over a bound the oldest go, and come from the log when they are asked for.
     pub fn remember(&mut self, commit: &Arc<Commit>, limits: &Limits) {
         self.recent.push_back(Arc::clone(commit));
-        self.recent_bytes += commit.frames.len();
+        self.recent_bytes += commit.outputs.frames.len();
         while self.recent.len() > limits.recent.commits_max
             || self.recent_bytes > limits.recent.bytes_max.bytes()
         {
             let Some(oldest) = self.recent.pop_front() else {
                 break;
             };
-            self.recent_bytes -= oldest.frames.len();
+            self.recent_bytes -= oldest.outputs.frames.len();
         }
     }
 

@@ -240,9 +240,7 @@ fn caused(cause: Cause) -> Event {
         trace: None,
         event_count: 0,
         changes: Vec::new(),
-        links: Vec::new(),
-        deliveries: Vec::new(),
-        frames: Bytes::new(),
+        outputs: Outputs::default(),
         tells: Vec::new(),
         ..commit()
     };
@@ -273,12 +271,14 @@ fn commit() -> Commit {
         seed: u64::MAX,
         event_count: 2,
         changes: changes(),
-        links: vec![ChainLink {
-            partition: PartitionId(2),
-            prev: Revision(77),
-        }],
-        deliveries: routed(),
-        frames: Bytes::from_static(b"[1][2]"),
+        outputs: Outputs {
+            links: vec![ChainLink {
+                partition: PartitionId(2),
+                prev: Revision(77),
+            }],
+            deliveries: routed(),
+            frames: Bytes::from_static(b"[1][2]"),
+        },
         tells: vec![Tell {
             target: slice(5),
             number: 10,

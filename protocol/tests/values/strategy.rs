@@ -226,9 +226,11 @@ fn commit() -> impl Strategy<Value = Commit> {
                 seed,
                 event_count,
                 changes,
-                links: links.into_iter().map(link).collect(),
-                deliveries: routed.into_iter().map(route).collect(),
-                frames,
+                outputs: Outputs {
+                    links: links.into_iter().map(link).collect(),
+                    deliveries: routed.into_iter().map(route).collect(),
+                    frames,
+                },
                 tells,
             }
         },

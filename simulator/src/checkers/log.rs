@@ -49,7 +49,7 @@ fn chains(pages: &[Page], found: &mut Findings) {
     let mut chains: BTreeMap<PartitionId, Revision> = BTreeMap::new();
     let (mut sessions, mut unseen) = (BTreeSet::new(), BTreeSet::new());
     for page in pages {
-        for link in &page.commit.links {
+        for link in &page.commit.outputs.links {
             let prev = chains.insert(link.partition, page.commit.revision);
             let anew = unseen.remove(&link.partition) && link.prev == Revision(0);
             let prev = prev.unwrap_or_default();

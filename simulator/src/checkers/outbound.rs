@@ -32,7 +32,7 @@ pub(super) fn check(case: &Case<'_>) -> Findings {
         found.push(("outbound".to_owned(), what));
     }
     for page in case.book.all().filter(|page| page.time.0 < until) {
-        for link in &page.commit.links {
+        for link in &page.commit.outputs.links {
             let partition = PartitionName {
                 partition: link.partition,
                 ..page.lane

@@ -135,20 +135,24 @@ pub fn chain_records<'a>(
     address: &'a Address,
     commit: &'a Commit,
 ) -> impl Iterator<Item = (PartitionId, Record)> + 'a {
-    commit.links.iter().map(|ChainLink { partition, prev }| {
-        let link = Link {
-            revision: commit.revision,
-            prev: *prev,
-        };
-        let record = outbound(
-            address,
-            *partition,
-            Some(link),
-            &commit.deliveries,
-            &commit.frames,
-        );
-        (*partition, record)
-    })
+    commit
+        .outputs
+        .links
+        .iter()
+        .map(|ChainLink { partition, prev }| {
+            let link = Link {
+                revision: commit.revision,
+                prev: *prev,
+            };
+            let record = outbound(
+                address,
+                *partition,
+                Some(link),
+                &commit.outputs.deliveries,
+                &commit.outputs.frames,
+            );
+            (*partition, record)
+        })
 }
 
 /// The frames of one commit for one session, whichever socket it has (R21).
@@ -157,9 +161,9 @@ pub fn frames_for<'a>(
     connection: ConnectionId,
 ) -> impl Iterator<Item = (&'a Item, Bytes)> + 'a {
     let mut at = 0;
-    commit.deliveries.iter().filter_map(move |routed| {
+    commit.outputs.deliveries.iter().filter_map(move |routed| {
         let end = at + routed.delivery.payload_bytes as usize;
-        let payload = commit.frames.slice(at..end);
+        let payload = commit.outputs.frames.slice(at..end);
         at = end;
         let shown = !matches!(routed.delivery.item, Item::Close { .. });
         (shown && concerns(&routed.delivery.to, connection))

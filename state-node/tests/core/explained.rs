@@ -52,7 +52,7 @@ fn said(desk: &mut Desk, command: &str) -> String {
     desk.send(ANA, 1, command);
     desk.settle();
     let commit = desk.commits().pop().unwrap();
-    String::from_utf8(commit.frames.to_vec()).unwrap()
+    String::from_utf8(commit.outputs.frames.to_vec()).unwrap()
 }
 
 #[test]

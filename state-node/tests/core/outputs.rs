@@ -197,7 +197,7 @@ fn a_chain_names_the_revision_before() {
     let links: Vec<_> = desk
         .commits()
         .iter()
-        .flat_map(|c| c.links.clone())
+        .flat_map(|c| c.outputs.links.clone())
         .collect();
     let prev: Vec<_> = links.iter().map(|link| link.prev.0).collect();
     assert_eq!(prev, [0, 2]);

@@ -213,12 +213,7 @@ async fn a_partition_goes_where_a_person_moves_it_and_back() {
     for name in [1, 2, 3] {
         let to = Some(format!("state-{name}").into());
         let partition = partition.clone();
-        cluster
-            .say(Member::Move {
-                partition,
-                to,
-            })
-            .await;
+        cluster.say(Member::Move { partition, to }).await;
         let moved = async {
             while !owned_by(&cluster.nodes[&name]).contains(&partition_of(&cluster, &clients[0])) {
                 tokio::time::sleep(Duration::from_millis(2)).await;

@@ -77,9 +77,7 @@ fn commit(epoch: u64, seq: u64, cause: Cause) -> Event {
         seed: u64::MAX,
         event_count: 1,
         changes: Vec::new(),
-        links: Vec::new(),
-        deliveries: Vec::new(),
-        frames: Bytes::new(),
+        outputs: Default::default(),
         tells: Vec::new(),
     }))
 }

@@ -196,13 +196,19 @@ fn header(topic: &str, stored: &Stored, validity: &mut Validity) -> Header {
     decoded.unwrap_or_else(|error| Header::Unreadable(error.to_string()))
 }
 
-/// An event with what it shows as a list, one payload for each delivery: stored, they stand one behind the other.
+/// An event with what it shows as a list, one payload for each delivery: stored, they stand one behind the other. A
+/// commit's outputs stand among its other fields.
 fn event_of(event: &Event) -> Value {
     let mut shown = readable(event);
     if let Event::Commit(commit) = event {
-        let lengths = commit.deliveries.iter();
+        let lengths = commit.outputs.deliveries.iter();
         let lengths = lengths.map(|routed| routed.delivery.payload_bytes);
-        shown["Commit"]["frames"] = payloads(&commit.frames, lengths);
+        if let Value::Object(fields) = &mut shown["Commit"]
+            && let Some(Value::Object(outputs)) = fields.remove("outputs")
+        {
+            fields.extend(outputs);
+        }
+        shown["Commit"]["frames"] = payloads(&commit.outputs.frames, lengths);
     }
     shown
 }
@@ -371,7 +377,7 @@ mod tests {
 
     fn commit(name: &str, frames: &[&[u8]]) -> Event {
         use xp_protocol::Revision;
-        use xp_protocol::events::{Cause, Change, Routed};
+        use xp_protocol::events::{Cause, Change, Outputs, Routed};
         use xp_protocol::outbound::{Delivery, Item, Recipients};
         let routed = |frame: &&[u8]| Routed {
             partition: None,
@@ -394,9 +400,11 @@ mod tests {
             seed: 0,
             event_count: 0,
             changes: vec![Change::TimerCleared(name.into())],
-            links: Vec::new(),
-            deliveries: frames.iter().map(routed).collect(),
-            frames: frames.concat().into(),
+            outputs: Outputs {
+                links: Vec::new(),
+                deliveries: frames.iter().map(routed).collect(),
+                frames: frames.concat().into(),
+            },
             tells: Vec::new(),
         }))
     }

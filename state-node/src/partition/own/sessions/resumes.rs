@@ -376,7 +376,7 @@ fn portion(commits: &[Arc<Commit>], piece_bytes: usize) -> usize {
     let mut bytes = 0;
     let fits = commits.iter().take(COMMITS_TOGETHER).take_while(|commit| {
         let fits = bytes < piece_bytes;
-        bytes += commit.frames.len();
+        bytes += commit.outputs.frames.len();
         fits
     });
     fits.count()

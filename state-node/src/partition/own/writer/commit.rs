@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use xp_domain_sdk::host::RosterChange;
-use xp_protocol::events::{Attachment, Cause, Change, Commit, Ending, Event, Tell, TimerKey};
+use xp_protocol::events::{
+    Attachment, Cause, Change, Commit, Ending, Event, Outputs, Tell, TimerKey,
+};
 use xp_protocol::rules::Rule;
 use xp_protocol::{Address, FaultCode, Offset};
 use xp_transport::{Now, Record};
@@ -133,7 +135,7 @@ impl Writer {
         core.fold
             .step(expected, &Event::Commit(Arc::clone(&commit)));
         core.fold_commit(address, &commit, expected);
-        let effects = !commit.links.is_empty() || !commit.tells.is_empty();
+        let effects = !commit.outputs.links.is_empty() || !commit.tells.is_empty();
         self.appends.push(record, effects);
         self.put_effects(core, address, &commit, draft.volatile);
         if let Some(after) = draft.after {
@@ -256,9 +258,11 @@ fn record_of(
         seed: draft.trigger.seed(),
         event_count: draft.event_count,
         changes: draft.stored_changes(),
-        links: draft.links(entity),
-        deliveries: draft.shown.delivered(core.holds(Rule::CloseInChain)),
-        frames: Bytes::copy_from_slice(&draft.shown.frames),
+        outputs: Outputs {
+            links: draft.links(entity),
+            deliveries: draft.shown.delivered(core.holds(Rule::CloseInChain)),
+            frames: Bytes::copy_from_slice(&draft.shown.frames),
+        },
         tells: numbered(core, address, draft),
     };
     let commit = Arc::new(commit);
