@@ -11,7 +11,6 @@ mod snapshots;
 mod time;
 
 use tokio::time::Instant;
-use xp_cluster::lease::LEASE_MS;
 use xp_protocol::{LanePartition, Offset};
 use xp_transport::{Now, ReadError, Stored};
 
@@ -40,9 +39,6 @@ pub(super) enum Ended {
     Evicted,
 }
 
-/// Domain code that returns so late may have decided under a lease that is over, in milliseconds (R13).
-const LATE_MS: u64 = LEASE_MS / 2;
-
 /// Why the loop was left.
 enum Left {
     Lost,
@@ -62,8 +58,6 @@ struct Shell<'a> {
     snapshots: Snapshots,
     clock: &'a mut PartitionClock,
     progress: Progress,
-    /// Domain code has returned late: what may be lost is (R22), as the lease under which it was decided may be over.
-    is_late: bool,
     schedule: Schedule,
     /// Placement gave the partition to others, or the node stops: it is closed once it is owned here no more.
     given_up: bool,
@@ -303,7 +297,6 @@ impl<'a> Shell<'a> {
         let now = self.now();
         self.core.on_lease(self.shared.membership.lease(), now);
         self.core.on_inbound(batch, now);
-        self.is_late = self.now().running.since_ms(now.running) >= LATE_MS;
         self.readers.heard(batch);
     }
 

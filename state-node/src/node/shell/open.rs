@@ -73,7 +73,6 @@ impl<'a> Shell<'a> {
             snapshots: Snapshots::new(store, turn, publishes, restored),
             clock,
             progress,
-            is_late: false,
             schedule: Schedule::new(shared.clock.read(), &AllRules),
             given_up: false,
         };
