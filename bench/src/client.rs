@@ -1,7 +1,6 @@
 //! One session on one cell: numbered commands, and what comes back.
 
 use anyhow::{Context, Result};
-use bytes::Bytes;
 
 use crate::node::Door;
 use crate::wire::Wire;
@@ -10,14 +9,24 @@ pub(crate) struct Client {
     wire: Wire,
     /// The last number given out.
     last: u64,
+    /// The last number that the server had taken when it said welcome.
+    taken: u64,
 }
 
 /// The verb, and the number behind it.
-pub(crate) fn head(frame: &Bytes) -> Result<(&[u8], u64)> {
+pub(crate) fn head(frame: &[u8]) -> Result<(&[u8], u64)> {
     let mut words = frame.splitn(3, |byte| *byte == b' ');
     let verb = words.next().context("a frame has a verb")?;
     let number = words.next().context("a frame has a number")?;
     Ok((verb, std::str::from_utf8(number)?.parse()?))
+}
+
+/// The second number of a welcome.
+fn taken(welcome: &[u8]) -> Option<u64> {
+    let mut words = welcome
+        .strip_prefix(b"welcome ")?
+        .split(|byte| *byte == b' ');
+    std::str::from_utf8(words.nth(1)?).ok()?.parse().ok()
 }
 
 impl Client {
@@ -26,11 +35,17 @@ impl Client {
         let path = format!("/v1/{address}?connection=00000000-0000-4000-8000-{session:012}");
         let mut wire = Wire::open(door.addr, &path, &door.token).await?;
         let welcome = wire.next().await?;
-        anyhow::ensure!(
-            welcome.starts_with(b"welcome "),
-            "{welcome:?} is no welcome"
-        );
-        Ok(Self { wire, last: 0 })
+        let taken = taken(&welcome).with_context(|| format!("{welcome:?} is no welcome"))?;
+        Ok(Self {
+            wire,
+            last: taken,
+            taken,
+        })
+    }
+
+    /// The last command of its session that the server had taken when it came.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// The socket alone.
@@ -48,10 +63,6 @@ impl Client {
 
     pub(crate) async fn flush(&mut self) -> Result<()> {
         self.wire.flush().await
-    }
-
-    pub(crate) async fn next(&mut self) -> Result<Bytes> {
-        self.wire.next().await
     }
 
     /// Reads until command `n` has its reply.
@@ -98,6 +109,13 @@ pub(crate) fn keep(bytes: usize) -> String {
     put(bytes).replace("Put", "Keep")
 }
 
+/// Makes an entity of 4 MiB.
+pub(crate) async fn grow(door: &Door) -> Result<()> {
+    let mut client = Client::join(door, "cell/large", 1_000_001).await?;
+    let grow = format!(r#"{{"type":"Grow","data":{{"bytes":{}}}}}"#, 4 << 20);
+    client.command(&grow).await
+}
+
 /// Fills cells `0..cells` with texts of `bytes` bytes, and returns when the last of them is there.
 pub(crate) async fn sow(door: &Door, cells: u32, bytes: usize) -> Result<()> {
     const AT_ONCE: u32 = 500;
@@ -115,4 +133,16 @@ pub(crate) async fn sow(door: &Door, cells: u32, bytes: usize) -> Result<()> {
         while client.length().await? != bytes {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_welcome_says_what_was_taken() {
+        assert_eq!(taken(b"welcome 17 42 fresh []"), Some(42));
+        assert_eq!(taken(b"welcome 17 3 resumed"), Some(3));
+        assert_eq!(taken(b"event 17 3 []"), None);
+    }
 }

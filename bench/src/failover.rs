@@ -5,6 +5,7 @@
 //!
 //! A wait counts from the moment at which a command was due, not from when it could be sent.
 
+mod rows;
 mod stage;
 mod report;
 mod fault;
@@ -21,6 +22,7 @@ use crate::figures::unpin;
 use cluster::{Brokers, Cluster};
 use fault::Fault;
 use report::Report;
+pub(crate) use rows::{rolling, takeover};
 use stage::Stage;
 
 /// What is measured, and how often.
@@ -41,6 +43,9 @@ pub(crate) struct Asked {
     /// Only these faults; all of them otherwise
     #[arg(long, value_enum)]
     only: Vec<Fault>,
+    /// So many more entities of 200 bytes that nobody uses, and one of 4 MiB
+    #[arg(long, default_value_t = 0)]
+    cells: u32,
 }
 
 /// Prints a Markdown document: for each fault the waits, a histogram, and what was lost.

@@ -1,98 +1,180 @@
-//! One entity that many watch.
+//! The fan-out benchmark, W3: one entity that many watch, beside bare write(2) of preframed frames to as many sockets.
+
+mod audience;
 
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
 
-use crate::client::{Client, head, put};
-use crate::figures::{median, now};
+use crate::figures::median;
+use crate::floor::Bare;
 use crate::node::{Home, Node};
+use crate::report::{Goal, Row, Series};
+use crate::rounds::Rounds;
+use crate::scale::Scale;
+use crate::verdict::Seen;
+use audience::{Audience, Round, Server, WINDOW};
 
-const SUBSCRIBERS: u32 = 1_000;
-const ROUNDS: u32 = 5;
-const SECONDS: u32 = 3;
-const BYTES: usize = 64;
+/// More than this many deliveries a second cost a bare server that writes each by itself a whole core.
+const UNBATCHED_MOST: u32 = 100_000;
 
-/// At a moderate and at a high rate of updates.
-pub(crate) async fn measure() -> Result<()> {
-    println!(
-        "fan-out, {SUBSCRIBERS} subscribers of one entity, {BYTES}-byte texts (durability: fsync group)"
-    );
-    run(200).await?;
-    run(1_000).await?;
-    println!();
-    Ok(())
+/// So many subscribers and updates a second, and what a delivery and its delay may come to.
+struct Case {
+    subscribers: u32,
+    rate: u32,
+    cpu_us: f64,
+    p99_ms: Option<f64>,
 }
 
-async fn run(rate: u32) -> Result<()> {
-    let home = Home::new("")?;
-    let node = Node::start(&home)?;
-    let mut writer = Client::join(&node.door, "cell/hot", 0).await?;
-    let (mut rates, mut costs) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        let mut watching = JoinSet::new();
-        for subscriber in 1..=SUBSCRIBERS {
-            let session = round * SUBSCRIBERS + subscriber;
-            let watcher = Client::join(&node.door, "cell/hot", session).await?;
-            watching.spawn(watch(watcher, rate * SECONDS));
-        }
-        let (began, cpu) = (now(), node.cpu()?);
-        write(&mut writer, rate).await?;
-        while let Some(ended) = watching.join_next().await {
-            ended??;
-        }
-        let deliveries = f64::from(rate * SECONDS * SUBSCRIBERS);
-        rates.push(deliveries / began.elapsed().as_secs_f64());
-        costs.push((node.cpu()? - cpu) / deliveries * 1e6);
+const CASES: [Case; 3] = [
+    Case {
+        subscribers: 1_000,
+        rate: 1_000,
+        cpu_us: 0.55,
+        p99_ms: Some(25.0),
+    },
+    Case {
+        subscribers: 1_000,
+        rate: 200,
+        cpu_us: 1.2,
+        p99_ms: None,
+    },
+    Case {
+        subscribers: 100,
+        rate: 10_000,
+        cpu_us: 0.55,
+        p99_ms: Some(25.0),
+    },
+];
+const SMOKE: [Case; 1] = [Case {
+    subscribers: 20,
+    rate: 100,
+    cpu_us: 1.2,
+    p99_ms: Some(25.0),
+}];
+
+pub(crate) async fn measure(scale: Scale) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for case in scale.pick(&CASES[..], &SMOKE) {
+        rows.extend(case.measure(scale).await?);
     }
-    println!(
-        "  {rate} updates/s wanted: {:.0} deliveries/s of {}, {:.2} µs server CPU each (medians of {ROUNDS})",
-        median(rates),
-        rate * SUBSCRIBERS,
-        median(costs)
-    );
-    Ok(())
+    Ok(rows)
 }
 
-/// Sends at the rate, as far as the window allows, and returns when all is answered.
-async fn write(writer: &mut Client, rate: u32) -> Result<()> {
-    const WINDOW: u64 = 64;
-    let payload = put(BYTES);
-    let mut due = interval(Duration::from_secs(1) / rate);
-    due.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let (mut left, mut open) = (rate * SECONDS, 0);
-    while left > 0 || open > 0 {
-        tokio::select! {
-            _ = due.tick(), if left > 0 && open < WINDOW => {
-                writer.send(&payload);
-                writer.flush().await?;
-                (left, open) = (left - 1, open + 1);
-            }
-            frame = writer.next() => {
-                if let (b"reply", _) = head(&frame?)? {
-                    open -= 1;
-                }
-            }
+/// The rounds of ours or of a floor.
+#[derive(Default)]
+struct Deliveries {
+    cpu_us: Vec<f64>,
+    frames_per_write: Vec<f64>,
+    latencies: Rounds,
+}
+
+impl Deliveries {
+    fn take(
+        &mut self,
+        cpu: impl Fn() -> Result<f64>,
+        round: impl FnOnce() -> Result<Round>,
+    ) -> Result<Seen> {
+        let before = cpu()?;
+        let round = round()?;
+        let cost = (cpu()? - before) / round.deliveries as f64;
+        self.cpu_us.push(cost * 1e6);
+        self.frames_per_write.push(round.frames_per_write);
+        self.latencies.add(&round.latencies);
+        Ok(round.seen)
+    }
+
+    fn cost(&self, name: &str) -> Series {
+        Series {
+            frames_per_write: Some(median(self.frames_per_write.clone())),
+            ..Series::of(name, self.cpu_us.clone())
         }
     }
-    Ok(())
 }
 
-/// Counts updates; each must have a higher revision than the one before.
-async fn watch(mut watcher: Client, updates: u32) -> Result<()> {
-    let mut last = 0;
-    let mut seen = 0;
-    while seen < updates {
-        let frame = watcher.next().await?;
-        let (verb, revision) = head(&frame)?;
-        anyhow::ensure!(
-            verb == b"event" && revision > last,
-            "{frame:?} came after revision {last}"
+impl Case {
+    async fn measure(&self, scale: Scale) -> Result<Vec<Row>> {
+        let Self {
+            subscribers, rate, ..
+        } = *self;
+        let lasting = scale.pick(Duration::from_secs(3), Duration::from_millis(500));
+        let home = Home::new("")?;
+        // The writer may run further ahead than usual, or it would wait for answers instead of keeping its rate.
+        let window = WINDOW.to_string();
+        let node = Node::start_with(
+            &home,
+            &[
+                ("XP__EDGE__LIMITS__WINDOW", window.clone()),
+                ("XP__STATE_NODE__LIMITS__SESSIONS__ANSWERS", window),
+            ],
+        )?;
+        let mut ours = Audience::join(&node.door, subscribers, Server::Platform).await?;
+        // What it writes at once is what the floor may write at once.
+        let warm_up = ours.round(rate, lasting)?;
+        let batched = bare(&home, warm_up.frames_per_write)?;
+        let mut to_batched = Audience::join(&batched.door, subscribers, Server::Bare).await?;
+        let single = bare(&home, 1.0)?;
+        let mut to_single = Audience::join(&single.door, subscribers, Server::Bare).await?;
+        let single_rate = rate.min(UNBATCHED_MOST / subscribers);
+
+        let (mut of_batched, mut of_ours, mut of_single) =
+            <(Deliveries, Deliveries, Deliveries)>::default();
+        let mut seen = Seen::NOTHING;
+        for _ in 0..scale.rounds() {
+            let floor = of_batched.take(|| batched.cpu(), || to_batched.round(rate, lasting))?;
+            let platform = of_ours.take(|| node.cpu(), || ours.round(rate, lasting))?;
+            let unbatched =
+                of_single.take(|| single.cpu(), || to_single.round(single_rate, lasting))?;
+            seen = seen.and(floor).and(platform).and(unbatched);
+        }
+        Ok(self.rows(&of_batched, &of_ours, &of_single, seen))
+    }
+
+    fn rows(
+        &self,
+        batched: &Deliveries,
+        ours: &Deliveries,
+        single: &Deliveries,
+        seen: Seen,
+    ) -> Vec<Row> {
+        let Self {
+            subscribers, rate, ..
+        } = self;
+        let case = format!("{subscribers} subscribers × {rate}/s");
+        let row = |what, unit, ours| Row::of("W3", &case, what, unit, ours);
+        let cost = || row("server CPU per delivery", "µs", ours.cost("platform"));
+        let delay = row(
+            "p99 publish to receive",
+            "ms",
+            ours.latencies.at(0.99, "platform"),
         );
-        last = revision;
-        seen += 1;
+        let bare = "write(2) at the same frames per write";
+        let delay = delay.beside(batched.latencies.at(0.99, bare));
+        let delay = match self.p99_ms {
+            Some(most) => delay.wanted(Goal::AtMost(most)),
+            None => delay,
+        };
+        let cost_of = cost().beside(batched.cost(bare));
+        let rows = [
+            cost_of.wanted(Goal::AtMost(self.cpu_us)),
+            cost().beside(single.cost("write(2) of each frame")),
+            delay,
+        ];
+        rows.map(|row| row.seen(seen)).to_vec()
     }
-    Ok(())
+}
+
+fn bare(home: &Home, frames_per_write: f64) -> Result<Bare> {
+    let per_write = frames_per_write.round().max(1.0).to_string();
+    let frame_bytes = Server::Bare.frame(0).len().to_string();
+    Bare::start(
+        home,
+        &[
+            "relay",
+            "--per-write",
+            &per_write,
+            "--frame-bytes",
+            &frame_bytes,
+        ],
+    )
 }

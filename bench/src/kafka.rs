@@ -4,138 +4,125 @@
 //! Nothing is pinned: the broker alone wants both cores of a small machine.
 
 mod installation;
-mod load;
 mod floor;
-mod pace;
 
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::task::JoinSet;
 
-use crate::client::Client;
-use crate::figures::{Spread, median, now, unpin};
-use crate::pipeline::send_all;
+use crate::client::{keep, put};
+use crate::figures::unpin;
+use crate::load::Load;
+use crate::report::{Goal, Row, Series};
+use crate::rounds::Rounds;
+use crate::scale::Scale;
+use crate::verdict::Seen;
 use floor::Floor;
-use installation::{Cpu, Installation};
-use load::Load;
-use pace::Pace;
+use installation::{Cpu, Installation, PARTS, Part};
 
 const RATES: [u32; 3] = [100, 1_000, 3_000];
-const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_secs(3);
+const SOCKETS: u32 = 50;
+const BYTES: usize = 100;
 const PARTITIONS: u32 = 8;
 const MANY_PARTITIONS: u32 = 64;
-/// A run that sends less than it should measured the generator.
-const ACHIEVED_LEAST: f64 = 0.99;
+const DURABILITY: &str = "acknowledged by one broker, page cache";
 
-/// Open loop: a command's latency counts from the moment it should have been sent.
-pub(crate) async fn measure() -> Result<()> {
+pub(crate) async fn measure(scale: Scale) -> Result<Vec<Row>> {
     unpin();
-    println!(
-        "kafka, one broker, an edge and a state node (durability: acknowledged by the one broker, page cache)"
-    );
     let installation = Installation::start(PARTITIONS)?;
-    let floor = Floor::start(&installation.bootstrap(), PARTITIONS).await?;
-    let mut load = Load::join(installation.door()).await?;
-    for rate in RATES {
-        roundtrips(&installation, &floor, &mut load, rate).await?;
-    }
-    drop((floor, load));
-    throughput(&installation).await?;
-    idle(&installation, PARTITIONS).await?;
+    let mut rows = roundtrips(&installation, scale).await?;
+    rows.extend(throughput(&installation, scale).await?);
+    rows.extend(idle(&installation, PARTITIONS, scale).await?);
     drop(installation);
-    idle(&Installation::start(MANY_PARTITIONS)?, MANY_PARTITIONS).await
+    let many = Installation::start(MANY_PARTITIONS)?;
+    rows.extend(idle(&many, MANY_PARTITIONS, scale).await?);
+    Ok(rows
+        .into_iter()
+        .map(|row| row.durable(DURABILITY))
+        .collect())
 }
 
-async fn roundtrips(
-    installation: &Installation,
-    floor: &Floor,
-    load: &mut Load,
-    rate: u32,
-) -> Result<()> {
-    let (mut bare, mut ours, mut costs) = (Vec::new(), Vec::new(), Vec::new());
-    let pace = Pace::of(rate, ROUND);
-    let mut achieved = 1.0_f64;
-    for _ in 0..ROUNDS {
-        let run = floor.run(pace)?;
-        achieved = achieved.min(run.achieved);
-        bare.push(Spread::of(run.latencies));
-        let cpu = installation.cpu()?;
-        let run = load.run(pace).await?;
-        achieved = achieved.min(run.achieved);
-        costs.push(installation.cpu()?.since(&cpu).per(pace.count()));
-        ours.push(Spread::of(run.latencies));
+async fn roundtrips(installation: &Installation, scale: Scale) -> Result<Vec<Row>> {
+    let lasting = scale.pick(Duration::from_secs(3), Duration::from_millis(500));
+    let floor = Floor::start(&installation.bootstrap(), PARTITIONS).await?;
+    let cells = (0..SOCKETS).map(|cell| format!("cell/{cell}"));
+    let mut load = Load::join(installation.door(), cells, 0, put(BYTES)).await?;
+    let mut rows = Vec::new();
+    for rate in RATES {
+        let (mut bare, mut ours) = <(Rounds, Rounds)>::default();
+        let (mut seen, mut costs) = (Seen::NOTHING, Vec::new());
+        for _ in 0..scale.rounds() {
+            let (latencies, achieved) = floor.run(rate, lasting)?;
+            bare.add(&latencies);
+            let cpu = installation.cpu()?;
+            let run = load.at(rate, lasting)?;
+            costs.push(
+                installation
+                    .cpu()?
+                    .since(&cpu)
+                    .per(ours.add(&run.latencies)),
+            );
+            seen = seen.and(run.seen);
+            seen.achieved = seen.achieved.min(achieved);
+        }
+        let case = format!("Kafka, {rate}/s over {SOCKETS} connections");
+        let floor = "three bare hops";
+        for (what, share) in [("p50", 0.5), ("p99", 0.99)] {
+            let row = Row::of("W1", &case, what, "ms", ours.at(share, "platform"));
+            let row = row.beside(bare.at(share, floor));
+            rows.push(row.wanted(Goal::RatioAtMost(1.3)).seen(seen));
+        }
+        rows.extend(parts(&case, "CPU per command", "µs", &costs, seen));
     }
-    let middle = |spreads: &[Spread], share: f64| {
-        median(
-            spreads
-                .iter()
-                .map(|s| s.at(share).as_secs_f64() * 1e3)
-                .collect(),
+    Ok(rows)
+}
+
+/// A row for each process.
+fn parts(case: &str, what: &str, unit: &str, costs: &[Cpu], seen: Seen) -> Vec<Row> {
+    let row = |(name, of): Part| {
+        let rounds = costs.iter().map(of).collect();
+        Row::of(
+            "W1",
+            case,
+            &format!("{what}, {name}"),
+            unit,
+            Series::of(name, rounds),
         )
+        .seen(seen)
     };
-    let (bare50, bare99) = (middle(&bare, 0.5), middle(&bare, 0.99));
-    let (ours50, ours99) = (middle(&ours, 0.5), middle(&ours, 0.99));
-    println!("  {rate} msg/s (medians of {ROUNDS} rounds of {ROUND:?})");
-    println!("    three bare hops   p50 {bare50:.2} ms  p99 {bare99:.2} ms");
-    println!("    command to reply  p50 {ours50:.2} ms  p99 {ours99:.2} ms");
-    println!(
-        "    ratio             p50 {:.2}  p99 {:.2}",
-        ours50 / bare50,
-        ours99 / bare99
-    );
-    println!("    CPU each          {}", Cpu::median(&costs));
-    if achieved < ACHIEVED_LEAST {
-        println!(
-            "    VOID: only {:.1} % of the rate was reached",
-            achieved * 100.0
-        );
-    }
-    Ok(())
+    PARTS.map(row).to_vec()
 }
 
-const CLIENTS: u32 = 64;
-const COMMANDS: u64 = 1_000;
-
-async fn throughput(installation: &Installation) -> Result<()> {
-    let (mut rates, mut costs) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS as u32 {
-        let mut running: JoinSet<Result<()>> = JoinSet::new();
-        let (mut clients, cpu) = (Vec::new(), installation.cpu()?);
-        for client in 0..CLIENTS {
-            let session = 1_000 + round * CLIENTS + client;
-            let address = format!("cell/{client}");
-            clients.push(Client::join(installation.door(), &address, session).await?);
-        }
-        let began = now();
-        for client in clients {
-            running.spawn(send_all(client, COMMANDS));
-        }
-        while let Some(ended) = running.join_next().await {
-            ended??;
-        }
-        let commands = u64::from(CLIENTS) * COMMANDS;
-        rates.push(commands as f64 / began.elapsed().as_secs_f64());
-        costs.push(installation.cpu()?.since(&cpu).per(commands));
+/// 64 clients that send ahead.
+async fn throughput(installation: &Installation, scale: Scale) -> Result<Vec<Row>> {
+    const CLIENTS: u32 = 64;
+    let (at_once, count) = scale.pick((4_096, 64_000), (640, 640));
+    let cells = (0..CLIENTS).map(|cell| format!("cell/ahead-{cell}"));
+    let mut load = Load::join(installation.door(), cells, 1_000, keep(BYTES)).await?;
+    let (mut rates, mut costs, mut seen) = (Vec::new(), Vec::new(), Seen::NOTHING);
+    for _ in 0..scale.rounds() {
+        let cpu = installation.cpu()?;
+        let run = load.ahead(at_once, count)?;
+        rates.push(count as f64 / run.took.as_secs_f64());
+        costs.push(installation.cpu()?.since(&cpu).per(count));
+        seen = seen.and(run.seen);
     }
-    println!("  {CLIENTS} clients that send ahead, an entity each (medians of {ROUNDS})");
-    println!(
-        "    {:.0} commands/s, CPU each {}",
-        median(rates),
-        Cpu::median(&costs)
-    );
-    Ok(())
+    let case = format!("Kafka, {CLIENTS} clients, {at_once} commands on the way");
+    let rate = Series::of("platform", rates);
+    let mut rows = vec![Row::of("W1", &case, "commands", "per second", rate).seen(seen)];
+    rows.extend(parts(&case, "CPU per command", "µs", &costs, seen));
+    Ok(rows)
 }
 
-const IDLE: Duration = Duration::from_secs(10);
-
-async fn idle(installation: &Installation, partitions: u32) -> Result<()> {
+async fn idle(installation: &Installation, partitions: u32, scale: Scale) -> Result<Vec<Row>> {
+    let lasting = scale.pick(Duration::from_secs(10), Duration::from_millis(500));
     // What starting left behind is done with by then.
-    tokio::time::sleep(IDLE / 2).await;
+    tokio::time::sleep(lasting / 2).await;
     let cpu = installation.cpu()?;
-    tokio::time::sleep(IDLE).await;
-    let share = installation.cpu()?.since(&cpu).share(IDLE);
-    println!("  idle with {partitions} partitions, of one core: {share}");
-    Ok(())
+    tokio::time::sleep(lasting).await;
+    let share = installation.cpu()?.since(&cpu).share(lasting);
+    let case = format!("Kafka, idle with {partitions} partitions");
+    let rows = parts(&case, "share of a core", "%", &[share], Seen::NOTHING);
+    let ours = rows.into_iter().take(2);
+    Ok(ours.map(|row| row.wanted(Goal::AtMost(1.0))).collect())
 }

@@ -3,21 +3,21 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 use xp_runtime::config::secret_file;
 use xp_runtime::{Grant, Secret};
 use xp_transport::Clock;
 
-use crate::figures::{GENERATOR_CORE, SERVER_CORE, pin_to};
+use crate::figures::{GENERATOR_CORE, SERVER_CORE, cpu, pin_to};
 
 /// The generator is one subject at one address, so their bounds are lifted; all others stay built in.
 const LIMITS: &str = "[edge.limits.connections]\nper-subject = 100000\nper-address = 100000\n\
-    [edge.limits.handshakes]\nsubject-per-second = 1000000\nsubject-burst = 1000000\n\
+    [edge.limits.handshakes]\nper-second = 1000000\nburst = 10000000\nsubject-per-second = 1000000\nsubject-burst = 1000000\n\
     [edge.limits.rates]\nframes-per-second = 1000000\nframes-burst = 1000000\nsubject-frames-per-second = 10000000\n\
     subject-frames-burst = 10000000\n\
     subject-bytes-per-second = \"1 GiB\"\nsubject-bytes-burst = \"3 GiB\"\n[edge]\nlisten = \"127.0.0.1:0\"\n";
@@ -31,6 +31,12 @@ const STATE_NODE: [(&str, &str); 2] = [
     ),
 ];
 
+/// The folder in a home that a server writes.
+pub(crate) const DATA: &str = "data";
+
+/// In the environment of a process of this program that is a server of entities.
+pub(crate) const HOSTS: &str = "XP_BENCH_HOSTS";
+
 /// Where a server keeps what outlives it.
 pub(crate) struct Home(TempDir);
 
@@ -39,7 +45,7 @@ impl Home {
     pub(crate) fn new(more: &str) -> Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("bench-")
-            .tempdir_in(program()?.with_file_name(""))?;
+            .tempdir_in(std::env::current_exe()?.with_file_name(""))?;
         fs::write(dir.path().join("xp.toml"), format!("{LIMITS}{more}"))?;
         Ok(Self(dir))
     }
@@ -50,18 +56,21 @@ impl Home {
 
     /// Where the server says that it listens, and a token that it accepts.
     pub(crate) fn door(&self, line: &str) -> Result<Door> {
-        let addr = line
-            .split("://")
-            .nth(1)
-            .and_then(|rest| rest.split([' ', '\n']).next());
-        let addr = addr.with_context(|| format!("no address in {line:?}"))?;
-        let secret = Secret::load_or_make(&secret_file(&self.path().join("data")))?;
+        let secret = Secret::load_or_make(&secret_file(&self.path().join(DATA)))?;
         let token = secret.sign(&Grant::of("ana"), Clock::system().now());
         Ok(Door {
-            addr: addr.parse()?,
+            addr: listening(line)?,
             token,
         })
     }
+}
+
+/// Where a server says that it listens.
+pub(crate) fn listening(line: &str) -> Result<SocketAddr> {
+    let addr = line.split("://").nth(1);
+    let addr = addr.and_then(|rest| rest.split([' ', '\n']).next());
+    let addr = addr.with_context(|| format!("no address in {line:?}"))?;
+    Ok(addr.parse()?)
 }
 
 /// How to come in.
@@ -83,8 +92,13 @@ pub(crate) struct Process(Child);
 impl Node {
     /// Starts a server and waits until it listens.
     pub(crate) fn start(home: &Home) -> Result<Self> {
+        Self::start_with(home, &[])
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn start_with(home: &Home, more: &[(&str, String)]) -> Result<Self> {
         pin_to(SERVER_CORE);
-        let started = Process::start(home, &[]);
+        let started = Process::start_with(home, &[], more);
         pin_to(GENERATOR_CORE);
         let (process, line) = started?;
         Ok(Self {
@@ -105,7 +119,7 @@ impl Node {
 
     /// Resident memory, in bytes.
     pub(crate) fn resident(&self) -> Result<f64> {
-        resident(self.process.0.id())
+        self.process.resident()
     }
 }
 
@@ -127,24 +141,31 @@ impl Process {
         Ok((process, line))
     }
 
+    /// Starts this program with these words, not as a server of entities.
+    pub(crate) fn start_bare(home: &Home, words: &[&str]) -> Result<(Self, String)> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let (process, mut output) = Self::of(command.args(words).current_dir(home.path()))?;
+        Ok((process, next_line(&mut output, words)?))
+    }
+
     fn spawn(
         home: &Home,
         words: &[&str],
         more: &[(&str, String)],
     ) -> Result<(Self, BufReader<ChildStdout>)> {
-        let program = program()?;
-        let child = Command::new(&program)
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .env(HOSTS, "1")
             .envs(STATE_NODE)
             .args(words)
             .envs(more.iter().map(|(key, value)| (key, value)))
-            .current_dir(home.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let mut child = child.with_context(|| {
-            let build = "build it with `cargo build --release -p xp-bench`";
-            format!("{} does not start; {build}", program.display())
-        })?;
+            .current_dir(home.path());
+        Self::of(&mut command)
+    }
+
+    fn of(command: &mut Command) -> Result<(Self, BufReader<ChildStdout>)> {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut child = child.context("the server does not start")?;
         let stdout = child.stdout.take().context("its output is piped")?;
         Ok((Self(child), BufReader::new(stdout)))
     }
@@ -177,6 +198,10 @@ impl Process {
         cpu(self.0.id())
     }
 
+    pub(crate) fn resident(&self) -> Result<f64> {
+        resident(self.0.id())
+    }
+
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let pid = Pid::from_child(&self.0);
         Ok(kill_process(pid, signal)?)
@@ -197,16 +222,12 @@ impl Drop for Process {
     }
 }
 
-/// User and system time of a process so far, in seconds.
-pub(crate) fn cpu(pid: u32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat
-        .rsplit_once(')')
-        .context("the name is in parentheses")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    // utime and stime are fields 14 and 15 of proc_pid_stat(5); the first two stand before the parenthesis' end.
-    let ticks = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+/// Raises the bound of open files to what is allowed, for this process and those that it starts.
+pub(crate) fn allow_many_files() {
+    let mut bound = getrlimit(Resource::Nofile);
+    bound.current = bound.maximum;
+    // Where it is not allowed, a workload that needs more says so.
+    let _ = setrlimit(Resource::Nofile, bound);
 }
 
 fn resident(pid: u32) -> Result<f64> {
@@ -218,15 +239,11 @@ fn resident(pid: u32) -> Result<f64> {
     Ok(kib.parse::<f64>()? * 1024.0)
 }
 
-fn program() -> Result<PathBuf> {
-    Ok(std::env::current_exe()?.with_file_name("bench-node"))
-}
-
 fn next_line(output: &mut BufReader<ChildStdout>, words: &[&str]) -> Result<String> {
     let mut line = String::new();
     if output.read_line(&mut line)? == 0 {
         bail!(
-            "the server ended before it was ready; start `bench-node {}` by hand and read what it says",
+            "the server ended before it was ready; start `{HOSTS}=1 xp-bench {}` by hand and read what it says",
             words.join(" ")
         );
     }

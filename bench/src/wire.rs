@@ -126,6 +126,13 @@ pub(crate) fn text(payload: &[u8]) -> Bytes {
     out.freeze()
 }
 
+/// The answer to a ping.
+pub(crate) fn pong(payload: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(payload.len() + 8);
+    frame(&mut out, PONG, payload);
+    out.freeze()
+}
+
 /// A whole frame, if one was read: its first byte and its payload.
 pub(crate) fn taken(unread: &mut BytesMut) -> Option<(u8, Bytes)> {
     let (&first, &short) = (unread.first()?, unread.get(1)?);

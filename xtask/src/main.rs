@@ -7,6 +7,7 @@ mod up;
 mod kafka;
 mod lints;
 mod tools;
+mod bench;
 mod python;
 mod tidy;
 mod cargo;
@@ -27,6 +28,8 @@ const USAGE: &str = "usage: cargo xtask test   everything a change must pass, st
        --binary PATH      behind `up`: your own binary in place of the example domains
        cargo xtask nightly [--switches] [--seeds FROM..TO] [--threads N] | --plan 'PLAN' | --shrink 'PLAN'
                           the simulator: thousands of seeds, and what fails made smaller
+       cargo xtask bench [W1 … W7] [--json FILE] [--smoke] | page FILE
+                          the platform beside floors in the same run; the page of what was measured
        cargo xtask kafka start [--brokers 1|3] | stop | status
                           a local Kafka that stays until it is stopped
        cargo xtask tidy   layers, imports, words, promises, rules, codes; the longest files and functions";
@@ -47,6 +50,7 @@ fn run() -> Result<ExitCode> {
         ["test", ref stages @ ..] => test_run::run(&root()?, stages),
         ["format"] => format(&root()?),
         ["kafka", ref words @ ..] => return kafka::pass_on(&root()?, words),
+        ["bench", ref words @ ..] => return bench::run(&root()?, words),
         ["nightly", ref words @ ..] => return nightly(&root()?, words),
         ["tidy"] => tidy::run(&root()?),
         [] => bail!("which task?\n{USAGE}"),

@@ -7,8 +7,11 @@ use anyhow::{Context, Result};
 use rustix::process::Signal;
 use xp_local_kafka::{Listener, LocalKafka, Options};
 
+use crate::client::{grow, sow};
 use crate::node::{Door, Home, Process};
 
+/// Of the entities that only fill it.
+const CELL_BYTES: usize = 200;
 pub(super) const LANE: &str = "main";
 pub(super) const PARTITIONS: u32 = 12;
 pub(super) const STATE_NODES: [&str; 3] = ["state-1", "state-2", "state-3"];
@@ -59,6 +62,17 @@ impl Cluster {
             cluster._edges.push(process);
         }
         Ok(cluster)
+    }
+
+    /// Makes so many more entities, and one of 4 MiB.
+    pub(super) fn fill(&self, cells: u32) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            sow(&self.doors[0], cells, CELL_BYTES).await?;
+            grow(&self.doors[0]).await
+        })
     }
 
     /// Starts a state node, and returns when it says that it is ready.

@@ -8,6 +8,8 @@ use super::cluster::Brokers;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Fault {
+    /// Nothing happens for 5 s
+    Nothing,
     /// An owner is killed with -9
     Killed,
     /// An owner stands still for 5 s (SIGSTOP), and goes on
@@ -55,6 +57,7 @@ impl Fault {
     /// Of its entities.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::Nothing => "nothing",
             Self::Killed => "killed",
             Self::Paused => "paused",
             Self::Stuttering => "stuttering",
@@ -69,6 +72,7 @@ impl Fault {
 
     pub(super) fn title(self) -> &'static str {
         match self {
+            Self::Nothing => "nothing",
             Self::Killed => "owner killed (`kill -9`)",
             Self::Paused => "owner paused for 5 s (SIGSTOP, SIGCONT)",
             Self::Stuttering => {

@@ -73,12 +73,12 @@ impl Outcome {
         )
     }
 
-    fn all(&self) -> Vec<Duration> {
+    pub(super) fn all(&self) -> Vec<Duration> {
         self.pauses.iter().flatten().copied().collect()
     }
 
     /// The longest pause of any entity, trial by trial.
-    fn worst(&self) -> Vec<Duration> {
+    pub(super) fn worst(&self) -> Vec<Duration> {
         let worst = self.pauses.iter().filter_map(|pauses| pauses.iter().max());
         worst.copied().collect()
     }

@@ -49,6 +49,9 @@ impl Stage {
     pub(super) fn set(cluster: Cluster, asked: &Asked) -> Result<Self> {
         let owners = Owners::at(&cluster.kafka.bootstrap())?;
         owners.calm()?;
+        if asked.cells > 0 {
+            cluster.fill(asked.cells)?;
+        }
         Ok(Self {
             cluster,
             owners,
@@ -110,6 +113,10 @@ impl Stage {
     fn strike(&mut self, fault: Fault, trial: u32, owned: &Owned) -> Result<BTreeSet<u32>> {
         let victim = victim(owned, trial);
         match fault {
+            Fault::Nothing => {
+                pause(LONG);
+                return Ok(owned.keys().copied().collect());
+            }
             Fault::Killed => self.cluster.kill(victim)?,
             Fault::Paused => {
                 self.cluster.signal(victim, Signal::STOP)?;
@@ -175,9 +182,11 @@ impl Stage {
             // Who was given up again and again waits longer and longer before it joins again; a new process does not.
             Fault::Paused | Fault::Stuttering => self.cluster.renew(victim(owned, trial)),
             Fault::CutOff => self.cluster.renew(SEVERABLE),
-            Fault::Rolling | Fault::BrokerStopped | Fault::BrokerRestarted | Fault::Broker => {
-                Ok(())
-            }
+            Fault::Nothing
+            | Fault::Rolling
+            | Fault::BrokerStopped
+            | Fault::BrokerRestarted
+            | Fault::Broker => Ok(()),
         }
     }
 

@@ -15,8 +15,8 @@ use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::pace::{Pace, Run};
-use crate::figures::now;
+use crate::figures::{Spread, now};
+use crate::pace::Pace;
 
 const BYTES: usize = 128;
 const POLL: Duration = Duration::from_millis(50);
@@ -151,23 +151,23 @@ impl Floor {
         anyhow::bail!("nothing came through three bare hops")
     }
 
-    pub(super) fn run(&self, pace: Pace) -> Result<Run> {
-        let began = now() + Duration::from_millis(50);
-        let achieved = pace.keep(began, |index| self.send(index))?;
-        let mut latencies = Vec::new();
-        while (latencies.len() as u64) < pace.count() {
+    /// What messages took from the moments at which they should have been sent, and the share of the rate that was reached.
+    pub(super) fn run(&self, rate: u32, lasting: Duration) -> Result<(Spread, f64)> {
+        let pace = Pace::soon(rate, lasting);
+        let achieved = pace.keep(|index| self.send(u32::try_from(index)?))?;
+        let (mut latencies, mut left) = (Spread::new(), pace.count());
+        while left > 0 {
             let (index, at) = self
                 .arrivals
                 .recv_timeout(PATIENCE)
                 .context("messages are missing")?;
             if index != WARM_UP {
-                latencies.push(at.saturating_duration_since(pace.moment(began, index)));
+                let due = pace.moment(index.into());
+                latencies.record(at.saturating_duration_since(due));
+                left -= 1;
             }
         }
-        Ok(Run {
-            latencies,
-            achieved,
-        })
+        Ok((latencies, achieved))
     }
 }
 

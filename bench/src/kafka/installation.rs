@@ -1,13 +1,12 @@
 //! A broker, a state node and an edge.
 
-use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use xp_local_kafka::{LocalKafka, Options};
 
-use crate::figures::median;
-use crate::node::{self, Door, Home, Process};
+use crate::figures::cpu;
+use crate::node::{Door, Home, Process};
 
 pub(super) struct Installation {
     door: Door,
@@ -49,7 +48,7 @@ impl Installation {
         Ok(Cpu {
             edge: self.edge.cpu()?,
             state_node: self.state_node.cpu()?,
-            broker: node::cpu(broker)?,
+            broker: cpu(broker)?,
         })
     }
 }
@@ -62,8 +61,14 @@ pub(super) struct Cpu {
     broker: f64,
 }
 
-/// The same for one command.
-pub(super) struct Cost(Cpu);
+/// A process and its share.
+pub(super) type Part = (&'static str, fn(&Cpu) -> f64);
+
+pub(super) const PARTS: [Part; 3] = [
+    ("edge", |cpu| cpu.edge),
+    ("state node", |cpu| cpu.state_node),
+    ("broker", |cpu| cpu.broker),
+];
 
 impl Cpu {
     pub(super) fn since(&self, before: &Self) -> Self {
@@ -82,40 +87,13 @@ impl Cpu {
         }
     }
 
-    pub(super) fn per(&self, commands: u64) -> Cost {
-        Cost(self.map(|seconds| seconds / commands as f64 * 1e6))
+    /// Microseconds for each of so many commands.
+    pub(super) fn per(&self, commands: u64) -> Self {
+        self.map(|seconds| seconds / commands as f64 * 1e6)
     }
 
-    /// In words, as shares of one core.
-    pub(super) fn share(&self, of: Duration) -> String {
-        let Self {
-            edge,
-            state_node,
-            broker,
-        } = self.map(|seconds| seconds / of.as_secs_f64() * 100.0);
-        format!("edge {edge:.1} %, state node {state_node:.1} %, broker {broker:.1} %")
-    }
-
-    pub(super) fn median(costs: &[Cost]) -> Cost {
-        let middle = |of: fn(&Cpu) -> f64| median(costs.iter().map(|cost| of(&cost.0)).collect());
-        Cost(Self {
-            edge: middle(|cpu| cpu.edge),
-            state_node: middle(|cpu| cpu.state_node),
-            broker: middle(|cpu| cpu.broker),
-        })
-    }
-}
-
-impl fmt::Display for Cost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cpu {
-            edge,
-            state_node,
-            broker,
-        } = self.0;
-        write!(
-            f,
-            "edge {edge:.0} µs, state node {state_node:.0} µs, broker {broker:.0} µs"
-        )
+    /// Percent of one core.
+    pub(super) fn share(&self, of: Duration) -> Self {
+        self.map(|seconds| seconds / of.as_secs_f64() * 100.0)
     }
 }

@@ -13,11 +13,13 @@ struct Cell {
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
-enum Put {
+enum Change {
     /// Everybody who watches sees it.
     Put { text: String },
     /// The cell keeps it and shows it to nobody.
     Keep { text: String },
+    /// So many bytes more; nobody sees it.
+    Grow { bytes: usize },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -29,18 +31,18 @@ enum Ask {
 impl Entity for Cell {
     const CATEGORY: Category = Category::new("cell");
     type Claims = ();
-    type Command = Put;
+    type Command = Change;
     type Query = Ask;
-    type Signal = Put;
-    type Event = Put;
-    type Output = Put;
+    type Signal = Change;
+    type Event = Change;
+    type Output = Change;
     type Reply = usize;
     type Rejection = Never;
 
-    fn decide(&self, put: Put, cx: &Cx<Self>) -> Outcome<Self> {
-        match put {
-            Put::Put { .. } => Ok(cx.decision().publish(put)),
-            Put::Keep { .. } => Ok(cx.decision().record(put)),
+    fn decide(&self, change: Change, cx: &Cx<Self>) -> Outcome<Self> {
+        match change {
+            Change::Put { .. } => Ok(cx.decision().publish(change)),
+            Change::Keep { .. } | Change::Grow { .. } => Ok(cx.decision().record(change)),
         }
     }
 
@@ -48,13 +50,15 @@ impl Entity for Cell {
         Ok(self.text.len())
     }
 
-    fn signal(&self, put: Put, cx: &SignalCx<Self>) -> Outcome<Self> {
-        Ok(cx.decision().record(put))
+    fn signal(&self, change: Change, cx: &SignalCx<Self>) -> Outcome<Self> {
+        Ok(cx.decision().record(change))
     }
 
-    fn apply(&mut self, put: Put) {
-        let (Put::Put { text } | Put::Keep { text }) = put;
-        self.text = text;
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Put { text } | Change::Keep { text } => self.text = text,
+            Change::Grow { bytes } => self.text.extend(std::iter::repeat_n('x', bytes)),
+        }
     }
 }
 
@@ -81,7 +85,7 @@ impl Entity for Sower {
 
     fn decide(&self, Sow::Sow { from, upto, text }: Sow, cx: &Cx<Self>) -> Outcome<Self> {
         let decision = (from..upto).fold(cx.decision(), |decision, id| {
-            decision.tell(Cell::at(id), Put::Keep { text: text.clone() })
+            decision.tell(Cell::at(id), Change::Keep { text: text.clone() })
         });
         Ok(decision)
     }
@@ -164,7 +168,8 @@ impl Entity for Tally {
     }
 }
 
-fn main() -> ExitCode {
+/// The process is a server of these entities, with the words of `xp`.
+pub(crate) fn run() -> ExitCode {
     Domain::new()
         .host::<Cell>()
         .host::<Sower>()
