@@ -1,9 +1,16 @@
 //! One session on one cell: numbered commands, and what comes back.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 
+use crate::figures::now;
 use crate::node::Door;
 use crate::wire::Wire;
+
+/// How long a server that has no time may send a client away before it is taken for broken.
+const JOIN_PATIENCE: Duration = Duration::from_secs(30);
+const JOIN_PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Client {
     wire: Wire,
@@ -30,8 +37,19 @@ fn taken(welcome: &[u8]) -> Option<u64> {
 }
 
 impl Client {
-    /// Connects and waits for the welcome. `session` makes the connection id.
+    /// Connects and waits for the welcome; one that is sent away comes back, as clients do. `session` makes the connection
+    /// id.
     pub(crate) async fn join(door: &Door, address: &str, session: u32) -> Result<Self> {
+        let began = now();
+        loop {
+            match Self::dial(door, address, session).await {
+                Err(_) if began.elapsed() < JOIN_PATIENCE => tokio::time::sleep(JOIN_PAUSE).await,
+                dialled => return dialled,
+            }
+        }
+    }
+
+    async fn dial(door: &Door, address: &str, session: u32) -> Result<Self> {
         let path = format!("/v1/{address}?connection=00000000-0000-4000-8000-{session:012}");
         let mut wire = Wire::open(door.addr, &path, &door.token).await?;
         let welcome = wire.next().await?;
