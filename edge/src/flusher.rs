@@ -38,7 +38,8 @@ pub(crate) async fn run(list: Arc<ReadyList>, period: Duration) {
         began: Instant::now(),
         length: period.max(Duration::from_millis(1)),
     };
-    // A write is no wait: it must not be taken for one and cut short because others wait for their turn.
+    // Tokio tells a task that has done much I/O that its sockets are full, so that others have their turn. Here each such
+    // answer would wake a connection; the flusher yields by itself instead.
     tokio::task::unconstrained(flush(&list, periods)).await;
 }
 
@@ -54,8 +55,8 @@ async fn flush(list: &ReadyList, periods: Periods) {
             write_all(&mut later, current).await;
         }
         list.take(&mut listed);
-        let is_late = |send_queue: &mut Arc<SendQueue>| send_queue.was_flushed_in(current);
-        later.extend(listed.extract_if(.., is_late));
+        let must_wait = |send_queue: &mut Arc<SendQueue>| send_queue.was_flushed_in(current);
+        later.extend(listed.extract_if(.., must_wait));
         write_all(&mut listed, current).await;
         tokio::select! {
             () = list.called() => {}

@@ -157,14 +157,16 @@ impl SendQueue {
         }
     }
 
-    /// Puts it on the list, if there is news that nobody else sees to.
-    fn list(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) {
+    /// Puts it on the list, if there is news that nobody else sees to. Says whether it did.
+    fn list(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) -> bool {
         let is_new = queue.parked.is_some() && !queue.is_listed && !queue.backlog.is_empty();
-        if is_new && !queue.is_urgent {
+        let lists = is_new && !queue.is_urgent;
+        if lists {
             queue.is_listed = true;
             drop(queue);
             self.ready.add(Arc::clone(self));
         }
+        lists
     }
 
     /// Queues a frame that leaves at once and does not count towards the bounds: a welcome, an answer,
@@ -217,8 +219,9 @@ impl SendQueue {
     pub(crate) fn park(self: &Arc<Self>, writer: Box<Writer>) {
         let mut queue = self.lock();
         queue.parked = Some(writer);
-        self.list(queue);
-        self.ready.wake();
+        if self.list(queue) {
+            self.ready.wake();
+        }
     }
 
     /// Writes the news that waits, in a period of the flusher.
