@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A duration in a configuration: whole milliseconds.
@@ -25,6 +26,9 @@ pub struct UnitError {
     what: &'static str,
     units: &'static str,
 }
+
+const SPANS: &str = "ms, s, min, h, as in \"500ms\"";
+const SIZES: &str = "B, KiB, MiB, GiB, as in \"64 KiB\"";
 
 impl Span {
     /// A span of so many milliseconds.
@@ -85,7 +89,7 @@ impl FromStr for Span {
         read.map(Self).ok_or_else(|| UnitError {
             text: text.to_owned(),
             what: "duration",
-            units: "ms, s, min, h, as in \"500ms\"",
+            units: SPANS,
         })
     }
 }
@@ -99,7 +103,7 @@ impl FromStr for Size {
         read.map(Self).ok_or_else(|| UnitError {
             text: text.to_owned(),
             what: "size",
-            units: "B, KiB, MiB, GiB, as in \"64 KiB\"",
+            units: SIZES,
         })
     }
 }
@@ -125,7 +129,7 @@ impl fmt::Display for Size {
 }
 
 macro_rules! as_text {
-    ($name:ident) => {
+    ($name:ident, $units:expr) => {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -144,15 +148,29 @@ macro_rules! as_text {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                struct Text;
+
+                impl Visitor<'_> for Text {
+                    type Value = $name;
+
+                    // Also for a number, which is all that an environment has for `20`.
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        write!(f, "a string with one of {}", $units)
+                    }
+
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$name, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+
+                deserializer.deserialize_str(Text)
             }
         }
     };
 }
 
-as_text!(Span);
-as_text!(Size);
+as_text!(Span, SPANS);
+as_text!(Size, SIZES);
 
 #[cfg(test)]
 mod tests {
@@ -209,6 +227,17 @@ mod tests {
             assert!(span.contains("ms, s, min, h"), "{bare}: {span}");
             let size = said(bare.parse::<Size>().unwrap_err());
             assert!(size.contains("B, KiB, MiB, GiB"), "{bare}: {size}");
+        }
+    }
+
+    #[test]
+    fn a_bare_number_of_a_file_or_an_environment_is_answered_with_the_units() {
+        for (said, units) in [
+            (serde_json::from_str::<Span>("20").map(drop), SPANS),
+            (serde_json::from_str::<Size>("20").map(drop), SIZES),
+        ] {
+            let said = said.unwrap_err().to_string();
+            assert!(said.contains(units), "{said}");
         }
     }
 
