@@ -213,6 +213,24 @@ fn a_release_waits_until_everything_has_left() {
     assert_eq!(desk.over.as_deref(), Some("released"));
 }
 
+/// R17: a record behind a `Release` counts for nobody, and its acknowledgement must not be taken for the `Release`'s.
+#[test]
+fn nothing_is_appended_behind_a_release() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.settle();
+    desk.core.release(desk.at());
+    desk.perform();
+    let release = desk.appends.pop_front().unwrap();
+    assert!(matches!(event(&release.records[0]), Event::Release { .. }));
+    desk.pass(desk.limits.records.quiet.ms());
+    assert!(desk.appends.is_empty(), "a checkpoint was due");
+    assert!(desk.over.is_none(), "the release is not committed");
+    let results = desk.append(&release.records);
+    desk.answer(&release, results);
+    assert_eq!(desk.over.as_deref(), Some("released"));
+}
+
 /// R9: events are applied before they are appended. What cannot be is a fault, committed, and so it is not
 /// tried again by whoever comes next; the half-applied state is shown to nobody.
 #[test]

@@ -99,8 +99,12 @@ impl Writer {
         }
     }
 
-    /// Appends a record about the whole partition.
+    /// Appends a record about the whole partition; none behind a `Release`, where nothing counts (R17).
     pub(super) fn append_bare(&mut self, core: &mut Core, event: &Event) {
+        // The fold would give it no number, and the log's answer to it would be taken for the answer to the `Release`.
+        if core.fold.released {
+            return;
+        }
         let expected = self.appends.expected(core.fold.seq.next());
         core.fold.step(expected, event);
         self.appends.push(bare(event), false);
