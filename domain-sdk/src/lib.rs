@@ -68,6 +68,8 @@ pub use xp_protocol::{Address, ConnectionId, Revision, TimeMs};
 
 /// What nearly every entity needs: `use xp_domain_sdk::prelude::*;`.
 pub mod prelude {
+    // Nameless, so that a domain may have a `Then` of its own.
+    pub use crate::testkit::Then as _;
     pub use crate::{
         Answer, At, Category, Codec, ConnectionId, Cx, Decision, Domain, Entity, Never, Origin,
         Outcome, Payload, Refusal, Session, Shown, SignalCx, Stored, Termination, Ticket, TimeMs,

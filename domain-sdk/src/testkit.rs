@@ -43,35 +43,36 @@
 //! * the encoded state is equal live, reloaded, folded anew from the log, and from a snapshot and the tail behind it;
 //! * an event kind that never changed the state is named, unless it was declared [log-only](Scenario::log_only);
 //! * every ticket is answered at most once, and none that was never given;
-//! * there was no fault but those that the test [expects](Scenario::then_fault).
+//! * there was no fault but those that the test [expects](Then::then_fault).
 
 mod given;
 mod when;
 mod saying;
 mod then;
-mod expect;
+mod assertions;
+mod run;
 mod world;
 mod actor;
 mod kind;
-mod step;
+mod observed;
+mod broken;
 mod user;
 
 #[cfg(test)]
 mod tests;
 
 pub use saying::Saying;
+pub use then::Then;
 pub use user::{User, user};
 
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use xp_protocol::{Address, TimeMs};
+use xp_protocol::TimeMs;
 
 use crate::entity::Entity;
 use crate::word::State;
-use actor::Actor;
-use step::Broken;
-use world::World;
+use run::Run;
 
 /// When a scenario begins.
 pub const START: TimeMs = TimeMs(1_750_000_000_000);
@@ -83,82 +84,8 @@ pub const TICKET_TIMEOUT: Duration = Duration::from_secs(30);
 /// A story about an `E`: what was given, what happens, and what then must be so. See the [module](self).
 ///
 /// A method that makes something happen begins a *step*: the deed, and everything that follows from it at once, in
-/// all entities on stage. The `then_…` methods speak of the last step, and panic with the step and both sides when
-/// it was otherwise. Those about outputs take them in the order they were shown.
+/// all entities on stage. The `then_…` methods, which are [`Then`]'s, speak of the last step.
 pub struct Scenario<E: Entity + State> {
-    world: World,
-    main: Address,
-    log_only: Vec<String>,
+    run: Run,
     kind: PhantomData<fn() -> E>,
-}
-
-impl<E: Entity + State> Scenario<E> {
-    /// Begins a step and does it.
-    #[track_caller]
-    fn step(
-        mut self,
-        title: String,
-        deed: impl FnOnce(&mut World, &Address) -> Result<(), Broken>,
-    ) -> Self {
-        self.no_fault_left();
-        self.world.begin(title);
-        let main = self.main.clone();
-        let done = deed(&mut self.world, &main);
-        self.checked(done);
-        self
-    }
-
-    #[track_caller]
-    fn checked<T>(&self, result: Result<T, Broken>) -> T {
-        match result {
-            Ok(value) => value,
-            Err(broken) => self.fail(&broken.0),
-        }
-    }
-
-    #[track_caller]
-    fn no_fault_left(&self) {
-        if let Some((entity, fault)) = self.world.step.faults.first() {
-            self.fail(&format!(
-                "{entity} has a fault that nobody expected: {fault}"
-            ));
-        }
-    }
-
-    #[track_caller]
-    fn fail(&self, what: &str) -> ! {
-        let step = &self.world.step;
-        panic!(
-            "{}, step {}: {}\n{what}",
-            self.main, step.number, step.title
-        )
-    }
-
-    fn check_at_the_end(&mut self) -> Result<(), Broken> {
-        let only_logged = |kind: &&str| self.log_only.iter().any(|declared| declared == kind);
-        for actor in self.world.actors.values() {
-            if let Some(kind) = actor.idle_event_kinds().find(|kind| !only_logged(kind)) {
-                return Err(Broken(format!(
-                    "{} records {kind}, which never changed its state: does `apply` forget it? \
-                     If it is for the log only, say `.log_only([{kind:?}])`",
-                    actor.address
-                )));
-            }
-        }
-        self.world
-            .actors
-            .values_mut()
-            .try_for_each(Actor::check_state)
-    }
-}
-
-impl<E: Entity + State> Drop for Scenario<E> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
-        self.no_fault_left();
-        let checked = self.check_at_the_end();
-        self.checked(checked);
-    }
 }

@@ -8,8 +8,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use xp_protocol::{Address, ConnectionId, Revision, TicketId, TimeMs};
 
+use super::broken::Broken;
 use super::kind::{Kind, Vocabulary};
-use super::step::{Broken, Message};
+use super::observed::Message;
 use super::user::User;
 use crate::host::{Decided, Fault, Input, Instance, Outcome, Payload, RosterChange, SceneData};
 

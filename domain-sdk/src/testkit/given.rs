@@ -4,11 +4,11 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use xp_protocol::Address;
 
+use super::broken::{Broken, written};
 use super::kind::{Kind, KindOf, Vocabulary};
-use super::step::{Broken, written};
+use super::run::Run;
 use super::world::World;
 use super::{GRACE, START, Scenario, TICKET_TIMEOUT};
 use crate::entity::Entity;
@@ -25,12 +25,8 @@ impl<E: Entity + State> Scenario<E> {
     pub fn new() -> Self {
         let mut world = World::new(START, GRACE, TICKET_TIMEOUT);
         world.host(Rc::new(KindOf::<E>::new()));
-        let main = E::at("1").address().clone();
-        world.actor(&main);
         Self {
-            world,
-            main,
-            log_only: Vec::new(),
+            run: Run::new(world, E::at("1").address()),
             kind: PhantomData,
         }
     }
@@ -40,10 +36,10 @@ impl<E: Entity + State> Scenario<E> {
     #[track_caller]
     pub fn given(events: impl IntoIterator<Item = E::Event>) -> Self {
         let mut scenario = Self::new();
-        scenario.world.begin("given".to_owned());
-        let main = scenario.main.clone();
-        let given = give::<E>(&mut scenario.world, &main, events);
-        scenario.checked(given);
+        let run = &mut scenario.run;
+        run.step("given".to_owned(), |world, main| {
+            give::<E>(world, main, events)
+        });
         scenario
     }
 
@@ -52,35 +48,19 @@ impl<E: Entity + State> Scenario<E> {
     #[track_caller]
     pub fn given_stored<B: AsRef<[u8]>>(events: impl IntoIterator<Item = B>) -> Self {
         let mut scenario = Self::new();
-        scenario.world.begin("given as stored".to_owned());
-        for event in events {
-            let stored = Bytes::from(E::CODEC.join(&[event.as_ref()]));
-            let main = scenario.main.clone();
-            let given = scenario
-                .world
-                .actor(&main)
-                .map_or(Ok(()), |actor| actor.given(&stored));
-            scenario.checked(given);
-        }
+        let run = &mut scenario.run;
+        run.step("given as stored".to_owned(), |world, main| {
+            let actor = world.actor(main).expect("the main entity is on stage");
+            let mut events = events.into_iter();
+            events.try_for_each(|event| actor.given(&E::CODEC.join(&[event.as_ref()]).into()))
+        });
         scenario
     }
 
     /// The entity of the story has this id; to be said before anything happens.
     #[track_caller]
     pub fn called(mut self, id: &str) -> Self {
-        let address = E::at(id).address().clone();
-        let mut actor = self
-            .world
-            .actors
-            .remove(&self.main)
-            .expect("the main entity is on stage from the start");
-        assert!(
-            actor.members.is_empty(),
-            "name the entity before anything happens to it"
-        );
-        actor.address = address.clone();
-        self.world.actors.insert(address.clone(), actor);
-        self.main = address;
+        self.run.rename_main(E::at(id).address().clone());
         self
     }
 
@@ -92,28 +72,29 @@ impl<E: Entity + State> Scenario<E> {
         id: &str,
         events: impl IntoIterator<Item = O::Event>,
     ) -> Self {
-        self.world.host(Rc::new(KindOf::<O>::new()));
-        let given = give::<O>(&mut self.world, O::at(id).address(), events);
-        self.checked(given);
+        let world = self.run.world_mut();
+        world.host(Rc::new(KindOf::<O>::new()));
+        let given = give::<O>(world, O::at(id).address(), events);
+        self.run.checked(given);
         self
     }
 
     /// Kinds of event that are recorded for whoever reads the log, and need not change the state. A kind is named by
     /// its `type` tag, or the variant's name.
     pub fn log_only(mut self, kinds: impl IntoIterator<Item = &'static str>) -> Self {
-        self.log_only.extend(kinds.into_iter().map(str::to_owned));
+        self.run.declare_log_only(kinds);
         self
     }
 
     /// How long a session without a socket lives on.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.world.graces.set_length(grace);
+        self.run.world_mut().graces.set_length(grace);
         self
     }
 
     /// How long a deferred answer may take before it is a fault.
     pub fn ticket_timeout(mut self, timeout: Duration) -> Self {
-        self.world.ticket_timeout = timeout;
+        self.run.world_mut().ticket_timeout = timeout;
         self
     }
 }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 
-use super::step::Broken;
+use super::broken::Broken;
 use crate::entity::Entity;
 use crate::host::Host;
 use crate::hosted::Hosted;

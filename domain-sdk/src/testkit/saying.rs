@@ -4,7 +4,8 @@ use xp_protocol::Address;
 
 use super::Scenario;
 use super::actor::Waiter;
-use super::step::{Broken, Received};
+use super::broken::Broken;
+use super::observed::Received;
 use super::user::User;
 use super::world::{World, scene};
 use crate::entity::Entity;
@@ -32,71 +33,26 @@ impl<E: Entity + State> Saying<E> {
     #[track_caller]
     pub fn from(self, user: impl Into<User>) -> Scenario<E> {
         let Self {
-            scenario,
+            mut scenario,
             way,
             said,
             bytes,
         } = self;
         let user = user.into();
-        let scenario = scenario.present(&user);
+        scenario.run.be_present(&user);
         let title = match way {
             Way::Command => format!("{} sends {said}", user.subject),
             Way::Ephemeral => format!("{} sends, as ephemeral, {said}", user.subject),
             Way::Query => format!("{} asks {said}", user.subject),
         };
-        scenario.step(title, |world, main| {
+        scenario.run.step(title, |world, main| {
             let payload = Payload {
                 bytes: &bytes,
                 text: E::CODEC.is_text(),
             };
             speak(world, main, &user, way, payload)
-        })
-    }
-}
-
-impl<E: Entity + State> Scenario<E> {
-    /// Whoever speaks is here, with the claims they have now.
-    #[track_caller]
-    fn present(self, user: &User) -> Self {
-        let member = self.world.known(&self.main).members.get(&user.connection());
-        match member {
-            None => self.came(user),
-            Some(member) if !member.attached => self.fail(&format!(
-                "{} has no socket just now; say `.reconnects(…)` first",
-                user.subject
-            )),
-            Some(member) if user.claims.is_some() && member.user.claims != user.claims => {
-                self.refreshed(user)
-            }
-            Some(_) => self,
-        }
-    }
-
-    #[track_caller]
-    fn came(self, user: &User) -> Self {
-        let scenario = self.connects(user.clone());
-        if !scenario
-            .world
-            .known(&scenario.main)
-            .members
-            .contains_key(&user.connection())
-        {
-            scenario.fail("the session was refused, so nothing can be said in it; test that with `.connects(…)`");
-        }
+        });
         scenario
-    }
-
-    #[track_caller]
-    fn refreshed(self, user: &User) -> Self {
-        self.step(
-            format!("{} has a fresh token", user.subject),
-            |world, main| {
-                let actor = world.actor(main).expect("the main entity is on stage");
-                actor
-                    .attach(user)
-                    .map_err(|fault| Broken(fault.to_string()))
-            },
-        )
     }
 }
 
@@ -129,14 +85,15 @@ fn speak(
         ),
         Way::Query => {
             let actor = world.known(main);
-            let heard = match actor.answer(by, &payload, &scene(actor, world.now, message.0))? {
+            let answer = actor.answer(by, &payload, &scene(actor, world.now, message.0))?;
+            let received = match answer {
                 Ok(outcome) => Received::Answer(outcome),
                 Err(fault) => {
-                    world.step.faults.push((main.clone(), fault.clone()));
+                    world.observed().faulted(main, fault.clone());
                     Received::Fault(fault)
                 }
             };
-            world.heard.insert(message, heard);
+            world.observed().answered(message, None, received);
             Ok(())
         }
     }

@@ -6,13 +6,13 @@ use xp_protocol::{Address, TimeMs};
 
 use super::Scenario;
 use super::actor::Waiter;
+use super::broken::{Broken, written};
 use super::kind::{Kind, KindOf, Vocabulary};
 use super::saying::{Saying, Way};
-use super::step::{Broken, written};
 use super::user::User;
 use super::world::World;
 use crate::entity::{At, Entity, Refusal};
-use crate::host::{Input, Origin, Outcome, Termination};
+use crate::host::{Input, Origin, Outcome};
 use crate::word::{Codec, State, Word};
 
 impl<E: Entity + State> Scenario<E> {
@@ -64,7 +64,7 @@ impl<E: Entity + State> Scenario<E> {
         other: At<O>,
         answer: Result<O::Reply, Refusal<O::Rejection>>,
     ) -> Self {
-        let outcome = self.checked(match &answer {
+        let outcome = self.run.checked(match &answer {
             Ok(reply) => written(O::CODEC, reply).map(Outcome::Reply),
             Err(Refusal::Rejected(rejection)) => {
                 written(O::CODEC, rejection).map(Outcome::Rejection)
@@ -78,55 +78,37 @@ impl<E: Entity + State> Scenario<E> {
 
     /// A session begins.
     #[track_caller]
-    pub fn connects(self, user: impl Into<User>) -> Self {
-        let user = user.into();
-        self.step(format!("{} connects", user.subject), |world, main| {
-            world.connect(main, &user)
-        })
+    pub fn connects(mut self, user: impl Into<User>) -> Self {
+        self.run.connect(&user.into());
+        self
     }
 
     /// A session's socket breaks; its grace begins.
     #[track_caller]
-    pub fn disconnects(self, user: impl Into<User>) -> Self {
-        let user = user.into();
-        self.step(
-            format!("{} loses the socket", user.subject),
-            |world, main| {
-                member(world, main, &user)?;
-                world.disconnect(main, user.connection())
-            },
-        )
+    pub fn disconnects(mut self, user: impl Into<User>) -> Self {
+        self.run.disconnect(&user.into());
+        self
     }
 
     /// A session has a socket again.
     #[track_caller]
-    pub fn reconnects(self, user: impl Into<User>) -> Self {
-        let user = user.into();
-        self.step(format!("{} comes back", user.subject), |world, main| {
-            let user = member(world, main, &user)?;
-            world.reconnect(main, &user)
-        })
+    pub fn reconnects(mut self, user: impl Into<User>) -> Self {
+        self.run.reconnect(&user.into());
+        self
     }
 
     /// Somebody says goodbye: the session is over.
     #[track_caller]
-    pub fn leaves(self, user: impl Into<User>) -> Self {
-        let user = user.into();
-        self.step(format!("{} leaves", user.subject), |world, main| {
-            member(world, main, &user)?;
-            world.terminate(main, user.connection(), Termination::Left)?;
-            world.settle()
-        })
+    pub fn leaves(mut self, user: impl Into<User>) -> Self {
+        self.run.leave(&user.into());
+        self
     }
 
     /// This client must start over, and is shown what a newcomer would see.
     #[track_caller]
-    pub fn starts_over(self, user: impl Into<User>) -> Self {
-        let user = user.into();
-        self.step(format!("{} starts over", user.subject), |world, main| {
-            member(world, main, &user)?;
-            world.welcome(main, user.connection())
-        })
+    pub fn starts_over(mut self, user: impl Into<User>) -> Self {
+        self.run.start_over(&user.into());
+        self
     }
 
     /// Time passes: timers fire, graces run out, tickets time out, each at its time.
@@ -147,7 +129,7 @@ impl<E: Entity + State> Scenario<E> {
 
     /// From now on, words between entities stay on their way until [`deliver`](Self::deliver).
     pub fn hold_words(mut self) -> Self {
-        self.world.hold();
+        self.run.world_mut().hold();
         self
     }
 
@@ -160,14 +142,25 @@ impl<E: Entity + State> Scenario<E> {
     /// The scenario's time.
     #[must_use]
     pub fn now(&self) -> TimeMs {
-        self.world.now
+        self.run.world().now
+    }
+
+    /// Begins a step and does it.
+    #[track_caller]
+    fn step(
+        mut self,
+        title: String,
+        deed: impl FnOnce(&mut World, &Address) -> Result<(), Broken>,
+    ) -> Self {
+        self.run.step(title, deed);
+        self
     }
 
     #[track_caller]
     fn saying<W: Word>(self, way: Way, vocabulary: Vocabulary, word: &W) -> Saying<E> {
-        let bytes = self.checked(written(E::CODEC, word)).to_vec();
+        let bytes = self.run.checked(written(E::CODEC, word)).to_vec();
         let kind = KindOf::<E>::new();
-        self.checked(kind.survives(vocabulary, &bytes));
+        self.run.checked(kind.survives(vocabulary, &bytes));
         Saying {
             said: kind.json(vocabulary, &bytes),
             scenario: self,
@@ -178,8 +171,9 @@ impl<E: Entity + State> Scenario<E> {
 
     #[track_caller]
     fn signalled(self, from: &Address, signal: &E::Signal, asked: bool) -> Self {
-        let json = self.checked(written(Codec::Json, signal));
-        self.checked(KindOf::<E>::new().survives(Vocabulary::Signal, &json));
+        let json = self.run.checked(written(Codec::Json, signal));
+        self.run
+            .checked(KindOf::<E>::new().survives(Vocabulary::Signal, &json));
         let verb = if asked { "asks" } else { "tells" };
         let title = format!("{from} {verb} {}", String::from_utf8_lossy(&json));
         self.step(title, |world, main| {
@@ -199,15 +193,4 @@ impl<E: Entity + State> Scenario<E> {
             )
         })
     }
-}
-
-/// The session's user, with the claims they came with.
-fn member(world: &World, main: &Address, user: &User) -> Result<User, Broken> {
-    let member = world.known(main).members.get(&user.connection());
-    let member = member.ok_or_else(|| Broken(format!("{} has no session here", user.subject)))?;
-    Ok(if user.claims.is_some() {
-        user.clone()
-    } else {
-        member.user.clone()
-    })
 }

@@ -15,8 +15,9 @@ use bytes::Bytes;
 use xp_protocol::{Address, ConnectionId, TicketId, TimeMs};
 
 use super::actor::{Actor, Asking, Waiter};
+use super::broken::Broken;
 use super::kind::Kind;
-use super::step::{Broken, Message, Received, Step};
+use super::observed::{Message, Observed};
 use crate::host::{Input, Outcome, SceneData};
 use graces::Graces;
 use mail::Mail;
@@ -31,9 +32,8 @@ pub(super) struct World {
     pub(super) now: TimeMs,
     pub(super) graces: Graces,
     pub(super) ticket_timeout: Duration,
-    pub(super) step: Step,
-    pub(super) actors: BTreeMap<Address, Actor>,
-    pub(super) heard: BTreeMap<Message, Received>,
+    observed: Observed,
+    actors: BTreeMap<Address, Actor>,
     kinds: BTreeMap<&'static str, Rc<dyn Kind>>,
     mail: Mail,
     /// Asks to entities that are not on stage.
@@ -82,9 +82,8 @@ impl World {
             now,
             graces: Graces::new(grace),
             ticket_timeout,
-            step: Step::default(),
+            observed: Observed::default(),
             actors: BTreeMap::new(),
-            heard: BTreeMap::new(),
             kinds: BTreeMap::new(),
             mail: Mail::default(),
             open_asks: VecDeque::new(),
@@ -109,21 +108,35 @@ impl World {
         &self.actors[address]
     }
 
-    pub(super) fn begin(&mut self, title: String) {
-        let number = self.step.number + 1;
-        self.step = Step {
-            number,
-            title,
-            ..Step::default()
-        };
+    /// An entity to which nothing has happened yet has this address from now on.
+    #[track_caller]
+    pub(super) fn rename(&mut self, from: &Address, to: Address) {
+        let actor = self.actors.remove(from);
+        let mut actor = actor.expect("the main entity is on stage from the start");
+        assert!(
+            actor.members.is_empty(),
+            "name the entity before anything happens to it"
+        );
+        actor.address = to.clone();
+        self.actors.insert(to, actor);
+    }
+
+    /// A step begins: what was observed of the one before is forgotten.
+    pub(super) fn begin(&mut self) {
+        self.observed = Observed::default();
         self.turns_at_once = 0;
+    }
+
+    /// What the step has brought about.
+    pub(super) fn observed(&mut self) -> &mut Observed {
+        &mut self.observed
     }
 
     /// A number for what the test is about to say.
     pub(super) fn next_message(&mut self) -> Message {
         self.messages += 1;
         let message = Message(self.messages);
-        self.step.message = Some(message);
+        self.observed.sent(message);
         message
     }
 
@@ -133,6 +146,21 @@ impl World {
 
     pub(super) fn takeover(&mut self) -> Result<(), Broken> {
         self.actors.values_mut().try_for_each(Actor::takeover)
+    }
+
+    /// That each state is the same however it came about, and each kind of event changed one, or is for the log only.
+    pub(super) fn check_at_the_end(&mut self, log_only: &[&str]) -> Result<(), Broken> {
+        for actor in self.actors.values() {
+            let mut idle = actor.idle_event_kinds();
+            if let Some(kind) = idle.find(|kind| !log_only.contains(kind)) {
+                return Err(Broken(format!(
+                    "{} records {kind}, which never changed its state: does `apply` forget it? \
+                     If it is for the log only, say `.log_only([{kind:?}])`",
+                    actor.address
+                )));
+            }
+        }
+        self.actors.values_mut().try_for_each(Actor::check_state)
     }
 
     /// A word to an entity on stage, from whoever; and all that follows from it at once.

@@ -1,11 +1,11 @@
 //! The size of types: how many methods see a type's fields, and how many fields there are.
 //!
-//! A type of very many methods hides nouns: whoever writes one of them cannot know what he may touch. Those that are too
-//! large today are listed with what they have, and may only shrink.
+//! A type of very many methods hides nouns: whoever writes one of them cannot know what he may touch. A trait's own
+//! methods count as a type's do, so that none becomes the place for what a type may not have.
 
 use std::collections::BTreeMap;
 
-use syn::{Fields, ImplItem, Item, Type};
+use syn::{Fields, ImplItem, Item, TraitItem, Type};
 
 use super::problem::Problem;
 use super::section::Section;
@@ -16,13 +16,6 @@ const METHODS_MAX: usize = 40;
 const FIELDS_MAX: usize = 12;
 
 const MEND: &str = "find the nouns in it, and give each its own fields and methods";
-
-/// A type's crate (its folder) and name, and how many methods and fields it has.
-type Listed = (&'static str, &'static str, usize, usize);
-
-/// What is too large today. `Scenario` is a language for tests, and its methods are its words: most are one line that
-/// hands on to the world behind it, and to divide them would only make a chain of calls harder to write.
-const LISTED: [Listed; 1] = [("domain-sdk", "Scenario", 69, 4)];
 
 /// How many of each a type has, and where it is declared.
 #[derive(Default)]
@@ -35,55 +28,24 @@ struct Size {
 type Sizes = BTreeMap<(String, String), Size>;
 
 pub(crate) fn check(tree: &Tree) -> Vec<Problem> {
-    check_against(tree, &LISTED)
-}
-
-fn check_against(tree: &Tree, listed: &[Listed]) -> Vec<Problem> {
     let mut sizes = Sizes::new();
     for file in tree.rust_files().filter(|file| !is_test_file(&file.path)) {
         measure(file, &mut sizes);
     }
-    let unlisted = |((folder, name), size): (&(String, String), &Size)| {
-        let known = listed
-            .iter()
-            .find(|(of, known, ..)| of == folder && known == name);
-        judge(name, size, known)
-    };
-    let gone = listed.iter().filter(|(folder, name, ..)| {
-        !sizes.contains_key(&((*folder).to_owned(), (*name).to_owned()))
-    });
-    let gone = gone.map(|(folder, name, ..)| {
-        let what = format!("`{name}` of {folder} is listed, and there is no such type");
-        Problem::new("xtask/src/tidy/types.rs", 1, what, "take it from the list")
-    });
-    sizes.iter().filter_map(unlisted).chain(gone).collect()
+    let judged = sizes.iter().map(|((_, name), size)| judge(name, size));
+    judged.flatten().collect()
 }
 
 /// One type against what it may have.
-fn judge(name: &str, size: &Size, listed: Option<&Listed>) -> Option<Problem> {
+fn judge(name: &str, size: &Size) -> Option<Problem> {
     let (methods, fields) = (size.methods, size.fields);
     let is_small = methods <= METHODS_MAX && fields <= FIELDS_MAX;
-    let has = format!("`{name}` has {methods} methods and {fields} fields");
-    let (what, mend) = match listed {
-        None if is_small => return None,
-        None => (
-            format!("{has}, more than {METHODS_MAX} or {FIELDS_MAX}"),
-            MEND.to_owned(),
-        ),
-        Some((.., m, f)) if (*m, *f) == (methods, fields) && !is_small => return None,
-        Some((.., m, f)) if methods > *m || fields > *f => {
-            (format!("{has}, and had {m} and {f}"), MEND.to_owned())
-        }
-        Some(_) => {
-            let list = "its line in xtask/src/tidy/types.rs";
-            let mend = match is_small {
-                true => format!("take {list} away"),
-                false => format!("write that into {list}, so that it does not grow again"),
-            };
-            (format!("{has}: it has shrunk"), mend)
-        }
+    let what = || {
+        format!(
+            "`{name}` has {methods} methods and {fields} fields, more than {METHODS_MAX} or {FIELDS_MAX}"
+        )
     };
-    Some(Problem::new(&size.path, 1, what, mend))
+    (!is_small).then(|| Problem::new(&size.path, 1, what(), MEND))
 }
 
 fn measure(file: &File, sizes: &mut Sizes) {
@@ -113,6 +75,12 @@ fn measure_items(items: &[Item], folder: &str, path: &str, sizes: &mut Sizes) {
                     path.clone_into(&mut size.path);
                     size.fields = section.fields;
                 }
+            }
+            Item::Trait(declared) => {
+                let is_method = |item: &&TraitItem| matches!(item, TraitItem::Fn(_));
+                let size = of(sizes, folder, declared.ident.to_string());
+                path.clone_into(&mut size.path);
+                size.methods += declared.items.iter().filter(is_method).count();
             }
             // A trait's methods are the trait's.
             Item::Impl(block) if block.trait_.is_none() => {
@@ -150,7 +118,7 @@ mod tests {
         methods.collect()
     }
 
-    fn found(listed: &[Listed], count: usize) -> Vec<String> {
+    fn found(count: usize) -> Vec<String> {
         let one = format!("struct Hall {{ a: u8 }}\nimpl Hall {{\n{}}}\n", methods(2));
         // The other half stands in another file, and tests and traits do not count.
         let other = format!(
@@ -159,50 +127,42 @@ mod tests {
             methods(9),
             methods(9),
         );
-        let tree = Tree::of(&[("house/src/a.rs", &one), ("house/src/a/b.rs", &other)]);
-        let found = check_against(&tree, listed);
+        problems(&[("house/src/a.rs", &one), ("house/src/a/b.rs", &other)])
+    }
+
+    fn problems(files: &[(&str, &str)]) -> Vec<String> {
+        let found = check(&Tree::of(files));
         found.into_iter().map(|problem| problem.what).collect()
     }
 
     #[test]
     fn a_type_has_no_more_methods_than_a_reader_can_keep_apart() {
-        assert!(found(&[], METHODS_MAX).is_empty());
-        let problems = found(&[], METHODS_MAX + 1);
-        assert_eq!(
-            problems,
-            ["`Hall` has 41 methods and 1 fields, more than 40 or 12"]
-        );
+        assert!(found(METHODS_MAX).is_empty());
+        let too_many = "`Hall` has 41 methods and 1 fields, more than 40 or 12";
+        assert_eq!(found(METHODS_MAX + 1), [too_many]);
     }
 
     #[test]
-    fn what_is_too_large_already_may_only_shrink() {
-        let listed = [("house", "Hall", 45, 1)];
-        assert!(found(&listed, 45).is_empty());
-        assert_eq!(
-            found(&listed, 46),
-            ["`Hall` has 46 methods and 1 fields, and had 45 and 1"]
-        );
-        let shrunk = "`Hall` has 44 methods and 1 fields: it has shrunk";
-        assert_eq!(found(&listed, 44), [shrunk]);
-        assert_eq!(
-            found(&[("house", "Attic", 45, 1)], 3).len(),
-            1,
-            "it is gone"
-        );
+    fn a_trait_is_no_place_for_what_a_type_may_not_have() {
+        let found = |count| {
+            let text = format!("trait Halls {{ {} }}", methods(count));
+            problems(&[("house/src/a.rs", &text)])
+        };
+        assert!(found(METHODS_MAX).is_empty());
+        let too_many = "`Halls` has 41 methods and 0 fields, more than 40 or 12";
+        assert_eq!(found(METHODS_MAX + 1), [too_many]);
     }
+
     #[test]
     fn a_section_of_the_configuration_is_a_type_like_others() {
         let fields = |count: usize| {
             let fields = (0..count).map(|n| format!("/// One.\nf{n}: Vec<u8> = Vec::new(),\n"));
             let fields: String = fields.collect();
             let text = format!("settings! {{ /// Some.\npub struct Some {{ {fields} }} }}");
-            check_against(&Tree::of(&[("house/src/a.rs", &text)]), &[])
+            problems(&[("house/src/a.rs", &text)])
         };
         assert!(fields(FIELDS_MAX).is_empty());
-        let problems = fields(FIELDS_MAX + 1);
-        assert_eq!(
-            problems[0].what,
-            "`Some` has 0 methods and 13 fields, more than 40 or 12"
-        );
+        let too_many = "`Some` has 0 methods and 13 fields, more than 40 or 12";
+        assert_eq!(fields(FIELDS_MAX + 1), [too_many]);
     }
 }

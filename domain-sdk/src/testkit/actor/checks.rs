@@ -1,7 +1,7 @@
 //! The silent checks of one entity.
 
+use super::super::broken::Broken;
 use super::super::kind::Vocabulary;
-use super::super::step::Broken;
 use super::{Actor, LOG_LENGTH_ALWAYS_FOLDED, Snapshot};
 use crate::host::{Decided, Fault, Instance, Outcome, Reply, RosterChange};
 

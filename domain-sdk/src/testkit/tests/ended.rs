@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Scenario;
+use super::{Scenario, Then};
 use crate::entity::{Answer, Category, Cx, Decision, Entity, Outcome, SignalCx};
 use crate::word::Never;
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use xp_protocol::Address;
 
 use super::super::actor::{Asking, Waiter};
-use super::super::step::Broken;
+use super::super::broken::Broken;
 use super::{Delivery, OpenAsk, World};
 use crate::host::{Input, Origin, Outcome, Termination};
 

@@ -3,7 +3,8 @@
 use xp_protocol::{Address, ConnectionId, TicketId};
 
 use super::super::actor::{Ticket, Waiter};
-use super::super::step::{Broken, Received};
+use super::super::broken::Broken;
+use super::super::observed::Received;
 use super::super::user::User;
 use super::{World, scene};
 use crate::host::{Input, Outcome, Reply, Termination};
@@ -49,8 +50,8 @@ impl World {
         let actor = self.known(entity);
         let scene = scene(actor, now, seed);
         match actor.welcome(by, &scene)? {
-            Ok(shown) => self.step.welcome = Some(shown),
-            Err(fault) => self.step.faults.push((entity.clone(), fault)),
+            Ok(shown) => self.observed.welcomed(shown),
+            Err(fault) => self.observed.faulted(entity, fault),
         }
         Ok(())
     }
@@ -77,7 +78,7 @@ impl World {
         self.turn(entity, &Input::Reconnected(connection), Waiter::Nobody)?;
         let has_ended = !self.stage(entity).members.contains_key(&connection);
         if !has_ended && let Err(fault) = self.stage(entity).attach(user) {
-            self.step.faults.push((entity.clone(), fault));
+            self.observed.faulted(entity, fault);
         }
         self.graces.remove(entity, connection);
         self.settle()
@@ -99,7 +100,7 @@ impl World {
             return Ok(());
         }
         self.stage(entity).end(connection);
-        self.step.ended.push(connection);
+        self.observed.session_ended(connection);
         self.void_tickets_of(entity, connection);
         Ok(())
     }

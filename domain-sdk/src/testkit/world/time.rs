@@ -5,7 +5,8 @@ use std::time::Duration;
 use xp_protocol::{Address, TicketId, TimeMs};
 
 use super::super::actor::{Ticket, Waiter};
-use super::super::step::{Broken, Received};
+use super::super::broken::Broken;
+use super::super::observed::Received;
 use super::{Due, OpenAsk, UNANSWERED, World, later};
 use crate::host::{Fault, Input, Origin, Outcome, Termination};
 
@@ -85,7 +86,7 @@ impl World {
             Due::Ticket(entity, ticket) => {
                 self.unanswered(&entity, ticket);
                 let fault = Fault::Misuse(format!("{UNANSWERED} for {:?}", self.ticket_timeout));
-                self.step.faults.push((entity, fault));
+                self.observed.faulted(&entity, fault);
                 Ok(())
             }
         }

@@ -3,7 +3,8 @@
 use xp_protocol::{Address, TicketId};
 
 use super::super::actor::{Asking, Ticket, Waiter};
-use super::super::step::{Broken, Received, SentTell};
+use super::super::broken::Broken;
+use super::super::observed::{Received, SentTell};
 use super::{Delivery, TURNS_AT_ONCE_MAX, World, later, scene};
 use crate::host::{Decided, Fault, Input, Outcome, Reply, Tell};
 
@@ -66,10 +67,7 @@ impl World {
                 None => actor.timers.remove(&name),
             };
         }
-        self.step.events.push((entity.clone(), events));
-        self.step
-            .shows
-            .extend(decided.shows.into_iter().map(|show| (entity.clone(), show)));
+        self.observed.committed(entity, events, decided.shows);
         self.reply(entity, ticket, waiter, decided.reply);
         for (ticket, outcome) in decided.answers {
             self.answer_ticket(entity, ticket, outcome)?;
@@ -100,12 +98,12 @@ impl World {
         actor.start_over();
         for connection in sessions {
             self.graces.remove(entity, connection);
-            self.step.ended.push(connection);
+            self.observed.session_ended(connection);
         }
         for ticket in tickets {
             self.unanswered(entity, ticket);
         }
-        self.step.over.push(entity.clone());
+        self.observed.entity_ended(entity);
     }
 
     pub(super) fn speak(&mut self, from: &Address, tell: Tell) {
@@ -117,22 +115,18 @@ impl World {
         let asked = continuation.is_some();
         let life = self.stage(from).life;
         let asking = continuation.map(|continuation| Asking { continuation, life });
-        self.step.tells.push(SentTell {
+        self.observed.told(SentTell {
             from: from.clone(),
             to: to.clone(),
             signal: signal.clone(),
             asked,
         });
-        self.send(Delivery::Tell {
+        self.mail.send(Delivery::Tell {
             from: from.clone(),
             to,
             signal,
             asking,
         });
-    }
-
-    pub(super) fn send(&mut self, delivery: Delivery) {
-        self.mail.send(delivery);
     }
 
     pub(super) fn reply(
@@ -181,7 +175,7 @@ impl World {
     pub(super) fn give(&mut self, from: &Address, waiter: Waiter, outcome: Outcome) {
         match waiter {
             Waiter::Asker { entity: to, asking } => {
-                self.send(Delivery::Answer {
+                self.mail.send(Delivery::Answer {
                     from: from.clone(),
                     to,
                     asking,
@@ -192,22 +186,17 @@ impl World {
         }
     }
 
-    pub(super) fn hear(&mut self, waiter: Waiter, heard: Received) {
-        let message = match waiter {
-            Waiter::Client(connection, message) => {
-                if self.step.message != Some(message) {
-                    self.step.late.push((connection, heard.clone()));
-                }
-                message
-            }
-            Waiter::Test(message) => message,
+    pub(super) fn hear(&mut self, waiter: Waiter, received: Received) {
+        let (message, by) = match waiter {
+            Waiter::Client(connection, message) => (message, Some(connection)),
+            Waiter::Test(message) => (message, None),
             Waiter::Nobody | Waiter::Asker { .. } => return,
         };
-        self.heard.insert(message, heard);
+        self.observed.answered(message, by, received);
     }
 
     pub(super) fn faulted(&mut self, entity: &Address, waiter: Waiter, fault: Fault) {
-        self.step.faults.push((entity.clone(), fault.clone()));
+        self.observed.faulted(entity, fault.clone());
         match waiter {
             Waiter::Asker { .. } => self.give(entity, waiter, Outcome::Fault),
             waiter => self.hear(waiter, Received::Fault(fault)),
