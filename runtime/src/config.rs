@@ -55,7 +55,7 @@ pub struct Log {
     pub durability: Durability,
     /// A segment file of this size is sealed and the next one begun. Retention removes whole files.
     pub segment_size: Size,
-    /// The newest bytes of each partition of `inbound` and `outbound` that are kept, in memory. An edge that falls
+    /// The bytes of each partition of `inbound` and `outbound` that may wait, in memory. An edge that falls
     /// further behind starts over: its clients resume from `events`. Edges let no more than half of it wait for a
     /// partition (`edge.limits.partition.behind-max`); should it fall further behind all the same, the clients send
     /// again what was dropped.

@@ -169,11 +169,10 @@ impl<'a> Served<'a> {
                 lane.partitions,
                 transient,
             ));
-            topics.push(TopicConfig::memory(
-                &outbound_topic(name),
-                lane.outbound_partitions,
-                transient,
-            ));
+            let told =
+                TopicConfig::memory(&outbound_topic(name), lane.outbound_partitions, transient);
+            // An edge begins at the end and never goes back (R25).
+            topics.push(told.once_read());
             if publishes {
                 let published = durable(&snapshots, lane.partitions, log);
                 topics.push(published.compacted(COMPACTION));

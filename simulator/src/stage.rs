@@ -8,7 +8,7 @@ use uuid::Uuid;
 use xp_protocol::lane::{
     CLUSTER_TOPIC, events_topic, inbound_topic, outbound_topic, snapshots_topic,
 };
-use xp_protocol::{Offset, PartitionId, TimeMs};
+use xp_protocol::{Epoch, LanePartition, Offset, PartitionId, TimeMs};
 use xp_transport::simulated::{Faults, ProducerId, SimEvent, SimLog};
 use xp_transport::{Bounds, Record, Stored, TopicPartition};
 
@@ -44,6 +44,8 @@ pub(super) struct Stage {
     pub(super) poison: u64,
     /// What is published of each partition, and where its `events` begin.
     pub(super) shelves: BTreeMap<PartitionName, Shelf>,
+    /// Before which offset of `inbound` the owner of an epoch needs nothing.
+    released: BTreeMap<PartitionName, BTreeMap<Epoch, Offset>>,
     /// Processes that reach neither log nor sockets, until when.
     cut_off: BTreeMap<ProducerId, TimeMs>,
     agenda: Agenda,
@@ -109,6 +111,7 @@ impl Stage {
             appends: Appends::default(),
             poison: 0,
             shelves: BTreeMap::new(),
+            released: BTreeMap::new(),
             cut_off: BTreeMap::new(),
             agenda: Agenda::default(),
         }
@@ -186,6 +189,29 @@ impl Stage {
     pub(super) fn first_kept(&self, at: &TopicPartition) -> Offset {
         let kept = self.plan.kept.unwrap_or(u64::MAX);
         Offset(self.end(at).0.saturating_sub(kept))
+    }
+
+    /// An owner needs nothing of `inbound` before this offset any more.
+    pub(super) fn release_inbound(
+        &mut self,
+        partition: PartitionName,
+        epoch: Epoch,
+        before: Offset,
+    ) {
+        let released = self.released.entry(partition).or_default();
+        released.insert(epoch, before);
+    }
+
+    /// An owner begins to read `inbound` at this offset. It would not find what it released, or an owner before it; who
+    /// owned before the one that released has lost the partition and does not know yet.
+    pub(super) fn begin_inbound(&mut self, partition: PartitionName, epoch: Epoch, from: Offset) {
+        let released = self.released.entry(partition).or_default();
+        let released = released.range(..=epoch).map(|(_, before)| *before).max();
+        if let Some(released) = released.filter(|released| from < *released) {
+            let partition = LanePartition::from(partition);
+            let alarm = format!("{partition} begins at {from}, and was released up to {released}");
+            self.note(What::Alarm(alarm));
+        }
     }
 
     /// The oldest record of `events` that is there. The log itself keeps all, for the checkers.

@@ -52,6 +52,11 @@ pub enum Action {
         /// The first offset.
         from: Offset,
     },
+    /// Say that nobody needs the records of `inbound` before this offset any more: what they came to is committed.
+    ReleaseInbound {
+        /// The oldest offset that is still needed.
+        before: Offset,
+    },
     /// Ask where `inbound` ends now; answer with `inbound_end` (R16).
     FindInboundEnd,
     /// Read a portion of the log for resumes; answer with `rescanned`. It may hold

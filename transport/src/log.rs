@@ -164,8 +164,8 @@ pub trait Log: Send + Sync + 'static {
     fn partitions(&self, topic: &str) -> Eventually<Option<u32>>;
 
     /// Says that nobody needs the records before `before` any more, because what they came to is kept elsewhere (R36).
-    /// A log whose retention waits for that may delete them from now on. Others do not listen: brokers delete by age.
-    /// It is forgotten with the handle, so it is said anew after every start.
+    /// A log whose retention waits for that may delete them from now on, and what is only in memory goes at once. Others do
+    /// not listen: brokers delete by age. It is forgotten with the handle, so it is said anew after every start.
     fn release(&self, _at: &TopicPartition, _before: Offset) {}
 }
 

@@ -111,7 +111,13 @@ impl Node {
                 let asker = asker.map_or(Asker::Nobody, |ack| me.awaits(ack));
                 stage.append(producer, &inbound(target), telling.record, asker);
             }
+            Action::ReleaseInbound { before } => {
+                let epoch = held.core.fold().epoch().unwrap_or_default();
+                stage.release_inbound(partition, epoch, before);
+            }
             Action::ReadInbound { from } => {
+                let epoch = held.core.fold().epoch().unwrap_or_default();
+                stage.begin_inbound(partition, epoch, from);
                 if !held.inbound.ahead().begins_at(from) {
                     held.inbound.begin(from, &stage.plan);
                 }

@@ -233,6 +233,7 @@ impl Owner {
         let only_expected = core.holds(Rule::ExpectedOffset);
         let settled = self.writer.appends.settle(only_expected);
         self.let_out(core, now);
+        self.release_inbound(core);
         let partition = &core.setting.partition;
         match settled {
             Settled::InOrder => Ok(()),

@@ -73,6 +73,7 @@ pub(crate) struct Desk {
     /// Entities that are to be folded anew, and up to where the log is read for them.
     pub(crate) anew: Vec<(Offset, Vec<(Address, Revision)>)>,
     pub(crate) reads_inbound: Option<Offset>,
+    pub(crate) released_inbound: Option<Offset>,
     /// Entities whose states differ from what the log says of them.
     pub(crate) diverged: Vec<Address>,
     /// What failed in the last life of the partition, for the next in the same process.
@@ -175,6 +176,7 @@ impl Desk {
             rescans: Vec::new(),
             anew: Vec::new(),
             reads_inbound: None,
+            released_inbound: None,
             diverged: Vec::new(),
             faulted: Faulted::default(),
             deciding: Deciding::default(),
@@ -558,6 +560,7 @@ impl Desk {
                     self.told.push(record);
                 }
                 Action::ReadInbound { from } => self.reads_inbound = Some(from),
+                Action::ReleaseInbound { before } => self.released_inbound = Some(before),
                 Action::Rescan { id, from, upto, .. } => self.rescans.push((id, from, upto)),
                 Action::FoldAnew { upto, entities } => self.anew.push((upto, entities)),
                 Action::Save(batch) => self.saves.push(batch),

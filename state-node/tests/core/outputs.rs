@@ -160,6 +160,24 @@ fn a_query_is_answered_only_within_the_lease() {
     assert_eq!(desk.heard(), ["reply ?q 1 0"]);
 }
 
+/// R42: a message may go once a checkpoint that calls it taken is committed. Whoever owns next begins behind that.
+#[test]
+fn a_message_is_needed_until_a_committed_checkpoint_says_that_it_is_taken() {
+    let mut desk = Desk::owning();
+    desk.connect(ANA, None);
+    desk.send(ANA, 1, &add("a"));
+    desk.settle();
+    assert_eq!(desk.released_inbound, None, "no checkpoint says so");
+    desk.pass(1000);
+    assert_eq!(desk.released_inbound, None, "it is not committed");
+    desk.send(ANA, 2, &add("b"));
+    desk.settle();
+    assert_eq!(desk.released_inbound, Some(Offset(2)));
+    desk.crash();
+    desk.own();
+    assert!(desk.reads_inbound >= desk.released_inbound);
+}
+
 /// R15: queries write nothing, and the position moves all the same.
 #[test]
 fn the_inbound_position_is_recorded_when_only_queries_came() {

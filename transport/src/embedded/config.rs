@@ -118,6 +118,13 @@ impl TopicConfig {
         Self { cleanup, ..self }
     }
 
+    /// The same topic in memory, of which goes what all readers have had.
+    #[must_use]
+    pub fn once_read(self) -> Self {
+        let cleanup = self.cleanup.once_read();
+        Self { cleanup, ..self }
+    }
+
     /// The same topic, compacted.
     #[must_use]
     pub fn compacted(self, compaction: Compaction) -> Self {

@@ -1,6 +1,7 @@
 //! One partition as readers see it: its bounds, its batches in memory, and waking those who wait for more. It reads no
 //! files.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -20,8 +21,14 @@ struct State {
     /// The oldest offset on disk; a memory topic has none.
     disk_first: Option<Offset>,
     tail: Tail,
+    /// Where those who read now stand; none where a record stays once it is read.
+    readers: BTreeMap<ReaderId, Offset>,
     closed: bool,
 }
+
+/// A reader of a partition, as long as it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ReaderId(u64);
 
 /// What a reader finds at its position.
 pub(super) enum Look {
@@ -71,6 +78,7 @@ impl Partition {
             state: Mutex::new(State {
                 disk_first,
                 tail: Tail::new(next),
+                readers: BTreeMap::new(),
                 closed: false,
             }),
             grown: Notify::new(),
@@ -110,6 +118,34 @@ impl Partition {
         drop(state);
         self.grown.notify_waiters();
         Some(base)
+    }
+
+    /// Somebody reads from here on, and what all readers have had goes.
+    pub(super) fn enter(&self, from: Offset) -> ReaderId {
+        let mut state = self.state();
+        let last = state.readers.last_key_value();
+        let id = ReaderId(last.map_or(0, |(last, _)| last.0 + 1));
+        state.readers.insert(id, from);
+        id
+    }
+
+    /// A reader has had everything before an offset.
+    pub(super) fn passed(&self, reader: ReaderId, position: Offset) {
+        let mut state = self.state();
+        state.readers.insert(reader, position);
+        if let Some(before) = state.readers.values().min().copied() {
+            state.tail.release(before);
+        }
+    }
+
+    /// A reader reads no more.
+    pub(super) fn leave(&self, reader: ReaderId) {
+        self.state().readers.remove(&reader);
+    }
+
+    /// Drops what lies before an offset from a memory topic, in whole batches.
+    pub(super) fn release(&self, before: Offset) {
+        self.state().tail.release(before);
     }
 
     /// What lies before `first` is gone from disk.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use xp_protocol::{Offset, PartitionId};
 
-use super::partition::Look;
+use super::partition::{Look, Partition, ReaderId};
 use super::segment::Portion;
 use super::tail::unpack;
 use super::topic::{Topic, out_of_range};
@@ -17,16 +17,21 @@ pub(super) struct Follower {
     topic: Arc<Topic>,
     partition: PartitionId,
     position: Offset,
+    /// Where a record goes once it is read.
+    reads_as: Option<ReaderId>,
     /// After an error the reader is at an end.
     failed: Option<ReadError>,
 }
 
 impl Follower {
     pub(super) fn new(topic: Arc<Topic>, partition: PartitionId, from: Offset) -> Self {
+        let goes_once_read = topic.config.cleanup.goes_once_read();
+        let reads_as = goes_once_read.then(|| topic.partitions[partition.0 as usize].enter(from));
         Self {
             topic,
             partition,
             position: from,
+            reads_as,
             failed: None,
         }
     }
@@ -35,6 +40,10 @@ impl Follower {
     async fn step(&mut self) -> Result<Vec<Stored>, ReadError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
+        }
+        // Who asks for more has done with what it got.
+        if let Some(reader) = self.reads_as {
+            self.partition().passed(reader, self.position);
         }
         match self.find().await {
             Ok(found) => {
@@ -48,6 +57,10 @@ impl Follower {
                 Err(error)
             }
         }
+    }
+
+    fn partition(&self) -> &Partition {
+        &self.topic.partitions[self.partition.0 as usize]
     }
 
     async fn find(&mut self) -> Result<Vec<Stored>, ReadError> {
@@ -88,6 +101,14 @@ impl Follower {
                 at: self.topic.at(self.partition),
                 reason: format!("reading the disk was interrupted: {error}"),
             }),
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        if let Some(reader) = self.reads_as {
+            self.partition().leave(reader);
         }
     }
 }

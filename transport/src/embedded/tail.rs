@@ -9,6 +9,9 @@ use xp_protocol::{Offset, TimeMs};
 use super::frame::{Batch, record_bytes};
 use crate::log::{Record, Stored};
 
+/// An empty tail has room for so many batches at the most.
+const BATCHES_KEPT: usize = 64;
+
 /// Batches in rising offsets without holes, up to `next`.
 #[derive(Debug)]
 pub(super) struct Tail {
@@ -55,6 +58,20 @@ impl Tail {
             }
             self.bytes -= bytes;
             self.batches.pop_front();
+        }
+    }
+
+    /// Drops the batches that lie before an offset.
+    pub(super) fn release(&mut self, before: Offset) {
+        while let Some((_, bytes)) = self
+            .batches
+            .pop_front_if(|(batch, _)| batch.next() <= before)
+        {
+            self.bytes -= bytes;
+        }
+        // A load that is over leaves no room behind.
+        if self.batches.is_empty() {
+            self.batches.shrink_to(BATCHES_KEPT);
         }
     }
 

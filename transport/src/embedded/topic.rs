@@ -162,6 +162,10 @@ impl Topic {
 
     /// As [`crate::log::Log::release`], for a partition that exists.
     pub(super) fn release(&self, partition: PartitionId, before: Offset) {
+        if self.config.durability == Durability::Memory {
+            self.partitions[partition.0 as usize].release(before);
+            return;
+        }
         if !self.config.cleanup.waits_for_release() {
             return;
         }

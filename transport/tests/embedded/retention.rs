@@ -140,6 +140,61 @@ async fn in_memory_the_oldest_records_go_by_size_and_by_age() {
     );
 }
 
+#[tokio::test]
+async fn in_memory_what_is_released_goes_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(
+        dir.path(),
+        TopicConfig::memory(crate::rig::EVENTS, 2, 1 << 20),
+    )
+    .unwrap();
+    fill(&log, 0, 0..10).await;
+    fill(&log, 1, 0..10).await;
+    let mut reader = log.read(&at(0), Offset(0));
+    soon(reader.next()).await.unwrap();
+    assert_eq!(
+        bounds(&log, 0).await.first,
+        Offset(0),
+        "reading is no release"
+    );
+    log.release(&at(0), Offset(7));
+    let first = bounds(&log, 0).await.first;
+    assert_eq!(first, Offset(7));
+    assert_eq!(bounds(&log, 1).await.first, Offset(0));
+    log.release(&at(0), Offset(3));
+    log.release(&at(0), Offset(10));
+    let empty = Bounds {
+        first: Offset(10),
+        next: Offset(10),
+    };
+    assert_eq!(bounds(&log, 0).await, empty);
+    append(&log, 0, 10).await.unwrap();
+    check_tail_is_right(&log, 0).await;
+}
+
+#[tokio::test]
+async fn in_memory_what_all_readers_have_had_goes_where_it_is_wanted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = TopicConfig::memory(crate::rig::EVENTS, 1, 1 << 20).once_read();
+    let log = open(dir.path(), config).unwrap();
+    fill(&log, 0, 0..10).await;
+    let first = async || bounds(&log, 0).await.first;
+    assert_eq!(first().await, Offset(0), "nobody reads");
+
+    let mut slow = log.read(&at(0), Offset(4));
+    let mut quick = log.read(&at(0), Offset(0));
+    assert_eq!(soon(quick.next()).await.unwrap().len(), 10);
+    assert_eq!(first().await, Offset(0), "it may still be busy with them");
+    append(&log, 0, 10).await.unwrap();
+    soon(quick.next()).await.unwrap();
+    assert_eq!(first().await, Offset(4), "the slow one has had nothing");
+    assert_eq!(soon(slow.next()).await.unwrap()[0].offset, Offset(4));
+    drop(slow);
+    append(&log, 0, 11).await.unwrap();
+    soon(quick.next()).await.unwrap();
+    assert_eq!(first().await, Offset(11), "who reads no more needs nothing");
+}
+
 fn waiting() -> TopicConfig {
     let kept = Retention {
         bytes: Some(4000),

@@ -73,6 +73,11 @@ impl InFlight {
         self.asked.next().await
     }
 
+    /// Nobody needs what lies before this offset of `inbound`.
+    pub(super) fn release_inbound(&self, before: Offset) {
+        self.log.release(&self.topics.inbound, before);
+    }
+
     /// Something that is not the log's, such as a write to the disk.
     pub(super) fn ask(&mut self, flight: impl Future<Output = Done> + Send + 'static) {
         self.asked.push(Box::pin(flight));

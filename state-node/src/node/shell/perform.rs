@@ -35,6 +35,7 @@ impl Shell<'_> {
                 Action::Follow { from } => {
                     self.readers.follow(from, self.core.fold().inbound.next());
                 }
+                Action::ReleaseInbound { before } => self.in_flight.release_inbound(before),
                 Action::FindInboundEnd => self.in_flight.find_inbound_end(),
                 Action::ReadGap { from, upto } => self.in_flight.read_gap(from, upto),
                 Action::Rescan {

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use xp_protocol::codec;
 use xp_protocol::events::{Cause, Checkpoint, Event, Trying};
 use xp_protocol::inbound::{Inbound, Message};
-use xp_protocol::{LanePartition, Offset, TimeMs};
+use xp_protocol::{LanePartition, Offset, Seq, TimeMs};
 use xp_transport::{Now, Record};
 
 use super::super::core::Core;
 use super::super::exit::{Exit, Step};
 use super::{Owner, Suspect};
+use crate::action::Action;
 use crate::fold::Fold;
 use crate::gate::Output;
 
@@ -19,6 +20,8 @@ pub(super) struct Positions {
     at: TimeMs,
     inbound: Offset,
     sent: Offset,
+    /// The number of a checkpoint that is not committed yet, and what it says was taken of `inbound`.
+    uncommitted: Option<(Seq, Offset)>,
     tells: BTreeMap<LanePartition, u64>,
     /// Sources that have told since.
     told_by: BTreeSet<LanePartition>,
@@ -31,6 +34,7 @@ impl Positions {
             at: now,
             inbound: fold.inbound.next(),
             sent: fold.effects.sent(),
+            uncommitted: None,
             tells: BTreeMap::new(),
             told_by: BTreeSet::new(),
         }
@@ -90,6 +94,18 @@ impl Owner {
             hashes: core.snapshots.take_hashes(),
         });
         self.writer.append_bare(core, &event);
+        self.positions
+            .uncommitted
+            .get_or_insert((core.fold.seq, inbound));
+    }
+
+    /// Lets go of the messages that a committed checkpoint calls taken: whoever owns next begins behind them.
+    pub(super) fn release_inbound(&mut self, core: &mut Core) {
+        let committed = self.writer.appends.committed();
+        let checkpoint = &mut self.positions.uncommitted;
+        if let Some((_, before)) = checkpoint.take_if(|(seq, _)| *seq <= committed) {
+            core.actions.push(Action::ReleaseInbound { before });
+        }
     }
 
     /// Says in the log that a message is about to be decided (R16).

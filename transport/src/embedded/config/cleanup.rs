@@ -26,6 +26,7 @@ pub struct Compaction {
 pub struct Cleanup {
     retention: Retention,
     waits_for_release: bool,
+    goes_once_read: bool,
     compaction: Option<Compaction>,
 }
 
@@ -41,6 +42,15 @@ impl Cleanup {
     pub fn once_released(self) -> Self {
         Self {
             waits_for_release: true,
+            ..self
+        }
+    }
+
+    /// The same, and what all readers have had goes at once; where nobody reads, the retention alone says what goes.
+    #[must_use]
+    pub fn once_read(self) -> Self {
+        Self {
+            goes_once_read: true,
             ..self
         }
     }
@@ -66,6 +76,12 @@ impl Cleanup {
         self.waits_for_release
     }
 
+    /// Whether what all readers have had goes at once.
+    #[must_use]
+    pub fn goes_once_read(&self) -> bool {
+        self.goes_once_read
+    }
+
     /// Whether only the newest record of each key is kept. Not together with a retention.
     #[must_use]
     pub fn compaction(&self) -> Option<Compaction> {
@@ -78,6 +94,11 @@ impl Cleanup {
         if durability == Durability::Memory && needs_disk {
             return Some(
                 "is in memory, where nothing waits for a release and nothing is compacted: make it durable",
+            );
+        }
+        if durability == Durability::Fsync && self.goes_once_read {
+            return Some(
+                "is durable, where readers come back for what they have read: make it one in memory, or let nothing go once it is read",
             );
         }
         let deletes = self.retention != Retention::default();
@@ -105,6 +126,8 @@ mod tests {
             (all.keeping(retention), Memory, true),
             (all.once_released(), Memory, false),
             (all.compacted(compaction), Memory, false),
+            (all.once_read(), Memory, true),
+            (all.once_read(), Fsync, false),
             (all.keeping(retention).once_released(), Fsync, true),
             (all.compacted(compaction), Fsync, true),
             (all.compacted(compaction).keeping(retention), Fsync, false),
