@@ -1,5 +1,6 @@
 //! The stage that all processes of a run share: the time, the log, the sockets, and what is due.
 
+mod kept;
 mod shelf;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ use super::names::SocketId;
 use super::partition_name::PartitionName;
 use super::plan::{EPOCH_MS, Feature, LANES, Plan};
 
-use shelf::Shelf;
+use kept::Kept;
 
 /// How long a client that does not listen takes for a message, in milliseconds.
 const SLOW_MS: u64 = 400;
@@ -42,10 +43,8 @@ pub(super) struct Stage {
     pub(super) appends: Appends,
     /// How many poisonous messages clients are still to send.
     pub(super) poison: u64,
-    /// What is published of each partition, and where its `events` begin.
-    pub(super) shelves: BTreeMap<PartitionName, Shelf>,
-    /// Before which offset of `inbound` the owner of an epoch needs nothing.
-    released: BTreeMap<PartitionName, BTreeMap<Epoch, Offset>>,
+    /// Where each partition's topics begin.
+    pub(super) kept: Kept,
     /// Processes that reach neither log nor sockets, until when.
     cut_off: BTreeMap<ProducerId, TimeMs>,
     agenda: Agenda,
@@ -110,8 +109,7 @@ impl Stage {
             doors: Doors::closed(),
             appends: Appends::default(),
             poison: 0,
-            shelves: BTreeMap::new(),
-            released: BTreeMap::new(),
+            kept: Kept::default(),
             cut_off: BTreeMap::new(),
             agenda: Agenda::default(),
         }
@@ -191,32 +189,20 @@ impl Stage {
         Offset(self.end(at).0.saturating_sub(kept))
     }
 
-    /// An owner needs nothing of `inbound` before this offset any more.
-    pub(super) fn release_inbound(
-        &mut self,
-        partition: PartitionName,
-        epoch: Epoch,
-        before: Offset,
-    ) {
-        let released = self.released.entry(partition).or_default();
-        released.insert(epoch, before);
-    }
-
-    /// An owner begins to read `inbound` at this offset. It would not find what it released, or an owner before it; who
-    /// owned before the one that released has lost the partition and does not know yet.
+    /// An owner begins to read `inbound` at this offset, and must find what lies there.
     pub(super) fn begin_inbound(&mut self, partition: PartitionName, epoch: Epoch, from: Offset) {
-        let released = self.released.entry(partition).or_default();
-        let released = released.range(..=epoch).map(|(_, before)| *before).max();
-        if let Some(released) = released.filter(|released| from < *released) {
+        let before = self.kept.released.before(partition, epoch);
+        if from < before {
             let partition = LanePartition::from(partition);
-            let alarm = format!("{partition} begins at {from}, and was released up to {released}");
+            let alarm = format!("{partition} begins at {from}, and was released up to {before}");
             self.note(What::Alarm(alarm));
         }
     }
 
     /// The oldest record of `events` that is there. The log itself keeps all, for the checkers.
     pub(super) fn first_event(&self, partition: PartitionName) -> Offset {
-        self.shelves
+        self.kept
+            .shelves
             .get(&partition)
             .map(|shelf| shelf.first)
             .unwrap_or_default()

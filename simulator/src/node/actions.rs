@@ -113,7 +113,7 @@ impl Node {
             }
             Action::ReleaseInbound { before } => {
                 let epoch = held.core.fold().epoch().unwrap_or_default();
-                stage.release_inbound(partition, epoch, before);
+                stage.kept.released.release(partition, epoch, before);
             }
             Action::ReadInbound { from } => {
                 let epoch = held.core.fold().epoch().unwrap_or_default();

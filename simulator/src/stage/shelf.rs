@@ -48,7 +48,7 @@ impl Stage {
             let word = codec::decode::<Published>(&stored.record.header);
             let word = word.expect("publishers write what others read");
             if let Published::Head(head) = word {
-                let shelf = self.shelves.entry(partition).or_default();
+                let shelf = self.kept.shelves.entry(partition).or_default();
                 shelf
                     .heads
                     .insert(head.epoch, needs(&stored.record.value, head.position));
@@ -60,7 +60,7 @@ impl Stage {
     pub(crate) fn cut_short(&mut self) {
         let is_new = |time| self.now.since_ms(time) <= KEPT_MS;
         let mut cuts = Vec::new();
-        for (partition, shelf) in &self.shelves {
+        for (partition, shelf) in &self.kept.shelves {
             let at = events(*partition);
             let kept = self.read(&at, shelf.first, usize::MAX);
             let kept = kept.iter().find(|stored| is_new(stored.time));
@@ -75,7 +75,7 @@ impl Stage {
             }
         }
         for (partition, upto) in cuts {
-            self.shelves.entry(partition).or_default().first = upto;
+            self.kept.shelves.entry(partition).or_default().first = upto;
             self.note(What::Kept(format!("events of {partition} from {upto} on")));
         }
         self.after(EVERY_MS, Due::Chaos(Act::CutShort));

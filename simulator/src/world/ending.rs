@@ -126,6 +126,7 @@ impl World {
                 .stage
                 .read(&snapshots(partition), Offset(0), usize::MAX);
             self.stage
+                .kept
                 .shelves
                 .contains_key(&partition)
                 .then(|| filled(&published))

@@ -233,7 +233,10 @@ impl Owner {
         let only_expected = core.holds(Rule::ExpectedOffset);
         let settled = self.writer.appends.settle(only_expected);
         self.let_out(core, now);
-        self.release_inbound(core);
+        let committed = self.writer.appends.committed();
+        if let Some(before) = self.positions.take_committed(committed) {
+            core.actions.push(Action::ReleaseInbound { before });
+        }
         let partition = &core.setting.partition;
         match settled {
             Settled::InOrder => Ok(()),

@@ -11,7 +11,6 @@ use xp_transport::{Now, Record};
 use super::super::core::Core;
 use super::super::exit::{Exit, Step};
 use super::{Owner, Suspect};
-use crate::action::Action;
 use crate::fold::Fold;
 use crate::gate::Output;
 
@@ -43,6 +42,13 @@ impl Positions {
     /// A source has told: it hears how much of it has been taken.
     pub(super) fn told_by(&mut self, source: &LanePartition) {
         self.told_by.insert(source.clone());
+    }
+
+    /// What a checkpoint says was taken of `inbound`, once all up to this number is committed: whoever owns next begins
+    /// behind it. Asked for once.
+    pub(super) fn take_committed(&mut self, committed: Seq) -> Option<Offset> {
+        let checkpoint = self.uncommitted.take_if(|(seq, _)| *seq <= committed)?;
+        Some(checkpoint.1)
     }
 
     /// When they were recorded last.
@@ -97,15 +103,6 @@ impl Owner {
         self.positions
             .uncommitted
             .get_or_insert((core.fold.seq, inbound));
-    }
-
-    /// Lets go of the messages that a committed checkpoint calls taken: whoever owns next begins behind them.
-    pub(super) fn release_inbound(&mut self, core: &mut Core) {
-        let committed = self.writer.appends.committed();
-        let checkpoint = &mut self.positions.uncommitted;
-        if let Some((_, before)) = checkpoint.take_if(|(seq, _)| *seq <= committed) {
-            core.actions.push(Action::ReleaseInbound { before });
-        }
     }
 
     /// Says in the log that a message is about to be decided (R16).
