@@ -20,7 +20,8 @@ const PASSIVATED_MAX: usize = 512;
 /// Entities in memory, and what wakes those that are not.
 #[derive(Default)]
 pub(in crate::partition) struct Residents {
-    entities: HashMap<Address, Entity>,
+    /// Boxed, because half of a table's entries are empty after it has grown.
+    entities: HashMap<Address, Box<Entity>>,
     /// When to look whether an entity is idle.
     idle: VecDeque<(TimeMs, Address)>,
     /// When idle entities were last looked for.
@@ -46,21 +47,21 @@ impl Residents {
     }
 
     pub(in crate::partition) fn get(&self, address: &Address) -> Option<&Entity> {
-        self.entities.get(address)
+        self.entities.get(address).map(Box::as_ref)
     }
 
     pub(in crate::partition) fn get_mut(&mut self, address: &Address) -> Option<&mut Entity> {
-        self.entities.get_mut(address)
+        self.entities.get_mut(address).map(Box::as_mut)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Entity> {
-        self.entities.values()
+        self.entities.values().map(Box::as_ref)
     }
 
     pub(super) fn admit(&mut self, address: &Address, mut entity: Entity) {
         entity.queued = self.passivated_at;
         self.idle.push_back((entity.queued, address.clone()));
-        self.entities.insert(address.clone(), entity);
+        self.entities.insert(address.clone(), Box::new(entity));
     }
 
     pub(super) fn remove(&mut self, address: &Address) {
