@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::report::{Report, Row, Series, digits};
+use crate::report::{Absent, Report, Row, Series, digits};
 use plot::{Axis, Line, Plot};
 
 /// Writes `README.md` and its plots into a folder.
@@ -40,10 +40,16 @@ fn page(report: &Report, plots: &[(String, Plot)]) -> Result<String> {
          *void* when the generator's core was busy for more than 85 %, less than 99 % of the rate was reached, or a \
          round's floor was more than 15 % off their median.\n"
     )?;
-    page += "| | case | figure | durability | floor | ours | ratio | goal | counts |\n";
+    page += "| | case | figure | durability | floor | measured | ratio | goal | counts |\n";
     page += "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
     for row in &report.rows {
         writeln!(page, "{}", line(row))?;
+    }
+    if !report.absent.is_empty() {
+        page += "\nNot measured, and why:\n\n";
+    }
+    for Absent { name, reason } in &report.absent {
+        writeln!(page, "- {name}: {reason}")?;
     }
     for (name, plot) in plots {
         write!(page, "\n![{}]({name}.svg)\n", plot.title)?;
@@ -64,7 +70,11 @@ fn line(row: &Row) -> String {
     let floor = row.floor.as_ref().map_or_else(dash, |floor| {
         format!("{} ({})", series(floor, unit), floor.name)
     });
-    let ours = series(&row.ours, unit);
+    let mut ours = series(&row.ours, unit);
+    // What is not the platform as a whole is named.
+    if row.ours.name != "platform" {
+        ours = format!("{ours} ({})", row.ours.name);
+    }
     let ratio = row.ratio().map_or_else(dash, |ratio| format!("{ratio:.2}"));
     let met = row
         .is_met()
@@ -98,8 +108,9 @@ fn plots(report: &Report) -> Vec<(String, Plot)> {
     let mut plots: Vec<(String, Plot)> = Vec::new();
     for row in report.rows.iter().filter(|row| !row.ours.curve.is_empty()) {
         let name = slug(&format!("latency {} {}", row.workload, row.case));
-        if plots.iter().all(|(other, _)| *other != name) {
-            plots.push((name, latency(row)));
+        match plots.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, plot)) => add_lines(plot, row),
+            None => plots.push((name, latency(row))),
         }
     }
     let costs = costs(report);
@@ -127,7 +138,15 @@ fn latency(row: &Row) -> Plot {
     }
 }
 
-/// What a delivery costs, against how many frames leave with one write; ours and the floors are a line each.
+/// Other servers and floors of the same case.
+fn add_lines(plot: &mut Plot, row: &Row) {
+    for line in latency(row).lines {
+        let is_new = plot.lines.iter().all(|other| other.name != line.name);
+        plot.lines.extend(is_new.then_some(line));
+    }
+}
+
+/// What a delivery costs, against how many frames leave with one write: a line for each server, and one for the floors.
 fn costs(report: &Report) -> Option<Plot> {
     let mut lines: Vec<Line> = Vec::new();
     for series in report
@@ -138,9 +157,10 @@ fn costs(report: &Report) -> Option<Plot> {
         let Some(frames) = series.frames_per_write else {
             continue;
         };
+        // The floors are points of one line.
         let name = match series.name.as_str() {
-            "platform" => "platform",
-            _ => "write(2)",
+            floor if floor.starts_with("write(2)") => "write(2)",
+            server => server,
         };
         let point = (frames, series.median());
         match lines.iter_mut().find(|line| line.name == name) {

@@ -25,6 +25,17 @@ pub(crate) struct Report {
     pub(crate) smoke: bool,
     pub(crate) machine: Machine,
     pub(crate) rows: Vec<Row>,
+    /// What could not be measured, wholly or in part; older files lack it.
+    #[serde(default)]
+    pub(crate) absent: Vec<Absent>,
+}
+
+/// A server that was asked for and has not all figures.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Absent {
+    pub(crate) name: String,
+    pub(crate) reason: String,
 }
 
 impl Report {
@@ -37,6 +48,7 @@ impl Report {
             smoke,
             machine: Machine::here(),
             rows: Vec::new(),
+            absent: Vec::new(),
         }
     }
 

@@ -9,7 +9,11 @@ const HEIGHT: f64 = 360.0;
 /// Around the axes: left, right, top, bottom.
 const MARGINS: [f64; 4] = [64.0, 24.0, 64.0, 48.0];
 /// Also told apart by who is colour-blind (Okabe and Ito).
-const COLOURS: [&str; 4] = ["#999999", "#0072b2", "#d55e00", "#009e73"];
+const COLOURS: [&str; 8] = [
+    "#999999", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000",
+];
+/// Of the legend.
+const LINE_HEIGHT: f64 = 16.0;
 /// What a logarithmic axis names of each decade.
 const STEPS: [f64; 3] = [1.0, 2.0, 5.0];
 
@@ -122,6 +126,8 @@ impl Plot {
         let x = self.x.ruler(points().map(|point| point.0));
         let y = self.y.ruler(points().map(|point| point.1));
         let [left, right, top, bottom] = MARGINS;
+        let legend = self.legend();
+        let top = top + legend.last().map_or(0.0, |(_, y)| *y);
         let (wide, high) = (WIDTH - left - right, HEIGHT - top - bottom);
         let across = |value| left + wide * x.share(value);
         let down = |value| top + high * (1.0 - y.share(value));
@@ -143,14 +149,14 @@ impl Plot {
         let below = (left + wide / 2.0, HEIGHT - 10.0);
         text(&mut svg, below, "middle", self.x.name());
         text(&mut svg, (left - 8.0, top - 10.0), "end", self.y.name());
-        let mut legend = left;
-        for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
+        for (index, (line, (x, y))) in self.lines.iter().zip(legend).enumerate() {
+            let colour = COLOURS[index % COLOURS.len()];
             let places: Vec<_> = line
                 .points
                 .iter()
                 .map(|(x, y)| (across(*x), down(*y)))
                 .collect();
-            draw(&mut svg, &places, colour);
+            draw(&mut svg, &places, colour, index >= COLOURS.len());
             for ((x, y), (_, value)) in places.iter().zip(&line.points) {
                 let value = digits(*value);
                 let _ = writeln!(
@@ -160,12 +166,27 @@ impl Plot {
             }
             let _ = writeln!(
                 svg,
-                "<rect x=\"{legend:.0}\" y=\"30\" width=\"12\" height=\"12\" fill=\"{colour}\"/>"
+                "<rect x=\"{x:.0}\" y=\"{:.0}\" width=\"12\" height=\"12\" fill=\"{colour}\"/>",
+                y + 30.0
             );
-            text(&mut svg, (legend + 18.0, 40.0), "start", &line.name);
-            legend += 44.0 + 6.5 * line.name.chars().count() as f64;
+            text(&mut svg, (x + 18.0, y + 40.0), "start", &line.name);
         }
         svg + "</svg>\n"
+    }
+
+    /// Where the name of each line stands: side by side, and below where there is no room left.
+    fn legend(&self) -> Vec<(f64, f64)> {
+        let [left, right, ..] = MARGINS;
+        let (mut x, mut y) = (left, 0.0);
+        let place = |line: &Line| {
+            let wide = 44.0 + 6.5 * line.name.chars().count() as f64;
+            if x + wide > WIDTH - right && x > left {
+                (x, y) = (left, y + LINE_HEIGHT);
+            }
+            x += wide;
+            (x - wide, y)
+        };
+        self.lines.iter().map(place).collect()
     }
 }
 
@@ -184,15 +205,19 @@ fn rule(svg: &mut String, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
     );
 }
 
-fn draw(svg: &mut String, places: &[(f64, f64)], colour: &str) {
+fn draw(svg: &mut String, places: &[(f64, f64)], colour: &str, is_dashed: bool) {
     let places: Vec<_> = places
         .iter()
         .map(|(x, y)| format!("{x:.1},{y:.1}"))
         .collect();
     let places = places.join(" ");
+    let dashes = match is_dashed {
+        true => " stroke-dasharray=\"5 3\"",
+        false => "",
+    };
     let _ = writeln!(
         svg,
-        "<polyline points=\"{places}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
+        "<polyline points=\"{places}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dashes}/>"
     );
 }
 
@@ -251,5 +276,23 @@ mod tests {
             }
         }
         assert!(plot(&[]).svg().ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn many_names_stand_in_several_lines_above_the_points() {
+        let mut many = plot(&[(0.0, 1.0), (1.0, 7.0)]);
+        for server in 0..11 {
+            many.lines.push(Line {
+                name: format!("a server with a name, {server}"),
+                points: vec![(0.0, 7.0)],
+            });
+        }
+        let legend = many.legend();
+        let lines = legend.windows(2).filter(|pair| pair[0].1 < pair[1].1);
+        assert!(lines.count() >= 3, "{legend:?}");
+        let lowest = legend[legend.len() - 1].1 + 40.0;
+        let svg = many.svg();
+        assert!(places(&svg).iter().all(|(_, y)| *y > lowest), "{svg}");
+        assert_eq!(svg.matches("stroke-dasharray").count(), 12 - COLOURS.len());
     }
 }

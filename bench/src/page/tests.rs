@@ -34,8 +34,8 @@ fn report() -> Report {
     };
     report.rows = vec![
         p50.seen(Seen::NOTHING),
-        per_delivery(cost("together", 10.0, 0.4)),
-        per_delivery(cost("each", 1.0, 4.0)),
+        per_delivery(cost("write(2) together", 10.0, 0.4)),
+        per_delivery(cost("write(2) of each", 1.0, 4.0)),
     ];
     report
 }
@@ -58,6 +58,24 @@ fn the_table_says_for_each_figure_whether_its_goal_is_met_and_whether_it_counts(
         page.contains("2026-11-18") && page.contains("These figures mean nothing"),
         "{page}"
     );
+}
+
+#[test]
+fn servers_of_others_are_named_in_the_table_and_stand_in_the_same_plot() {
+    let mut report = report();
+    let mut row = report.rows[0].clone();
+    row.ours.name = "ws 8".to_owned();
+    row.durability = "none".to_owned();
+    report.rows.insert(1, row);
+    let (name, reason) = ("Restate 1".to_owned(), "no Node".to_owned());
+    report.absent.push(Absent { name, reason });
+    let plots = plots(&report);
+    let page = page(&report, &plots).unwrap();
+    let theirs = "| none | **0.20** ms, 0.20–0.20 (echo) | **0.40** ms, 0.30–0.50 (ws 8) |";
+    assert!(page.contains(theirs), "{page}");
+    assert!(page.contains("\n- Restate 1: no Node\n"), "{page}");
+    let lines: Vec<_> = plots[0].1.lines.iter().map(|line| &line.name).collect();
+    assert_eq!(lines, ["echo", "platform", "ws 8"]);
 }
 
 #[test]
