@@ -1,11 +1,11 @@
 //! The fan-out benchmark, W3: one entity that many watch, beside bare write(2) of preframed frames to as many sockets.
 
-mod audience;
-
 use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::audience::{Audience, Round, WINDOW};
+use crate::dialect::{Dialect, Preframed, Role, Updates};
 use crate::figures::median;
 use crate::floor::Bare;
 use crate::node::{Home, Node};
@@ -13,8 +13,9 @@ use crate::report::{Goal, Row, Series};
 use crate::rounds::Rounds;
 use crate::scale::Scale;
 use crate::verdict::Seen;
-use audience::{Audience, Round, Server, WINDOW};
 
+/// Bytes of the text in an update, which ends with its number.
+const BYTES: usize = 64;
 /// More than this many deliveries a second cost a bare server that writes each by itself a whole core.
 const UNBATCHED_MOST: u32 = 100_000;
 
@@ -63,28 +64,28 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Row>> {
 
 /// The rounds of ours or of a floor.
 #[derive(Default)]
-struct Deliveries {
+pub(crate) struct Deliveries {
     cpu_us: Vec<f64>,
     frames_per_write: Vec<f64>,
-    latencies: Rounds,
+    pub(crate) latencies: Rounds,
 }
 
 impl Deliveries {
-    fn take(
+    pub(crate) fn take(
         &mut self,
         cpu: impl Fn() -> Result<f64>,
         round: impl FnOnce() -> Result<Round>,
     ) -> Result<Seen> {
         let before = cpu()?;
         let round = round()?;
-        let cost = (cpu()? - before) / round.deliveries as f64;
+        let cost = (cpu()? - before) / round.deliveries.max(1) as f64;
         self.cpu_us.push(cost * 1e6);
         self.frames_per_write.push(round.frames_per_write);
         self.latencies.add(&round.latencies);
         Ok(round.seen)
     }
 
-    fn cost(&self, name: &str) -> Series {
+    pub(crate) fn cost(&self, name: &str) -> Series {
         Series {
             frames_per_write: Some(median(self.frames_per_write.clone())),
             ..Series::of(name, self.cpu_us.clone())
@@ -99,7 +100,7 @@ impl Case {
         } = *self;
         let lasting = scale.pick(Duration::from_secs(3), Duration::from_millis(500));
         let home = Home::new("")?;
-        // The writer may run further ahead than usual, or it would wait for answers instead of keeping its rate.
+        // The publisher may run further ahead than usual, or it would wait for answers instead of keeping its rate.
         let window = WINDOW.to_string();
         let node = Node::start_with(
             &home,
@@ -108,13 +109,13 @@ impl Case {
                 ("XP__STATE_NODE__LIMITS__SESSIONS__ANSWERS", window),
             ],
         )?;
-        let mut ours = Audience::join(&node.door, subscribers, Server::Platform).await?;
+        let mut ours = Audience::join(&node.door, subscribers, Updates(BYTES)).await?;
         // What it writes at once is what the floor may write at once.
         let warm_up = ours.round(rate, lasting)?;
-        let batched = bare(&home, warm_up.frames_per_write)?;
-        let mut to_batched = Audience::join(&batched.door, subscribers, Server::Bare).await?;
-        let single = bare(&home, 1.0)?;
-        let mut to_single = Audience::join(&single.door, subscribers, Server::Bare).await?;
+        let batched = relay(&home, warm_up.frames_per_write, BYTES)?;
+        let mut to_batched = Audience::join(&batched.door, subscribers, Preframed(BYTES)).await?;
+        let single = relay(&home, 1.0, BYTES)?;
+        let mut to_single = Audience::join(&single.door, subscribers, Preframed(BYTES)).await?;
         let single_rate = rate.min(UNBATCHED_MOST / subscribers);
 
         let (mut of_batched, mut of_ours, mut of_single) =
@@ -164,9 +165,10 @@ impl Case {
     }
 }
 
-fn bare(home: &Home, frames_per_write: f64) -> Result<Bare> {
+/// A bare server that passes updates on.
+pub(crate) fn relay(home: &Home, frames_per_write: f64, bytes: usize) -> Result<Bare> {
     let per_write = frames_per_write.round().max(1.0).to_string();
-    let frame_bytes = Server::Bare.frame(0).len().to_string();
+    let frame_bytes = Preframed(bytes).say(Role::Publisher, 0).len().to_string();
     Bare::start(
         home,
         &[

@@ -1,7 +1,8 @@
 //! Websocket frames in a chunk that was read: where they lie, and the number that a frame carries at a fixed place.
 
-/// Text, the only kind that carries something.
+/// The kinds that carry something; the platform's frames are all text.
 pub(crate) const TEXT: u8 = 0x81;
+pub(crate) const BINARY: u8 = 0x82;
 pub(crate) const CLOSE: u8 = 0x88;
 pub(crate) const PING: u8 = 0x89;
 

@@ -4,16 +4,17 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::client::{Client, head};
+use crate::client::Client;
+use crate::dialect::{Commands, Dialect, Role};
 use crate::figures::{Spread, now};
 use crate::machine::Busy;
 use crate::node::Door;
 use crate::pace::Pace;
-use crate::sockets::{Heard, Sockets};
+use crate::sockets::Sockets;
 use crate::verdict::Seen;
-use crate::wire;
+use crate::wire::Wire;
 
 /// As far as the edge lets a client run ahead.
 const WINDOW: usize = 64;
@@ -25,7 +26,7 @@ const A_WHILE: Duration = Duration::from_millis(100);
 pub(crate) struct Load {
     sockets: Sockets,
     lanes: Vec<Lane>,
-    payload: String,
+    dialect: Box<dyn Dialect>,
 }
 
 /// What one socket has said and heard.
@@ -73,10 +74,15 @@ impl Load {
         for (session, address) in (first..).zip(addresses) {
             wires.push(Client::join(door, &address, session).await?.into_wire());
         }
+        Self::of(wires, Box::new(Commands(payload)))
+    }
+
+    /// Sockets to any server that answers each message.
+    pub(crate) fn of(wires: Vec<Wire>, dialect: Box<dyn Dialect>) -> Result<Self> {
         Ok(Self {
             lanes: wires.iter().map(|_| Lane::default()).collect(),
-            sockets: Sockets::of(wires)?,
-            payload,
+            sockets: Sockets::of(wires, dialect.framing())?,
+            dialect,
         })
     }
 
@@ -122,7 +128,7 @@ impl Load {
         let Self {
             sockets,
             lanes,
-            payload,
+            dialect,
         } = self;
         let (began, busy) = (plan.began(), Busy::from_now()?);
         let (count, mut sent, mut answered) = (plan.count(), 0, 0);
@@ -148,18 +154,20 @@ impl Load {
                     break;
                 }
                 lane.said += 1;
-                let said = format!("send {} {payload}", lane.said);
-                sockets.send(socket, &wire::text(said.as_bytes()))?;
+                sockets.send(socket, &dialect.say(Role::Caller(socket), lane.said))?;
                 lane.open.push_back(due);
                 (sent, last_sent) = (sent + 1, at);
                 on_sent(sent)?;
             }
             sockets.listen(next, |heard| {
-                if let Some(due) = replied(lanes, &heard, &mut seen)? {
-                    latencies.record(heard.at.saturating_duration_since(due));
-                    (answered, last_heard) = (answered + 1, heard.at);
-                }
-                Ok(())
+                let lane = &mut lanes[heard.socket];
+                let role = Role::Caller(heard.socket);
+                dialect.hear(role, heard.payload, &mut |number| {
+                    if let Some(due) = lane.answered(number, heard.at, &mut seen) {
+                        latencies.record(heard.at.saturating_duration_since(due));
+                        (answered, last_heard) = (answered + 1, heard.at);
+                    }
+                })
             })?;
             if now().saturating_duration_since(last_heard.max(last_sent)) > PATIENCE {
                 break;
@@ -177,21 +185,13 @@ impl Load {
     }
 }
 
-/// Since when the command counts that was answered. A bare server answers with the command itself.
-fn replied(lanes: &mut [Lane], heard: &Heard<'_>, seen: &mut Seen) -> Result<Option<Instant>> {
-    let lane = &mut lanes[heard.socket];
-    match head(heard.payload)? {
-        (b"reply" | b"send", number) => {
-            let oldest = lane.said + 1 - lane.open.len() as u64;
-            seen.out_of_order += u64::from(number != oldest);
-            lane.last_heard = Some(heard.at);
-            Ok(lane.open.pop_front())
-        }
-        (b"event", _) => Ok(None),
-        (verb, number) => bail!(
-            "command {number} was answered {}",
-            String::from_utf8_lossy(verb)
-        ),
+impl Lane {
+    /// Since when the oldest command counts, which should be the one that was answered.
+    fn answered(&mut self, number: u64, at: Instant, seen: &mut Seen) -> Option<Instant> {
+        let oldest = self.said + 1 - self.open.len() as u64;
+        seen.out_of_order += u64::from(number != oldest);
+        self.last_heard = Some(at);
+        self.open.pop_front()
     }
 }
 

@@ -5,6 +5,7 @@
 //! cores they are pinned apart. Every workload prints the floor that it was measured beside, and whether it counts.
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
+mod peers;
 mod failover;
 mod kafka;
 mod fanout;
@@ -15,9 +16,12 @@ mod roundtrip;
 mod storm;
 mod rounds;
 mod load;
+mod audience;
+mod dialect;
 mod client;
 mod floor;
 mod sockets;
+mod http;
 mod wire;
 mod node;
 mod pace;
@@ -83,6 +87,8 @@ enum Workload {
 enum Other {
     /// How long clients wait when a state node, a partition or a broker goes
     Failover(failover::Asked),
+    /// The platform beside servers of others, which `cargo xtask bench peers` installs
+    Peers(peers::Asked),
     /// Make a page with plots from a file of figures
     Page {
         json: PathBuf,
@@ -99,6 +105,7 @@ fn main() -> Result<ExitCode> {
     }
     let options = Options::parse();
     match &options.other {
+        Some(Other::Peers(asked)) => return beside_peers(asked),
         Some(Other::Failover(asked)) => failover::measure(asked)?,
         Some(Other::Floor(floor)) => floor.clone().run()?,
         Some(Other::Page { json, into }) => page::write(&Report::read(json)?, into)?,
@@ -107,9 +114,36 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(options: &Options) -> Result<ExitCode> {
+/// What peers lose is theirs, and shown; what the platform loses fails the run.
+fn beside_peers(asked: &peers::Asked) -> Result<ExitCode> {
+    get_ready();
+    let mut report = Report::new(commit(), figures::seconds_since_1970(), asked.smoke);
+    runtime()?.block_on(peers::measure(asked, &mut report))?;
+    if let Some(path) = &asked.json {
+        report.write(path)?;
+    }
+    let mut ours = report
+        .rows
+        .iter()
+        .filter(|row| row.ours.name == peers::PLATFORM);
+    Ok(match ours.all(Row::is_whole) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn get_ready() {
     figures::pin_to(figures::GENERATOR_CORE);
     node::allow_many_files();
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    Ok(builder.enable_all().build()?)
+}
+
+fn measure(options: &Options) -> Result<ExitCode> {
+    get_ready();
     let scale = match options.smoke {
         true => Scale::Smoke,
         false => Scale::Full,
@@ -135,9 +169,7 @@ fn measure(options: &Options) -> Result<ExitCode> {
 
 impl Workload {
     fn measure(self, scale: Scale) -> Result<Vec<Row>> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = runtime()?;
         match self {
             Self::W1 => runtime.block_on(roundtrip::measure(scale)),
             Self::W2 => runtime.block_on(pipeline::measure(scale)),

@@ -170,6 +170,25 @@ impl Process {
         Ok((Self(child), BufReader::new(stdout)))
     }
 
+    /// Starts a program of others beside the generator. What it says goes to the end of a file.
+    pub(crate) fn start_foreign(command: &mut Command, says: &Path) -> Result<Self> {
+        let says = fs::File::options().create(true).append(true).open(says)?;
+        pin_to(SERVER_CORE);
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(says.try_clone()?)
+            .stderr(says)
+            .spawn();
+        pin_to(GENERATOR_CORE);
+        let program = command.get_program().to_string_lossy();
+        let child = child.with_context(|| format!("{program} does not start"))?;
+        Ok(Self(child))
+    }
+
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.0.try_wait()?.is_some())
+    }
+
     /// Starts a state node that answers over HTTP, and waits until it says that it is ready. It says before where it
     /// answers.
     pub(crate) fn start_answering(

@@ -6,20 +6,31 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use bytes::Bytes;
 
 use crate::figures::now;
-use crate::frames::{CLOSE, PING, TEXT, scan};
+use crate::frames::{BINARY, CLOSE, PING, TEXT, scan};
+use crate::http;
 use crate::poller::Poller;
 use crate::wire::{Wire, pong};
 
 /// As much as the kernel keeps for one socket, or more.
 const CHUNK: usize = 1 << 20;
 
+/// The form of what comes from a server.
+#[derive(Clone, Copy)]
+pub(crate) enum Framing {
+    Websocket,
+    /// Answers of HTTP/1.1, shown whole.
+    Http,
+}
+
 pub(crate) struct Sockets {
     poller: Poller,
+    framing: Framing,
     sockets: Vec<Socket>,
     chunk: Vec<u8>,
-    /// Reads that brought something, and the text frames in them.
+    /// Reads that brought something, and the frames in them.
     reads: u64,
     frames: u64,
     open: usize,
@@ -32,7 +43,7 @@ struct Socket {
     rest: Vec<u8>,
 }
 
-/// A text frame that came.
+/// A frame that carries something.
 pub(crate) struct Heard<'a> {
     pub(crate) socket: usize,
     pub(crate) payload: &'a [u8],
@@ -41,7 +52,7 @@ pub(crate) struct Heard<'a> {
 
 impl Sockets {
     /// In this order they are numbered from 0.
-    pub(crate) fn of(wires: Vec<Wire>) -> Result<Self> {
+    pub(crate) fn of(wires: Vec<Wire>, framing: Framing) -> Result<Self> {
         let poller = Poller::new()?;
         let mut sockets = Vec::with_capacity(wires.len());
         for wire in wires {
@@ -55,6 +66,7 @@ impl Sockets {
         }
         Ok(Self {
             poller,
+            framing,
             open: sockets.len(),
             sockets,
             chunk: vec![0; CHUNK],
@@ -94,11 +106,11 @@ impl Sockets {
         }
     }
 
-    /// Shows the text frames that have come; waits for some until then.
+    /// Shows the frames that have come, and sends what is to be answered at once; waits for some until then.
     pub(crate) fn listen(
         &mut self,
         until: Instant,
-        mut on: impl FnMut(Heard<'_>) -> Result<()>,
+        mut on: impl FnMut(Heard<'_>) -> Result<Option<Bytes>>,
     ) -> Result<()> {
         let mut gone = Vec::new();
         for socket in self.poller.wait(until)? {
@@ -116,21 +128,30 @@ impl Sockets {
             let (at, mut result) = (now(), Ok(()));
             let frames = &mut self.frames;
             let before = *frames;
-            let taken = scan(&self.chunk[..kept + read], |first, payload| match first {
-                TEXT => {
+            let mut show = |first, payload: &[u8]| match first {
+                TEXT | BINARY => {
                     *frames += 1;
                     if result.is_ok() {
-                        result = on(Heard {
+                        let answer = on(Heard {
                             socket,
                             payload,
                             at,
+                        });
+                        result = answer.and_then(|answer| match answer {
+                            Some(answer) => Ok(stream.write_all(&answer)?),
+                            None => Ok(()),
                         });
                     }
                 }
                 PING => result = stream.write_all(&pong(payload)).map_err(Into::into),
                 CLOSE => eprintln!("a socket is closed: {}", String::from_utf8_lossy(payload)),
                 _ => {}
-            });
+            };
+            let came = &self.chunk[..kept + read];
+            let taken = match self.framing {
+                Framing::Websocket => scan(came, show),
+                Framing::Http => http::scan(came, |answer| show(TEXT, answer)),
+            };
             self.reads += u64::from(*frames > before);
             rest.clear();
             rest.extend(&self.chunk[taken..kept + read]);

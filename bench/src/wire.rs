@@ -20,15 +20,20 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// Opens the socket and shakes hands.
-    pub(crate) async fn open(addr: SocketAddr, path: &str, token: &str) -> Result<Self> {
+    /// Opens the socket alone.
+    pub(crate) async fn connect(addr: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(addr).await?;
         stream.set_nodelay(true)?;
-        let mut wire = Self {
+        Ok(Self {
             stream,
             unread: BytesMut::with_capacity(4096),
             out: BytesMut::new(),
-        };
+        })
+    }
+
+    /// Opens the socket and shakes hands.
+    pub(crate) async fn open(addr: SocketAddr, path: &str, token: &str) -> Result<Self> {
+        let mut wire = Self::connect(addr).await?;
         let request = format!(
             "GET {path} HTTP/1.1\r\nhost: {addr}\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
              sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\
@@ -83,7 +88,7 @@ impl Wire {
         Ok(())
     }
 
-    /// The next text frame.
+    /// The next frame that carries something.
     pub(crate) async fn next(&mut self) -> Result<Bytes> {
         loop {
             let Some((first, payload)) = taken(&mut self.unread) else {
@@ -91,7 +96,7 @@ impl Wire {
                 continue;
             };
             match first & 0x0f {
-                0x1 => return Ok(payload),
+                0x1 | 0x2 => return Ok(payload),
                 0x9 => {
                     self.frame(PONG, &payload);
                     self.flush().await?;

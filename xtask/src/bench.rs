@@ -5,12 +5,17 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::cargo;
+use crate::{cargo, peers};
 
 const WORKLOADS: [&str; 7] = ["w1", "w2", "w3", "w4", "w5", "w6", "w7"];
 
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<ExitCode> {
-    let status = cargo::command(root, &arguments(words))
+    let arguments = match words {
+        ["peers", words @ ..] => beside_peers(root, words)?,
+        _ => arguments(words).into_iter().map(str::to_owned).collect(),
+    };
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let status = cargo::command(root, &arguments)
         .status()
         .context("cargo cannot be started")?;
     Ok(match status.success() {
@@ -19,23 +24,56 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<ExitCode> {
     })
 }
 
-/// `W1` may be written large, and no workload means all.
-fn arguments<'a>(words: &[&'a str]) -> Vec<&'a str> {
+/// The servers of others are installed first; what cannot be had is handed on, to stand in the report.
+fn beside_peers(root: &Path, words: &[&str]) -> Result<Vec<String>> {
+    let (installed, missing) = peers::prepare(root, &names(words))?;
+    let missing = missing.into_iter().flat_map(|(peer, reason)| {
+        let missing = format!("{peer}={reason}");
+        ["--missing".to_owned(), missing]
+    });
+    let mut arguments: Vec<_> = run_of(words)
+        .iter()
+        .map(|word| (*word).to_owned())
+        .collect();
+    arguments.extend(["peers", "--installed"].map(str::to_owned));
+    arguments.push(installed.to_string_lossy().into_owned());
+    arguments.extend(missing);
+    arguments.extend(words.iter().map(|word| (*word).to_owned()));
+    Ok(arguments)
+}
+
+/// The words that are no options.
+fn names<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let mut before = "";
+    let mut is_name = |word: &str| {
+        let is_name = !word.starts_with('-') && before != "--json";
+        before = match word {
+            "--json" => "--json",
+            _ => "",
+        };
+        is_name
+    };
+    let names = words.iter().copied();
+    names.filter(|word| is_name(word)).collect()
+}
+
+fn run_of(words: &[&str]) -> [&'static str; 6] {
     let profile = match words.contains(&"--smoke") {
         true => "dev",
         false => "dist",
     };
-    let mut arguments = vec!["run", "--profile", profile, "-p", "xp-bench", "--"];
-    let mut before = "";
-    let mut is_named = false;
+    ["run", "--profile", profile, "-p", "xp-bench", "--"]
+}
+
+/// `W1` may be written large, and no workload means all.
+fn arguments<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = run_of(words).to_vec();
     for word in words {
-        is_named |= !word.starts_with('-') && before != "--json";
         let mut workloads = WORKLOADS.into_iter();
         let workload = workloads.find(|name| name.eq_ignore_ascii_case(word));
         arguments.push(workload.unwrap_or(*word));
-        before = *word;
     }
-    if !is_named {
+    if names(words).is_empty() {
         arguments.push("all");
     }
     arguments
@@ -66,5 +104,14 @@ mod tests {
             &["--json", "figures.json", "all"],
         );
         check(&["page", "figures.json"], "dist", &["page", "figures.json"]);
+    }
+
+    #[test]
+    fn a_file_of_figures_is_no_name() {
+        assert_eq!(
+            names(&["ws", "--json", "figures.json", "nats"]),
+            ["ws", "nats"]
+        );
+        assert!(names(&["--json", "figures.json", "--smoke"]).is_empty());
     }
 }

@@ -8,6 +8,7 @@ mod kafka;
 mod lints;
 mod tools;
 mod bench;
+mod peers;
 mod python;
 mod tidy;
 mod cargo;
@@ -30,6 +31,8 @@ const USAGE: &str = "usage: cargo xtask test   everything a change must pass, st
                           the simulator: thousands of seeds, and what fails made smaller
        cargo xtask bench [W1 … W7] [--json FILE] [--smoke] | page FILE
                           the platform beside floors in the same run; the page of what was measured
+       cargo xtask bench peers [NAME …] [--json FILE] [--smoke]
+                          servers of others beside it, which are installed below target/ first
        cargo xtask kafka start [--brokers 1|3] | stop | status
                           a local Kafka that stays until it is stopped
        cargo xtask tidy   layers, imports, words, promises, rules, codes; the longest files and functions";

@@ -127,7 +127,7 @@ impl Row {
         })
     }
 
-    pub(super) fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.seen.is_whole()
     }
 }
