@@ -26,8 +26,8 @@ const NO_UPGRADE: &str = "A websocket connects here, and this request asks for n
 pub(crate) enum HttpError {
     #[error("the socket broke")]
     Io(#[from] std::io::Error),
-    #[error("the peer left before its request was complete")]
-    Left,
+    #[error("the peer closed before its request was complete")]
+    Closed,
     #[error("answered {0}: {1}")]
     Answered(StatusCode, String),
     #[error(transparent)]
@@ -51,7 +51,7 @@ where
     let mut head = Vec::with_capacity(1024);
     loop {
         if stream.read_buf(&mut head).await? == 0 {
-            return Err(HttpError::Left);
+            return Err(HttpError::Closed);
         }
         match Request::try_parse(&head) {
             Ok(Some((size, request))) => {

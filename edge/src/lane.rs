@@ -20,7 +20,7 @@ use xp_transport::{Record, TopicPartition};
 
 use crate::config;
 use crate::flow::{Account, BUDGET_MIN, CALM, Charge, Room, Share};
-use crate::passage::Freight;
+use crate::passage::QueuedAppend;
 use crate::send_queue::SendQueue;
 
 pub(crate) use appender::Appender;
@@ -96,7 +96,7 @@ fn bytes(record: &Record) -> usize {
     record.key.len() + record.header.len() + record.value.len()
 }
 
-impl Freight for Entry {
+impl QueuedAppend for Entry {
     fn is_loose(&self) -> bool {
         matches!(self.fate, Fate::Loose)
     }

@@ -10,8 +10,8 @@ use xp_protocol::{Offset, TimeMs};
 pub use stall::Patience;
 use stall::{Due, Stall};
 
-/// What is brought into the log.
-pub trait Freight {
+/// One append that waits for the log.
+pub trait QueuedAppend {
     /// Whether it may be lost.
     fn is_loose(&self) -> bool;
 
@@ -26,10 +26,10 @@ pub trait Freight {
 /// an attempt that is gone draws its goodbye once more (R28), a query is answered twice and the client knows its tag no
 /// longer (R32). What must not happen is that `n + 1` arrives before `n`.
 #[derive(Clone, Debug)]
-pub struct Passage<F> {
+pub struct Passage<A> {
     patience: Patience,
     /// What failed, in order. It goes before all that queued meanwhile.
-    failed: Vec<F>,
+    failed: Vec<A>,
     stall: Stall,
     /// When the last group was begun.
     asked: TimeMs,
@@ -37,9 +37,9 @@ pub struct Passage<F> {
 
 /// What became of a group.
 #[derive(Debug)]
-pub struct Taken<F> {
+pub struct Taken<A> {
     /// What the log has, and where.
-    pub landed: Vec<(Offset, F)>,
+    pub landed: Vec<(Offset, A)>,
     /// What has changed.
     pub news: Option<StallEvent>,
 }
@@ -55,7 +55,7 @@ pub enum StallEvent {
     CloseSockets,
 }
 
-impl<F: Freight> Passage<F> {
+impl<A: QueuedAppend> Passage<A> {
     /// Nothing is under way.
     #[must_use]
     pub fn new(patience: Patience) -> Self {
@@ -68,11 +68,11 @@ impl<F: Freight> Passage<F> {
     }
 
     /// The group that is appended at `now`: what failed, or else what is `fresh`.
-    pub fn next(&mut self, now: TimeMs, fresh: impl FnOnce() -> Vec<F>) -> Vec<F> {
+    pub fn next(&mut self, now: TimeMs, fresh: impl FnOnce() -> Vec<A>) -> Vec<A> {
         self.asked = now;
         if self.failed.is_empty() {
             let mut fresh = fresh();
-            fresh.retain(|freight| !freight.is_lost());
+            fresh.retain(|append| !append.is_lost());
             return fresh;
         }
         std::mem::take(&mut self.failed)
@@ -82,21 +82,21 @@ impl<F: Freight> Passage<F> {
     pub fn take(
         &mut self,
         now: TimeMs,
-        group: Vec<F>,
+        group: Vec<A>,
         answers: Vec<Result<Offset, String>>,
-    ) -> Taken<F> {
+    ) -> Taken<A> {
         let (mut reason, mut loose) = (None, None);
         let mut landed = Vec::with_capacity(group.len());
         let mut answers = answers.into_iter();
-        for freight in group {
+        for append in group {
             match answers.next() {
-                Some(Ok(offset)) => landed.push((offset, freight)),
+                Some(Ok(offset)) => landed.push((offset, append)),
                 answer => {
                     let why = answer.and_then(Result::err);
                     reason = Some(why.unwrap_or_else(|| "the log gave no answer".to_owned()));
-                    match freight.is_loose() {
-                        true => loose = Some(freight),
-                        false => self.failed.push(freight),
+                    match append.is_loose() {
+                        true => loose = Some(append),
+                        false => self.failed.push(append),
                     }
                 }
             }
@@ -142,13 +142,13 @@ impl<F: Freight> Passage<F> {
     }
 
     /// What failed and waits.
-    pub fn failed(&mut self) -> impl Iterator<Item = &mut F> {
+    pub fn failed(&mut self) -> impl Iterator<Item = &mut A> {
         self.failed.iter_mut()
     }
 
     /// Forgets what failed and is lost.
     pub fn drop_lost(&mut self) {
-        self.failed.retain(|freight| !freight.is_lost());
+        self.failed.retain(|append| !append.is_lost());
     }
 
     /// Whether the log does not answer right now.
@@ -164,13 +164,13 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Debug, PartialEq, Eq)]
-    struct Parcel {
+    struct Numbered {
         n: u32,
         loose: bool,
         lost: bool,
     }
 
-    impl Freight for Parcel {
+    impl QueuedAppend for Numbered {
         fn is_loose(&self) -> bool {
             self.loose
         }
@@ -180,16 +180,16 @@ mod tests {
         }
     }
 
-    fn parcels(numbers: &[u32]) -> Vec<Parcel> {
-        let parcel = |n: &u32| Parcel {
+    fn appends(numbers: &[u32]) -> Vec<Numbered> {
+        let numbered = |n: &u32| Numbered {
             n: *n,
             loose: *n >= 10,
             lost: false,
         };
-        numbers.iter().map(parcel).collect()
+        numbers.iter().map(numbered).collect()
     }
 
-    fn passage() -> Passage<Parcel> {
+    fn passage() -> Passage<Numbered> {
         Passage::new(PATIENCE)
     }
 
@@ -200,35 +200,35 @@ mod tests {
     #[test]
     fn what_failed_goes_before_what_came_meanwhile() {
         let mut passage = passage();
-        let group = passage.next(TimeMs(0), || parcels(&[1, 2, 3]));
+        let group = passage.next(TimeMs(0), || appends(&[1, 2, 3]));
         let taken = passage.take(TimeMs(5), group, vec![Ok(Offset(7)), no(), no()]);
         assert_eq!(taken.news, Some(StallEvent::Stalled("no".to_owned())));
         assert_eq!(taken.landed.len(), 1);
         assert_eq!(passage.retries_in_ms(), Some(10));
-        let group = passage.next(TimeMs(15), || parcels(&[4]));
-        assert_eq!(group, parcels(&[2, 3]));
+        let group = passage.next(TimeMs(15), || appends(&[4]));
+        assert_eq!(group, appends(&[2, 3]));
         let taken = passage.take(TimeMs(20), group, vec![Ok(Offset(8)), Ok(Offset(9))]);
         assert_eq!(taken.news, Some(StallEvent::Over(15)));
-        assert_eq!(passage.next(TimeMs(20), || parcels(&[4])), parcels(&[4]));
+        assert_eq!(passage.next(TimeMs(20), || appends(&[4])), appends(&[4]));
     }
 
     #[test]
     fn what_may_be_lost_is_made_again_only_to_learn_that_the_log_is_back() {
         let mut passage = passage();
-        let group = passage.next(TimeMs(0), || parcels(&[10, 1, 11]));
+        let group = passage.next(TimeMs(0), || appends(&[10, 1, 11]));
         passage.take(TimeMs(5), group, vec![no(), no(), no()]);
         let group = passage.next(TimeMs(15), Vec::new);
-        assert_eq!(group, parcels(&[1]));
+        assert_eq!(group, appends(&[1]));
         passage.take(TimeMs(20), group, vec![Ok(Offset(0))]);
-        let group = passage.next(TimeMs(30), || parcels(&[10, 11]));
+        let group = passage.next(TimeMs(30), || appends(&[10, 11]));
         passage.take(TimeMs(35), group, vec![no(), no()]);
-        assert_eq!(passage.next(TimeMs(45), Vec::new), parcels(&[11]));
+        assert_eq!(passage.next(TimeMs(45), Vec::new), appends(&[11]));
     }
 
     #[test]
     fn after_the_patience_what_is_of_sockets_is_lost_and_the_rest_is_not() {
         let mut passage = passage();
-        let group = passage.next(TimeMs(0), || parcels(&[1, 2]));
+        let group = passage.next(TimeMs(0), || appends(&[1, 2]));
         assert_eq!(passage.due_at(), TimeMs(1_000));
         assert!(matches!(
             passage.on_time(TimeMs(1_000)),
@@ -242,8 +242,8 @@ mod tests {
         );
         passage
             .failed()
-            .for_each(|parcel| parcel.lost = parcel.n == 1);
+            .for_each(|append| append.lost = append.n == 1);
         passage.drop_lost();
-        assert_eq!(passage.next(TimeMs(31_010), Vec::new), parcels(&[2]));
+        assert_eq!(passage.next(TimeMs(31_010), Vec::new), appends(&[2]));
     }
 }

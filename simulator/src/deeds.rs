@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::disk::Left;
+use super::disk::Survives;
 use super::plan::{Feature, Plan, Spared};
 use super::switch::Switch;
 
@@ -29,7 +29,7 @@ pub(super) struct Deed {
 /// What can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mischief {
-    CrashNode(Left),
+    CrashNode(Survives),
     ReplaceLivingNode,
     LeaveNode,
     FreezeNode,
@@ -117,7 +117,7 @@ fn drawn(plan: &Plan) -> Vec<Deed> {
 
 fn takeover(random: &mut ChaCha8Rng) -> Mischief {
     match random.random_range(0..3) {
-        0 => Mischief::CrashNode(Left::All),
+        0 => Mischief::CrashNode(Survives::All),
         1 => Mischief::StutterNode,
         _ => Mischief::StopPartition,
     }
@@ -125,9 +125,9 @@ fn takeover(random: &mut ChaCha8Rng) -> Mischief {
 
 fn mischief(random: &mut ChaCha8Rng) -> Mischief {
     match random.random_range(0..100) {
-        0..=7 => Mischief::CrashNode(Left::All),
-        8..=13 => Mischief::CrashNode(Left::Flushed),
-        14..=18 => Mischief::CrashNode(Left::Nothing),
+        0..=7 => Mischief::CrashNode(Survives::All),
+        8..=13 => Mischief::CrashNode(Survives::Flushed),
+        14..=18 => Mischief::CrashNode(Survives::Nothing),
         19..=26 => Mischief::ReplaceLivingNode,
         27..=32 => Mischief::LeaveNode,
         33..=39 => Mischief::FreezeNode,

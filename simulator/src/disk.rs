@@ -16,9 +16,9 @@ pub(super) struct Disk {
 
 type Stores = BTreeMap<PartitionName, Arc<MemoryStore>>;
 
-/// What a crash leaves of a disk.
+/// What of a disk survives a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
+pub(super) enum Survives {
     /// The process died, and its machine lives.
     All,
     /// The machine died.
@@ -69,15 +69,15 @@ impl Disk {
     }
 
     /// What the next process finds.
-    pub(super) fn after_crash(&self, left: Left) -> Self {
-        let left = match left {
-            Left::All => &self.written,
-            Left::Flushed => &self.flushed,
-            Left::Nothing => return Self::fresh(),
+    pub(super) fn after_crash(&self, survives: Survives) -> Self {
+        let surviving = match survives {
+            Survives::All => &self.written,
+            Survives::Flushed => &self.flushed,
+            Survives::Nothing => return Self::fresh(),
         };
         Self {
-            written: copy(left),
-            flushed: copy(left),
+            written: copy(surviving),
+            flushed: copy(surviving),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use xp_edge::flow::{Account, BUDGET_MIN, Charge, Room};
-use xp_edge::passage::{Freight, Passage, Patience, StallEvent};
+use xp_edge::passage::{Passage, Patience, QueuedAppend, StallEvent};
 use xp_protocol::Offset;
 use xp_protocol::flow::weight;
 use xp_transport::Record;
@@ -43,7 +43,7 @@ struct Entry {
     lost: bool,
 }
 
-impl Freight for Entry {
+impl QueuedAppend for Entry {
     fn is_loose(&self) -> bool {
         self.fate == Fate::Loose
     }

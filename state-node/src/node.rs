@@ -14,7 +14,7 @@ mod standing;
 mod stuck;
 mod suspension;
 mod reports;
-mod errand;
+mod operator;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,9 +34,9 @@ use crate::config::{Config, Settings};
 use crate::lanes::Lanes;
 use crate::store::StoreError;
 use cluster::Joining;
-use errand::Errands;
 use hosting::Hosting;
 use membership::Membership;
+use operator::OperatorRequests;
 use publishers::Publishers;
 use reports::Reports;
 use standing::Standing;
@@ -97,7 +97,7 @@ pub(crate) struct Shared {
     pub(crate) stores: Stores,
     pub(crate) publishers: Publishers,
     pub(crate) reports: Reports,
-    pub(crate) errands: Errands,
+    pub(crate) operator_requests: OperatorRequests,
 }
 
 /// A running state node.
@@ -150,7 +150,7 @@ pub async fn start(
         stores,
         publishers: Publishers::default(),
         reports: Reports::default(),
-        errands: Errands::default(),
+        operator_requests: OperatorRequests::default(),
     });
     let Settings {
         heartbeat,

@@ -4,7 +4,7 @@
 mod lost;
 mod sessions;
 mod commands;
-mod words;
+mod tells;
 mod parked;
 mod timers;
 mod effects;

@@ -15,7 +15,7 @@ use crate::agenda::{Act, Asker, Due};
 use crate::build::Build;
 use crate::chaos;
 use crate::deeds::{Deed, Mischief};
-use crate::disk::{Disk, Left};
+use crate::disk::{Disk, Survives};
 use crate::doors::EDGES;
 use crate::edge::Edge;
 use crate::history::What;
@@ -251,21 +251,21 @@ impl World {
         }
     }
 
-    fn crash_node(&mut self, id: NodeId, left: Left, dice: &mut ChaCha8Rng) {
+    fn crash_node(&mut self, id: NodeId, survives: Survives, dice: &mut ChaCha8Rng) {
         let longest = if dice.random_bool(0.3) { 3_000 } else { 400 };
         let pause = dice.random_range(0..=longest);
-        self.end_node(id, left, Some(pause));
+        self.end_node(id, survives, Some(pause));
     }
 
     /// A process ends. If it was its name's present one, another follows after a pause.
-    fn end_node(&mut self, id: NodeId, left: Left, pause_ms: Option<u64>) {
+    fn end_node(&mut self, id: NodeId, survives: Survives, pause_ms: Option<u64>) {
         let slot = self.slot(id);
         let node = &mut self.nodes[id.0];
         if !node.condition.end() {
             return;
         }
         self.stage.log.abandon(node.process.producer);
-        let disk = node.disk().after_crash(left);
+        let disk = node.disk().after_crash(survives);
         if let (Some(slot), Some(pause)) = (slot, pause_ms) {
             let start = Act::StartNode(slot, disk);
             self.stage.after(pause, Due::Chaos(start));
@@ -295,7 +295,7 @@ impl World {
         };
         let what = format!("{} {why}", self.nodes[id].process.name);
         self.stage.note(What::Fault(what));
-        self.end_node(NodeId(id), Left::All, Some(pause_ms));
+        self.end_node(NodeId(id), Survives::All, Some(pause_ms));
     }
 
     /// The same for an edge, whose process goes on until it has said goodbye for all its sockets (R28).
@@ -321,7 +321,7 @@ impl World {
         for id in 0..self.nodes.len() {
             if self.builds[id] != Build::Sound {
                 let pause_ms = self.stage.up_to(400);
-                self.end_node(NodeId(id), Left::All, Some(pause_ms));
+                self.end_node(NodeId(id), Survives::All, Some(pause_ms));
             }
         }
     }

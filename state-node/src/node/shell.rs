@@ -21,7 +21,7 @@ use crate::partition::{Faulted, Partition};
 use crate::published::choice::publishes;
 use crate::schedule::{Phase, Schedule};
 use in_flight::{Done, InFlight};
-use listen::{Heard, Signals};
+use listen::{Input, NodeChanges};
 use readers::Readers;
 use snapshots::Snapshots;
 use time::PartitionClock;
@@ -39,13 +39,14 @@ pub(super) enum Ended {
     Evicted,
 }
 
-/// Why the loop was left.
-enum Left {
+/// Why the loop ended.
+enum LoopEnd {
     Lost,
     /// Retention has passed the position where it read: what is published goes on from there.
     Overtaken,
     Closed,
-    Stopped(String),
+    /// It cannot go on.
+    Failed(String),
     Evicted,
 }
 
@@ -92,74 +93,74 @@ pub(super) async fn run(shared: &Shared, partition: &LanePartition) -> Ended {
             Err(reason) => return Ended::Stopped(reason),
         };
         match shell.live().await {
-            Left::Lost => {
+            LoopEnd::Lost => {
                 faulted.clone_from(shell.core.faulted());
                 clears = shell.snapshots.are_spoilt();
                 let was_warm = shell.schedule.phase().is_warm();
                 may_restore = shell.snapshots.may_be_restored(was_warm);
             }
-            Left::Overtaken => {
+            LoopEnd::Overtaken => {
                 faulted.clone_from(shell.core.faulted());
                 may_restore = true;
             }
-            Left::Closed => return Ended::Closed,
-            Left::Stopped(reason) => return Ended::Stopped(reason),
-            Left::Evicted => return Ended::Evicted,
+            LoopEnd::Closed => return Ended::Closed,
+            LoopEnd::Failed(reason) => return Ended::Stopped(reason),
+            LoopEnd::Evicted => return Ended::Evicted,
         }
     }
 }
 
 impl<'a> Shell<'a> {
-    async fn live(&mut self) -> Left {
-        let mut signals = Signals::of(self.shared);
+    async fn live(&mut self) -> LoopEnd {
+        let mut changes = NodeChanges::of(self.shared);
         loop {
             // R17, R18: before anything else, so that nothing more is claimed, decided or released.
             if self.shared.membership.end().is_some() {
-                return Left::Evicted;
+                return LoopEnd::Evicted;
             }
             if self.progress.goes_on(Instant::now()) {
                 self.goes_on();
             }
-            if let Some(left) = self.perform() {
-                return left;
+            if let Some(end) = self.perform() {
+                return end;
             }
             self.report();
             if self.given_up && !self.core.is_owner() {
                 self.save_all().await;
-                return Left::Closed;
+                return LoopEnd::Closed;
             }
             if let Some(batch) = self.readers.take() {
-                self.hear(&batch);
+                self.on_inbound(&batch);
                 continue;
             }
             let now = self.now();
             let wait_ms = self.schedule.wait_ms(&self.core, now);
-            let heard = match wait_ms {
+            let input = match wait_ms {
                 0 => None,
-                wait_ms => self.listen(wait_ms, &mut signals).await,
+                wait_ms => self.listen(wait_ms, &mut changes).await,
             };
-            let left = match heard {
-                Some(heard) => self.heard(heard),
+            let end = match input {
+                Some(input) => self.on_input(input),
                 None => self.tick(),
             };
-            if let Some(left) = left {
-                return left;
+            if let Some(end) = end {
+                return end;
             }
         }
     }
 
-    fn heard(&mut self, heard: Heard) -> Option<Left> {
+    fn on_input(&mut self, input: Input) -> Option<LoopEnd> {
         let now = self.now();
-        self.schedule.heard(heard.source(), now);
-        match heard {
-            Heard::Answer(done) => self.done(done),
-            Heard::Events(batch) => self.read_events(batch),
-            Heard::Inbound(batch) => self.read_inbound(batch),
-            Heard::Members => {
+        self.schedule.heard(input.source(), now);
+        match input {
+            Input::Answer(done) => self.done(done),
+            Input::Events(batch) => self.read_events(batch),
+            Input::Inbound(batch) => self.read_inbound(batch),
+            Input::Members => {
                 self.see_members();
                 None
             }
-            Heard::Stop(stops) => {
+            Input::Stop(stops) => {
                 if stops {
                     self.given_up = true;
                     self.core.release(now);
@@ -192,12 +193,12 @@ impl<'a> Shell<'a> {
         self.core.on_members(view.members, now);
     }
 
-    fn tick(&mut self) -> Option<Left> {
+    fn tick(&mut self) -> Option<LoopEnd> {
         let now = self.now();
         self.schedule.ticked(now);
         self.core.on_lease(self.shared.membership.lease(), now);
         self.core.tick(now);
-        self.run_errands(now);
+        self.answer_operators(now);
         let quarantined = self.core.quarantined();
         let saw = Seen {
             entities: self.core.resident(),
@@ -209,15 +210,15 @@ impl<'a> Shell<'a> {
         None
     }
 
-    fn run_errands(&mut self, now: Now) {
-        for errand in self.shared.errands.take(self.partition) {
-            let tried = match errand.retry {
-                true => self.core.retry(&errand.address, now),
+    fn answer_operators(&mut self, now: Now) {
+        for request in self.shared.operator_requests.take(self.partition) {
+            let tried = match request.retry {
+                true => self.core.retry(&request.address, now),
                 false => Ok(()),
             };
-            let told = tried.and_then(|()| self.core.describe(&errand.address));
+            let reply = tried.and_then(|()| self.core.describe(&request.address));
             // Whoever asked may have gone.
-            drop(errand.answer.send(told));
+            drop(request.reply.send(reply));
         }
     }
 
@@ -242,7 +243,7 @@ impl<'a> Shell<'a> {
         self.shared.reports.set_state(self.partition, phase.into());
     }
 
-    fn read_events(&mut self, batch: Result<Vec<Stored>, ReadError>) -> Option<Left> {
+    fn read_events(&mut self, batch: Result<Vec<Stored>, ReadError>) -> Option<LoopEnd> {
         match batch {
             Ok(batch) => {
                 self.shared.reports.replay().replayed(batch.len() as u64);
@@ -253,9 +254,9 @@ impl<'a> Shell<'a> {
             }
             Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
                 tracing::warn!(partition = %self.partition, %wanted, %first, "events were deleted that were not read yet; the partition is opened anew");
-                Some(Left::Overtaken)
+                Some(LoopEnd::Overtaken)
             }
-            Err(error) => Some(Left::Stopped(error.to_string())),
+            Err(error) => Some(LoopEnd::Failed(error.to_string())),
         }
     }
 
@@ -266,9 +267,9 @@ impl<'a> Shell<'a> {
 
     /// R15: an inbound position behind the end stops an owner loudly, because it was taken from a log that had more. A
     /// mirror may find the record behind it in `events` still.
-    fn read_inbound(&mut self, batch: Result<Vec<Stored>, ReadError>) -> Option<Left> {
+    fn read_inbound(&mut self, batch: Result<Vec<Stored>, ReadError>) -> Option<LoopEnd> {
         match batch {
-            Ok(batch) if self.core.is_owner() => self.hear(&batch),
+            Ok(batch) if self.core.is_owner() => self.on_inbound(&batch),
             Ok(batch) => {
                 let keep = self.core.fold().inbound.next();
                 self.readers.keep(batch, keep);
@@ -276,7 +277,7 @@ impl<'a> Shell<'a> {
             Err(ReadError::OutOfRange { wanted, first, .. }) if wanted < first => {
                 self.miss(first);
             }
-            Err(error) if self.core.is_owner() => return Some(Left::Stopped(error.to_string())),
+            Err(error) if self.core.is_owner() => return Some(LoopEnd::Failed(error.to_string())),
             Err(_) => self.readers.close_inbound(),
         }
         None
@@ -293,20 +294,20 @@ impl<'a> Shell<'a> {
         }
     }
 
-    fn hear(&mut self, batch: &[Stored]) {
+    fn on_inbound(&mut self, batch: &[Stored]) {
         let now = self.now();
         self.core.on_lease(self.shared.membership.lease(), now);
         self.core.on_inbound(batch, now);
         self.readers.heard(batch);
     }
 
-    fn done(&mut self, done: Done) -> Option<Left> {
+    fn done(&mut self, done: Done) -> Option<LoopEnd> {
         let now = self.now();
         match done {
             Done::Claimed(false) => self.core.claim_failed(now),
             Done::Claimed(true) => {}
             Done::InboundEnd(Ok(bounds)) => self.core.inbound_end(bounds.next, now),
-            Done::InboundEnd(Err(error)) => return Some(Left::Stopped(error.to_string())),
+            Done::InboundEnd(Err(error)) => return Some(LoopEnd::Failed(error.to_string())),
             Done::Appended {
                 first,
                 round,
@@ -331,7 +332,7 @@ impl<'a> Shell<'a> {
                 }
             }
             Done::Gap(Ok(batch)) => self.core.gap(&batch, now),
-            Done::Gap(Err(error)) => return Some(Left::Stopped(error.to_string())),
+            Done::Gap(Err(error)) => return Some(LoopEnd::Failed(error.to_string())),
             Done::Rescanned { id, batch } => self.core.rescanned(id, batch.as_deref(), now),
             Done::Saved(written) => self.core.saved(written),
             Done::FoldedAnew(folded) => self.core.folded_anew(folded, now),

@@ -17,7 +17,7 @@ use xp_transport::TopicPartition;
 
 use super::Shared;
 use super::cluster::View;
-use super::errand::{Errand, Told};
+use super::operator::{OperatorReply, OperatorRequest};
 use super::reports::PartitionState;
 
 /// For how long the log is asked where its partitions end. What it does not say is left out.
@@ -141,8 +141,8 @@ impl Observer {
     ///
     /// # Errors
     /// Why nobody can say: the node does not hold its partition, or does not answer in time.
-    pub async fn entity(&self, address: Address, retry: bool) -> Told {
-        let (answer, told) = oneshot::channel();
+    pub async fn entity(&self, address: Address, retry: bool) -> OperatorReply {
+        let (reply, replied) = oneshot::channel();
         {
             let gone = || "the node has ended, or joins again".to_owned();
             let shared = self.shared.upgrade().ok_or_else(gone)?;
@@ -153,19 +153,19 @@ impl Observer {
                     "this node does not hold {partition}, where {address} is: ask the one that does, which `xp cluster partitions` names"
                 ));
             }
-            let errand = Errand {
+            let request = OperatorRequest {
                 address,
                 retry,
-                answer,
+                reply,
             };
-            if !shared.errands.leave(&partition, errand) {
+            if !shared.operator_requests.push(&partition, request) {
                 return Err(format!(
                     "{partition} has more questions to answer than it can"
                 ));
             }
         }
-        match tokio::time::timeout(ANSWERED_WITHIN, told).await {
-            Ok(Ok(told)) => told,
+        match tokio::time::timeout(ANSWERED_WITHIN, replied).await {
+            Ok(Ok(reply)) => reply,
             _ => {
                 Err("its partition does not answer: it replays, has stopped, or is busy".to_owned())
             }

@@ -1,7 +1,7 @@
 //! The owner of a partition: turns become commits, commits are acknowledged at the offset where they must be, and what
 //! they say leaves through the gate (R8–R15).
 
-mod hearing;
+mod dispatch;
 mod timers;
 mod positions;
 mod writer;
@@ -26,9 +26,9 @@ use crate::action::{Action, Telling};
 use crate::gate::Output;
 use crate::tells::TellId;
 use appends::Settled;
+use dispatch::Dispatch;
 use founders::Founders;
 use goodbyes::Goodbyes;
-use hearing::Hearing;
 use inbox::Inbox;
 use positions::Positions;
 use probe::{Next, PoisonProbe, Suspect};
@@ -209,7 +209,7 @@ impl Owner {
         if !self.writer.may_decide() || !self.inbox.take(stored) {
             return Ok(());
         }
-        Hearing::of(self, core, stored, poisonous, now).hear()
+        Dispatch::of(self, core, stored, poisonous, now).run()
     }
 
     /// The acknowledgements of one append, in order.

@@ -30,7 +30,7 @@ impl Turn<'_> {
     /// R34, R44: another entity's tell is taken and waits. At the bound, and where the entity is lost so that nothing can be
     /// recorded for it, it is not taken: its source says it again and again, and tells this partition nothing else
     /// meanwhile.
-    pub(super) fn park_told(
+    pub(super) fn park_tell(
         self,
         entity: &Entity,
         (source, number): (LanePartition, u64),
@@ -104,7 +104,7 @@ impl Turn<'_> {
             } => {
                 // It waits where it is.
                 let mut drafting = self.drafting(entity, &mut draft);
-                if let Err(fault) = drafting.hear_told(from, what, payload) {
+                if let Err(fault) = drafting.take_tell(from, what, payload) {
                     return unread(fault, Turned::Nothing);
                 }
             }

@@ -15,8 +15,8 @@ use crate::node::Shared;
 use crate::node::cluster::View;
 use crate::schedule::Source;
 
-/// Something that a shell heard.
-pub(super) enum Heard {
+/// The next thing that a shell takes.
+pub(super) enum Input {
     Answer(Done),
     Events(Result<Vec<Stored>, ReadError>),
     Members,
@@ -24,7 +24,7 @@ pub(super) enum Heard {
     Inbound(Result<Vec<Stored>, ReadError>),
 }
 
-impl Heard {
+impl Input {
     pub(super) fn source(&self) -> Source {
         match self {
             Self::Answer(_) => Source::Answers,
@@ -36,13 +36,13 @@ impl Heard {
     }
 }
 
-/// What the node says to all its partitions.
-pub(super) struct Signals {
+/// What changes for all partitions of the node: who is a member, and that it stops.
+pub(super) struct NodeChanges {
     view: watch::Receiver<View>,
     stop: watch::Receiver<bool>,
 }
 
-impl Signals {
+impl NodeChanges {
     pub(super) fn of(shared: &Shared) -> Self {
         let (view, mut stop) = (shared.membership.changes(), shared.stop.clone());
         // A stop that came before this loop is seen as a change too.
@@ -50,50 +50,54 @@ impl Signals {
         Self { view, stop }
     }
 
-    async fn members(view: &mut watch::Receiver<View>) -> Heard {
+    async fn members(view: &mut watch::Receiver<View>) -> Input {
         match view.changed().await {
             Ok(()) => view.mark_unchanged(),
             Err(_) => std::future::pending().await,
         }
-        Heard::Members
+        Input::Members
     }
 
-    async fn stop(stop: &mut watch::Receiver<bool>) -> Heard {
+    async fn stop(stop: &mut watch::Receiver<bool>) -> Input {
         match stop.changed().await {
-            Ok(()) => Heard::Stop(*stop.borrow_and_update()),
+            Ok(()) => Input::Stop(*stop.borrow_and_update()),
             Err(_) => std::future::pending().await,
         }
     }
 }
 
 impl Shell<'_> {
-    /// The first thing that any source has; none within the time. What is not heard is not lost.
-    pub(super) async fn listen(&mut self, wait_ms: u64, signals: &mut Signals) -> Option<Heard> {
+    /// The first thing that any source has; none within the time. What is not taken is not lost.
+    pub(super) async fn listen(
+        &mut self,
+        wait_ms: u64,
+        changes: &mut NodeChanges,
+    ) -> Option<Input> {
         let (order, reads) = (self.schedule.order(), self.reads_inbound());
-        let (in_flight, Signals { view, stop }) = (&mut self.in_flight, signals);
-        let mut events = pin!(self.readers.events.next().map(Heard::Events));
-        let mut inbound = pin!(self.readers.inbound.next().map(Heard::Inbound));
-        let mut members = pin!(Signals::members(view));
-        let mut stop = pin!(Signals::stop(stop));
-        let heard = poll_fn(|cx| {
+        let (in_flight, NodeChanges { view, stop }) = (&mut self.in_flight, changes);
+        let mut events = pin!(self.readers.events.next().map(Input::Events));
+        let mut inbound = pin!(self.readers.inbound.next().map(Input::Inbound));
+        let mut members = pin!(NodeChanges::members(view));
+        let mut stop = pin!(NodeChanges::stop(stop));
+        let input = poll_fn(|cx| {
             for source in order {
-                let heard = match source {
+                let input = match source {
                     Source::Answers => in_flight
                         .poll_answer(cx)
-                        .map(|done| done.map(Heard::Answer)),
+                        .map(|done| done.map(Input::Answer)),
                     Source::Events => events.as_mut().poll(cx).map(Some),
                     Source::Members => members.as_mut().poll(cx).map(Some),
                     Source::Stop => stop.as_mut().poll(cx).map(Some),
                     Source::Inbound if reads => inbound.as_mut().poll(cx).map(Some),
                     Source::Inbound => Poll::Pending,
                 };
-                if let Poll::Ready(Some(heard)) = heard {
-                    return Poll::Ready(heard);
+                if let Poll::Ready(Some(input)) = input {
+                    return Poll::Ready(input);
                 }
             }
             Poll::Pending
         });
         let wait = Duration::from_millis(wait_ms);
-        tokio::time::timeout(wait, heard).await.ok()
+        tokio::time::timeout(wait, input).await.ok()
     }
 }

@@ -3,13 +3,13 @@
 use xp_transport::Record;
 
 use super::in_flight::Done;
-use super::{Left, Shell};
+use super::{LoopEnd, Shell};
 use crate::action::{Action, Telling};
 use crate::store::Batch;
 
 impl Shell<'_> {
     /// Does what the core asks for; outbound records of one batch go out in one append per partition.
-    pub(super) fn perform(&mut self) -> Option<Left> {
+    pub(super) fn perform(&mut self) -> Option<LoopEnd> {
         let (mut outbound, mut told) = (Vec::new(), Vec::new());
         for action in self.core.actions() {
             match action {
@@ -55,9 +55,9 @@ impl Shell<'_> {
                 Action::Clear => self.snapshots.spoil(),
                 Action::Lost(why) => {
                     tracing::warn!(partition = %self.partition, why, "a partition was lost and is opened anew");
-                    return Some(Left::Lost);
+                    return Some(LoopEnd::Lost);
                 }
-                Action::Stop(reason) => return Some(Left::Stopped(reason)),
+                Action::Stop(reason) => return Some(LoopEnd::Failed(reason)),
             }
         }
         for (partition, ids, records) in outbound {

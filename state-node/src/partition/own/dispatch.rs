@@ -1,4 +1,4 @@
-//! The hearing of one inbound record: whom it is from, and which turn it comes to.
+//! The dispatch of one inbound record: whom it is from, and which turn it comes to.
 
 use bytes::Bytes;
 use xp_domain_sdk::host::Payload;
@@ -20,8 +20,8 @@ use crate::draft::Deliveries;
 use crate::entity::Entity;
 use crate::turn::{self, Turn, Turned};
 
-/// One record of `inbound` before an owner.
-pub(super) struct Hearing<'a> {
+/// One record of `inbound`, on its way to the entity that it is for.
+pub(super) struct Dispatch<'a> {
     owner: &'a mut Owner,
     core: &'a mut Core,
     stored: &'a Stored,
@@ -29,8 +29,8 @@ pub(super) struct Hearing<'a> {
     now: Now,
 }
 
-/// The record, taken apart.
-struct Heard {
+/// The record, decoded, but for what it says.
+struct InboundRecord {
     address: Address,
     offset: Offset,
     time: TimeMs,
@@ -45,7 +45,7 @@ struct Client {
     action: ClientAction,
 }
 
-impl<'a> Hearing<'a> {
+impl<'a> Dispatch<'a> {
     /// A poisonous record has ended as many processes as it may (R16).
     pub(super) fn of(
         owner: &'a mut Owner,
@@ -63,7 +63,7 @@ impl<'a> Hearing<'a> {
         }
     }
 
-    pub(super) fn hear(mut self) -> Step {
+    pub(super) fn run(mut self) -> Step {
         let offset = self.stored.offset;
         let partition = &self.core.setting.partition;
         let Inbound {
@@ -86,7 +86,7 @@ impl<'a> Hearing<'a> {
             tracing::warn!(%partition, %offset, "an inbound record names no entity");
             return Ok(());
         };
-        let heard = Heard {
+        let record = InboundRecord {
             address,
             offset,
             time,
@@ -109,7 +109,7 @@ impl<'a> Hearing<'a> {
                     socket,
                     action,
                 };
-                self.client(&heard, client)
+                self.client(&record, client)
             }
             Message::Tell {
                 source,
@@ -121,8 +121,8 @@ impl<'a> Hearing<'a> {
                     return Ok(());
                 }
                 let named = (source, number);
-                self.turn(&heard, |turn, entity| {
-                    turn.told(entity, named, &from, &what, &heard.value)
+                self.turn(&record, |turn, entity| {
+                    turn.tell(entity, named, &from, &what, &record.value)
                 })
             }
             Message::TellsTaken { .. } => Ok(()),
@@ -136,13 +136,13 @@ impl<'a> Hearing<'a> {
         number == last + 1 || !self.core.holds(Rule::TellNumbers)
     }
 
-    fn client(mut self, heard: &Heard, client: Client) -> Step {
+    fn client(mut self, record: &InboundRecord, client: Client) -> Step {
         // R29: messages of evicted incarnations are ignored.
         if self.core.placement.members.is_former(client.edge) {
             return Ok(());
         }
         self.owner.inbox.heard(client.edge);
-        if self.closes_lost(heard, &client)? {
+        if self.closes_lost(record, &client)? {
             return Ok(());
         }
         let (connection, attempt) = (client.socket.connection, client.socket.attempt);
@@ -150,7 +150,7 @@ impl<'a> Hearing<'a> {
             connection,
             attempt,
             payload: Payload {
-                bytes: &heard.value,
+                bytes: &record.value,
                 text,
             },
         };
@@ -165,28 +165,28 @@ impl<'a> Hearing<'a> {
                     connection,
                     attempt,
                     subject,
-                    claims: heard.value.clone(),
+                    claims: record.value.clone(),
                     edge: client.edge,
                     joined,
                     outbound,
                 };
-                self.connect(heard, wanted, since)
+                self.connect(record, wanted, since)
             }
-            ClientAction::Disconnect { left } => self.disconnect(heard, client.socket, left),
+            ClientAction::Disconnect { left } => self.disconnect(record, client.socket, left),
             ClientAction::Send { n, text } => {
-                self.turn(heard, |turn, entity| turn.send(entity, said(text), n))
+                self.turn(record, |turn, entity| turn.send(entity, said(text), n))
             }
             ClientAction::Ask { tag, text } => {
-                self.turn(heard, |turn, entity| turn.ask(entity, said(text), tag))
+                self.turn(record, |turn, entity| turn.ask(entity, said(text), tag))
             }
             ClientAction::Ephemeral { text } => {
-                self.turn(heard, |turn, entity| turn.ephemeral(entity, said(text)))
+                self.turn(record, |turn, entity| turn.ephemeral(entity, said(text)))
             }
-            ClientAction::Claims => self.turn(heard, |turn, entity| {
-                turn.claims(entity, connection, attempt, heard.value.clone())
+            ClientAction::Claims => self.turn(record, |turn, entity| {
+                turn.claims(entity, connection, attempt, record.value.clone())
             }),
             ClientAction::Resume { since } => {
-                self.resume(&heard.address, client.edge, client.socket, since);
+                self.resume(&record.address, client.edge, client.socket, since);
                 Ok(())
             }
         }
@@ -194,40 +194,45 @@ impl<'a> Hearing<'a> {
 
     /// R44: closes the socket of who speaks to a lost entity. Its session is as unknown as everything else, so its edge is
     /// asked where it listens.
-    fn closes_lost(&mut self, heard: &Heard, client: &Client) -> Step<bool> {
-        self.core.require(&heard.address)?;
-        let is_lost = self.core.is_lost(&heard.address);
+    fn closes_lost(&mut self, record: &InboundRecord, client: &Client) -> Step<bool> {
+        self.core.require(&record.address)?;
+        let is_lost = self.core.is_lost(&record.address);
         if is_lost && !matches!(client.action, ClientAction::Disconnect { .. }) {
             let code = CloseCode::Quarantined;
-            self.close(&heard.address, client.edge, client.socket, code);
+            self.close(&record.address, client.edge, client.socket, code);
         }
         Ok(is_lost)
     }
 
     /// A session whose grace is over ends before it begins a new life.
-    fn connect(mut self, heard: &Heard, wanted: Attachment, since: Option<Revision>) -> Step {
-        let address = &heard.address;
+    fn connect(
+        mut self,
+        record: &InboundRecord,
+        wanted: Attachment,
+        since: Option<Revision>,
+    ) -> Step {
+        let address = &record.address;
         let (core, owner) = (&mut *self.core, &mut *self.owner);
         owner.end_overdue(core, address, wanted.connection, self.now)?;
         let is_new = !core.residents.has(address);
         let per_minute = core.setting.limits.sessions.entities_per_subject;
         let founders = &mut owner.founders;
         if is_new && !founders.may_begin(&wanted.subject, per_minute, self.now.running) {
-            return self.turn(heard, |turn, _| turn.too_fast(&wanted));
+            return self.turn(record, |turn, _| turn.too_fast(&wanted));
         }
         let doubt = sockets::doubt(core, &owner.goodbyes, address, &wanted, self.now);
-        self.turn(heard, |turn, entity| turn.connect(entity, wanted, since))?;
+        self.turn(record, |turn, entity| turn.connect(entity, wanted, since))?;
         if let Some(socket) = doubt {
             sockets::ask_of(self.core, &mut self.owner.writer.outbox, address, socket);
         }
         Ok(())
     }
 
-    fn disconnect(mut self, heard: &Heard, socket: Socket, left: bool) -> Step {
+    fn disconnect(mut self, record: &InboundRecord, socket: Socket, left: bool) -> Step {
         let why = if left { Ending::Left } else { Ending::Lost };
-        let (address, connection) = (&heard.address, socket.connection);
+        let (address, connection) = (&record.address, socket.connection);
         sockets::note_goodbye(self.core, &mut self.owner.goodbyes, address, socket);
-        self.turn(heard, |turn, entity| {
+        self.turn(record, |turn, entity| {
             turn.disconnect(entity, connection, socket.attempt, why)
         })?;
         let owner = self.owner;
@@ -275,14 +280,14 @@ impl<'a> Hearing<'a> {
 
     fn turn(
         &mut self,
-        heard: &Heard,
+        record: &InboundRecord,
         decide: impl FnOnce(Turn<'_>, &mut Entity) -> Turned,
     ) -> Step {
         let occasion = Occasion {
-            address: &heard.address,
-            cause: Cause::Inbound(heard.offset),
-            time: heard.time,
-            trace: heard.trace.clone(),
+            address: &record.address,
+            cause: Cause::Inbound(record.offset),
+            time: record.time,
+            trace: record.trace.clone(),
             poisonous: self.poisonous,
             now: self.now,
         };

@@ -1,4 +1,4 @@
-//! Turns for other entities: signals, and the answers to what this one asked (R34).
+//! Tells, turns for other entities: their signals, and their answers to what this one asked (R34).
 
 use bytes::Bytes;
 use xp_domain_sdk::host::{Fault, Input, Origin, Outcome, Reply};
@@ -12,7 +12,7 @@ use crate::entity::Entity;
 
 impl Turn<'_> {
     /// R34: another entity's tell, already found to be the next of its source.
-    pub fn told(
+    pub fn tell(
         self,
         entity: &Entity,
         (source, number): (LanePartition, u64),
@@ -21,7 +21,7 @@ impl Turn<'_> {
         payload: &[u8],
     ) -> Turned {
         if self.parks(entity) {
-            return self.park_told(entity, (source, number), from, what, payload);
+            return self.park_tell(entity, (source, number), from, what, payload);
         }
         let mut draft = self.draft(entity);
         let taken = source.clone();
@@ -30,10 +30,10 @@ impl Turn<'_> {
             number,
         });
         let mut drafting = self.drafting(entity, &mut draft);
-        match drafting.hear_told(from, what, payload) {
+        match drafting.take_tell(from, what, payload) {
             Ok(()) => Turned::Commit(Box::new(draft)),
             Err(fault) => {
-                let parked = self.park_told(entity, (source, number), from, what, payload);
+                let parked = self.park_tell(entity, (source, number), from, what, payload);
                 unread(fault, parked)
             }
         }
@@ -45,22 +45,22 @@ impl Drafting<'_> {
     ///
     /// # Errors
     /// R44: when this build cannot read it, so that it must wait.
-    pub(super) fn hear_told(
+    pub(super) fn take_tell(
         &mut self,
         from: &Address,
         what: &TellContent,
         payload: &[u8],
     ) -> Result<(), Fault> {
         match what {
-            TellContent::Signal { conversation } => self.signalled(from, *conversation, payload),
+            TellContent::Signal { conversation } => self.take_signal(from, *conversation, payload),
             TellContent::Answer { conversation, kind } => {
                 let outcome = outcome(*kind, payload);
-                self.answer_came(from, *conversation, outcome)
+                self.take_answer(from, *conversation, outcome)
             }
         }
     }
 
-    fn signalled(
+    fn take_signal(
         &mut self,
         from: &Address,
         conversation: Option<u64>,
@@ -90,7 +90,7 @@ impl Drafting<'_> {
         Ok(())
     }
 
-    fn answer_came(
+    fn take_answer(
         &mut self,
         from: &Address,
         conversation: u64,
