@@ -4,6 +4,7 @@
 mod words;
 mod heads;
 mod glossary;
+mod stops;
 mod topics;
 mod imports;
 mod modules;
@@ -28,11 +29,12 @@ pub(crate) use tree::Tree;
 
 type Check = fn(&Tree) -> Vec<Problem>;
 
-const CHECKS: [(&str, Check); 9] = [
+const CHECKS: [(&str, Check); 10] = [
     ("imports", imports::check),
     ("words", words::check),
     ("heads", heads::check),
     ("glossary", glossary::check),
+    ("stops", stops::check),
     ("topics", topics::check),
     ("types", types::check),
     ("promises", promises::check),
