@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -19,6 +20,9 @@ use crate::report::{Goal, Row, Series};
 use crate::scale::Scale;
 use crate::verdict::Seen;
 
+const CLIENTS: usize = 15_000;
+/// The node's own, and room for dials that end.
+const OTHER_FILES: u64 = 1_000;
 /// Who dial at once.
 const AT_ONCE: usize = 64;
 /// Of so many entities each client joins one.
@@ -36,7 +40,7 @@ struct Claims {
 }
 
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Row>> {
-    let clients = scale.pick(15_000, 100);
+    let clients = scale.pick(most(), 100);
     let home = Home::new(&format!(
         "[[edge.tokens.keys]]\npem-file = \"{PUBLIC_KEY}\"\n"
     ))?;
@@ -75,6 +79,14 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Row>> {
         .to_vec();
     rows.push(row("an idle connection", "KiB", vec![kib]).wanted(Goal::AtMost(6.0)));
     Ok(rows.into_iter().map(|row| row.durable("none")).collect())
+}
+
+/// So many clients as the goal names, or as a process may have open files for: two waves are open at once, and the old
+/// one may still be closing when the next one dials.
+fn most() -> usize {
+    let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let spare = open_files.saturating_sub(OTHER_FILES) / 2;
+    usize::try_from(spare).unwrap_or(CLIENTS).min(CLIENTS)
 }
 
 /// One for each client, each of a subject of its own.
