@@ -7,6 +7,9 @@ use std::collections::VecDeque;
 
 use xp_protocol::CloseCode;
 
+/// An empty queue keeps room for so many items: more than an edge collects in one period for a busy client.
+const ROOM_KEPT: usize = 32;
+
 /// How much may wait of what everybody is shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -110,6 +113,13 @@ impl<I> Backlog<I> {
             items: std::mem::take(&mut self.items),
             closing: self.closing.clone(),
         }
+    }
+
+    /// All that waits, as [`Self::take`] has it, for who is done with it at once: the queue keeps its room, so that what
+    /// comes next allocates nothing.
+    pub fn drain(&mut self, each: impl FnMut(I)) {
+        self.items.drain(..).for_each(each);
+        self.items.shrink_to(ROOM_KEPT);
     }
 
     /// The socket took `frames` that count, of `bytes` in all.

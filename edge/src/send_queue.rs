@@ -73,12 +73,10 @@ impl Queue {
         if self.is_urgent || self.backlog.is_closing() {
             return false;
         }
-        for item in self.backlog.take().items {
-            match item {
-                Item::Frame(frame) => writer.push_counted(frame),
-                Item::Telling(..) | Item::Coming => unreachable!("it is urgent"),
-            }
-        }
+        self.backlog.drain(|item| match item {
+            Item::Frame(frame) => writer.push_counted(frame),
+            Item::Telling(..) | Item::Coming => unreachable!("it is urgent"),
+        });
         let Ok(wrote) = writer.write_now() else {
             // The connection writes once more, sees the error and ends.
             self.is_urgent = true;
