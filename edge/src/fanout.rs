@@ -205,3 +205,6 @@ pub(crate) async fn repair(node: Arc<Node>) {
         node.ready.wake();
     }
 }
+
+#[cfg(test)]
+mod tests;

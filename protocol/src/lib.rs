@@ -20,6 +20,8 @@ pub mod utc;
 pub mod ids;
 pub mod plain;
 pub mod sample;
+#[cfg(test)]
+mod guards;
 
 pub use address::{Address, AddressError};
 pub use codes::{CloseCode, FaultCode};

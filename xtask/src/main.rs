@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on stdout")]
 
 mod test_run;
+mod guards;
 mod up;
 mod kafka;
 mod lints;
@@ -11,6 +12,7 @@ mod bench;
 mod peers;
 mod python;
 mod tidy;
+mod apt;
 mod cargo;
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +23,8 @@ const USAGE: &str = "usage: cargo xtask test   everything a change must pass, st
        cargo xtask test STAGE …
                           only these: `fmt tidy typos taplo lychee` take seconds
        cargo xtask format Rust (rustfmt) and TOML (taplo)
+       cargo xtask guards [--accept]
+                          the instructions of hot paths against guards/baselines.json; --accept stores what is counted
        cargo xtask up     a whole installation of the example domains: Kafka, three state nodes, two edges
        cargo xtask kill NODE | pause NODE [SECONDS] | resume NODE | roll
                           what may happen to it: state-1, state-2, state-3, edge-1, edge-2
@@ -51,6 +55,8 @@ fn run() -> Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test", ref stages @ ..] => test_run::run(&root()?, stages),
+        ["guards"] => guards::check(&root()?).map(guards::Outcome::print),
+        ["guards", "--accept"] => guards::accept(&root()?),
         ["format"] => format(&root()?),
         ["kafka", ref words @ ..] => return kafka::pass_on(&root()?, words),
         ["bench", ref words @ ..] => return bench::run(&root()?, words),

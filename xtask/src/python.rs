@@ -1,7 +1,7 @@
 //! A Python for the tests that speak to the platform without any of our code: to its edges with `websockets`, to its
 //! Kafka with `confluent-kafka`. Its environment also holds the tools that come from the package index.
 
-use crate::cargo;
+use crate::{apt, cargo};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -115,39 +115,16 @@ fn create(venv: &Path) -> Result<()> {
     if attempt() {
         return Ok(());
     }
-    if !may_use_apt() {
+    if !apt::may_install() {
         bail!("`python3 -m venv` does not work here: {INSTALL}");
     }
-    install_by_apt()?;
+    if !apt::install(&["python3", "python3-venv"]) {
+        bail!("apt-get could not install python3-venv (its messages are above): {INSTALL}");
+    }
     if !attempt() {
         bail!("`python3 -m venv` does not work even after installing python3-venv: {INSTALL}");
     }
     Ok(())
-}
-
-/// Debian as root is what fresh CI machines are; anywhere else installing packages is the owner's to decide.
-fn may_use_apt() -> bool {
-    let user = Command::new("id").arg("-u").output();
-    user.is_ok_and(|user| user.stdout == b"0\n")
-        && succeeds(
-            Command::new("apt-get")
-                .arg("--version")
-                .stdout(Stdio::null()),
-        )
-}
-
-fn install_by_apt() -> Result<()> {
-    let apt = |arguments: &[&str]| {
-        succeeds(
-            Command::new("apt-get")
-                .args(arguments)
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        )
-    };
-    if apt(&["update", "-q"]) && apt(&["install", "-y", "-q", "python3", "python3-venv"]) {
-        return Ok(());
-    }
-    bail!("apt-get could not install python3-venv (its messages are above): {INSTALL}")
 }
 
 /// Installs packages of just these versions (`name==version`) into the environment.

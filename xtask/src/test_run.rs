@@ -1,6 +1,6 @@
 //! Everything CI needs, in stages: each with its time, the first failure ends the run.
 
-use crate::{cargo, kafka, lints, python, tidy};
+use crate::{cargo, guards, kafka, lints, python, tidy};
 use anyhow::{Context, Result, bail};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ enum Outcome {
 type Stage = fn(&mut Run) -> Result<Outcome>;
 
 /// The cheap stages come first, so that a slip is known in seconds.
-const STAGES: [(&str, Stage); 13] = [
+const STAGES: [(&str, Stage); 14] = [
     ("fmt", |run| run.cargo(&["fmt", "--all", "--check"])),
     ("tidy", |run| passed(tidy::run(&run.root))),
     ("typos", |run| passed(lints::spelling(&run.root))),
@@ -32,6 +32,11 @@ const STAGES: [(&str, Stage); 13] = [
     // Tests start brokers of their own; what these need is fetched before many want it at once.
     ("kafka", |run| passed(kafka::run(&run.root, &["jars"]))),
     ("test", |run| run.cargo(&["test", "--workspace"])),
+    // Behind the tests, whose programs it takes.
+    ("guards", |run| match guards::check(&run.root)? {
+        guards::Outcome::Kept => Ok(Outcome::Passed),
+        guards::Outcome::Skipped(why) => Ok(Outcome::Skipped(why)),
+    }),
     ("doc", doc),
     ("machete", |run| {
         passed(lints::unused_dependencies(&run.root))

@@ -152,7 +152,7 @@ impl Desk {
         Self::of(domain(), limits, store)
     }
 
-    fn of(domain: Registry, limits: Limits, store: Arc<dyn SnapshotStore>) -> Self {
+    pub(crate) fn of(domain: Registry, limits: Limits, store: Arc<dyn SnapshotStore>) -> Self {
         let now = TimeMs(1_000_000);
         let setting = setting(1000, &domain, &limits, &store);
         let core = Partition::open(setting, opening(0, 1, Now::steady(now)), 1).unwrap();
@@ -432,17 +432,34 @@ impl Desk {
     }
 
     pub(crate) fn word(&mut self, message: Message, key: &str, value: &str) {
+        let record = self.inbound_record(message, key, value);
+        self.hear(record);
+    }
+
+    fn inbound_record(&self, message: Message, key: &str, value: &str) -> Record {
         let inbound = Inbound {
             time: self.now,
             trace: None,
             message,
         };
-        self.hear(Record {
+        Record {
             key: Bytes::copy_from_slice(key.as_bytes()),
             header: codec::encode(&inbound).into(),
             value: Bytes::copy_from_slice(value.as_bytes()),
             ..Record::default()
-        });
+        }
+    }
+
+    /// What a client does, as the next record of `inbound`: for who hands it to the partition.
+    pub(crate) fn heard_from(
+        &mut self,
+        socket: Socket,
+        action: ClientAction,
+        value: &str,
+    ) -> Stored {
+        let record = self.inbound_record(client(socket, action), socket.entity, value);
+        self.inbound += 1;
+        at(self.inbound - 1, record)
     }
 
     /// A record of `inbound`.

@@ -12,3 +12,4 @@ mod refusals;
 mod retention;
 mod rig;
 mod lines;
+mod guards;

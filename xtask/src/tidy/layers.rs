@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// From the bottom: a crate may depend on those of lower rows, never on its own row or a higher one.
 const LAYERS: [&[&str]; 11] = [
-    // Starts processes; knows nothing of the platform.
-    &["xp-background"],
+    // Starts processes, and counts what code takes; they know nothing of the platform.
+    &["xp-background", "xp-guards"],
     // Nor do these, which start brokers for tests, and do the tasks of the repository.
     &["xp-local-kafka", "xtask"],
     // How a setting is written; knows nothing of what is set.
