@@ -151,6 +151,30 @@ fn a_welcome_that_asks_nothing_about_the_session_is_one_record_for_all_who_wait(
     assert_eq!(welcomes.collect::<Vec<_>>(), [5]);
 }
 
+/// Who has taken another number of commands needs another record; a large state must not be copied for each.
+#[test]
+fn records_of_one_welcome_share_the_bytes_that_were_rendered() {
+    for limits in [Limits::default(), in_pieces()] {
+        let mut desk = owning(limits);
+        let crowd = [1, 2, 3].map(|connection| Socket { connection, ..ANA });
+        desk.connect_together(&crowd);
+        for (taken, who) in (0..).zip(crowd) {
+            (1..=taken).for_each(|n| desk.send(who, n, &add("a")));
+        }
+        settled(&mut desk);
+        desk.connect_together(&crowd.map(|who| Socket { attempt: 2, ..who }));
+        desk.settle();
+        let first_bytes = desk.left.iter().filter_map(|left| {
+            let header: Outbound = codec::decode(&left.record.header).unwrap();
+            let item = &header.deliveries[0].item;
+            let begins = matches!(item, Item::Welcome { .. } | Item::Piece { index: 0, .. });
+            begins.then(|| left.record.value.as_ptr())
+        });
+        let first_bytes: Vec<_> = first_bytes.collect();
+        assert_eq!(first_bytes, [first_bytes[0]; 3]);
+    }
+}
+
 #[test]
 fn a_resume_comes_in_portions_from_memory_and_from_the_log() {
     for recent_commits_max in [100, 1] {

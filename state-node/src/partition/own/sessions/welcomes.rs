@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use xp_domain_sdk::host::Welcome;
-use xp_protocol::events::{Cause, Change, TimerKey};
-use xp_protocol::outbound::{Item, Recipients, Socket};
+use xp_protocol::events::{Cause, Change, Routed, TimerKey};
+use xp_protocol::outbound::{Delivery, Item, Recipients, Socket};
 use xp_protocol::rules::Rule;
 use xp_protocol::{
     Address, CloseCode, ConnectionId, DialAttempt, Incarnation, MessageNumber, PartitionId,
@@ -15,7 +16,7 @@ use super::super::super::exit::Step;
 use super::super::outbox::Outbox;
 use super::super::sockets::ask_of;
 use super::Sessions;
-use crate::draft::{Deliveries, socket};
+use crate::draft::{outbound, socket};
 use crate::entity::Session;
 use crate::gate::Output;
 use crate::trigger::Trigger;
@@ -144,7 +145,7 @@ fn put_groups(
     outbox: &mut Outbox,
     address: &Address,
     groups: BTreeMap<(PartitionId, Incarnation, MessageNumber), Vec<Socket>>,
-    shown: &[u8],
+    shown: &Bytes,
 ) {
     for sockets in groups.into_values() {
         for together in sockets.chunks(SOCKETS_TOGETHER) {
@@ -163,7 +164,7 @@ fn put_welcome(
     address: &Address,
     session: &Session,
     (to, payer): (Vec<Socket>, Option<Box<str>>),
-    shown: &[u8],
+    shown: &Bytes,
 ) {
     let Some(entity) = core.residents.get(address) else {
         return;
@@ -177,16 +178,22 @@ fn put_welcome(
         n: session.n,
         text: host.is_text(),
     };
-    let mut outputs = Deliveries::default();
-    let at = Some(session.socket.outbound);
-    outputs.push(at, Recipients::Only(to), item, shown);
-    let large = shown.len() > core.setting.limits.piece_bytes() / 2;
-    for (partition, record) in outputs.records(address, &Default::default()) {
-        if large {
-            outbox.put_large(core, (partition, record), payer.clone());
-        } else {
-            outbox.put(core, Output::Plain(partition, record));
-        }
+    let partition = session.socket.outbound;
+    let delivery = Delivery {
+        to: Recipients::Only(to),
+        item,
+        payload_bytes: u32::try_from(shown.len()).expect("a welcome is bounded far below 4 GiB"),
+    };
+    let welcome = Routed {
+        partition: Some(partition),
+        delivery,
+    };
+    // The record holds these very bytes, as do those for others: a crowd before a large entity is no heap of copies.
+    let record = outbound(address, partition, None, &[welcome], shown);
+    if shown.len() > core.setting.limits.piece_bytes() / 2 {
+        outbox.put_large(core, (partition, record), payer);
+    } else {
+        outbox.put(core, Output::Plain(partition, record));
     }
 }
 
