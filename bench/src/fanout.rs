@@ -100,15 +100,7 @@ impl Case {
         } = *self;
         let lasting = scale.pick(Duration::from_secs(3), Duration::from_millis(500));
         let home = Home::new("")?;
-        // The publisher may run further ahead than usual, or it would wait for answers instead of keeping its rate.
-        let window = WINDOW.to_string();
-        let node = Node::start_with(
-            &home,
-            &[
-                ("XP__EDGE__LIMITS__WINDOW", window.clone()),
-                ("XP__STATE_NODE__LIMITS__SESSIONS__ANSWERS", window),
-            ],
-        )?;
+        let node = start(&home)?;
         let mut ours = Audience::join(&node.door, subscribers, Updates(BYTES)).await?;
         // What it writes at once is what the floor may write at once.
         let warm_up = ours.round(rate, lasting)?;
@@ -177,6 +169,18 @@ pub(crate) fn relay(home: &Home, frames_per_write: f64, bytes: usize) -> Result<
             &per_write,
             "--frame-bytes",
             &frame_bytes,
+        ],
+    )
+}
+
+/// A platform whose publisher may run further ahead than usual, or it would wait for answers instead of keeping its rate.
+pub(crate) fn start(home: &Home) -> Result<Node> {
+    let window = WINDOW.to_string();
+    Node::start_with(
+        home,
+        &[
+            ("XP__EDGE__LIMITS__WINDOW", window.clone()),
+            ("XP__STATE_NODE__LIMITS__SESSIONS__ANSWERS", window),
         ],
     )
 }

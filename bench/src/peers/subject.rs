@@ -7,9 +7,10 @@ use anyhow::{Context, Result};
 use super::list::Peer;
 use super::speech::{Greeting, Speech};
 use super::start::Running;
-use crate::audience::{Audience, WINDOW};
+use crate::audience::Audience;
 use crate::client::put;
 use crate::dialect::{Role, Updates};
+use crate::fanout;
 use crate::load::Load;
 use crate::node::{Home, Node};
 
@@ -31,15 +32,7 @@ pub(super) enum Subject<'a> {
 impl<'a> Subject<'a> {
     pub(super) fn platform() -> Result<Self> {
         let home = Home::new("")?;
-        // The publisher may run further ahead than usual, or it would wait for answers instead of keeping its rate.
-        let window = WINDOW.to_string();
-        let node = Node::start_with(
-            &home,
-            &[
-                ("XP__EDGE__LIMITS__WINDOW", window.clone()),
-                ("XP__STATE_NODE__LIMITS__SESSIONS__ANSWERS", window),
-            ],
-        )?;
+        let node = fanout::start(&home)?;
         Ok(Self::Platform { node, _home: home })
     }
 
