@@ -44,17 +44,13 @@ fn beside_peers(root: &Path, words: &[&str]) -> Result<Vec<String>> {
 
 /// The words that are no options.
 fn names<'a>(words: &[&'a str]) -> Vec<&'a str> {
-    let mut before = "";
-    let mut is_name = |word: &str| {
-        let is_name = !word.starts_with('-') && before != "--json";
-        before = match word {
-            "--json" => "--json",
-            _ => "",
-        };
+    let mut is_file = false;
+    let is_name = |word: &&str| {
+        let is_name = !word.starts_with('-') && !is_file;
+        is_file = *word == "--json";
         is_name
     };
-    let names = words.iter().copied();
-    names.filter(|word| is_name(word)).collect()
+    words.iter().copied().filter(is_name).collect()
 }
 
 fn run_of(words: &[&str]) -> [&'static str; 6] {

@@ -46,7 +46,7 @@ impl Turn<'_> {
         if parked.len() >= self.limits.quarantine.parked_max
             || bytes > self.limits.quarantine.parked_bytes_max.bytes()
         {
-            tracing::debug!(entity = %self.address, %from, "a word waits at its source: as many as may are parked");
+            tracing::debug!(entity = %self.address, %from, "a tell waits at its source, because as many as may be are parked");
             return Turned::Nothing;
         }
         let told = Waiting::Told {

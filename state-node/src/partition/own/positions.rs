@@ -19,7 +19,7 @@ pub(super) struct Positions {
     at: TimeMs,
     inbound: Offset,
     sent: Offset,
-    /// The number of a checkpoint that is not committed yet, and what it says was taken of `inbound`.
+    /// The number of a checkpoint that is not committed yet, and where an owner that has folded it begins in `inbound`.
     uncommitted: Option<(Seq, Offset)>,
     tells: BTreeMap<LanePartition, u64>,
     /// Sources that have told since.
@@ -102,7 +102,7 @@ impl Owner {
         self.writer.append_bare(core, &event);
         self.positions
             .uncommitted
-            .get_or_insert((core.fold.seq, inbound));
+            .get_or_insert((core.fold.seq, core.fold.inbound.next()));
     }
 
     /// Says in the log that a message is about to be decided (R16).
